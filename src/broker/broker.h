@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// The broker: connections speaking the NATS client protocol, and who gets what they publish. It knows nothing of streams:
+// those are inlets, subscribers inside the process (streams, STAN and API requests).
+//
+// One broker per worker, one thread. Turn of the loop: any number of broker_on_*() calls and callbacks to inlets, then
+// one broker_turn_end(), which sends what gathered per connection in one net_write() each and reports watch changes.
+//
+// Re-entry: inlets and watches may call any function of this header from within their callbacks. Nothing is sent, closed
+// or freed inside such a call; it happens at the turn's end.
+#pragma once
+
+#include "base/bytes.h"
+#include "env/clock.h"
+#include "env/log.h"
+#include "env/net.h"
+
+struct broker;
+
+// All limits are >0. Defaults (broker_options_default) are those of the servers we replace (CO-P16).
+struct broker_options {
+    const char *server_id;      // borrowed for life: 56 characters in INFO
+    const char *server_name;    // borrowed for life
+    const char *host;           // borrowed for life: what INFO advertises
+    uint16_t port;
+    uint32_t max_payload;       // bytes, 1 MiB
+    uint32_t max_control_line;  // bytes, 4096
+    uint64_t max_pending;       // bytes queued to one connection before it is closed as a slow consumer, 64 MiB
+    uint64_t congested_bytes;   // queued to one connection before a watch calls its subjects congested, 256 KiB
+    uint32_t max_connections;   // 65,536
+    uint32_t max_subscriptions; // per connection; 0: unlimited
+    uint32_t ping_interval_ms;  // 120,000
+    uint32_t ping_max;          // unanswered pings before "Stale Connection": 2
+    uint32_t auth_timeout_ms;   // until the first CONNECT or other operation: 2,000
+    uint32_t write_deadline_ms; // a connection that takes nothing for so long while data waits is a slow consumer: 10,000
+    uint64_t seed;              // of the generator that picks queue-group members
+    const struct logger *logger;// borrowed for life, may be NULL
+};
+
+void broker_options_default(struct broker_options *options);
+
+struct broker *broker_new(const struct broker_options *options, struct moment now);
+// All connections must have been closed (on_close) before.
+void broker_free(struct broker *broker);
+
+// Callbacks for env/net; the owner is the broker. `now` of a turn must be set before by broker_turn_begin().
+const struct net_handler *broker_net_handler(struct broker *broker);
+// The time all callbacks of this turn see.
+void broker_turn_begin(struct broker *broker, struct moment now);
+// Fires due timers, sends what gathered, reports watches. Returns true when something is left to do at once (call the
+// next turn without waiting).
+bool broker_turn_end(struct broker *broker);
+// The earliest time at which a turn is needed though nothing happens; UINT64_MAX: none. A lower bound is fine.
+uint64_t broker_next_deadline_ms(const struct broker *broker);
+// Orderly stop: every connection gets what is queued for it, then is closed; new ones are refused.
+void broker_shutdown(struct broker *broker);
+
+// --- inside the process ---------------------------------------------------------------------------------------------
+
+// A message on its way in. All bytes are borrowed for the duration of the call.
+struct inlet_message {
+    struct bytes subject;
+    struct bytes reply;   // len 0: none
+    struct bytes headers; // the NATS/1.0 block with its final empty line; len 0: none
+    struct bytes payload;
+    uint64_t connection;  // id of the publishing connection (INFO client_id); 0: from inside the process
+};
+
+// A subscriber inside the process. Embedded by its owner; stays in place from add to remove.
+struct inlet {
+    // Returns false when its owner is overloaded: the broker then stops reading from the connection until
+    // broker_inlets_resume(). The message itself counts as taken either way.
+    bool (*on_message)(struct inlet *inlet, const struct inlet_message *message);
+    void *implementation; // broker's
+};
+
+// Subscribes to a subject that may have wildcards. Literal prefixes ("_STAN.pub.x.>") are looked up before the match
+// cache unless another subscription overlaps them. ERR_INVALID for a bad subject.
+int broker_inlet_add(struct broker *broker, struct inlet *inlet, struct bytes subject);
+void broker_inlet_remove(struct broker *broker, struct inlet *inlet);
+// Reads again from every connection that was paused for an overloaded inlet.
+void broker_inlets_resume(struct broker *broker);
+
+// Publishes from inside the process to whoever subscribes, inlets included: payload is the concatenation of the parts.
+// Returns how many got it. 0: nobody is interested (no 503 is sent: there is no connection to send it to).
+size_t broker_publish(struct broker *broker, struct bytes subject, struct bytes reply, struct bytes headers,
+                      const struct bytes *parts, size_t part_count);
+
+enum broker_interest {
+    BROKER_INTEREST_NONE,      // no connection subscribes
+    BROKER_INTEREST_READY,     // at least one, and its outbound queue is short
+    BROKER_INTEREST_CONGESTED, // all that subscribe have long outbound queues
+};
+
+enum broker_interest broker_interest(struct broker *broker, struct bytes literal_subject);
+
+// Tells when the interest in a literal subject changes: subscriptions (wildcards too) come and go, connections close, queues
+// drain. Reported at the turn's end, once however often it changed, only if it differs from the last report (or from
+// what it was at add). Embedded by its owner.
+struct broker_watch {
+    void (*on_change)(struct broker_watch *watch, enum broker_interest interest);
+    void *implementation; // broker's
+};
+
+// The subject is copied. Returns the interest now.
+enum broker_interest broker_watch_add(struct broker *broker, struct broker_watch *watch, struct bytes literal_subject);
+void broker_watch_remove(struct broker *broker, struct broker_watch *watch);
+
+// --- what monitoring shows ------------------------------------------------------------------------------------------
+
+struct broker_stats {
+    uint64_t connections;       // now
+    uint64_t total_connections; // ever
+    uint64_t subscriptions;     // now, of connections
+    uint64_t in_msgs, out_msgs, in_bytes, out_bytes; // payload and header bytes of connections
+    uint64_t slow_consumers;    // connections closed for it, ever
+    uint64_t stale_connections; // closed for unanswered pings, ever
+    uint64_t pending_bytes;     // in all outbound queues, now
+};
+
+void broker_stats_get(const struct broker *broker, struct broker_stats *ret_stats);
