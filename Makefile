@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+# The few words people type. Meson and Ninja do the building, scripts under script/ do the rest; `make help` lists them.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 300
+SOAK_ROUNDS ?= 300
+
+RELEASE := --buildtype=release -Doptimization=2 -Ddebug=true -Db_lto=true
+DEBUG := --buildtype=debug -Db_sanitize=address,undefined
+NPM_MARK := test/conformance/node_modules/.installed
+
+.DEFAULT_GOAL := all
+.PHONY: all run test check bench fuzz soak format install clean help bootstrap bootstrap-test debug
+
+all: bootstrap build/build.ninja ## build the program: build/weir (release)
+	@ninja -C build weir
+
+run: all ## build, then serve from ./data
+	exec build/weir serve --dir ./data
+
+test: bootstrap-test debug $(NPM_MARK) all ## every test that needs only this machine; the last line counts them
+	@ninja -C build weir release-helpers
+	@script/test-all
+
+check: bootstrap-test ## before every commit: format, tidy, IDs, clang, unit tests and simulation
+	@script/check
+
+bench: all bootstrap-test ## compare with Debian's nats-server in one run
+	@script/bench
+
+fuzz: bootstrap-test ## every fuzz target for FUZZ_SECONDS (300) each
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) script/fuzz
+
+soak: bootstrap-test debug $(NPM_MARK) all ## the crash tests of test/e2e with SOAK_ROUNDS (300) rounds
+	@SOAK_ROUNDS=$(SOAK_ROUNDS) script/soak
+
+format: bootstrap-test ## rewrite the C files as .clang-format says
+	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
+
+install: all ## copy the program to PREFIX (/usr/local), below DESTDIR
+	@meson configure build -Dprefix=$(PREFIX)
+	@ninja -C build weir
+	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild
+
+clean: ## remove the build directories; ./data stays
+	rm -rf build build-debug build-clang build-fuzz
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+# Not shown by help.
+bootstrap:
+	@script/bootstrap build
+
+bootstrap-test: bootstrap
+	@script/bootstrap test
+
+debug: bootstrap-test build-debug/build.ninja
+	@ninja -C build-debug
+
+build/build.ninja: | bootstrap
+	@CC='$(CC)' meson setup build $(RELEASE)
+
+build-debug/build.ninja: | bootstrap-test
+	@CC='$(CC)' meson setup build-debug $(DEBUG)
+
+$(NPM_MARK): test/conformance/package-lock.json | bootstrap-test
+	@cd test/conformance && npm ci --no-audit --no-fund
+	@touch $@
