@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client's answer to INFO: CONNECT {json} (CO-P02), read by the server, written by our own client.
+#pragma once
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+// Strings are borrowed when encoding and borrowed from `owned` after parsing; empty means absent.
+struct wire_connect {
+    struct bytes user;
+    struct bytes pass;
+    struct bytes auth_token;
+    struct bytes nkey;
+    struct bytes jwt;
+    struct bytes sig;
+    struct bytes name;
+    struct bytes lang;
+    struct bytes version;
+    struct bytes account;
+    int protocol;       // 0: INFO only once; 1: INFO may be pushed later (CO-P18)
+    bool verbose;       // +OK after each operation (CO-P13)
+    bool pedantic;      // check publish subjects (CO-P13)
+    bool echo;          // deliver to the publishing connection as well (CO-P12)
+    bool tls_required;
+    bool headers;
+    bool no_responders; // 503 instead of silence (CO-P10); valid only with headers
+    char *owned;        // owned after parsing: memory of all strings; NULL otherwise
+};
+
+// The defaults for a client that sends CONNECT {} (as clients that never send one get them too, but for verbose, which
+// is true until CONNECT as in nats-server): verbose true, pedantic true, echo true, protocol 0, the rest false.
+void connect_init(struct wire_connect *connect);
+
+// Reads the JSON of a CONNECT operation over connect_init(). Unknown fields are ignored; null leaves the default.
+// ERR_INVALID: no JSON object or a field of the wrong type, which nats-server refuses with a parser error;
+// ERR_UNSUPPORTED: a negative or unknown `protocol` (WIRE_INVALID_CLIENT_PROTOCOL). On failure nothing needs releasing.
+int connect_parse(struct bytes json, struct wire_connect *ret_connect) MUST_USE;
+void connect_deinit(struct wire_connect *connect);
+
+#define CONNECT_LINE_SIZE_MAX 4096
+// Writes the whole line "CONNECT {…}\r\n" and its length. ERR_TOO_BIG, ERR_INVALID (a string is not UTF-8).
+int connect_encode(const struct wire_connect *connect, char *ret_line, size_t size, size_t *ret_len) MUST_USE;
