@@ -43,14 +43,14 @@ struct trie_config {
     size_t cache_size_bytes_max; // memory of all cached lists
 };
 
-#define TRIE_TOKENS_DEFAULT 256
-#define TRIE_CACHE_SUBJECTS_DEFAULT 8192
+#define TRIE_TOKENS_DEFAULT           256
+#define TRIE_CACHE_SUBJECTS_DEFAULT   8192
 #define TRIE_CACHE_SIZE_BYTES_DEFAULT (32 * 1024 * 1024)
 
 // All members of one queue group that match; never empty.
 struct trie_group {
-    struct bytes queue;                 // name; borrowed from the match
-    struct trie_entry *const *entries;  // borrowed from the match
+    struct bytes queue;                // name; borrowed from the match
+    struct trie_entry *const *entries; // borrowed from the match
     uint32_t count;
 };
 

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// The match cache: literal subject -> immutable list of targets, four-way set associative, bounded in subjects and bytes.
+//
+// A subject comes in at its second sighting: `sighted` keeps one fingerprint per hash class, so the endless one-time
+// subjects of request/reply pass by. A list is right as long as no pattern that may match its subject has changed:
+//   - a literal pattern drops exactly its own subject;
+//   - a wildcard pattern counts a change in the class of its literal first tokens (none, one, two or more), and a list
+//     remembers the sum of the three counters of its subject. They only grow, so an equal sum means no change.
+// So a client that subscribes `_INBOX.x.*` makes one class of a thousand stale, and nothing is scanned.
+#include "base/memory.h"
+#include "base/must.h"
+#include "subject/trie_internal.h"
+
+// A list larger than this part of the budget is not cached: delivering it costs far more than building it.
+#define LIST_SHARE 16
+
+static int find_way(const struct trie_cache_set *set, struct bytes subject, uint64_t hash);
+static int free_way(struct trie *trie, struct trie_cache_set *set);
+static void drop_way(struct trie *trie, struct trie_cache_set *set, int way);
+static bool is_right(const struct trie *trie, const struct trie_list *list);
+static bool was_sighted(struct trie_cache *cache, uint64_t hash);
+static void make_room(struct trie *trie, size_t size_bytes);
+static struct trie_cache_set *set_of(const struct trie_cache *cache, uint64_t hash);
+
+void trie_cache_init(struct trie *trie)
+{
+    struct trie_cache *cache = &trie->cache;
+    uint32_t subjects_max = trie->config.cache_subjects_max;
+    if (subjects_max == 0)
+        return;
+    must(subjects_max <= UINT32_C(1) << 24);
+    cache->set_count = 1;
+    while (cache->set_count * TRIE_WAYS < subjects_max)
+        cache->set_count *= 2;
+    cache->size_bytes_max = trie->config.cache_size_bytes_max;
+    cache->sets = mem_alloc_zero(cache->set_count * sizeof(*cache->sets));
+    cache->sighted = mem_alloc_zero(cache->set_count * TRIE_WAYS * sizeof(*cache->sighted));
+}
+
+void trie_cache_deinit(struct trie *trie)
+{
+    struct trie_cache *cache = &trie->cache;
+    for (uint64_t i = 0; cache->sets != NULL && i < cache->set_count; i++) {
+        for (int way = 0; way < TRIE_WAYS; way++)
+            drop_way(trie, &cache->sets[i], way);
+    }
+    mem_free(cache->sets);
+    mem_free(cache->sighted);
+}
+
+struct trie_list *trie_cache_find(struct trie *trie, struct bytes subject, uint64_t hash, bool *ret_admit)
+{
+    struct trie_cache *cache = &trie->cache;
+    *ret_admit = false;
+    if (cache->sets == NULL)
+        return NULL;
+    struct trie_cache_set *set = set_of(cache, hash);
+    int way = find_way(set, subject, hash);
+    if (way < 0) {
+        *ret_admit = was_sighted(cache, hash);
+        return NULL;
+    }
+    if (!is_right(trie, set->ways[way])) {
+        drop_way(trie, set, way);
+        *ret_admit = true;
+        return NULL;
+    }
+    set->used |= (uint8_t)(1 << way);
+    return set->ways[way];
+}
+
+void trie_cache_put(struct trie *trie, struct trie_list *list)
+{
+    struct trie_cache *cache = &trie->cache;
+    must(cache->sets != NULL && !list->is_spare);
+    if (list->size_bytes > cache->size_bytes_max / LIST_SHARE)
+        return;
+    make_room(trie, list->size_bytes);
+    struct trie_cache_set *set = set_of(cache, list->hash);
+    int way = free_way(trie, set);
+    set->ways[way] = list;
+    set->tags[way] = (uint32_t)(list->hash >> 32);
+    set->used &= (uint8_t) ~(1 << way);
+    list->refs++;
+    cache->count++;
+    cache->size_bytes += list->size_bytes;
+}
+
+uint64_t trie_cache_stamp(const struct trie *trie, uint16_t bucket_one, uint16_t bucket_two)
+{
+    const struct trie_cache *cache = &trie->cache;
+    return cache->changes_any + cache->changes_one[bucket_one] + cache->changes_two[bucket_two];
+}
+
+void trie_cache_invalidate(struct trie *trie, const struct trie_node *node)
+{
+    struct trie_cache *cache = &trie->cache;
+    if (cache->sets == NULL)
+        return;
+    if (node->kind == TRIE_LITERAL) {
+        uint64_t hash = trie_hash(trie, trie_node_text(node));
+        struct trie_cache_set *set = set_of(cache, hash);
+        int way = find_way(set, trie_node_text(node), hash);
+        if (way >= 0)
+            drop_way(trie, set, way);
+        return;
+    }
+    const struct trie_node *first = node, *second = NULL;
+    while (first->parent != trie->root) {
+        second = first;
+        first = first->parent;
+    }
+    if (first->kind != TRIE_TOKEN)
+        cache->changes_any++;
+    else if (second == NULL || second->kind != TRIE_TOKEN)
+        cache->changes_one[trie_bucket_one(trie, trie_node_text(first))]++;
+    else
+        cache->changes_two[trie_bucket_two(trie, trie_node_text(first), trie_node_text(second))]++;
+}
+
+static int find_way(const struct trie_cache_set *set, struct bytes subject, uint64_t hash)
+{
+    for (int way = 0; way < TRIE_WAYS; way++) {
+        const struct trie_list *list = set->ways[way];
+        if (set->tags[way] == (uint32_t)(hash >> 32) && list != NULL && bytes_equal(list->subject, subject))
+            return way;
+    }
+    return -1;
+}
+
+// A free way, else a stale list's, else the first not hit since the hand last passed.
+static int free_way(struct trie *trie, struct trie_cache_set *set)
+{
+    int victim = -1;
+    for (int way = 0; way < TRIE_WAYS; way++) {
+        if (set->ways[way] == NULL)
+            return way;
+        if (!is_right(trie, set->ways[way]))
+            victim = way;
+    }
+    while (victim < 0) {
+        if ((set->used & (1 << set->hand)) == 0)
+            victim = set->hand;
+        set->used &= (uint8_t) ~(1 << set->hand);
+        set->hand = (uint8_t)((set->hand + 1) % TRIE_WAYS);
+    }
+    drop_way(trie, set, victim);
+    return victim;
+}
+
+static void drop_way(struct trie *trie, struct trie_cache_set *set, int way)
+{
+    struct trie_list *list = set->ways[way];
+    if (list == NULL)
+        return;
+    trie->cache.count--;
+    trie->cache.size_bytes -= list->size_bytes;
+    set->ways[way] = NULL;
+    trie_match_unref(trie, list);
+}
+
+static bool is_right(const struct trie *trie, const struct trie_list *list)
+{
+    return list->stamp == trie_cache_stamp(trie, list->bucket_one, list->bucket_two);
+}
+
+static bool was_sighted(struct trie_cache *cache, uint64_t hash)
+{
+    uint32_t *sighted = &cache->sighted[(hash >> 16) & (cache->set_count * TRIE_WAYS - 1)];
+    uint32_t fingerprint = (uint32_t)(hash ^ (hash >> 32)) | 1;
+    if (*sighted == fingerprint)
+        return true;
+    *sighted = fingerprint;
+    return false;
+}
+
+// Sweeps over the sets, sparing in the first round what has been hit since the last one.
+static void make_room(struct trie *trie, size_t size_bytes)
+{
+    struct trie_cache *cache = &trie->cache;
+    while (cache->size_bytes + size_bytes > cache->size_bytes_max) {
+        struct trie_cache_set *set = &cache->sets[cache->sweep];
+        for (int way = 0; way < TRIE_WAYS; way++) {
+            if ((set->used & (1 << way)) == 0)
+                drop_way(trie, set, way);
+        }
+        set->used = 0;
+        cache->sweep = (cache->sweep + 1) & (cache->set_count - 1);
+    }
+}
+
+static struct trie_cache_set *set_of(const struct trie_cache *cache, uint64_t hash)
+{
+    return &cache->sets[hash & (cache->set_count - 1)];
+}
