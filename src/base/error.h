@@ -23,7 +23,8 @@
     X(ERR_PERMISSION, 17, "permission denied")                                                                         \
     X(ERR_DUPLICATE, 18, "duplicate")                                                                                  \
     X(ERR_OTHER_CLUSTER, 19, "belongs to another cluster id")                                                          \
-    X(ERR_PROTOCOL, 20, "protocol error")
+    X(ERR_PROTOCOL, 20, "protocol error")                                                                              \
+    X(ERR_IDS_FULL, 21, "too many message ids within the duplicate window")
 
 enum error {
 #define X(name, number, text) name = -number,

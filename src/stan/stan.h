@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// NATS Streaming on Weir: decodes STAN requests that arrive through broker inlets, proposes to the shard, and answers when the
+// record is durable. Facts: ST-P, ST-M, ST-E, ST-B of the protocol reference. A channel is a stream, a durable or a queue group
+// a consumer, a subscription a member. The client registry is a machine on the shard's log (records RECORD_CLIENT_*).
+//
+// Pure, one thread, on one broker and one shard.
+#pragma once
+
+#include "broker/broker.h"
+#include "env/clock.h"
+#include "shard/shard.h"
+
+struct stan;
+
+struct stan_options {
+    struct bytes cluster_id;          // borrowed for life; ST-C01
+    struct bytes discover_prefix;     // "_STAN.discover"; borrowed
+    uint32_t max_channels;            // 100 (ST-C09); 0: unlimited
+    uint32_t max_subscriptions;       // per channel, 1,000 (ST-C10)
+    uint64_t max_msgs;                // per channel, 1,000,000 (ST-C11)
+    uint64_t max_bytes;               // per channel, 1,024,000,000 (ST-C12)
+    uint64_t max_age_ns;              // per channel, 0 (ST-C13)
+    uint64_t heartbeat_interval_ns;   // 30 s (ST-C16)
+    uint64_t heartbeat_timeout_ns;    // 10 s (ST-C17)
+    uint32_t heartbeat_fail_count;    // 10 (ST-C18)
+    uint64_t duplicate_window_ns;     // 2 min
+    uint64_t disconnect_grace_ns;     // 5 s
+    uint32_t max_clients;             // 65,536
+    const struct logger *logger;      // borrowed for life
+};
+
+void stan_options_default(struct stan_options *options);
+
+// Before shard_open(): registers its machine and adapter. Serves nothing yet.
+struct stan *stan_new(const struct stan_options *options, struct broker *broker, struct shard *shard);
+// After shard_open(): opens the inlets. 0 or ERR_INVALID (bad cluster id).
+int stan_start(struct stan *stan, struct moment now);
+// Removes the inlets.
+void stan_stop(struct stan *stan);
+void stan_free(struct stan *stan);
+
+// The time all callbacks of this turn see; then heartbeats, probes and grace periods that are due. Call broker_turn_begin()
+// before and shard_turn_end(), broker_turn_end() after stan_turn_end().
+void stan_turn_begin(struct stan *stan, struct moment now);
+void stan_turn_end(struct stan *stan);
+uint64_t stan_next_deadline_ms(const struct stan *stan);
+
+struct stan_stats {
+    uint64_t clients, subscriptions;
+    uint64_t in_msgs, in_bytes, out_msgs, out_bytes; // messages published and delivered, payload bytes
+};
+void stan_stats_get(const struct stan *stan, struct stan_stats *ret_stats);

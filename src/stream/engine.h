@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine: streams, consumers and their members (delivery targets) of one shard. One engine serves every protocol: a STAN
+// channel is a stream, a durable or a queue group a consumer, a subscription a member; JetStream maps as well.
+//
+// Two halves (section 6 of ARCHITECTURE.md). A propose function checks a command against applied state plus a small tentative
+// tail and appends a record that holds results. engine_apply() is the only code that changes durable state; live, follower and
+// recovery run it, in log order, on committed records, with no time but the record's. What is not durable (who is ready,
+// deadlines, what waits for a read) lives beside it and is lost with the process.
+//
+// Pure: time comes in, effects go out through struct engine_host and struct engine_adapter. One thread. A turn:
+//   propose*, ack*, member_set_state*, apply* …  then engine_turn_end(): deliveries, and their records and those of the acks.
+//
+// Invariants (engine_check): E1 first_sequence <= last_sequence + 1; E2 every pending sequence is below its consumer's
+// next_sequence and above its ack floor; E3 a sequence is pending at most once per consumer; E4 a member's in_flight is the
+// number of its pending, unacknowledged sequences; E5 a consumer without members delivers nothing.
+#pragma once
+
+#include "base/buffer.h"
+#include "base/record.h"
+
+struct engine;
+struct stream;
+struct consumer;
+struct member;
+
+enum { ENGINE_DATA_MAX = 4096, ENGINE_NAME_MAX = 1024 }; // bytes of an adapter's data blob; of a stream's or consumer's name
+
+struct engine_time {
+    uint64_t mono_ns;
+    uint64_t wall_ns;
+};
+
+// A read of one message for the engine, answered at once or later.
+struct engine_read {
+    uint32_t stream;
+    uint64_t sequence;
+    int result;                    // 0, ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO
+    struct message_record message; // valid until host.release(hold)
+    void *hold;                    // host's
+    void (*done)(struct engine_read *read); // engine's; called only if read() returned ERR_AGAIN
+    void *implementation;          // host's
+};
+
+struct engine_size {
+    uint64_t sequence;
+    uint64_t time_ns;
+    uint32_t size; // bytes
+};
+
+// What the engine needs from the shard.
+struct engine_host {
+    void *owner;
+    // May records of `size` bytes be appended? `reserved`: acks, deletes and the like. 0, ERR_AGAIN, ERR_NO_SPACE, ERR_LIMIT,
+    // ERR_FAILED.
+    int (*admit)(void *owner, size_t size, bool reserved);
+    // Room for one record, 8-byte aligned, padding included; *ret_index: its entry. See store_reserve().
+    char *(*append)(void *owner, size_t size, uint64_t *ret_index);
+    int (*read)(void *owner, struct engine_read *read); // 0/error: answered; ERR_AGAIN: done() follows
+    void (*read_cancel)(void *owner, struct engine_read *read);
+    void (*release)(void *owner, void *hold);
+    // The first sequence >= read->sequence with a time >= time_ns, into read->sequence; as read().
+    int (*seek)(void *owner, struct engine_read *read, uint64_t time_ns);
+    // Sizes of the oldest messages, for limits; see store_sizes().
+    size_t (*sizes)(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max, bool *ret_wait);
+    // Committed: messages below `first` are gone (UINT64_MAX: the stream is); one message is gone.
+    void (*trimmed)(void *owner, uint32_t stream, uint64_t first);
+    void (*forgotten)(void *owner, uint32_t stream, uint64_t sequence);
+};
+
+// A message on its way to a member. Borrowed.
+struct delivery {
+    struct stream *stream;
+    struct consumer *consumer;
+    struct member *member;
+    const struct message_record *message;
+    uint32_t redelivery_count; // 0: the first time
+};
+
+enum { ENGINE_PROTOCOL_STAN = 1, ENGINE_PROTOCOL_JETSTREAM = 2, ENGINE_PROTOCOL_COUNT };
+
+// What a protocol does for its consumers. Registered once per protocol.
+struct engine_adapter {
+    void *owner;
+    // Sends. False: the target could not take it (gone or congested); the engine keeps the message for later.
+    bool (*deliver)(void *owner, const struct delivery *delivery);
+    // A member exists: just committed, or found by recovery (in that case before serving, state MEMBER_GONE with its grace
+    // running). The adapter may keep a pointer in it (member_set_context).
+    void (*member_added)(void *owner, struct member *member, bool recovered);
+    // It is about to be freed.
+    void (*member_removed)(void *owner, struct member *member);
+};
+
+struct engine_options {
+    uint32_t max_streams;          // ERR_LIMIT beyond; 0: unlimited
+    uint32_t max_consumers;        // of the shard
+    uint32_t max_members;          // of the shard
+    uint64_t max_ids;              // dedupe ids in memory, about 40 bytes each; ERR_IDS_FULL beyond
+    uint32_t turn_budget;          // deliveries, evictions … per turn: 1,024
+    struct engine_host host;
+};
+
+struct engine *engine_new(const struct engine_options *options);
+void engine_free(struct engine *engine);
+void engine_adapter_set(struct engine *engine, unsigned protocol, const struct engine_adapter *adapter);
+
+// --- streams --------------------------------------------------------------------------------------------------------
+
+struct stream_config {
+    uint32_t account;             // 1: $G
+    struct bytes name;            // unique per account
+    uint64_t max_msgs;            // 0: unlimited; the oldest go first (ST-B20)
+    uint64_t max_bytes;           // 0: unlimited; of records
+    uint64_t max_age_ns;          // 0: unlimited
+    uint64_t duplicate_window_ns; // 0: no dedupe
+    uint64_t disconnect_grace_ns; // how long a member without interest keeps its messages
+    uint32_t max_consumers;       // members, in truth subscriptions, per stream (ST-C10); 0: unlimited
+};
+
+struct stream_state {
+    uint32_t id;
+    struct stream_config config;  // borrowed name
+    uint64_t messages, bytes;
+    uint64_t first_sequence;      // of the oldest message; last + 1 when empty
+    uint64_t last_sequence;       // committed
+    uint64_t last_time_ns;
+    uint32_t consumers, members;
+};
+
+// Committed or proposed streams. NULL: none.
+struct stream *engine_stream_find(struct engine *engine, uint32_t account, struct bytes name);
+struct stream *engine_stream_by_id(struct engine *engine, uint32_t id);
+// Creates; usable at once for further proposals. ERR_EXISTS, ERR_LIMIT, ERR_INVALID, admission errors.
+int engine_stream_create(struct engine *engine, const struct stream_config *config, struct engine_time now,
+                         struct stream **ret_stream, uint64_t *ret_index);
+int engine_stream_delete(struct engine *engine, struct stream *stream, struct engine_time now, uint64_t *ret_index);
+void stream_state_get(const struct stream *stream, struct stream_state *ret_state);
+// In order of id; NULL first for the start. NULL at the end.
+struct stream *engine_stream_next(struct engine *engine, struct stream *after);
+
+struct publish {
+    struct bytes subject;  // len 0: the stream's name
+    struct bytes reply;
+    struct bytes headers;
+    struct bytes payload;
+    struct hash128 dedupe; // both 0: none
+};
+
+struct publish_result {
+    uint64_t index;    // answer when this index is committed (of a duplicate in flight: the original's or later)
+    uint64_t sequence;
+    bool duplicate;
+};
+
+// ERR_TOO_BIG, ERR_IDS_FULL, admission errors. The hot path.
+int engine_publish(struct engine *engine, struct stream *stream, const struct publish *publish, struct engine_time now,
+                   struct publish_result *ret_result);
+
+// --- consumers and members ------------------------------------------------------------------------------------------
+
+enum consumer_start { CONSUMER_START_NEW, CONSUMER_START_LAST, CONSUMER_START_FIRST, CONSUMER_START_SEQUENCE, CONSUMER_START_TIME };
+
+struct consumer_config {
+    struct bytes name;        // unique within the stream; the adapter's key
+    uint8_t protocol;         // ENGINE_PROTOCOL_*
+    bool durable;             // stays without members
+    bool group;               // several members share it; else at most one
+    enum consumer_start start;
+    uint64_t start_sequence;  // SEQUENCE: clamped to what is there (ST-B05)
+    uint64_t start_time_ns;   // TIME: wall clock, clamped likewise
+    struct bytes data;        // the adapter's, up to ENGINE_DATA_MAX
+};
+
+struct member_config {
+    uint32_t max_in_flight;   // >= 1; redeliveries go beyond it (ST-B03)
+    uint64_t ack_wait_ns;     // >= 1 ms
+    struct bytes data;        // the adapter's, up to ENGINE_DATA_MAX
+};
+
+struct consumer_state {
+    uint32_t id;
+    struct consumer_config config; // start fields as resolved; borrowed name and data
+    uint64_t next_sequence;        // the next to be delivered for the first time
+    uint64_t ack_floor;            // everything up to here is finished
+    uint64_t pending;              // delivered, not finished
+    uint64_t waiting;              // messages never delivered yet
+    uint64_t redelivered;          // deliveries beyond the first, ever
+    uint32_t members;
+};
+
+struct consumer *engine_consumer_find(struct engine *engine, struct stream *stream, struct bytes name);
+// TIME may need a read: the answer comes through `done` with the consumer (or NULL and an error), at once or on a later
+// turn. `owner` is handed back. Otherwise as engine_stream_create().
+typedef void engine_consumer_done(void *owner, int error, struct consumer *consumer, uint64_t index);
+void engine_consumer_create(struct engine *engine, struct stream *stream, const struct consumer_config *config,
+                            struct engine_time now, engine_consumer_done *done, void *owner);
+// Gives up waiting for every create of this owner.
+void engine_consumer_create_cancel(struct engine *engine, void *owner);
+int engine_consumer_delete(struct engine *engine, struct consumer *consumer, struct engine_time now, uint64_t *ret_index);
+
+// The member takes part once committed, and only while MEMBER_READY; it begins MEMBER_GONE. Member ids are unique in the shard.
+// ERR_EXISTS: the consumer is no group and has a member; ERR_LIMIT.
+int engine_member_add(struct engine *engine, struct consumer *consumer, const struct member_config *config,
+                      struct engine_time now, struct member **ret_member, uint64_t *ret_index);
+// Its unfinished messages go to other members at once (or stay with a durable). A consumer that is not durable goes with its
+// last member. `delete_durable`: the durable goes with its last member too (STAN unsubscribe, ST-B08).
+int engine_member_remove(struct engine *engine, struct member *member, bool delete_durable, struct engine_time now,
+                         uint64_t *ret_index);
+
+enum member_state {
+    MEMBER_GONE,      // no interest: nothing is sent; after disconnect_grace its messages are released
+    MEMBER_READY,
+    MEMBER_CONGESTED, // its connection is slow: nothing is sent, its messages stay
+};
+void engine_member_set_state(struct engine *engine, struct member *member, enum member_state state, struct engine_time now);
+// A suspect member (failed heartbeat, ST-B15) is chosen only when no other can be.
+void engine_member_set_suspect(struct engine *engine, struct member *member, bool suspect);
+
+// Any member's message may be acknowledged through any member (ST-B09). 0, or ERR_NOT_FOUND when it is not pending.
+int engine_ack(struct engine *engine, struct consumer *consumer, uint64_t sequence, struct engine_time now);
+
+struct member *engine_member_by_id(struct engine *engine, uint32_t id);
+uint32_t member_id(const struct member *member);
+struct consumer *member_consumer(const struct member *member);
+const struct member_config *member_config_get(const struct member *member); // borrowed data
+uint32_t member_in_flight(const struct member *member);
+void member_set_context(struct member *member, void *context);
+void *member_context(const struct member *member);
+struct stream *consumer_stream(const struct consumer *consumer);
+void consumer_state_get(const struct consumer *consumer, struct consumer_state *ret_state);
+struct consumer *stream_consumer_next(struct stream *stream, struct consumer *after);
+struct member *consumer_member_next(struct consumer *consumer, struct member *after);
+
+// --- driven by the shard --------------------------------------------------------------------------------------------
+
+// Applies a committed record of one of the engine's kinds. `index`: its entry's. `covered`: see store_handler.replay. 0, or
+// ERR_CORRUPT when the record does not decode or contradicts the state (recovery refuses; live it cannot happen).
+int engine_apply(struct engine *engine, const struct record *record, uint64_t index, bool covered);
+// After the last replay: members are told to their adapters, graces begin.
+void engine_recovered(struct engine *engine, struct engine_time now);
+// What was proposed with an index above last_good is not in the log: the tentative tail is dropped.
+void engine_drop_tail(struct engine *engine, uint64_t last_good);
+// Is this message stored (committed)? For roll-over.
+bool engine_is_wanted(const struct engine *engine, uint32_t stream, uint64_t sequence);
+uint64_t engine_first_wanted(const struct engine *engine, uint32_t stream);
+// Deliveries, evictions, deadlines, then the records of this turn's deliveries and acks. True: more is left to do at once.
+bool engine_turn_end(struct engine *engine, struct engine_time now);
+uint64_t engine_next_deadline_ms(const struct engine *engine);
+
+// Checkpoint images, as store_handler asks for them.
+void engine_checkpoint_begin(struct engine *engine, bool base);
+int engine_checkpoint_next(struct engine *engine, uint64_t index, struct buffer *out, size_t max_bytes);
+int engine_restore(struct engine *engine, const struct record *image);
+void engine_save_ids(struct engine *engine, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns, struct buffer *out);
+int engine_restore_ids(struct engine *engine, struct bytes ids);
+
+struct engine_stats {
+    uint64_t streams, consumers, members, messages, bytes;
+    uint64_t published, duplicates, delivered, redelivered, acked;
+    uint64_t pending, ids;
+};
+void engine_stats_get(const struct engine *engine, struct engine_stats *ret_stats);
+// Asserts the invariants over everything; for tests.
+void engine_check(const struct engine *engine);
