@@ -13,16 +13,16 @@ struct bytes {
 };
 
 // A literal without its NUL: BYTES("abc").len == 3. Literals only.
-#define BYTES(literal) ((struct bytes){ "" literal "", sizeof(literal) - 1 })
+#define BYTES(literal) ((struct bytes){"" literal "", sizeof(literal) - 1})
 
 static inline struct bytes bytes_make(const void *ptr, size_t len)
 {
-    return (struct bytes){ (const char *)ptr, len };
+    return (struct bytes){(const char *)ptr, len};
 }
 
 static inline struct bytes bytes_from_string(const char *string)
 {
-    return (struct bytes){ string, string ? strlen(string) : 0 };
+    return (struct bytes){string, string ? strlen(string) : 0};
 }
 
 static inline bool bytes_equal(struct bytes a, struct bytes b)
@@ -46,7 +46,7 @@ static inline bool bytes_starts_with(struct bytes whole, struct bytes prefix)
 // The rest of `whole` from `offset` on; offset must be <= whole.len.
 static inline struct bytes bytes_skip(struct bytes whole, size_t offset)
 {
-    return (struct bytes){ whole.ptr + offset, whole.len - offset };
+    return (struct bytes){whole.ptr + offset, whole.len - offset};
 }
 
 // For printf("%.*s", BYTES_ARG(b)).

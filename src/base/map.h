@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hash map from bytes to a pointer. Open addressing with linear probing and backward-shift deletion: no tombstones, so
-// a map under churn stays as fast as a fresh one. One thread. At most three quarters full; grows by doubling; gives
-// storage back at the next map_add() after most entries went, and all of it when the last one goes.
+// a map under churn stays as fast as a fresh one. One thread. At most three quarters full; grows by doubling;
+// shrinks when it has been less than an eighth full for as many map_add() as it has slots: so a spike gives its memory
+// back, while a working set that comes and goes does not allocate.
 #pragma once
 
 #include "base/bytes.h"
@@ -18,10 +19,11 @@ struct map {
     size_t cap;             // slots, 0 or a power of two
     size_t count;           // entries
     size_t max;             // entries
+    size_t sparse_adds;     // map_add() since the map was last an eighth full
     uint64_t seed;
 };
 
-// No allocation until the first add. max entries, below 2^31.
+// No allocation until the first add. max entries; 2^30 at most, more counts as that.
 void map_init(struct map *map, size_t max);
 // The same with a hash seed, for keys that strangers choose.
 void map_init_seeded(struct map *map, size_t max, uint64_t seed);

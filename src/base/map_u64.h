@@ -18,9 +18,10 @@ struct map_u64 {
     size_t cap;                 // slots, 0 or a power of two
     size_t count;               // entries
     size_t max;                 // entries
+    size_t sparse_adds;         // map_u64_add() since the map was last an eighth full
 };
 
-// No allocation until the first add. max entries, below 2^31.
+// No allocation until the first add. max entries; 2^30 at most, more counts as that.
 void map_u64_init(struct map_u64 *map, size_t max);
 // Frees the storage, not the values; the map is then as after map_u64_init().
 void map_u64_deinit(struct map_u64 *map);

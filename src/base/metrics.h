@@ -19,8 +19,8 @@ static inline void counter_add(struct counter *counter, uint64_t n)
 // bucket; the maximum is kept exactly. 18 kB, no allocation.
 #define HISTOGRAM_SUB_BITS 6
 #define HISTOGRAM_TOP_BITS 40
-#define HISTOGRAM_LIMIT (1ULL << HISTOGRAM_TOP_BITS)
-#define HISTOGRAM_BUCKETS ((HISTOGRAM_TOP_BITS - HISTOGRAM_SUB_BITS + 1) << HISTOGRAM_SUB_BITS)
+#define HISTOGRAM_LIMIT    (1ULL << HISTOGRAM_TOP_BITS)
+#define HISTOGRAM_BUCKETS  ((HISTOGRAM_TOP_BITS - HISTOGRAM_SUB_BITS + 1) << HISTOGRAM_SUB_BITS)
 
 struct histogram {
     uint64_t count;

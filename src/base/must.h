@@ -7,5 +7,4 @@
 _Noreturn void must_fail(const char *expression, const char *file, int line) __attribute__((cold));
 
 // The condition is evaluated exactly once; it must have no side effects a reader would miss.
-#define must(condition)                                                                                                \
-    (__builtin_expect(!!(condition), 1) ? (void)0 : must_fail(#condition, __FILE__, __LINE__))
+#define must(condition) (__builtin_expect(!!(condition), 1) ? (void)0 : must_fail(#condition, __FILE__, __LINE__))

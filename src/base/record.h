@@ -51,14 +51,14 @@ enum record_kind {
     RECORD_ACKED = 0x8015,           // object: consumer id; sequences are finished
     // STAN (stan/). Object: client number.
     RECORD_CLIENT_ADD = 0x8020,
-    RECORD_CLIENT_CLOSE = 0x8021,    // closing began: its members are being removed
+    RECORD_CLIENT_CLOSE = 0x8021, // closing began: its members are being removed
     RECORD_CLIENT_REMOVE = 0x8022,
     // Checkpoint files only: images of objects. Body starts with the index (8 bytes) at which the image was taken.
     RECORD_IMAGE_STREAM = 0x8040,
     RECORD_IMAGE_CONSUMER = 0x8041,
     RECORD_IMAGE_CLIENT = 0x8042,
-    RECORD_IMAGE_COUNTERS = 0x8043,  // next free ids of a shard
-    RECORD_IMAGE_GONE = 0x804f,      // the object of the image kind in `flags` was deleted
+    RECORD_IMAGE_COUNTERS = 0x8043, // next free ids of a shard
+    RECORD_IMAGE_GONE = 0x804f,     // the object of the image kind in `flags` was deleted
 };
 
 // A record as found in memory. Borrowed.
@@ -142,7 +142,7 @@ static inline void message_record_put(char *at, const struct message_record *m)
     put_u16(at + 50, (uint16_t)m->reply.len);
     put_u32(at + 52, (uint32_t)m->headers.len);
     char *to = at + RECORD_MESSAGE_SIZE;
-    const struct bytes parts[] = { m->subject, m->reply, m->headers, m->payload };
+    const struct bytes parts[] = {m->subject, m->reply, m->headers, m->payload};
     for (int i = 0; i < 4; i++) {
         if (parts[i].len)
             memcpy(to, parts[i].ptr, parts[i].len);
@@ -164,7 +164,7 @@ static inline int message_record_get(const struct record *record, struct message
     ret->stream_id = record->object;
     ret->sequence = get_u64(at + 16);
     ret->time_ns = get_u64(at + 24);
-    ret->dedupe = (struct hash128){ get_u64(at + 32), get_u64(at + 40) };
+    ret->dedupe = (struct hash128){get_u64(at + 32), get_u64(at + 40)};
     at += RECORD_MESSAGE_SIZE;
     ret->subject = bytes_make(at, subject);
     ret->reply = bytes_make(at + subject, reply);

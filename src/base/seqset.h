@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-#define SEQSET_CHUNK_BITS 2048
+#define SEQSET_CHUNK_BITS  2048
 #define SEQSET_CHUNK_WORDS (SEQSET_CHUNK_BITS / 64)
 // The largest member; one less than the type's maximum so that "the one after" always exists.
 #define SEQSET_MAX (UINT64_MAX - 1)

@@ -14,7 +14,7 @@
 #include "base/list.h"
 
 #define WHEEL_LEVELS 11
-#define WHEEL_SLOTS 64
+#define WHEEL_SLOTS  64
 
 // Embedded in its owner, which must cancel it before it goes away. All zeroes, or zeroes and `fire`, is an unset timer.
 struct wheel_timer {
@@ -27,11 +27,11 @@ struct wheel_timer {
 };
 
 struct wheel {
-    uint64_t now_ms;                               // the latest time seen; never goes back
-    uint64_t occupied[WHEEL_LEVELS];               // per level, one bit per slot that holds a timer
-    struct list slots[WHEEL_LEVELS][WHEEL_SLOTS];  // list heads of timers with deadlines after now_ms
-    struct list due;                               // timers with deadlines up to now_ms, fired by the next advance
-    struct list firing;                            // timers that the running advance still has to fire
+    uint64_t now_ms;                              // the latest time seen; never goes back
+    uint64_t occupied[WHEEL_LEVELS];              // per level, one bit per slot that holds a timer
+    struct list slots[WHEEL_LEVELS][WHEEL_SLOTS]; // list heads of timers with deadlines after now_ms
+    struct list due;                              // timers with deadlines up to now_ms, fired by the next advance
+    struct list firing;                           // timers that the running advance still has to fire
     bool advancing;
 };
 
