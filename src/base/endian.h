@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Little-endian integers in unaligned memory, as all of Weir's formats have them. The caller guarantees that the 2, 4 or
 // 8 bytes exist. On a little-endian machine each function is one instruction.
+// tidy: prefix put get
 #pragma once
 
 #include <stdint.h>

@@ -2,6 +2,7 @@
 // The hashes of Weir: XXH3 from xxhash, behind three names, so that formats and maps agree on one algorithm.
 // The values are part of the on-disk format: XXH3 is frozen since 0.8.0 and the test pins known values.
 // Not cryptographic: a seed makes collisions harder to find for strangers, not impossible.
+// tidy: prefix hash128
 #pragma once
 
 #include "base/bytes.h"

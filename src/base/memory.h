@@ -2,6 +2,7 @@
 // The only door to the heap. Nothing here returns NULL: out of memory aborts, because half-handled NULLs are worse than
 // a recovery that is tested daily. Limits keep it from happening. Any thread may call anything here.
 // Sizes are in bytes; a size of 0 gives a unique pointer that is freed like any other.
+// tidy: prefix mem
 #pragma once
 
 #include "base/bytes.h"

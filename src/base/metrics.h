@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cells that count: plain structs embedded where the counting happens, written by one thread. Names, labels and output
 // are monitor/'s.
+// tidy: prefix counter histogram
 #pragma once
 
 #include <stdint.h>

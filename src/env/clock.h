@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Time, as data. Pure code reads no clock: whoever starts a turn takes one reading and passes it along.
+// tidy: prefix moment
 #pragma once
 
 #include <stdint.h>
