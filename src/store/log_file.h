@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// One file of the log: its name, its header block, and what is known about it while the store is open. Only encodes, decodes
+// and names: opening, writing and recycling are log.c's and prepare.c's, reading back is recovery.c's.
+#pragma once
+
+#include "base/bytes.h"
+#include "base/list.h"
+#include "env/disk.h"
+
+enum {
+    LOG_FILE_BLOCK = 4096,     // header size; batches start at multiples of it
+    LOG_FILE_NAME_MAX = 32,    // bytes of a path, its NUL included
+    LOG_FILE_IDENTITY_MAX = 128,
+    LOG_FILE_SHARDS_MAX = 64,
+};
+
+#define LOG_FILE_MAGIC          "WEIRWAL1"
+#define LOG_FILE_FORMAT         1u // what this program writes
+#define LOG_FILE_MINIMUM_READER 1u // the oldest reader that understands what this program writes
+#define LOG_FILE_FEATURE_LEVEL  1u // record kinds introduced up to this level may be in the directory
+
+enum log_file_state {
+    LOG_FILE_SPARE,    // in log.spares: named, durable in its directory, preallocated, nothing of its id written
+    LOG_FILE_CURRENT,  // batches go here
+    LOG_FILE_RETAINED, // complete; read for messages not in memory, rolled over when it is the oldest
+    LOG_FILE_RELEASED, // nothing in it is wanted; waits for its readers, then recycled or removed
+};
+
+struct log_file {
+    struct list link; // list link: log.files (oldest first), log.spares or log.released
+    enum log_file_state state;
+    uint64_t id;
+    uint64_t size;        // bytes allocated
+    uint64_t valid;       // end of what counts: the end of the last batch that is durable, block aligned
+    uint64_t first_index; // of shard 1, of the entries that count; 0: none
+    uint64_t last_index;
+    uint32_t readers;         // requests under way on `file`: it is neither closed nor recycled before they are done
+    struct disk_file *file;   // owned; open for reading as long as the struct exists
+};
+
+// What one shard's state was when a file began.
+struct log_file_shard {
+    uint32_t shard;
+    uint64_t term, vote, last_index, commit_index;
+};
+
+struct log_file_header {
+    uint64_t id;
+    uint64_t previous_id;    // 0: none
+    uint64_t previous_valid; // bytes of the previous file that count; all of them were synced when this file began
+    uint64_t created_ns;     // wall clock
+    uint32_t format, minimum_reader, feature_level;
+    uint32_t cipher; // 0: clear
+    struct bytes identity; // borrowed
+    uint32_t shard_count;
+    struct log_file_shard shards[LOG_FILE_SHARDS_MAX];
+};
+
+// "wal/%016x.wal", NUL-terminated.
+void log_file_name(uint64_t id, char ret_name[LOG_FILE_NAME_MAX]);
+// The id in a name without its folder; ERR_NOT_OURS for any other name.
+int log_file_parse_name(const char *name, uint64_t *ret_id) MUST_USE;
+
+// Fills a whole block.
+void log_file_encode(const struct log_file_header *header, char block[LOG_FILE_BLOCK]);
+// ERR_CORRUPT: no valid header of the file with this id (zero, torn, stale or damaged). ERR_NEWER: valid, but written for
+// readers newer than this program. `identity` points into the block.
+int log_file_decode(const char block[LOG_FILE_BLOCK], uint64_t id, struct log_file_header *ret_header) MUST_USE;
