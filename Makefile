@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 300
 SOAK_ROUNDS ?= 300
 
-RELEASE := --buildtype=release -Doptimization=2 -Ddebug=true -Db_lto=true
+RELEASE := --buildtype=debugoptimized -Db_lto=true
 DEBUG := --buildtype=debug -Db_sanitize=address,undefined
 NPM_MARK := test/conformance/node_modules/.installed
 
