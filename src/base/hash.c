@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // XXH3, compiled in here rather than called in its shared library: for the short keys of maps the call through the
 // linkage table would cost as much as the hash. One file includes the 6,000-line header, no other does.
+// tidy: prefix hash128
 #include "base/hash.h"
 
 #define XXH_INLINE_ALL

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // malloc and its family, with the abort that makes every caller's NULL check unnecessary. Never keeps state: tests count
 // allocations by interposing malloc.
+// tidy: prefix mem
 #include "base/memory.h"
 
 #include <stdlib.h>

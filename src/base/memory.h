@@ -3,6 +3,7 @@
 // a recovery that is tested daily. Limits keep it from happening. Any thread may call anything here.
 // Sizes are in bytes; a size of 0 gives a unique pointer that is freed like any other.
 // tidy: prefix mem
+// tidy: prefix mem
 #pragma once
 
 #include "base/bytes.h"

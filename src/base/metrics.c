@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cold half of the histogram: emptying, adding up and asking.
+// tidy: prefix histogram
 #include "base/metrics.h"
 
 #include <string.h>

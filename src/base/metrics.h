@@ -2,6 +2,7 @@
 // Cells that count: plain structs embedded where the counting happens, written by one thread. Names, labels and output
 // are monitor/'s.
 // tidy: prefix counter histogram
+// tidy: prefix counter histogram
 #pragma once
 
 #include <stdint.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tells AddressSanitizer which parts of a pool or an arena nobody may touch; nothing in other builds.
+// tidy: prefix unpoison
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__)
