@@ -17,18 +17,18 @@ struct wire_connect {
     struct bytes lang;
     struct bytes version;
     struct bytes account;
-    int protocol;       // 0: INFO only once; 1: INFO may be pushed later (CO-P18)
-    bool verbose;       // +OK after each operation (CO-P13)
-    bool pedantic;      // check publish subjects (CO-P13)
-    bool echo;          // deliver to the publishing connection as well (CO-P12)
+    int protocol;  // 0: INFO only once; 1: INFO may be pushed later (CO-P18)
+    bool verbose;  // +OK after each operation (CO-P13)
+    bool pedantic; // check publish subjects (CO-P13)
+    bool echo;     // deliver to the publishing connection as well (CO-P12)
     bool tls_required;
     bool headers;
     bool no_responders; // 503 instead of silence (CO-P10); valid only with headers
     char *owned;        // owned after parsing: memory of all strings; NULL otherwise
 };
 
-// The defaults for a client that sends CONNECT {} (as clients that never send one get them too, but for verbose, which
-// is true until CONNECT as in nats-server): verbose true, pedantic true, echo true, protocol 0, the rest false.
+// nats-server's defaults for what CONNECT leaves out, and for a client that never sends one: verbose, pedantic and echo
+// true, protocol 0, the rest false. (Every client library sends all three.)
 void connect_init(struct wire_connect *connect);
 
 // Reads the JSON of a CONNECT operation over connect_init(). Unknown fields are ignored; null leaves the default.

@@ -39,7 +39,7 @@ enum wire_error {
 #define X(id, fate, text) id,
     WIRE_ERROR_TABLE(X)
 #undef X
-    WIRE_ERROR_COUNT,
+        WIRE_ERROR_COUNT,
 };
 
 // The text between the quotes; never NULL.

@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-#define HEADERS_VERSION "NATS/1.0"
+#define HEADERS_VERSION              "NATS/1.0"
 #define HEADERS_STATUS_NO_RESPONDERS 503
 // The block that answers a request nobody listens to (CO-P10), without the Nats-Subject field.
 #define HEADERS_NO_RESPONDERS "NATS/1.0 503\r\n\r\n"
@@ -36,7 +36,7 @@ int headers_find(struct bytes block, struct bytes name, struct bytes *ret_value)
 
 // Builds a block in the caller's memory. Overflow and invalid pieces are remembered and reported by headers_end().
 struct headers_builder {
-    char *ptr;   // borrowed
+    char *ptr; // borrowed
     size_t size;
     size_t len;
     int error;

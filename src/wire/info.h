@@ -15,29 +15,29 @@ struct wire_info {
     struct bytes version;      // empty when encoding: INFO_NATS_VERSION
     struct bytes weir_version; // empty when encoding: WEIR_VERSION; empty when parsed: not a Weir server
     struct bytes git_commit;
-    struct bytes go;           // nats-server names its compiler here; empty when encoding: ours
+    struct bytes go; // nats-server names its compiler here; empty when encoding: ours
     struct bytes host;
     struct bytes client_ip;
     struct bytes nonce;
     struct bytes cluster;
-    int proto;                 // 0 when encoding: 1
+    int proto; // 0 when encoding: 1
     uint16_t port;
     uint64_t client_id;
-    int64_t max_payload;       // bytes
+    int64_t max_payload; // bytes
     bool headers;
     bool auth_required;
     bool tls_required;
     bool tls_verify;
     bool tls_available;
     bool jetstream;
-    bool lame_duck;            // "ldm" (CO-P17)
-    char *owned;               // owned after parsing: memory of all strings; NULL otherwise
+    bool lame_duck; // "ldm" (CO-P17)
+    char *owned;    // owned after parsing: memory of all strings; NULL otherwise
 };
 
 // Enough for info_encode() with strings of a sane length.
 #define INFO_LINE_SIZE_MAX 4096
 
-// Writes the whole line "INFO {…} \r\n" and its length. ERR_TOO_BIG, ERR_INVALID (a string is not UTF-8).
+// Writes the whole line "INFO {…}\r\n" and its length. ERR_TOO_BIG, ERR_INVALID (a string is not UTF-8).
 int info_encode(const struct wire_info *info, char *ret_line, size_t size, size_t *ret_len) MUST_USE;
 
 // Reads the JSON of an INFO operation. Unknown fields are ignored. ERR_INVALID: no JSON object, or a field of the wrong

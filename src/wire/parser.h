@@ -33,14 +33,14 @@ enum wire_kind {
     WIRE_MSG,     // MSG and HMSG: subject, sid, reply, header, payload
     WIRE_PING,
     WIRE_PONG,
-    WIRE_PLUS_OK, // "+OK"
+    WIRE_PLUS_OK,   // "+OK"
     WIRE_MINUS_ERR, // text: without the quotes around it
 };
 
 // Only the fields named at the kind are set; optional ones that are absent have len 0.
 struct wire_op {
     enum wire_kind kind;
-    bool has_header;      // HPUB/HMSG: `header` is set (its len may be 0 even then)
+    bool has_header; // PUB, MSG: it was an HPUB or HMSG; even then `header` may be empty
     struct bytes subject;
     struct bytes reply;
     struct bytes queue;
@@ -48,7 +48,7 @@ struct wire_op {
     struct bytes header;  // "NATS/1.0…\r\n\r\n"; not validated. Header and payload lie side by side in memory
     struct bytes payload; // without header and CRLF
     struct bytes text;
-    uint64_t max;         // UNSUB: messages until it ends by itself; 0: at once
+    uint64_t max; // UNSUB: messages until it ends by itself; 0: at once
 };
 
 enum parser_side {
@@ -57,7 +57,7 @@ enum parser_side {
 };
 
 #define PARSER_CONTROL_LINE_DEFAULT 4096
-#define PARSER_PAYLOAD_DEFAULT (1024 * 1024)
+#define PARSER_PAYLOAD_DEFAULT      (1024 * 1024)
 
 struct parser_config {
     uint32_t control_line_max; // bytes of arguments of an operation; 0: the default. Not applied to INFO
@@ -67,19 +67,23 @@ struct parser_config {
 
 // Embedded in the connection. Private.
 struct parser {
-    struct parser_config config;
-    uint8_t side;
-    uint8_t kind;
-    bool in_payload;      // the control line of the current PUB or MSG has been parsed into the fields below
+    struct parser_config config; // with the defaults filled in
+    uint32_t line_size_max;      // no line of this side is longer, its LF included
+    uint8_t side;                // enum parser_side
+    uint8_t kind;                // of the operation whose payload is awaited
+    bool in_payload;             // its control line has been parsed into the fields below
     bool has_header;
-    uint16_t error;       // enum wire_error
-    uint32_t scanned;     // bytes of the unfinished line known to hold no LF
-    uint32_t line_len;    // bytes of the control line with its LF; the payload starts here
-    uint32_t subject_at, subject_len; // offsets from the start of the operation
-    uint32_t reply_at, reply_len;
-    uint32_t sid_at, sid_len;
+    uint16_t error;      // enum wire_error
+    uint32_t scanned;    // bytes of the unfinished line known to hold no LF
+    uint32_t line_len;   // bytes of the control line with its LF; the payload starts here
+    uint32_t subject_at; // offsets and lengths from the start of the operation, which may move between calls
+    uint32_t subject_len;
+    uint32_t reply_at;
+    uint32_t reply_len;
+    uint32_t sid_at;
+    uint32_t sid_len;
     uint32_t header_len;
-    uint32_t total_len;   // header and payload
+    uint32_t total_len; // header and payload
 };
 
 // `config` NULL: all defaults.

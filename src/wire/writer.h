@@ -34,8 +34,8 @@ char *writer_msg_end(char *at, struct bytes reply, size_t payload_len);
 char *writer_hmsg_end(char *at, struct bytes reply, size_t header_len, size_t payload_len);
 
 // The whole line of a delivery: MSG, or HMSG when has_header. At most writer_prefix_len() + writer_msg_end_len_max().
-char *writer_msg(char *at, struct bytes subject, struct bytes sid, struct bytes reply, bool has_header, size_t header_len,
-                 size_t payload_len);
+char *writer_msg(char *at, struct bytes subject, struct bytes sid, struct bytes reply, bool has_header,
+                 size_t header_len, size_t payload_len);
 
 // Decimal digits, at most WRITER_NUMBER_LEN_MAX bytes.
 char *writer_number(char *at, uint64_t number);
@@ -47,7 +47,7 @@ char *writer_error(char *at, enum wire_error error, struct bytes detail);
 
 #define WRITER_PING "PING\r\n"
 #define WRITER_PONG "PONG\r\n"
-#define WRITER_OK "+OK\r\n"
+#define WRITER_OK   "+OK\r\n"
 
 // The client's side. Each writes at most WRITER_LINE_LEN_MAX(sum of the lengths of its arguments) bytes.
 #define WRITER_LINE_LEN_MAX(arguments_len) ((arguments_len) + 3 * (WRITER_NUMBER_LEN_MAX + 1) + 16)
