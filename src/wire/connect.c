@@ -3,7 +3,7 @@
 #include "wire/connect.h"
 
 #include "base/memory.h"
-#include "wire/json_fields.h"
+#include "codec/json_fields.h"
 
 #define PROTOCOL_MAX 1
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a server tells a client in `-ERR '…'`, in the words of nats-server: clients compare lower-cased prefixes (CO-P14).
+// tidy: prefix wire_error
 #pragma once
 
 #include "base/bytes.h"

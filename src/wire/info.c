@@ -3,7 +3,7 @@
 #include "wire/info.h"
 
 #include "base/memory.h"
-#include "wire/json_fields.h"
+#include "codec/json_fields.h"
 
 #define FIELD(name, member, type, always)                                                                              \
     {                                                                                                                  \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A struct as a flat JSON object, by a table of its fields: what INFO and CONNECT share. Inside wire/ only.
+// A struct as a flat JSON object, by a table of its fields (INFO and CONNECT of the client protocol are such objects).
 #pragma once
 
 #include "base/bytes.h"

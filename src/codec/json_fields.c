@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only place in wire/ that touches jansson. Depth of hostile JSON is bounded by jansson's own limit, its length by the
-// protocol's control line.
-#include "wire/json_fields.h"
+// Reads through a jansson tree and writes through json_dump_callback(). The depth of hostile JSON is bounded by jansson's
+// own limit (2,048), its length by the caller.
+#include "codec/json_fields.h"
 
 #include <jansson.h>
 #include <limits.h>
