@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What operators read. Only the layer that can act on an error logs it, once.
+// tidy: prefix logger
 #pragma once
 
 #include <stdarg.h>
