@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// A directory on the machine, and how one disk request (env/disk.h) is executed in it: blocking, in the caller's thread.
+// All names are relative to the directory's descriptor, so it may be renamed or lie under another's working directory.
+//
+// What touches data, in case a test wants to come between: openat, pwritev, preadv, fallocate, fdatasync, fsync (folders),
+// ftruncate, renameat, unlinkat, mkdirat. No write is ever repeated after a failure, and no sync either: a sync that
+// failed may have dropped the data, and a second one would say "fine".
+//
+// Thread-safe: the struct does not change between open and close.
+#pragma once
+
+#include "base/error.h"
+#include "env/disk.h"
+
+struct directory {
+    int fd;      // owned; of the directory itself
+    int lock_fd; // owned; of its LOCK file, -1: not locked
+};
+
+// Opens a directory. With `create`, makes it and its missing parents first (mode 0750) and syncs those that changed.
+// ERR_NOT_FOUND, ERR_PERMISSION, ERR_INVALID (not a directory), ERR_NO_SPACE, ERR_IO.
+int directory_open(struct directory *directory, const char *path, bool create) MUST_USE;
+void directory_close(struct directory *directory);
+
+// Takes the exclusive lock (flock on the file LOCK, created if missing, with our process id in it for people to read).
+// It is gone when the process is, however it ends. ERR_IN_USE, ERR_PERMISSION, ERR_IO.
+int directory_lock(struct directory *directory) MUST_USE;
+
+// Executes: fills result, transferred, duration_ns and the out-fields of the operation.
+void directory_execute(const struct directory *directory, struct disk_request *request);
+
+// Free to unprivileged writers, in bytes; UINT64_MAX when the system does not tell.
+uint64_t directory_free_bytes(const struct directory *directory);

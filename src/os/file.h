@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operations of env/disk.h on one open file: the loops around pwritev and preadv, allocation, listing. All block; any
+// thread, but not two at once on one file unless both only read. Results are 0 or the ERR_* that env/disk.h names.
+#pragma once
+
+#include "base/error.h"
+#include "env/disk.h"
+
+// Zeros are written, and synced, in slices of this many bytes: a sync of the log that comes in between then waits for one
+// slice at most.
+#define FILE_ALLOCATE_SLICE (1024 * 1024)
+
+// What errno says in the words of base/error.h. ENOSPC and a used-up quota are ERR_NO_SPACE; what has no word is ERR_IO.
+int file_error(int number);
+
+// flags are DISK_FLAG_*. The handle is freed by file_close().
+int file_open(int directory_fd, const char *path, unsigned flags, struct disk_file **ret_file) MUST_USE;
+int file_close(struct disk_file *file);
+
+// All spans, all bytes, whatever the kernel takes at once; then a sync with DISK_FLAG_SYNC. Sets request->transferred.
+int file_write(struct disk_file *file, struct disk_request *request) MUST_USE;
+// Until the spans are full or the file ends. Sets request->transferred.
+int file_read(struct disk_file *file, struct disk_request *request) MUST_USE;
+// Each span from its own offset; ERR_IO when the file ends before a span is full.
+int file_read_each(struct disk_file *file, struct disk_request *request) MUST_USE;
+int file_sync(struct disk_file *file) MUST_USE;
+// Blocks for [0, length), zeros really written behind the present end: a later fdatasync then has no metadata to write.
+// On failure the file is as long as before.
+int file_allocate(struct disk_file *file, uint64_t length) MUST_USE;
+int file_truncate(struct disk_file *file, uint64_t length) MUST_USE;
+int file_size(struct disk_file *file, uint64_t *ret_size) MUST_USE;
+// Names in a folder, without "." and "..", in byte order.
+int file_list(int directory_fd, const char *path, struct disk_names *ret_names) MUST_USE;

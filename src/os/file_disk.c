@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "os/file_disk.h"
+
+#include "base/memory.h"
+#include "base/must.h"
+
+struct file_disk_work {
+    uv_work_t work;               // first
+    struct file_disk *disk;       // borrowed
+    struct disk_request *request; // borrowed
+};
+
+static void file_disk_submit(struct disk *disk, enum disk_lane lane, struct disk_request *request);
+static void file_disk_run(struct disk *disk, struct disk_request *request);
+static uint64_t file_disk_free_bytes(struct disk *disk);
+static void file_disk_work(uv_work_t *work);
+static void file_disk_after_work(uv_work_t *work, int status);
+
+static const struct disk_ops file_disk_ops = {
+    .submit = file_disk_submit,
+    .run = file_disk_run,
+    .free_bytes = file_disk_free_bytes,
+};
+
+int file_disk_open(struct file_disk *disk, struct loop *loop, struct directory directory)
+{
+    disk->disk.ops = &file_disk_ops;
+    disk->loop = loop;
+    disk->directory = directory;
+    disk->pool_pending = 0;
+    int error = log_thread_start(&disk->log, loop, &disk->directory);
+    if (error)
+        directory_close(&disk->directory);
+    return error;
+}
+
+void file_disk_close(struct file_disk *disk)
+{
+    must(disk->pool_pending == 0);
+    log_thread_stop(&disk->log);
+    directory_close(&disk->directory);
+}
+
+size_t file_disk_pending(const struct file_disk *disk)
+{
+    return disk->pool_pending + disk->log.pending;
+}
+
+static void file_disk_submit(struct disk *base, enum disk_lane lane, struct disk_request *request)
+{
+    struct file_disk *disk = container_of(base, struct file_disk, disk);
+    if (lane == DISK_LOG) {
+        log_thread_submit(&disk->log, request);
+        return;
+    }
+    struct file_disk_work *work = mem_alloc(sizeof(*work));
+    work->disk = disk;
+    work->request = request;
+    request->implementation = work;
+    disk->pool_pending++;
+    must(uv_queue_work(&disk->loop->uv, &work->work, file_disk_work, file_disk_after_work) == 0);
+}
+
+static void file_disk_run(struct disk *base, struct disk_request *request)
+{
+    directory_execute(&container_of(base, struct file_disk, disk)->directory, request);
+}
+
+static uint64_t file_disk_free_bytes(struct disk *base)
+{
+    return directory_free_bytes(&container_of(base, struct file_disk, disk)->directory);
+}
+
+// In a thread of the pool.
+static void file_disk_work(uv_work_t *uv)
+{
+    struct file_disk_work *work = container_of(uv, struct file_disk_work, work);
+    directory_execute(&work->disk->directory, work->request);
+}
+
+static void file_disk_after_work(uv_work_t *uv, int status)
+{
+    must(status == 0);
+    struct file_disk_work *work = container_of(uv, struct file_disk_work, work);
+    struct file_disk *disk = work->disk;
+    struct disk_request *request = work->request;
+    mem_free(work);
+    loop_enter(disk->loop);
+    disk->pool_pending--;
+    request->done(request);
+}

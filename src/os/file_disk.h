@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// env/disk.h on a real directory: the log lane is a thread of its own, the pool lane is libuv's thread pool (whose threads
+// start at its first use), disk_run() works in the caller's thread.
+//
+// One thread, the loop's. file_disk_open ──► (requests) ──► file_disk_close, when nothing is under way.
+#pragma once
+
+#include "os/directory.h"
+#include "os/log_thread.h"
+#include "os/loop.h"
+
+struct file_disk {
+    struct disk disk;  // first: what the store knows
+    struct loop *loop; // borrowed
+    struct directory directory;
+    struct log_thread log;
+    size_t pool_pending; // requests of the pool lane whose `done` has not run
+};
+
+// The caller has opened (and locked) the directory; it is the disk's from now on, and closed on failure too. ERR_LIMIT.
+int file_disk_open(struct file_disk *disk, struct loop *loop, struct directory directory) MUST_USE;
+// Ends the log thread after what was submitted; the lock is released. The memory may go after loop_deinit().
+void file_disk_close(struct file_disk *disk);
+// Requests submitted whose `done` has not run.
+size_t file_disk_pending(const struct file_disk *disk);

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "os/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/must.h"
+
+static int listener_resolve(const char *address, uint16_t port, struct sockaddr_storage *ret_address,
+                            socklen_t *ret_len);
+static int listener_bind(const struct sockaddr_storage *address, socklen_t len, int *ret_fd);
+static int listener_error(int number);
+static uint16_t listener_bound_port(int fd);
+static void listener_on_ready(uv_poll_t *handle, int status, int events);
+static bool listener_accept(struct listener *listener);
+static void listener_refuse(struct listener *listener);
+static void listener_on_pause_over(uv_timer_t *handle);
+static void listener_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer);
+static void listener_on_closed(uv_handle_t *handle);
+
+int listener_open(struct listener *listener, struct tcp *tcp, const char *address, int port,
+                  const struct net_handler *handler, const struct logger *logger)
+{
+    *listener = (struct listener){.tcp = tcp, .handler = handler, .logger = logger, .fd = -1, .spare_fd = -1};
+    if (port < -1 || port > 65535)
+        return ERR_INVALID;
+    struct sockaddr_storage storage;
+    socklen_t len;
+    int error = listener_resolve(address, (uint16_t)(port < 0 ? 0 : port), &storage, &len);
+    if (error)
+        return error;
+    error = listener_bind(&storage, len, &listener->fd);
+    if (error)
+        return error;
+    if (uv_poll_init(&tcp->loop->uv, &listener->poll, listener->fd) != 0) {
+        close(listener->fd);
+        return ERR_IO;
+    }
+    uv_timer_init(&tcp->loop->uv, &listener->pause);
+    listener->open = true;
+    listener->port = listener_bound_port(listener->fd);
+    listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    must(uv_poll_start(&listener->poll, UV_READABLE, listener_on_ready) == 0);
+    return 0;
+}
+
+void listener_close(struct listener *listener)
+{
+    if (!listener->open || listener->closing_left > 0)
+        return;
+    listener->closing_left = 2;
+    uv_close((uv_handle_t *)&listener->poll, listener_on_closed);
+    uv_close((uv_handle_t *)&listener->pause, listener_on_closed);
+    listener->poll.data = listener->pause.data = listener;
+    close(listener->fd);
+    if (listener->spare_fd >= 0)
+        close(listener->spare_fd);
+}
+
+// Plain addresses are read here: the resolver would load its plug-ins, which is memory an idle server does not need.
+static int listener_resolve(const char *address, uint16_t port, struct sockaddr_storage *ret_address,
+                            socklen_t *ret_len)
+{
+    if (!address || !*address)
+        address = "0.0.0.0";
+    *ret_address = (struct sockaddr_storage){0};
+    struct sockaddr_in *v4 = (struct sockaddr_in *)ret_address;
+    if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        *ret_len = sizeof(*v4);
+        return 0;
+    }
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret_address;
+    if (inet_pton(AF_INET6, address, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        *ret_len = sizeof(*v6);
+        return 0;
+    }
+    char service[8];
+    snprintf(service, sizeof(service), "%u", port);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *found;
+    if (getaddrinfo(address, service, &hints, &found) != 0)
+        return ERR_INVALID;
+    memcpy(ret_address, found->ai_addr, found->ai_addrlen);
+    *ret_len = found->ai_addrlen;
+    freeaddrinfo(found);
+    return 0;
+}
+
+static int listener_bind(const struct sockaddr_storage *address, socklen_t len, int *ret_fd)
+{
+    int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return listener_error(errno);
+    // A restarted server must get its port back although old connections still linger in the kernel.
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    if (bind(fd, (const struct sockaddr *)address, len) != 0 || listen(fd, LISTENER_BACKLOG) != 0) {
+        int error = listener_error(errno);
+        close(fd);
+        return error;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static int listener_error(int number)
+{
+    switch (number) {
+    case EADDRINUSE: return ERR_IN_USE;
+    case EACCES:
+    case EPERM: return ERR_PERMISSION;
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT: return ERR_NOT_FOUND;
+    case EMFILE:
+    case ENFILE: return ERR_LIMIT;
+    default: return ERR_IO;
+    }
+}
+
+static uint16_t listener_bound_port(int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof(address);
+    must(getsockname(fd, (struct sockaddr *)&address, &len) == 0);
+    struct net_peer self;
+    listener_peer(&address, &self);
+    return self.port;
+}
+
+static void listener_on_ready(uv_poll_t *handle, int status, int events)
+{
+    (void)status;
+    (void)events;
+    struct listener *listener = container_of(handle, struct listener, poll);
+    loop_enter(listener->tcp->loop);
+    for (int i = 0; i < LISTENER_ACCEPTS_PER_TURN; i++) {
+        if (!listener_accept(listener))
+            return;
+    }
+}
+
+// False when there is nothing more to accept now.
+static bool listener_accept(struct listener *listener)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof(address);
+    int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            listener_refuse(listener);
+        return errno == EINTR || errno == ECONNABORTED;
+    }
+    struct net_peer peer;
+    listener_peer(&address, &peer);
+    (void)tcp_adopt(listener->tcp, fd, listener->handler, &peer);
+    return true;
+}
+
+static void listener_refuse(struct listener *listener)
+{
+    if (listener->spare_fd >= 0) {
+        close(listener->spare_fd);
+        int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            close(fd);
+        listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+    if (listener->refused++ == 0)
+        logger_write(listener->logger, LOG_ERROR,
+                     "no file descriptors left for new connections on port %u; raise the limit (ulimit -n)",
+                     listener->port);
+    uv_poll_stop(&listener->poll);
+    uv_timer_start(&listener->pause, listener_on_pause_over, LISTENER_PAUSE_MS, 0);
+    errno = EAGAIN;
+}
+
+static void listener_on_pause_over(uv_timer_t *handle)
+{
+    struct listener *listener = container_of(handle, struct listener, pause);
+    must(uv_poll_start(&listener->poll, UV_READABLE, listener_on_ready) == 0);
+}
+
+static void listener_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer)
+{
+    *ret_peer = (struct net_peer){0};
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+        inet_ntop(AF_INET, &v4->sin_addr, ret_peer->ip, sizeof(ret_peer->ip));
+        ret_peer->port = ntohs(v4->sin_port);
+    } else if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+            inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], ret_peer->ip, sizeof(ret_peer->ip));
+        else
+            inet_ntop(AF_INET6, &v6->sin6_addr, ret_peer->ip, sizeof(ret_peer->ip));
+        ret_peer->port = ntohs(v6->sin6_port);
+    }
+}
+
+static void listener_on_closed(uv_handle_t *handle)
+{
+    struct listener *listener = handle->data;
+    if (--listener->closing_left == 0)
+        listener->open = false;
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// A listening socket: accepts and hands connections to a tcp (os/tcp.h). When the process has no descriptors left it lets
+// the next client go instead of leaving it hanging, and pauses: the log needs descriptors more than new clients do.
+//
+// One thread, the loop's. listener_open ──► listener_close ──► (turns) ──► memory may go when listener->open is false.
+#pragma once
+
+#include <uv.h>
+
+#include "env/log.h"
+#include "env/net.h"
+#include "os/tcp.h"
+
+// Pending connections in the kernel; it cuts this to net.core.somaxconn.
+#define LISTENER_BACKLOG 4096
+// Accepted in one turn at most, so that a flood of connects does not starve the connected.
+#define LISTENER_ACCEPTS_PER_TURN 64
+// How long accepting pauses when descriptors have run out.
+#define LISTENER_PAUSE_MS 100
+
+struct listener {
+    struct tcp *tcp;                   // borrowed
+    const struct net_handler *handler; // borrowed
+    const struct logger *logger;       // borrowed, may be NULL
+    uv_poll_t poll;
+    uv_timer_t pause; // ends a pause
+    int fd;           // owned
+    int spare_fd;     // owned: given up for a moment to accept, and refuse, one more; -1: none
+    int closing_left; // handles that libuv still holds
+    uint16_t port;    // the one that was bound
+    uint64_t refused; // connections let go for want of descriptors
+    bool open;        // libuv may still use the memory
+};
+
+// Binds and listens. `address` is an IP address or a name; empty or NULL: all IPv4 addresses. Port 0 or -1: the system
+// picks, see listener->port. Nothing is accepted before the next turn.
+// ERR_IN_USE, ERR_PERMISSION, ERR_NOT_FOUND (no such address here), ERR_INVALID (no address, or a port out of range), ERR_IO.
+int listener_open(struct listener *listener, struct tcp *tcp, const char *address, int port,
+                  const struct net_handler *handler, const struct logger *logger);
+// Stops accepting; the port is free at once. Connections stay. Harmless when it was never opened (all zeroes).
+void listener_close(struct listener *listener);

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "os/signals.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/must.h"
+
+static void signals_on_signal(uv_signal_t *handle, int number);
+
+void signals_start(struct signals *signals, struct loop *loop, void *owner, void (*on_stop)(void *owner, int number),
+                   void (*on_hangup)(void *owner))
+{
+    static const int numbers[SIGNALS_COUNT] = {SIGINT, SIGTERM, SIGHUP};
+    signals->loop = loop;
+    signals->owner = owner;
+    signals->on_stop = on_stop;
+    signals->on_hangup = on_hangup;
+    signals->stopping = false;
+    must(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+    for (int i = 0; i < SIGNALS_COUNT; i++) {
+        must(uv_signal_init(&loop->uv, &signals->handles[i]) == 0);
+        signals->handles[i].data = signals;
+        must(uv_signal_start(&signals->handles[i], signals_on_signal, numbers[i]) == 0);
+    }
+}
+
+void signals_stop(struct signals *signals)
+{
+    for (int i = 0; i < SIGNALS_COUNT; i++)
+        uv_close((uv_handle_t *)&signals->handles[i], NULL);
+}
+
+static void signals_on_signal(uv_signal_t *handle, int number)
+{
+    struct signals *signals = handle->data;
+    loop_enter(signals->loop);
+    if (number == SIGHUP) {
+        signals->on_hangup(signals->owner);
+        return;
+    }
+    // Somebody is in a hurry. What is acknowledged is on the disk.
+    if (signals->stopping)
+        _exit(128 + number);
+    signals->stopping = true;
+    signals->on_stop(signals->owner, number);
+}
