@@ -46,6 +46,7 @@ static void tcp_watch(struct tcp_conn *conn);
 static void tcp_fail(struct tcp_conn *conn, int error);
 static void tcp_on_ready(uv_poll_t *handle, int status, int events);
 static void tcp_read(struct tcp_conn *conn);
+static void tcp_read_last(struct tcp_conn *conn);
 static void tcp_run_closing(struct loop_task *task);
 static void tcp_drain(struct tcp_conn *conn);
 static void tcp_on_freed(uv_handle_t *handle);
@@ -210,7 +211,7 @@ static void tcp_on_ready(uv_poll_t *handle, int status, int events)
     struct tcp_conn *conn = container_of(handle, struct tcp_conn, poll);
     loop_enter(conn->tcp->loop);
     if (status < 0) {
-        tcp_fail(conn, ERR_IO);
+        tcp_read_last(conn);
         return;
     }
     // Changing what is watched costs two system calls, and a slow reader blocks again at once: so the watch for
@@ -240,6 +241,15 @@ static void tcp_read(struct tcp_conn *conn)
         tcp_fail(conn, errno == ECONNRESET ? ERR_CLOSED : ERR_IO);
 }
 
+// The socket has an error, and libuv no longer watches it. What came before the error is still there to be read.
+static void tcp_read_last(struct tcp_conn *conn)
+{
+    conn->watched = 0;
+    for (int i = 0; i < TCP_DRAIN_ROUNDS && !conn->closing && !conn->paused; i++)
+        tcp_read(conn);
+    tcp_fail(conn, ERR_CLOSED);
+}
+
 static void tcp_run_closing(struct loop_task *task)
 {
     struct tcp *tcp = container_of(task, struct tcp, close_task);
@@ -247,6 +257,7 @@ static void tcp_run_closing(struct loop_task *task)
     while ((link = list_pop_front(&tcp->closing))) {
         struct tcp_conn *conn = container_of(link, struct tcp_conn, closing_link);
         list_remove(&conn->link);
+        tcp->count--;
         if (conn->context)
             conn->handler->on_close(conn->context, conn->error);
         uv_close((uv_handle_t *)&conn->poll, tcp_on_freed);
@@ -269,7 +280,5 @@ static void tcp_drain(struct tcp_conn *conn)
 
 static void tcp_on_freed(uv_handle_t *handle)
 {
-    struct tcp_conn *conn = container_of(handle, struct tcp_conn, poll);
-    conn->tcp->count--;
-    mem_free(conn);
+    mem_free(container_of(handle, struct tcp_conn, poll));
 }

@@ -3,7 +3,7 @@
 // connection costs `struct tcp_conn` and nothing else.
 //
 // Life: tcp_init ──► tcp_adopt* ──► tcp_close_all ──► (turns until tcp->count is 0) ──► tcp_deinit.
-// One thread, the loop's. A connection is freed after its on_close, in a later phase of the loop.
+// One thread, the loop's. The last memory of connections goes in a later phase of the loop, at the latest in loop_deinit().
 #pragma once
 
 #include <uv.h>
@@ -20,7 +20,7 @@ struct tcp {
     struct list conns;   // struct tcp_conn, open or closing
     struct list closing; // struct tcp_conn whose on_close is due
     struct loop_task close_task;
-    size_t count; // of connections not yet freed
+    size_t count; // of connections whose on_close has not run
 };
 
 void tcp_init(struct tcp *tcp, struct loop *loop);

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// Disk requests on a real directory, each operation and its errors.
+#include "os_test.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "os/directory.h"
+#include "os/file.h"
+
+struct rig {
+    struct directory directory;
+    char path[64];
+};
+
+static int rig_setup(void **state)
+{
+    struct rig *rig = mem_alloc_zero(sizeof(*rig));
+    snprintf(rig->path, sizeof(rig->path), "%s", os_test_directory());
+    assert_int_equal(directory_open(&rig->directory, rig->path, false), 0);
+    *state = rig;
+    return 0;
+}
+
+static int rig_teardown(void **state)
+{
+    struct rig *rig = *state;
+    directory_close(&rig->directory);
+    os_test_remove(rig->path);
+    mem_free(rig);
+    return 0;
+}
+
+static int run(struct rig *rig, struct disk_request *request)
+{
+    directory_execute(&rig->directory, request);
+    return request->result;
+}
+
+static struct disk_file *open_new(struct rig *rig, const char *path)
+{
+    struct disk_request request = {.op = DISK_OPEN, .path = path, .flags = DISK_FLAG_CREATE};
+    assert_int_equal(run(rig, &request), 0);
+    return request.file;
+}
+
+static void close_file(struct rig *rig, struct disk_file *file)
+{
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_CLOSE, .file = file}), 0);
+}
+
+static uint64_t size_of(struct rig *rig, struct disk_file *file)
+{
+    struct disk_request request = {.op = DISK_SIZE, .file = file};
+    assert_int_equal(run(rig, &request), 0);
+    return request.transferred;
+}
+
+static void open_creates_once_and_finds_only_what_is_there(void **state)
+{
+    struct rig *rig = *state;
+    struct disk_file *file = open_new(rig, "a");
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_OPEN, .path = "a", .flags = DISK_FLAG_CREATE}),
+                     ERR_EXISTS);
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_OPEN, .path = "b"}), ERR_NOT_FOUND);
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_UNLINK, .path = "b"}), ERR_NOT_FOUND);
+    close_file(rig, file);
+}
+
+static void spans_are_written_and_read_front_to_back(void **state)
+{
+    struct rig *rig = *state;
+    struct disk_file *file = open_new(rig, "a");
+    static char text[600];
+    static struct disk_span spans[300];
+    for (size_t i = 0; i < 300; i++) {
+        text[2 * i] = (char)('a' + i % 26);
+        text[2 * i + 1] = (char)('0' + i % 10);
+        spans[i] = (struct disk_span){.ptr = text + 2 * i, .len = 2};
+    }
+    struct disk_request write = {
+        .op = DISK_WRITE, .file = file, .offset = 100, .spans = spans, .span_count = 300, .flags = DISK_FLAG_SYNC};
+    assert_int_equal(run(rig, &write), 0);
+    assert_int_equal(write.transferred, 600);
+    assert_true(write.duration_ns > 0);
+    static char got[500];
+    struct disk_span parts[] = {{.ptr = got, .len = 1}, {.ptr = got + 1, .len = 0}, {.ptr = got + 1, .len = 499}};
+    struct disk_request read = {.op = DISK_READ, .file = file, .offset = 101, .spans = parts, .span_count = 3};
+    assert_int_equal(run(rig, &read), 0);
+    assert_int_equal(read.transferred, 500);
+    assert_memory_equal(got, text + 1, 500);
+    read.offset = 690; // ten bytes before the end
+    assert_int_equal(run(rig, &read), 0);
+    assert_int_equal(read.transferred, 10);
+    struct disk_span each[] = {{.ptr = got, .len = 2, .offset = 104}, {.ptr = got + 2, .len = 2, .offset = 100}};
+    struct disk_request gather = {.op = DISK_READ_EACH, .file = file, .spans = each, .span_count = 2};
+    assert_int_equal(run(rig, &gather), 0);
+    assert_memory_equal(got, "c2a0", 4);
+    each[1].offset = 699;
+    assert_int_equal(run(rig, &gather), ERR_IO);
+    close_file(rig, file);
+}
+
+static void allocate_makes_zeros_and_keeps_what_is_there(void **state)
+{
+    struct rig *rig = *state;
+    struct disk_file *file = open_new(rig, "a");
+    struct disk_span span = {.ptr = (char[]){"keep"}, .len = 4};
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_WRITE, .file = file, .spans = &span, .span_count = 1}),
+                     0);
+    struct disk_request allocate = {.op = DISK_ALLOCATE, .file = file, .length = FILE_ALLOCATE_SLICE * 2 + 5};
+    assert_int_equal(run(rig, &allocate), 0);
+    assert_int_equal(size_of(rig, file), FILE_ALLOCATE_SLICE * 2 + 5);
+    struct stat status;
+    assert_int_equal(fstatat(rig->directory.fd, "a", &status, 0), 0);
+    assert_true((uint64_t)status.st_blocks * 512 >= FILE_ALLOCATE_SLICE * 2);
+    char got[8];
+    struct disk_span back = {.ptr = got, .len = 8};
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_READ, .file = file, .spans = &back, .span_count = 1}),
+                     0);
+    assert_memory_equal(got, "keep\0\0\0\0", 8);
+    allocate.length = 10;
+    assert_int_equal(run(rig, &allocate), 0);
+    assert_int_equal(size_of(rig, file), FILE_ALLOCATE_SLICE * 2 + 5);
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_TRUNCATE, .file = file, .length = 3}), 0);
+    assert_int_equal(size_of(rig, file), 3);
+    close_file(rig, file);
+}
+
+// /dev/full and a file-size limit are the two failures that need no privileges.
+static void a_failure_is_reported_once_and_leaves_the_size(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(file_error(ENOSPC), ERR_NO_SPACE);
+    assert_int_equal(file_error(EDQUOT), ERR_NO_SPACE);
+    assert_int_equal(file_error(EIO), ERR_IO);
+    assert_int_equal(file_error(EROFS), ERR_PERMISSION);
+    struct disk_file *full;
+    assert_int_equal(file_open(AT_FDCWD, "/dev/full", 0, &full), 0);
+    struct disk_span span = {.ptr = (char[]){"x"}, .len = 1};
+    struct disk_request write = {.op = DISK_WRITE, .file = full, .spans = &span, .span_count = 1};
+    assert_int_equal(run(rig, &write), ERR_NO_SPACE);
+    assert_int_equal(write.transferred, 0);
+    close_file(rig, full);
+
+    struct disk_file *file = open_new(rig, "a");
+    struct rlimit before, low;
+    getrlimit(RLIMIT_FSIZE, &before);
+    low = (struct rlimit){.rlim_cur = FILE_ALLOCATE_SLICE, .rlim_max = before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &low);
+    assert_int_equal(
+        run(rig, &(struct disk_request){.op = DISK_ALLOCATE, .file = file, .length = 3 * FILE_ALLOCATE_SLICE}), ERR_IO);
+    setrlimit(RLIMIT_FSIZE, &before);
+    assert_int_equal(size_of(rig, file), 0);
+    close_file(rig, file);
+}
+
+static void names_are_listed_in_order(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_MKDIR, .path = "wal"}), 0);
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_MKDIR, .path = "wal"}), 0);
+    struct disk_request list = {.op = DISK_LIST, .path = "wal"};
+    assert_int_equal(run(rig, &list), 0);
+    assert_int_equal(list.names.count, 0);
+    assert_null(list.names.names);
+    close_file(rig, open_new(rig, "wal/10"));
+    close_file(rig, open_new(rig, "wal/09"));
+    close_file(rig, open_new(rig, "wal/1"));
+    assert_int_equal(run(rig, &list), 0);
+    assert_int_equal(list.names.count, 3);
+    assert_memory_equal(list.names.names,
+                        "09\0"
+                        "1\0"
+                        "10",
+                        8);
+    mem_free(list.names.names);
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_RENAME, .path = "wal/09", .path2 = "wal/10"}), 0);
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_UNLINK, .path = "wal/1"}), 0);
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_SYNC_DIR, .path = "wal"}), 0);
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_SYNC_DIR, .path = "."}), 0);
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_SYNC_DIR, .path = "nowhere"}), ERR_NOT_FOUND);
+    assert_int_equal(run(rig, &list), 0);
+    assert_int_equal(list.names.count, 1);
+    mem_free(list.names.names);
+    list.path = "nowhere";
+    assert_int_equal(run(rig, &list), ERR_NOT_FOUND);
+}
+
+static void the_lock_is_held_by_one(void **state)
+{
+    struct rig *rig = *state;
+    struct directory second;
+    assert_int_equal(directory_open(&second, rig->path, false), 0);
+    assert_int_equal(directory_lock(&rig->directory), 0);
+    assert_int_equal(directory_lock(&second), ERR_IN_USE);
+    close(rig->directory.lock_fd);
+    rig->directory.lock_fd = -1;
+    assert_int_equal(directory_lock(&second), 0);
+    directory_close(&second);
+}
+
+static void missing_parents_are_made_on_demand(void **state)
+{
+    struct rig *rig = *state;
+    char path[96];
+    snprintf(path, sizeof(path), "%s/x/y/z", rig->path);
+    struct directory deep;
+    assert_int_equal(directory_open(&deep, path, false), ERR_NOT_FOUND);
+    assert_int_equal(directory_open(&deep, path, true), 0);
+    assert_true(directory_free_bytes(&deep) > 0);
+    directory_close(&deep);
+    close_file(rig, open_new(rig, "file"));
+    snprintf(path, sizeof(path), "%s/file", rig->path);
+    assert_int_equal(directory_open(&deep, path, true), ERR_INVALID);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+    const struct CMUnitTest tests[] = {
+        T(open_creates_once_and_finds_only_what_is_there),
+        T(spans_are_written_and_read_front_to_back),
+        T(allocate_makes_zeros_and_keeps_what_is_there),
+        T(a_failure_is_reported_once_and_leaves_the_size),
+        T(names_are_listed_in_order),
+        T(the_lock_is_held_by_one),
+        T(missing_parents_are_made_on_demand),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
