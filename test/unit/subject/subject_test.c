@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // CO-P08: subjects and wildcards, by table.
 #include "subject/subject.h"
-
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
+
+#include <cmocka.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
