@@ -17,7 +17,8 @@ void histogram_reset(struct histogram *histogram)
 uint64_t histogram_quantile(const struct histogram *histogram, double q)
 {
     must(q >= 0 && q <= 1);
-    double wanted = q * (double)histogram->count;
+    // A little less, so that 0.07 of 100, which is 7.000000000000001, means the seventh.
+    double wanted = q * (double)histogram->count * (1 - 1e-12);
     uint64_t seen = 0;
     for (uint32_t i = 0; i < HISTOGRAM_BUCKETS && histogram->count != 0; i++) {
         seen += histogram->buckets[i];
