@@ -113,7 +113,7 @@ static void wait_for_wake(struct post *post)
     while (post->wakes == 0) {
         pthread_cond_wait(&post->changed, &post->mutex);
     }
-    // Never two: the second sender sees the receiver awake.
+    // Never two: between one wake-up and the next the receiver has seen NULL, and then only one send replaces "idle".
     assert_true(post->wakes == 1);
     post->wakes = 0;
     pthread_mutex_unlock(&post->mutex);
@@ -122,6 +122,7 @@ static void wait_for_wake(struct post *post)
 static void receive_all(struct post *post, uint64_t total)
 {
     uint64_t next[SENDERS] = {0};
+    wait_for_wake(post); // a new mailbox counts its receiver as idle
     while (total > 0) {
         struct letter *letter = receive(&post->mailbox);
         if (!letter) {
