@@ -48,7 +48,7 @@ clean: ## remove the build directories; ./data stays
 	rm -rf build build-debug build-clang build-fuzz
 
 help: ## this list
-	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Not shown by help.
 bootstrap:
