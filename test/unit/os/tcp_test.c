@@ -196,7 +196,7 @@ static void a_full_socket_takes_less_and_tells_when_there_is_room(void **state)
     char *got = mem_alloc(BIG);
     size_t have = 0;
     rest = bytes_skip(rest, taken);
-    for (size_t sent = taken; have < BIG; have = have) {
+    for (size_t sent = taken; have < BIG;) {
         have += read_all(fd, got + have, sent - have);
         if (rest.len == 0)
             continue;
