@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "codec/http.h"
+
+#include "base/must.h"
+
+static int find_head_end(struct bytes data, size_t *ret_len);
+static int parse_request_line(struct bytes line, struct http_request *request);
+static int parse_method(struct bytes method, bool *ret_head);
+static int parse_version(struct bytes version, bool *ret_keep_alive);
+static int parse_target(struct bytes target, struct http_request *request);
+static int parse_field(struct bytes line, struct http_request *request);
+static bool cut(struct bytes *rest, char separator, struct bytes *ret_part);
+static struct bytes cut_line(struct bytes *rest);
+static struct bytes trim(struct bytes text);
+static bool equal_fold(struct bytes a, struct bytes b);
+static bool is_token_char(char c);
+static int decode_part(struct bytes part, char *out, size_t size);
+static int hex_digit(char c);
+static const char *reason(int status);
+
+int http_request_parse(struct bytes data, struct http_request *ret_request, size_t *ret_used)
+{
+    size_t len;
+    int error = find_head_end(data, &len);
+    if (error)
+        return error;
+    struct bytes rest = {data.ptr, len};
+    struct http_request request = {0};
+    error = parse_request_line(cut_line(&rest), &request);
+    for (struct bytes line = cut_line(&rest); !error && line.len > 0; line = cut_line(&rest))
+        error = parse_field(line, &request);
+    if (error)
+        return error;
+    *ret_request = request;
+    *ret_used = len;
+    return 0;
+}
+
+int http_error_status(int error)
+{
+    switch (error) {
+    case ERR_TOO_BIG: return 431;
+    case ERR_UNSUPPORTED: return 405;
+    default: return 400;
+    }
+}
+
+int http_query_find(struct bytes query, struct bytes name, char *ret_value, size_t size)
+{
+    struct bytes part;
+    while (cut(&query, '&', &part)) {
+        struct bytes key;
+        struct bytes value = part;
+        if (!cut(&value, '=', &key) || !bytes_equal(key, name))
+            continue;
+        return decode_part(value, ret_value, size);
+    }
+    return ERR_NOT_FOUND;
+}
+
+int http_response_append(struct buffer *out, const struct http_response *response)
+{
+    size_t before = out->len;
+    int error = buffer_printf(out,
+                              "HTTP/1.1 %d %s\r\n"
+                              "Content-Type: %.*s\r\n"
+                              "Content-Length: %zu\r\n"
+                              "Cache-Control: no-store\r\n"
+                              "%s"
+                              "Connection: %s\r\n"
+                              "\r\n",
+                              response->status, reason(response->status), BYTES_ARG(response->content_type),
+                              response->body.len, response->status == 405 ? "Allow: GET, HEAD\r\n" : "",
+                              response->keep_alive ? "keep-alive" : "close");
+    if (!error && !response->head)
+        error = buffer_append(out, response->body);
+    if (error)
+        out->len = before;
+    return error;
+}
+
+// The length of the head with its empty line. Bare line feeds end lines as well: people type them.
+static int find_head_end(struct bytes data, size_t *ret_len)
+{
+    size_t limit = data.len < HTTP_HEAD_SIZE_MAX ? data.len : HTTP_HEAD_SIZE_MAX;
+    size_t line_start = 0;
+    for (size_t i = 0; i < limit; i++) {
+        if (data.ptr[i] == '\0')
+            return ERR_PROTOCOL;
+        if (data.ptr[i] != '\n')
+            continue;
+        bool empty = i == line_start || (i == line_start + 1 && data.ptr[line_start] == '\r');
+        if (empty && line_start == 0)
+            return ERR_PROTOCOL;
+        if (empty) {
+            *ret_len = i + 1;
+            return 0;
+        }
+        line_start = i + 1;
+    }
+    return data.len >= HTTP_HEAD_SIZE_MAX ? ERR_TOO_BIG : ERR_AGAIN;
+}
+
+static int parse_request_line(struct bytes line, struct http_request *request)
+{
+    struct bytes method;
+    struct bytes target;
+    if (!cut(&line, ' ', &method) || !cut(&line, ' ', &target) || line.ptr == NULL)
+        return ERR_PROTOCOL;
+    int error = parse_version(line, &request->keep_alive);
+    if (!error)
+        error = parse_method(method, &request->head);
+    return error ? error : parse_target(target, request);
+}
+
+static int parse_method(struct bytes method, bool *ret_head)
+{
+    if (method.len == 0)
+        return ERR_PROTOCOL;
+    for (size_t i = 0; i < method.len; i++) {
+        if (!is_token_char(method.ptr[i]))
+            return ERR_PROTOCOL;
+    }
+    *ret_head = bytes_equal(method, BYTES("HEAD"));
+    return *ret_head || bytes_equal(method, BYTES("GET")) ? 0 : ERR_UNSUPPORTED;
+}
+
+static int parse_version(struct bytes version, bool *ret_keep_alive)
+{
+    if (version.len != 8 || !bytes_starts_with(version, BYTES("HTTP/")) || version.ptr[6] != '.')
+        return ERR_PROTOCOL;
+    if (version.ptr[5] != '1' || (version.ptr[7] != '0' && version.ptr[7] != '1'))
+        return ERR_UNSUPPORTED;
+    *ret_keep_alive = version.ptr[7] == '1';
+    return 0;
+}
+
+// Visible ASCII only; the absolute form is for proxies, which we are not.
+static int parse_target(struct bytes target, struct http_request *request)
+{
+    if (target.len == 0 || target.ptr[0] != '/')
+        return ERR_PROTOCOL;
+    for (size_t i = 0; i < target.len; i++) {
+        if (target.ptr[i] <= ' ' || target.ptr[i] == 0x7f)
+            return ERR_PROTOCOL;
+    }
+    (void)cut(&target, '?', &request->path);
+    request->query = target;
+    return 0;
+}
+
+static int parse_field(struct bytes line, struct http_request *request)
+{
+    struct bytes name;
+    struct bytes value = line;
+    (void)cut(&value, ':', &name);
+    if (value.ptr == NULL || name.len == 0)
+        return ERR_PROTOCOL;
+    for (size_t i = 0; i < name.len; i++) {
+        if (!is_token_char(name.ptr[i]))
+            return ERR_PROTOCOL;
+    }
+    value = trim(value);
+    if (equal_fold(name, BYTES("transfer-encoding")))
+        return ERR_UNSUPPORTED;
+    if (equal_fold(name, BYTES("content-length")))
+        return bytes_equal(value, BYTES("0")) ? 0 : ERR_UNSUPPORTED;
+    if (!equal_fold(name, BYTES("connection")))
+        return 0;
+    struct bytes option;
+    while (cut(&value, ',', &option)) {
+        if (equal_fold(trim(option), BYTES("close")))
+            request->keep_alive = false;
+        else if (equal_fold(trim(option), BYTES("keep-alive")))
+            request->keep_alive = true;
+    }
+    return 0;
+}
+
+// Cuts off what stands before the separator. Without one, everything, and `rest` then has ptr NULL. False when nothing
+// is left to cut.
+static bool cut(struct bytes *rest, char separator, struct bytes *ret_part)
+{
+    if (rest->ptr == NULL)
+        return false;
+    const char *found = rest->len ? memchr(rest->ptr, separator, rest->len) : NULL;
+    if (!found) {
+        *ret_part = *rest;
+        *rest = (struct bytes){NULL, 0};
+        return true;
+    }
+    *ret_part = (struct bytes){rest->ptr, (size_t)(found - rest->ptr)};
+    *rest = bytes_skip(*rest, ret_part->len + 1);
+    return true;
+}
+
+// Only called while a line end is left, see find_head_end().
+static struct bytes cut_line(struct bytes *rest)
+{
+    struct bytes line;
+    must(cut(rest, '\n', &line));
+    if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+        line.len--;
+    return line;
+}
+
+static struct bytes trim(struct bytes text)
+{
+    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
+        text = bytes_skip(text, 1);
+    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
+// `lower` has no capitals.
+static bool equal_fold(struct bytes text, struct bytes lower)
+{
+    if (text.len != lower.len)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if ((c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c) != lower.ptr[i])
+            return false;
+    }
+    return true;
+}
+
+static bool is_token_char(char c)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+        return true;
+    return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+static int decode_part(struct bytes part, char *out, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < part.len; i++) {
+        char c = part.ptr[i] == '+' ? ' ' : part.ptr[i];
+        if (c == '%') {
+            if (part.len - i < 3 || hex_digit(part.ptr[i + 1]) < 0 || hex_digit(part.ptr[i + 2]) < 0)
+                return ERR_INVALID;
+            c = (char)(hex_digit(part.ptr[i + 1]) * 16 + hex_digit(part.ptr[i + 2]));
+            i += 2;
+        }
+        if (c == '\0')
+            return ERR_INVALID;
+        if (used + 1 >= size)
+            return ERR_TOO_BIG;
+        out[used++] = c;
+    }
+    if (used >= size)
+        return ERR_TOO_BIG;
+    out[used] = '\0';
+    return 0;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static const char *reason(int status)
+{
+    switch (status) {
+    case 200: return "OK";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 431: return "Request Header Fields Too Large";
+    case 503: return "Service Unavailable";
+    default: return "Bad Request";
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// As much HTTP/1.x as monitoring needs: GET and HEAD without a body, keep-alive, query strings; strict, because a request
+// that two programs read differently is an attack. Pure functions over borrowed bytes; safe on any input.
+#pragma once
+
+#include "base/buffer.h"
+
+// Of a request's first line and header fields together, the empty line included.
+#define HTTP_HEAD_SIZE_MAX 8192
+
+// All bytes are borrowed from the input.
+struct http_request {
+    struct bytes path;  // begins with '/'; as sent, not percent-decoded
+    struct bytes query; // what follows '?'; len 0: none
+    bool head;          // HEAD: the answer has no body
+    bool keep_alive;    // by version and Connection field
+};
+
+// Reads the request at the front of `data`, and how many bytes it took. ERR_AGAIN: not all there yet. Otherwise the
+// connection cannot go on: http_error_status() says what to answer. ERR_TOO_BIG: longer than HTTP_HEAD_SIZE_MAX.
+// ERR_UNSUPPORTED: another method, another version, or a body. ERR_PROTOCOL: malformed.
+int http_request_parse(struct bytes data, struct http_request *ret_request, size_t *ret_used) MUST_USE;
+// 400, 405, 431: the status for an error of http_request_parse().
+int http_error_status(int error);
+
+// The first value of a query parameter, percent-decoded ('+' is a blank), NUL-terminated. ERR_NOT_FOUND; ERR_TOO_BIG: size is
+// too small; ERR_INVALID: bad escape, or a NUL in it.
+int http_query_find(struct bytes query, struct bytes name, char *ret_value, size_t size) MUST_USE;
+
+struct http_response {
+    int status; // 200, 400, 404, 405, 431, 503
+    struct bytes content_type;
+    struct bytes body;
+    bool head; // send the fields for the body, but not the body
+    bool keep_alive;
+};
+
+// Appends the response. ERR_TOO_BIG: does not fit the buffer's maximum.
+int http_response_append(struct buffer *out, const struct http_response *response) MUST_USE;

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// Points in time as JSON shows them: RFC 3339 in UTC with as many digits behind the second as are not 0, as Go writes them.
+#pragma once
+
+#include <stdint.h>
+
+// "2026-11-23T05:29:31.42514949Z" and its NUL; years have four digits until 2554, where 64 bits of nanoseconds end.
+#define TIMESTAMP_TEXT_SIZE 32
+
+void timestamp_format(uint64_t wall_ns, char ret_text[TIMESTAMP_TEXT_SIZE]);

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "codec/http.h"
+
+static int parse(const char *text, struct http_request *request)
+{
+    size_t used;
+    int error = http_request_parse(bytes_from_string(text), request, &used);
+    if (error == 0)
+        assert_int_equal(used, strlen(text));
+    return error;
+}
+
+static int parse_error(const char *text)
+{
+    struct http_request request;
+    return parse(text, &request);
+}
+
+static void a_request_is_path_query_and_keep_alive(void **state)
+{
+    struct http_request request;
+    assert_int_equal(parse("GET /varz HTTP/1.1\r\nHost: a\r\n\r\n", &request), 0);
+    assert_true(bytes_equal(request.path, BYTES("/varz")));
+    assert_int_equal(request.query.len, 0);
+    assert_false(request.head);
+    assert_true(request.keep_alive);
+    assert_int_equal(parse("HEAD /connz?subs=1&x HTTP/1.0\n\n", &request), 0);
+    assert_true(bytes_equal(request.path, BYTES("/connz")));
+    assert_true(bytes_equal(request.query, BYTES("subs=1&x")));
+    assert_true(request.head);
+    assert_false(request.keep_alive);
+    assert_int_equal(parse("GET / HTTP/1.1\r\nCONNECTION: foo, Close\r\n\r\n", &request), 0);
+    assert_false(request.keep_alive);
+    assert_int_equal(parse("GET / HTTP/1.0\r\nConnection:\tkeep-alive \r\nContent-Length: 0\r\n\r\n", &request), 0);
+    assert_true(request.keep_alive);
+}
+
+static void every_cut_of_a_request_waits_for_more(void **state)
+{
+    const char *text = "GET /varz?a=b HTTP/1.1\r\nHost: here\r\nX: y\r\n\r\n";
+    struct http_request request;
+    size_t used;
+    for (size_t len = 0; len < strlen(text); len++)
+        assert_int_equal(http_request_parse(bytes_make(text, len), &request, &used), ERR_AGAIN);
+}
+
+static void the_next_request_stays(void **state)
+{
+    const char *text = "GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n";
+    struct http_request request;
+    size_t used;
+    assert_int_equal(http_request_parse(bytes_from_string(text), &request, &used), 0);
+    assert_true(bytes_equal(request.path, BYTES("/a")));
+    assert_int_equal(used, strlen(text) / 2);
+}
+
+static void malformed_requests_are_refused(void **state)
+{
+    static const char *const texts[] = {
+        "\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET /\r\n\r\n",
+        "GET / HTTP/1.1 x\r\n\r\n",
+        "GET  / HTTP/1.1\r\n\r\n",
+        "GET varz HTTP/1.1\r\n\r\n",
+        "GET http://a/ HTTP/1.1\r\n\r\n",
+        "GET /\x01 HTTP/1.1\r\n\r\n",
+        "GET /\xff HTTP/1.1\r\n\r\n",
+        "G(T / HTTP/1.1\r\n\r\n",
+        " / HTTP/1.1\r\n\r\n",
+        "GET / HTTX/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        "GET / HTTP/1.1\r\n: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nA : x\r\n\r\n",
+        "GET / HTTP/1.1\r\nA: x\r\n folded: y\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (parse_error(texts[i]) != ERR_PROTOCOL)
+            fail_msg("accepted: %s", texts[i]);
+    }
+    struct http_request request;
+    size_t used;
+    assert_int_equal(http_request_parse(BYTES("GET /\0 HTTP/1.1\r\n\r\n"), &request, &used), ERR_PROTOCOL);
+    assert_int_equal(http_error_status(ERR_PROTOCOL), 400);
+}
+
+static void other_methods_versions_and_bodies_are_not_supported(void **state)
+{
+    assert_int_equal(parse_error("POST / HTTP/1.1\r\n\r\n"), ERR_UNSUPPORTED);
+    assert_int_equal(parse_error("get / HTTP/1.1\r\n\r\n"), ERR_UNSUPPORTED);
+    assert_int_equal(parse_error("GET / HTTP/2.0\r\n\r\n"), ERR_UNSUPPORTED);
+    assert_int_equal(parse_error("GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\n"), ERR_UNSUPPORTED);
+    assert_int_equal(parse_error("GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"), ERR_UNSUPPORTED);
+    assert_int_equal(http_error_status(ERR_UNSUPPORTED), 405);
+}
+
+static void a_head_that_is_too_long_is_refused(void **state)
+{
+    static char text[HTTP_HEAD_SIZE_MAX + 16];
+    memset(text, 'a', sizeof(text));
+    memcpy(text, "GET /", 5);
+    struct http_request request;
+    size_t used;
+    assert_int_equal(http_request_parse(bytes_make(text, HTTP_HEAD_SIZE_MAX - 1), &request, &used), ERR_AGAIN);
+    assert_int_equal(http_request_parse(bytes_make(text, HTTP_HEAD_SIZE_MAX), &request, &used), ERR_TOO_BIG);
+    assert_int_equal(http_error_status(ERR_TOO_BIG), 431);
+    memcpy(text + HTTP_HEAD_SIZE_MAX - 13, " HTTP/1.1\r\n\r\n", 13);
+    assert_int_equal(http_request_parse(bytes_make(text, sizeof(text)), &request, &used), 0);
+    assert_int_equal(used, HTTP_HEAD_SIZE_MAX);
+}
+
+static void query_values_are_found_and_decoded(void **state)
+{
+    struct bytes query = BYTES("a=1&subs&name=caf%C3%A9+bar%3d&a=2&bad=%4&bad2=%zz&nul=%00");
+    char value[16];
+    assert_int_equal(http_query_find(query, BYTES("a"), value, sizeof(value)), 0);
+    assert_string_equal(value, "1");
+    assert_int_equal(http_query_find(query, BYTES("subs"), value, sizeof(value)), 0);
+    assert_string_equal(value, "");
+    assert_int_equal(http_query_find(query, BYTES("name"), value, sizeof(value)), 0);
+    assert_string_equal(value, "caf\xc3\xa9 bar=");
+    assert_int_equal(http_query_find(query, BYTES("name"), value, 10), ERR_TOO_BIG);
+    assert_int_equal(http_query_find(query, BYTES("b"), value, sizeof(value)), ERR_NOT_FOUND);
+    assert_int_equal(http_query_find(BYTES(""), BYTES("b"), value, sizeof(value)), ERR_NOT_FOUND);
+    assert_int_equal(http_query_find((struct bytes){0}, BYTES("b"), value, sizeof(value)), ERR_NOT_FOUND);
+    assert_int_equal(http_query_find(query, BYTES("bad"), value, sizeof(value)), ERR_INVALID);
+    assert_int_equal(http_query_find(query, BYTES("bad2"), value, sizeof(value)), ERR_INVALID);
+    assert_int_equal(http_query_find(query, BYTES("nul"), value, sizeof(value)), ERR_INVALID);
+}
+
+static void a_response_has_its_length_and_no_body_for_head(void **state)
+{
+    struct buffer out;
+    buffer_init(&out, 1024);
+    struct http_response response = {
+        .status = 200, .content_type = BYTES("text/plain"), .body = BYTES("hello"), .keep_alive = true};
+    assert_int_equal(http_response_append(&out, &response), 0);
+    const char *full = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nCache-Control: no-store\r\n"
+                       "Connection: keep-alive\r\n\r\nhello";
+    assert_true(bytes_equal(buffer_bytes(&out), bytes_from_string(full)));
+    buffer_clear(&out);
+    response.head = true;
+    assert_int_equal(http_response_append(&out, &response), 0);
+    assert_true(bytes_equal(buffer_bytes(&out), bytes_make(full, strlen(full) - 5)));
+    buffer_deinit(&out);
+    buffer_init(&out, 150);
+    response.head = false;
+    assert_int_equal(http_response_append(&out, &response), 0);
+    size_t before = out.len;
+    assert_int_equal(http_response_append(&out, &response), ERR_TOO_BIG);
+    assert_int_equal(out.len, before);
+    buffer_deinit(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_is_path_query_and_keep_alive),
+        cmocka_unit_test(every_cut_of_a_request_waits_for_more),
+        cmocka_unit_test(the_next_request_stays),
+        cmocka_unit_test(malformed_requests_are_refused),
+        cmocka_unit_test(other_methods_versions_and_bodies_are_not_supported),
+        cmocka_unit_test(a_head_that_is_too_long_is_refused),
+        cmocka_unit_test(query_values_are_found_and_decoded),
+        cmocka_unit_test(a_response_has_its_length_and_no_body_for_head),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
