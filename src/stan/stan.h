@@ -13,20 +13,20 @@
 struct stan;
 
 struct stan_options {
-    struct bytes cluster_id;          // borrowed for life; ST-C01
-    struct bytes discover_prefix;     // "_STAN.discover"; borrowed
-    uint32_t max_channels;            // 100 (ST-C09); 0: unlimited
-    uint32_t max_subscriptions;       // per channel, 1,000 (ST-C10)
-    uint64_t max_msgs;                // per channel, 1,000,000 (ST-C11)
-    uint64_t max_bytes;               // per channel, 1,024,000,000 (ST-C12)
-    uint64_t max_age_ns;              // per channel, 0 (ST-C13)
-    uint64_t heartbeat_interval_ns;   // 30 s (ST-C16)
-    uint64_t heartbeat_timeout_ns;    // 10 s (ST-C17)
-    uint32_t heartbeat_fail_count;    // 10 (ST-C18)
-    uint64_t duplicate_window_ns;     // 2 min
-    uint64_t disconnect_grace_ns;     // 5 s
-    uint32_t max_clients;             // 65,536
-    const struct logger *logger;      // borrowed for life
+    struct bytes cluster_id;        // borrowed for life; ST-C01
+    struct bytes discover_prefix;   // "_STAN.discover"; borrowed
+    uint32_t max_channels;          // 100 (ST-C09); 0: unlimited
+    uint32_t max_subscriptions;     // per channel, 1,000 (ST-C10)
+    uint64_t max_msgs;              // per channel, 1,000,000 (ST-C11)
+    uint64_t max_bytes;             // per channel, 1,024,000,000 (ST-C12)
+    uint64_t max_age_ns;            // per channel, 0 (ST-C13)
+    uint64_t heartbeat_interval_ns; // 30 s (ST-C16)
+    uint64_t heartbeat_timeout_ns;  // 10 s (ST-C17)
+    uint32_t heartbeat_fail_count;  // 10 (ST-C18)
+    uint64_t duplicate_window_ns;   // 2 min
+    uint64_t disconnect_grace_ns;   // 5 s
+    uint32_t max_clients;           // 65,536
+    const struct logger *logger;    // borrowed for life
 };
 
 void stan_options_default(struct stan_options *options);
@@ -43,6 +43,8 @@ void stan_free(struct stan *stan);
 // before and shard_turn_end(), broker_turn_end() after stan_turn_end().
 void stan_turn_begin(struct stan *stan, struct moment now);
 void stan_turn_end(struct stan *stan);
+// The log takes publishes again (shard_options.admitting).
+void stan_admitting(struct stan *stan);
 uint64_t stan_next_deadline_ms(const struct stan *stan);
 
 struct stan_stats {

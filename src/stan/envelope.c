@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Protobuf by hand: tag = field number << 3 | wire type; 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes.
+#include "stan/envelope.h"
+
+#include "base/varint.h"
+
+enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
+
+struct field {
+    uint32_t number;
+    uint32_t type;
+    uint64_t value;     // WIRE_VARINT
+    struct bytes bytes; // WIRE_BYTES
+};
+
+static int field_next(struct bytes *from, struct field *ret);
+static char *put_bytes(char *to, uint32_t number, struct bytes value);
+static char *put_varint(char *to, uint32_t number, uint64_t value);
+
+int envelope_publish_decode(struct bytes from, struct envelope_publish *ret)
+{
+    *ret = (struct envelope_publish){0};
+    struct bytes *const known[] = {NULL,        &ret->client_id, &ret->guid,         &ret->subject,
+                                   &ret->reply, &ret->data,      &ret->connection_id};
+    while (from.len) {
+        struct field field;
+        int error = field_next(&from, &field);
+        if (error)
+            return error;
+        bool ours = field.number <= 6 || field.number == 10;
+        if (ours && field.type != WIRE_BYTES)
+            return ERR_PROTOCOL;
+        if (field.number <= 6)
+            *known[field.number] = field.bytes;
+    }
+    return 0;
+}
+
+int envelope_ack_decode(struct bytes from, struct envelope_ack *ret)
+{
+    *ret = (struct envelope_ack){0};
+    while (from.len) {
+        struct field field;
+        int error = field_next(&from, &field);
+        if (error)
+            return error;
+        if (field.number == 1) {
+            if (field.type != WIRE_BYTES)
+                return ERR_PROTOCOL;
+            ret->subject = field.bytes;
+        } else if (field.number == 2) {
+            if (field.type != WIRE_VARINT)
+                return ERR_PROTOCOL;
+            ret->sequence = field.value;
+        }
+    }
+    return 0;
+}
+
+size_t envelope_pub_ack_encode(char *to, struct bytes guid, struct bytes error)
+{
+    char *at = put_bytes(to, 1, guid);
+    at = put_bytes(at, 2, error);
+    return (size_t)(at - to);
+}
+
+size_t envelope_head_encode(char *to, const struct envelope_delivery *delivery)
+{
+    char *at = put_varint(to, 1, delivery->sequence);
+    at = put_bytes(at, 2, delivery->subject);
+    at = put_bytes(at, 3, delivery->reply);
+    if (delivery->data_len) {
+        *at++ = 4 << 3 | WIRE_BYTES;
+        at = varint_put(at, delivery->data_len);
+    }
+    return (size_t)(at - to);
+}
+
+size_t envelope_tail_encode(char *to, const struct envelope_delivery *delivery)
+{
+    char *at = put_varint(to, 5, delivery->time_ns);
+    at = put_varint(at, 6, delivery->redelivery_count > 0);
+    at = put_varint(at, 7, delivery->redelivery_count);
+    return (size_t)(at - to);
+}
+
+// Takes the field at the front of *from off. Field numbers are 1 … 2^29-1.
+static int field_next(struct bytes *from, struct field *ret)
+{
+    uint64_t tag, length;
+    size_t used;
+    if (varint_get(*from, &tag, &used) || used > 5 || tag >> 32 || tag >> 3 == 0)
+        return ERR_PROTOCOL;
+    *from = bytes_skip(*from, used);
+    ret->number = (uint32_t)(tag >> 3);
+    ret->type = (uint32_t)(tag & 7);
+    ret->bytes = (struct bytes){0};
+    switch (ret->type) {
+    case WIRE_VARINT:
+        if (varint_get(*from, &ret->value, &used))
+            return ERR_PROTOCOL;
+        *from = bytes_skip(*from, used);
+        return 0;
+    case WIRE_BYTES:
+        if (varint_get(*from, &length, &used) || length > from->len - used)
+            return ERR_PROTOCOL;
+        ret->bytes = bytes_make(from->ptr + used, length);
+        *from = bytes_skip(*from, used + length);
+        return 0;
+    case WIRE_FIXED64:
+    case WIRE_FIXED32:
+        length = ret->type == WIRE_FIXED64 ? 8 : 4;
+        if (from->len < length)
+            return ERR_PROTOCOL;
+        *from = bytes_skip(*from, length);
+        return 0;
+    default: return ERR_PROTOCOL;
+    }
+}
+
+// As proto3: an empty value is not written. Field numbers below 16.
+static char *put_bytes(char *to, uint32_t number, struct bytes value)
+{
+    if (value.len == 0)
+        return to;
+    *to++ = (char)(number << 3 | WIRE_BYTES);
+    to = varint_put(to, value.len);
+    memcpy(to, value.ptr, value.len);
+    return to + value.len;
+}
+
+static char *put_varint(char *to, uint32_t number, uint64_t value)
+{
+    if (value == 0)
+        return to;
+    *to++ = (char)(number << 3 | WIRE_VARINT);
+    return varint_put(to, value);
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix publish
+// Publishing (ST-P02): the hot path. Decode in place, propose, encode the PubAck into the hold queue.
+//
+// When the log has too much in flight (ERR_AGAIN), messages wait in a bounded backlog, in order, and the broker stops reading
+// from those who send them; each connection adds at most what was read from it already.
+#include "stan/channel.h"
+#include "stan/envelope.h"
+#include "stan/stan_internal.h"
+
+enum { BACKLOG_HEADER = 8 }; // reply length, payload length
+
+static int publish_now(struct stan *stan, struct bytes reply, struct bytes payload);
+static struct stream *channel(struct stan *stan, struct bytes name, int *ret_error);
+static bool backlog_is_empty(const struct stan *stan);
+static bool backlog_append(struct stan *stan, struct bytes reply, struct bytes payload);
+
+bool publish_on_message(struct stan *stan, const struct inlet_message *message)
+{
+    if (backlog_is_empty(stan) && publish_now(stan, message->reply, message->payload) != ERR_AGAIN)
+        return true;
+    if (!backlog_append(stan, message->reply, message->payload)) {
+        struct envelope_publish publish = {0};
+        (void)!envelope_publish_decode(message->payload, &publish);
+        answer_error(stan, ANSWER_PUBLISH, message->reply, publish.guid, answer_error_text(ANSWER_PUBLISH, ERR_AGAIN));
+    }
+    return false;
+}
+
+void publish_resume(struct stan *stan)
+{
+    struct buffer *backlog = &stan->backlog;
+    while (!backlog_is_empty(stan)) {
+        const char *at = backlog->ptr + stan->backlog_head;
+        struct bytes reply = bytes_make(at + BACKLOG_HEADER, get_u32(at));
+        struct bytes payload = bytes_make(reply.ptr + reply.len, get_u32(at + 4));
+        if (publish_now(stan, reply, payload) == ERR_AGAIN)
+            return;
+        stan->backlog_head += BACKLOG_HEADER + reply.len + payload.len;
+    }
+    buffer_clear(backlog);
+    buffer_shrink(backlog);
+    stan->backlog_head = 0;
+    broker_inlets_resume(stan->broker);
+}
+
+// ERR_AGAIN: nothing was done. Else the publisher was, or will be, answered.
+static int publish_now(struct stan *stan, struct bytes reply, struct bytes payload)
+{
+    const char *refusal = "stan: invalid publish request"; // ST-E10
+    struct envelope_publish publish;
+    if (envelope_publish_decode(payload, &publish) || publish.guid.len == 0)
+        goto refuse;
+    // ST-B17: a channel name has no wildcards.
+    struct stan_client *client = registry_find(&stan->registry, publish.client_id);
+    if (!client || (publish.connection_id.len && !bytes_equal(publish.connection_id, client->connection_id)))
+        goto refuse;
+    int error;
+    struct stream *stream = channel(stan, publish.subject, &error);
+    if (error == ERR_INVALID)
+        goto refuse;
+    struct publish_result result;
+    if (!error) {
+        struct publish message = {
+            .reply = publish.reply,
+            .payload = publish.data,
+            .dedupe = hash128_bytes(publish.guid, client->id_hash),
+        };
+        struct engine_time now = {stan->now.mono_ns, stan->now.wall_ns};
+        error = engine_publish(stan->engine, stream, &message, now, &result);
+    } else if (error == ERR_LIMIT) {
+        refusal = "too many channels"; // ST-E20
+        goto refuse;
+    }
+    if (error == ERR_AGAIN)
+        return error;
+    if (error) {
+        refusal = answer_error_text(ANSWER_PUBLISH, error);
+        goto refuse;
+    }
+    stan->stats.in_msgs++;
+    stan->stats.in_bytes += publish.data.len;
+    answer_publish(stan, result.index, reply, publish.guid);
+    return 0;
+refuse:
+    answer_error(stan, ANSWER_PUBLISH, reply, publish.guid, refusal);
+    return 0;
+}
+
+// The channel's stream, created on first use (ST-B01). ERR_INVALID: no name for a channel.
+static struct stream *channel(struct stan *stan, struct bytes name, int *ret_error)
+{
+    struct stream *stream = engine_stream_find(stan->engine, 1, name);
+    *ret_error = 0;
+    if (stream)
+        return stream;
+    *ret_error = channel_name_is_valid(name) ? stan_channel_create(stan, name, &stream) : ERR_INVALID;
+    return stream;
+}
+
+static bool backlog_is_empty(const struct stan *stan)
+{
+    return stan->backlog_head == stan->backlog.len;
+}
+
+static bool backlog_append(struct stan *stan, struct bytes reply, struct bytes payload)
+{
+    size_t size = BACKLOG_HEADER + reply.len + payload.len;
+    char *to = buffer_reserve(&stan->backlog, size);
+    if (!to)
+        return false;
+    put_u32(to, (uint32_t)reply.len);
+    put_u32(to + 4, (uint32_t)payload.len);
+    memcpy(to + BACKLOG_HEADER, reply.ptr, reply.len);
+    memcpy(to + BACKLOG_HEADER + reply.len, payload.ptr, payload.len);
+    buffer_commit(&stan->backlog, size);
+    return true;
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stan/stan.h"
+
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "base/number.h"
+#include "stan/channel.h"
+#include "stan/stan_internal.h"
+
+enum { SCRATCH_MAX = 4 << 20, BACKLOG_MAX = 64 << 20 }; // bytes
+
+static void subjects_make(struct stan *stan);
+static bool on_connect(struct inlet *inlet, const struct inlet_message *message);
+static bool on_publish(struct inlet *inlet, const struct inlet_message *message);
+static bool on_subscribe(struct inlet *inlet, const struct inlet_message *message);
+static bool on_unsubscribe(struct inlet *inlet, const struct inlet_message *message);
+static bool on_sub_close(struct inlet *inlet, const struct inlet_message *message);
+static bool on_ack(struct inlet *inlet, const struct inlet_message *message);
+static bool on_close(struct inlet *inlet, const struct inlet_message *message);
+static bool on_ping(struct inlet *inlet, const struct inlet_message *message);
+static bool on_heartbeat(struct inlet *inlet, const struct inlet_message *message);
+static bool on_probe(struct inlet *inlet, const struct inlet_message *message);
+static int inlet_open(struct stan *stan, enum stan_inlet which, const char *subject, const char *suffix);
+static void members_forget(struct stan *stan);
+
+void stan_options_default(struct stan_options *options)
+{
+    const uint64_t second = 1000000000;
+    *options = (struct stan_options){
+        .cluster_id = BYTES("test-cluster"),
+        .discover_prefix = BYTES("_STAN.discover"),
+        .max_channels = 100,
+        .max_subscriptions = 1000,
+        .max_msgs = 1000000,
+        .max_bytes = 1024000000,
+        .heartbeat_interval_ns = 30 * second,
+        .heartbeat_timeout_ns = 10 * second,
+        .heartbeat_fail_count = 10,
+        .duplicate_window_ns = 120 * second,
+        .disconnect_grace_ns = 5 * second,
+        .max_clients = 65536,
+    };
+}
+
+struct stan *stan_new(const struct stan_options *options, struct broker *broker, struct shard *shard)
+{
+    struct stan *stan = mem_alloc_zero(sizeof(*stan));
+    stan->options = *options;
+    stan->broker = broker;
+    stan->shard = shard;
+    stan->engine = shard_engine(shard);
+    list_init(&stan->subscribing);
+    list_init(&stan->orphans);
+    buffer_init(&stan->scratch, SCRATCH_MAX);
+    buffer_init(&stan->backlog, BACKLOG_MAX);
+    registry_init(&stan->registry, stan, options->max_clients);
+    shard_machine_add(shard, &stan->registry.machine);
+    answer_init(stan);
+    struct engine_adapter adapter;
+    subscribe_adapter(stan, &adapter);
+    engine_adapter_set(stan->engine, ENGINE_PROTOCOL_STAN, &adapter);
+    return stan;
+}
+
+int stan_start(struct stan *stan, struct moment now)
+{
+    if (!channel_client_id_is_valid(stan->options.cluster_id))
+        return ERR_INVALID;
+    stan->now = now;
+    subjects_make(stan);
+    char discover[STAN_SUBJECT_MAX];
+    snprintf(discover, sizeof(discover), "%.*s.%.*s", BYTES_ARG(stan->options.discover_prefix),
+             BYTES_ARG(stan->options.cluster_id));
+    const struct {
+        enum stan_inlet which;
+        bool (*on_message)(struct inlet *inlet, const struct inlet_message *message);
+        const char *subject, *suffix;
+    } table[] = {
+        {STAN_INLET_PUBLISH, on_publish, stan->publish_prefix, ".>"},
+        {STAN_INLET_SUBSCRIBE, on_subscribe, stan->subscribe_subject, ""},
+        {STAN_INLET_UNSUBSCRIBE, on_unsubscribe, stan->unsubscribe_subject, ""},
+        {STAN_INLET_SUB_CLOSE, on_sub_close, stan->sub_close_subject, ""},
+        {STAN_INLET_ACK, on_ack, stan->inbox_prefix, ".ack.>"},
+        {STAN_INLET_CLOSE, on_close, stan->close_subject, ""},
+        {STAN_INLET_PING, on_ping, stan->ping_subject, ""},
+        {STAN_INLET_HEARTBEAT, on_heartbeat, stan->inbox_prefix, ".hb.>"},
+        {STAN_INLET_PROBE, on_probe, stan->inbox_prefix, ".dup.>"},
+        {STAN_INLET_CONNECT, on_connect, discover, ""},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        stan->inlets[table[i].which].on_message = table[i].on_message;
+        int error = inlet_open(stan, table[i].which, table[i].subject, table[i].suffix);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+void stan_stop(struct stan *stan)
+{
+    for (int i = 0; i < STAN_INLET_COUNT; i++)
+        if (stan->inlet_open[i])
+            broker_inlet_remove(stan->broker, &stan->inlets[i]);
+    memset(stan->inlet_open, 0, sizeof(stan->inlet_open));
+}
+
+void stan_free(struct stan *stan)
+{
+    stan_stop(stan);
+    members_forget(stan);
+    registry_deinit(&stan->registry);
+    hold_deinit(&stan->answers);
+    buffer_deinit(&stan->scratch);
+    buffer_deinit(&stan->backlog);
+    mem_free(stan);
+}
+
+void stan_turn_begin(struct stan *stan, struct moment now)
+{
+    stan->now = now;
+}
+
+void stan_turn_end(struct stan *stan)
+{
+    wheel_advance(&stan->wheel, moment_mono_ms(stan->now));
+    subscribe_reap_orphans(stan);
+}
+
+void stan_admitting(struct stan *stan)
+{
+    publish_resume(stan);
+}
+
+uint64_t stan_next_deadline_ms(const struct stan *stan)
+{
+    uint64_t deadline;
+    return stan->wheel_ready && wheel_next(&stan->wheel, &deadline) ? deadline : UINT64_MAX;
+}
+
+void stan_stats_get(const struct stan *stan, struct stan_stats *ret_stats)
+{
+    *ret_stats = stan->stats;
+    ret_stats->clients = registry_count(&stan->registry);
+    ret_stats->subscriptions = stan->subscriptions;
+}
+
+int stan_channel_create(struct stan *stan, struct bytes name, struct stream **ret_stream)
+{
+    const struct stan_options *options = &stan->options;
+    struct stream_config config = {
+        .account = 1,
+        .name = name,
+        .max_msgs = options->max_msgs,
+        .max_bytes = options->max_bytes,
+        .max_age_ns = options->max_age_ns,
+        .duplicate_window_ns = options->duplicate_window_ns,
+        .disconnect_grace_ns = options->disconnect_grace_ns,
+        .max_consumers = options->max_subscriptions,
+    };
+    uint64_t index;
+    return engine_stream_create(stan->engine, &config, (struct engine_time){stan->now.mono_ns, stan->now.wall_ns},
+                                ret_stream, &index);
+}
+
+int stan_subject_number(struct bytes subject, uint32_t *ret_number)
+{
+    size_t start = subject.len;
+    while (start > 0 && subject.ptr[start - 1] != '.')
+        start--;
+    uint64_t number;
+    if (number_parse_u64(bytes_skip(subject, start), UINT32_MAX, &number))
+        return ERR_INVALID;
+    *ret_number = (uint32_t)number;
+    return 0;
+}
+
+static void subjects_make(struct stan *stan)
+{
+    const struct bytes cid = stan->options.cluster_id;
+    snprintf(stan->publish_prefix, STAN_SUBJECT_MAX, "_STAN.pub.%.*s", BYTES_ARG(cid));
+    snprintf(stan->subscribe_subject, STAN_SUBJECT_MAX, "_STAN.sub.%.*s", BYTES_ARG(cid));
+    snprintf(stan->unsubscribe_subject, STAN_SUBJECT_MAX, "_STAN.unsub.%.*s", BYTES_ARG(cid));
+    snprintf(stan->sub_close_subject, STAN_SUBJECT_MAX, "_STAN.subclose.%.*s", BYTES_ARG(cid));
+    snprintf(stan->close_subject, STAN_SUBJECT_MAX, "_STAN.close.%.*s", BYTES_ARG(cid));
+    snprintf(stan->ping_subject, STAN_SUBJECT_MAX, "%.*s.%.*s.pings", BYTES_ARG(stan->options.discover_prefix),
+             BYTES_ARG(cid));
+    snprintf(stan->inbox_prefix, STAN_SUBJECT_MAX, "_INBOX.STAN-%.*s", BYTES_ARG(cid));
+}
+
+static int inlet_open(struct stan *stan, enum stan_inlet which, const char *subject, const char *suffix)
+{
+    char whole[STAN_SUBJECT_MAX + 16];
+    int length = snprintf(whole, sizeof(whole), "%s%s", subject, suffix);
+    int error = broker_inlet_add(stan->broker, &stan->inlets[which], bytes_make(whole, (size_t)length));
+    stan->inlet_open[which] = !error;
+    return error;
+}
+
+static struct stan *stan_of(struct inlet *inlet, enum stan_inlet which)
+{
+    return container_of(inlet - which, struct stan, inlets);
+}
+
+static bool on_connect(struct inlet *inlet, const struct inlet_message *message)
+{
+    connect_on_request(stan_of(inlet, STAN_INLET_CONNECT), message);
+    return true;
+}
+
+static bool on_publish(struct inlet *inlet, const struct inlet_message *message)
+{
+    return publish_on_message(stan_of(inlet, STAN_INLET_PUBLISH), message);
+}
+
+static bool on_subscribe(struct inlet *inlet, const struct inlet_message *message)
+{
+    subscribe_on_request(stan_of(inlet, STAN_INLET_SUBSCRIBE), message);
+    return true;
+}
+
+static bool on_unsubscribe(struct inlet *inlet, const struct inlet_message *message)
+{
+    subscribe_on_unsubscribe(stan_of(inlet, STAN_INLET_UNSUBSCRIBE), message, false);
+    return true;
+}
+
+static bool on_sub_close(struct inlet *inlet, const struct inlet_message *message)
+{
+    subscribe_on_unsubscribe(stan_of(inlet, STAN_INLET_SUB_CLOSE), message, true);
+    return true;
+}
+
+static bool on_ack(struct inlet *inlet, const struct inlet_message *message)
+{
+    subscribe_on_ack(stan_of(inlet, STAN_INLET_ACK), message);
+    return true;
+}
+
+static bool on_close(struct inlet *inlet, const struct inlet_message *message)
+{
+    connect_on_close(stan_of(inlet, STAN_INLET_CLOSE), message);
+    return true;
+}
+
+static bool on_ping(struct inlet *inlet, const struct inlet_message *message)
+{
+    connect_on_ping(stan_of(inlet, STAN_INLET_PING), message);
+    return true;
+}
+
+static bool on_heartbeat(struct inlet *inlet, const struct inlet_message *message)
+{
+    heartbeat_on_answer(stan_of(inlet, STAN_INLET_HEARTBEAT), message->subject);
+    return true;
+}
+
+static bool on_probe(struct inlet *inlet, const struct inlet_message *message)
+{
+    connect_on_probe_answer(stan_of(inlet, STAN_INLET_PROBE), message->subject);
+    return true;
+}
+
+// The shard outlives us: its members keep no pointer.
+static void members_forget(struct stan *stan)
+{
+    struct engine_adapter none = {0};
+    struct stream *stream = NULL;
+    while ((stream = engine_stream_next(stan->engine, stream))) {
+        struct consumer *consumer = NULL;
+        while ((consumer = stream_consumer_next(stream, consumer))) {
+            struct member *member = NULL;
+            while ((member = consumer_member_next(consumer, member))) {
+                struct engine_adapter adapter;
+                subscribe_adapter(stan, &adapter);
+                adapter.member_removed(stan, member);
+            }
+        }
+    }
+    engine_adapter_set(stan->engine, ENGINE_PROTOCOL_STAN, &none);
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of stan/ share: the struct, answers, subscriptions. Not for other layers.
+#pragma once
+
+#include "base/buffer.h"
+#include "base/wheel.h"
+#include "shard/hold.h"
+#include "stan/registry.h"
+#include "stan/stan.h"
+#include "stan/stan.pb-c.h"
+
+enum { STAN_SUBJECT_MAX = 512 }; // bytes of a subject made by us
+
+enum stan_inlet {
+    STAN_INLET_CONNECT,     // ST-P01
+    STAN_INLET_PUBLISH,     // ST-P02
+    STAN_INLET_SUBSCRIBE,   // ST-P03
+    STAN_INLET_UNSUBSCRIBE, // ST-P04
+    STAN_INLET_SUB_CLOSE,   // ST-P05
+    STAN_INLET_ACK,         // ST-P06
+    STAN_INLET_CLOSE,       // ST-P07
+    STAN_INLET_PING,        // ST-P08
+    STAN_INLET_HEARTBEAT,   // answers to ST-P09
+    STAN_INLET_PROBE,       // answers to ST-P11
+    STAN_INLET_COUNT,
+};
+
+struct stan {
+    struct stan_options options;
+    struct broker *broker; // borrowed
+    struct shard *shard;   // borrowed
+    struct engine *engine; // the shard's
+    struct moment now;
+    struct wheel wheel; // heartbeats, probes
+    bool wheel_ready;
+    struct registry registry;
+    struct inlet inlets[STAN_INLET_COUNT];
+    bool inlet_open[STAN_INLET_COUNT];
+    struct hold answers;
+    struct buffer scratch;   // frames being encoded
+    struct buffer backlog;   // publishes that came while the log was full (publish.c)
+    size_t backlog_head;     // bytes of it already taken
+    struct list subscribing; // subscribe requests that wait for a read (subscribe.c)
+    struct list orphans;     // subscriptions whose client went while they were being committed
+    uint64_t name_counter;   // makes names of anonymous consumers unique
+    uint64_t subscriptions;
+    struct stan_stats stats;
+    // Subjects, NUL-terminated; the literal part of those that end in a number or a channel.
+    char publish_prefix[STAN_SUBJECT_MAX]; // "_STAN.pub.<cid>"
+    char subscribe_subject[STAN_SUBJECT_MAX];
+    char unsubscribe_subject[STAN_SUBJECT_MAX];
+    char sub_close_subject[STAN_SUBJECT_MAX];
+    char close_subject[STAN_SUBJECT_MAX];
+    char ping_subject[STAN_SUBJECT_MAX];
+    char inbox_prefix[STAN_SUBJECT_MAX]; // "_INBOX.STAN-<cid>": ours, so that clients may publish to it
+};
+
+// A STAN subscription: the adapter's side of a member.
+struct subscription {
+    struct stan *stan;          // borrowed
+    struct member *member;      // borrowed; frees us when it goes
+    struct stan_client *client; // borrowed; NULL while an orphan
+    struct bytes inbox;         // in the member's data
+    struct broker_watch watch;  // of the inbox
+    struct list of_client;      // list link: stan_client.subscriptions, or stan.orphans
+    uint64_t remove_index;      // of the proposal that removes it; 0: none
+};
+
+// --- answers (answer.c) ---------------------------------------------------------------------------------------------
+
+// First byte of a held frame: what it is, so that a refusal can say so in the right message.
+enum answer_kind { ANSWER_PUBLISH = 'p', ANSWER_CONNECT = 'c', ANSWER_SUBSCRIBE = 's', ANSWER_CLOSE = 'x' };
+
+void answer_init(struct stan *stan);
+// Leaves when `index` is durable. A reply of len 0 is nobody to answer.
+void answer_publish(struct stan *stan, uint64_t index, struct bytes reply, struct bytes guid);
+void answer_connect(struct stan *stan, uint64_t index, struct bytes reply, const struct stan_client *client);
+void answer_subscribe(struct stan *stan, uint64_t index, struct bytes reply, struct bytes ack_inbox);
+void answer_close(struct stan *stan, uint64_t index, struct bytes reply);
+// Leaves at once: nothing was stored. `guid` for ANSWER_PUBLISH.
+void answer_error(struct stan *stan, enum answer_kind kind, struct bytes reply, struct bytes guid, const char *text);
+// What a client reads for an ERR_* of the engine.
+const char *answer_error_text(enum answer_kind kind, int error);
+
+// --- requests -------------------------------------------------------------------------------------------------------
+
+// Allocator for protobuf-c: ours.
+extern const ProtobufCAllocator answer_allocator;
+
+static inline struct bytes stan_field(ProtobufCBinaryData field)
+{
+    return bytes_make(field.data, field.len);
+}
+
+// A stream for a channel of this valid name, with the configured limits. ERR_LIMIT, admission errors.
+int stan_channel_create(struct stan *stan, struct bytes name, struct stream **ret_stream) MUST_USE;
+
+bool publish_on_message(struct stan *stan, const struct inlet_message *message);
+// Takes what waits in the backlog while the log takes it.
+void publish_resume(struct stan *stan);
+
+void subscribe_on_request(struct stan *stan, const struct inlet_message *message);
+void subscribe_on_unsubscribe(struct stan *stan, const struct inlet_message *message, bool close_only);
+void subscribe_on_ack(struct stan *stan, const struct inlet_message *message);
+void subscribe_adapter(struct stan *stan, struct engine_adapter *ret_adapter);
+// Proposes the end of subscriptions that have lost their client.
+void subscribe_reap_orphans(struct stan *stan);
+// The client is going: requests that wait are given up, its subscriptions become orphans.
+void subscribe_forget_client(struct stan *stan, struct stan_client *client);
+
+void heartbeat_start(struct stan_client *client);
+void heartbeat_stop(struct stan_client *client);
+void heartbeat_on_answer(struct stan *stan, struct bytes subject);
+// The client has pinged us: if its heartbeats fail, try one at once (ST-B16).
+void heartbeat_on_ping(struct stan_client *client);
+
+// Connect, close and ping requests and the probe of a duplicate id (connect.c).
+void connect_on_request(struct stan *stan, const struct inlet_message *message);
+void connect_on_close(struct stan *stan, const struct inlet_message *message);
+void connect_on_ping(struct stan *stan, const struct inlet_message *message);
+void connect_on_probe_answer(struct stan *stan, struct bytes subject);
+void connect_probe_free(struct stan_client *client);
+
+// The number after the last '.' of a subject of ours. ERR_INVALID.
+int stan_subject_number(struct bytes subject, uint32_t *ret_number) MUST_USE;

@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix subscribe
+// Subscriptions (ST-P03 … ST-P06, ST-P10) as members of the engine's consumers.
+//
+// Which consumer a subscription joins is its name: "d.<client>.<durable>" a plain durable (ST-B06), "q.<group>" a queue group,
+// "Q.<durable>:<group>" a durable queue group (ST-B08), "s.<n>" a subscription of its own (ST-B13).
+//
+//   offset size  data of a member
+//        0    2  client id length
+//        2    2  inbox length
+//        4    …  client id, inbox
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "stan/channel.h"
+#include "stan/envelope.h"
+#include "stan/stan_internal.h"
+#include "subject/subject.h"
+
+enum { MEMBER_DATA_SIZE = 4 };
+
+// A request on its way: consumer creation may wait for a read.
+struct subscribing {
+    struct stan *stan;
+    uint32_t client; // number; 0: the client has gone
+    struct member_config member;
+    char *storage; // owned: the member's data, the reply
+    struct bytes reply;
+    struct list link; // stan.subscribing
+};
+
+struct request {
+    struct bytes client_id, channel, group, durable, inbox;
+    int32_t max_in_flight, ack_wait_s, start;
+    uint64_t start_sequence;
+    int64_t start_delta_ns;
+};
+
+static const char *request_check(const struct request *request);
+static void request_execute(struct stan *stan, const struct request *request, struct bytes reply);
+static size_t consumer_name(struct stan *stan, const struct request *request, char *to);
+static void consumer_config(struct stan *stan, const struct request *request, struct consumer_config *ret);
+static struct subscribing *subscribing_new(struct stan *stan, const struct request *request, uint32_t client,
+                                           struct bytes reply);
+static void subscribing_free(struct subscribing *subscribing);
+static void consumer_ready(void *owner, int error, struct consumer *consumer, uint64_t index);
+static struct subscription *find(struct stan *stan, struct bytes client_id, struct bytes channel, struct bytes inbox);
+static bool deliver(void *owner, const struct delivery *delivery);
+static void member_added(void *owner, struct member *member, bool recovered);
+static void member_removed(void *owner, struct member *member);
+static void interest_changed(struct broker_watch *watch, enum broker_interest interest);
+static int subscription_remove(struct subscription *subscription, bool unsubscribe, uint64_t *ret_index);
+
+static struct engine_time engine_now(const struct stan *stan)
+{
+    return (struct engine_time){stan->now.mono_ns, stan->now.wall_ns};
+}
+
+void subscribe_adapter(struct stan *stan, struct engine_adapter *ret_adapter)
+{
+    *ret_adapter = (struct engine_adapter){stan, deliver, member_added, member_removed};
+}
+
+void subscribe_on_request(struct stan *stan, const struct inlet_message *message)
+{
+    const struct bytes none = {0};
+    StanPb__SubscriptionRequest *decoded =
+        stan_pb__subscription_request__unpack((ProtobufCAllocator *)(uintptr_t)&answer_allocator, message->payload.len,
+                                              (const uint8_t *)message->payload.ptr);
+    if (!decoded) {
+        answer_error(stan, ANSWER_SUBSCRIBE, message->reply, none, "stan: invalid subscription request"); // ST-E11
+        return;
+    }
+    struct request request = {
+        .client_id = stan_field(decoded->client_id),
+        .channel = stan_field(decoded->subject),
+        .group = stan_field(decoded->q_group),
+        .durable = stan_field(decoded->durable_name),
+        .inbox = stan_field(decoded->inbox),
+        .max_in_flight = decoded->max_in_flight,
+        .ack_wait_s = decoded->ack_wait_in_secs,
+        .start = decoded->start_position,
+        .start_sequence = decoded->start_sequence,
+        .start_delta_ns = decoded->start_time_delta,
+    };
+    const char *refusal = request_check(&request);
+    if (refusal)
+        answer_error(stan, ANSWER_SUBSCRIBE, message->reply, none, refusal);
+    else
+        request_execute(stan, &request, message->reply);
+    stan_pb__subscription_request__free_unpacked(decoded, (ProtobufCAllocator *)(uintptr_t)&answer_allocator);
+}
+
+void subscribe_on_unsubscribe(struct stan *stan, const struct inlet_message *message, bool close_only)
+{
+    const struct bytes none = {0};
+    StanPb__UnsubscribeRequest *decoded =
+        stan_pb__unsubscribe_request__unpack((ProtobufCAllocator *)(uintptr_t)&answer_allocator, message->payload.len,
+                                             (const uint8_t *)message->payload.ptr);
+    if (!decoded) {
+        answer_error(stan, ANSWER_SUBSCRIBE, message->reply, none, "stan: invalid unsubscribe request"); // ST-E12
+        return;
+    }
+    struct bytes client_id = stan_field(decoded->client_id);
+    struct subscription *subscription = find(stan, client_id, stan_field(decoded->subject), stan_field(decoded->inbox));
+    uint64_t index;
+    int error;
+    if (!subscription)
+        answer_error(stan, ANSWER_SUBSCRIBE, message->reply, none, "stan: invalid subscription"); // ST-E03
+    else if (!bytes_equal(subscription->client->id, client_id))
+        answer_error(stan, ANSWER_SUBSCRIBE, message->reply, none, "stan: unknown clientID"); // ST-E16
+    else if ((error = subscription_remove(subscription, !close_only, &index)))
+        answer_error(stan, ANSWER_SUBSCRIBE, message->reply, none, answer_error_text(ANSWER_CLOSE, error));
+    else
+        answer_subscribe(stan, index, message->reply, none);
+    stan_pb__unsubscribe_request__free_unpacked(decoded, (ProtobufCAllocator *)(uintptr_t)&answer_allocator);
+}
+
+void subscribe_on_ack(struct stan *stan, const struct inlet_message *message)
+{
+    struct envelope_ack ack;
+    uint32_t number;
+    if (stan_subject_number(message->subject, &number) || envelope_ack_decode(message->payload, &ack))
+        return;
+    struct member *member = engine_member_by_id(stan->engine, number);
+    if (!member || !member_context(member))
+        return;
+    // A late acknowledgement of something that is not pending any more is nothing to tell anybody (ST-B09).
+    (void)!engine_ack(stan->engine, member_consumer(member), ack.sequence, engine_now(stan));
+}
+
+void subscribe_reap_orphans(struct stan *stan)
+{
+    while (!list_empty(&stan->orphans)) {
+        struct subscription *subscription = container_of(list_first(&stan->orphans), struct subscription, of_client);
+        uint64_t index;
+        if (!subscription->remove_index && subscription_remove(subscription, false, &index))
+            return; // the log takes nothing; later
+        list_remove(&subscription->of_client);
+    }
+}
+
+void subscribe_forget_client(struct stan *stan, struct stan_client *client)
+{
+    struct list *link, *next;
+    for (link = stan->subscribing.next; link != &stan->subscribing; link = next) {
+        next = link->next;
+        struct subscribing *subscribing = container_of(link, struct subscribing, link);
+        if (subscribing->client == client->number) {
+            engine_consumer_create_cancel(stan->engine, subscribing);
+            subscribing_free(subscribing);
+        }
+    }
+    while (!list_empty(&client->subscriptions)) {
+        struct subscription *subscription =
+            container_of(list_first(&client->subscriptions), struct subscription, of_client);
+        list_remove(&subscription->of_client);
+        list_push_back(&stan->orphans, &subscription->of_client);
+        subscription->client = NULL;
+    }
+}
+
+// In the order in which the servers we replace check. NULL: fine.
+static const char *request_check(const struct request *request)
+{
+    if (request->client_id.len == 0)
+        return "stan: clientID missing"; // ST-E05
+    if (request->ack_wait_s <= 0)
+        return "stan: invalid ack wait time, should be >= 1s"; // ST-E07
+    if (request->max_in_flight <= 0)
+        return "stan: invalid MaxInflight, should be >= 1"; // ST-E08
+    if (request->start < 0 || request->start > 4)
+        return "stan: invalid start position"; // ST-E02
+    if (!channel_name_is_valid(request->channel))
+        return "stan: invalid subject"; // ST-E01
+    if (request->group.len && memchr(request->durable.len ? request->durable.ptr : "", ':', request->durable.len))
+        return "stan: durable name of a durable queue subscriber can't contain the character ':'"; // ST-E15
+    bool names = request->group.len <= CHANNEL_NAME_MAX / 3 && request->durable.len <= CHANNEL_NAME_MAX / 3 &&
+                 request->inbox.len <= CHANNEL_NAME_MAX && channel_text_is_valid(request->group) &&
+                 channel_text_is_valid(request->durable) && subject_is_valid_publish(request->inbox);
+    return names ? NULL : "stan: invalid subscription request"; // ST-E11
+}
+
+static void request_execute(struct stan *stan, const struct request *request, struct bytes reply)
+{
+    const struct bytes none = {0};
+    struct stan_client *client = registry_find(&stan->registry, request->client_id);
+    if (!client) {
+        answer_error(stan, ANSWER_SUBSCRIBE, reply, none, "stan: unknown clientID"); // ST-E16
+        return;
+    }
+    struct stream *stream = engine_stream_find(stan->engine, 1, request->channel);
+    int error = stream ? 0 : stan_channel_create(stan, request->channel, &stream);
+    if (error) {
+        answer_error(stan, ANSWER_SUBSCRIBE, reply, none,
+                     error == ERR_LIMIT ? "too many channels" : answer_error_text(ANSWER_SUBSCRIBE, error)); // ST-E20
+        return;
+    }
+    struct consumer_config config;
+    char name[CHANNEL_NAME_MAX + 16];
+    consumer_config(stan, request, &config);
+    config.name = bytes_make(name, consumer_name(stan, request, name));
+    struct subscribing *subscribing = subscribing_new(stan, request, client->number, reply);
+    struct consumer *consumer = engine_consumer_find(stan->engine, stream, config.name);
+    if (consumer)
+        consumer_ready(subscribing, 0, consumer, 0);
+    else
+        engine_consumer_create(stan->engine, stream, &config, engine_now(stan), consumer_ready, subscribing);
+}
+
+// Writes at most CHANNEL_NAME_MAX bytes.
+static size_t consumer_name(struct stan *stan, const struct request *request, char *to)
+{
+    int size = CHANNEL_NAME_MAX, length;
+    if (request->group.len && request->durable.len)
+        length = snprintf(to, (size_t)size, "Q.%.*s:%.*s", BYTES_ARG(request->durable), BYTES_ARG(request->group));
+    else if (request->group.len)
+        length = snprintf(to, (size_t)size, "q.%.*s", BYTES_ARG(request->group));
+    else if (request->durable.len)
+        length = snprintf(to, (size_t)size, "d.%.*s.%.*s", BYTES_ARG(request->client_id), BYTES_ARG(request->durable));
+    else // the log's index makes it unique over restarts, the counter within a turn
+        length = snprintf(to, (size_t)size, "s.%llu.%llu", (unsigned long long)shard_last_index(stan->shard),
+                          (unsigned long long)++stan->name_counter);
+    must(length > 0 && length < size);
+    return (size_t)length;
+}
+
+static void consumer_config(struct stan *stan, const struct request *request, struct consumer_config *ret)
+{
+    static const enum consumer_start starts[] = {CONSUMER_START_NEW, CONSUMER_START_LAST, CONSUMER_START_TIME,
+                                                 CONSUMER_START_SEQUENCE, CONSUMER_START_FIRST}; // ST-M12
+    uint64_t wall = stan->now.wall_ns, delta = request->start_delta_ns > 0 ? (uint64_t)request->start_delta_ns : 0;
+    *ret = (struct consumer_config){
+        .protocol = ENGINE_PROTOCOL_STAN,
+        .durable = request->durable.len > 0,
+        .group = request->group.len > 0,
+        .start = starts[request->start],
+        .start_sequence = request->start_sequence,
+        .start_time_ns = delta < wall ? wall - delta : 0,
+    };
+}
+
+static struct subscribing *subscribing_new(struct stan *stan, const struct request *request, uint32_t client,
+                                           struct bytes reply)
+{
+    struct subscribing *subscribing = mem_alloc_zero(sizeof(*subscribing));
+    size_t data_len = MEMBER_DATA_SIZE + request->client_id.len + request->inbox.len;
+    char *to = subscribing->storage = mem_alloc(data_len + reply.len);
+    put_u16(to, (uint16_t)request->client_id.len);
+    put_u16(to + 2, (uint16_t)request->inbox.len);
+    memcpy(to + MEMBER_DATA_SIZE, request->client_id.ptr, request->client_id.len);
+    memcpy(to + MEMBER_DATA_SIZE + request->client_id.len, request->inbox.ptr, request->inbox.len);
+    if (reply.len)
+        memcpy(to + data_len, reply.ptr, reply.len);
+    subscribing->stan = stan;
+    subscribing->client = client;
+    subscribing->reply = bytes_make(to + data_len, reply.len);
+    subscribing->member = (struct member_config){
+        .max_in_flight = (uint32_t)request->max_in_flight,
+        .ack_wait_ns = (uint64_t)request->ack_wait_s * 1000000000,
+        .data = bytes_make(to, data_len),
+    };
+    list_push_back(&stan->subscribing, &subscribing->link);
+    return subscribing;
+}
+
+static void subscribing_free(struct subscribing *subscribing)
+{
+    list_remove(&subscribing->link);
+    mem_free(subscribing->storage);
+    mem_free(subscribing);
+}
+
+// Its consumer exists (or not, with an error): join it.
+static void consumer_ready(void *owner, int error, struct consumer *consumer, uint64_t index)
+{
+    struct subscribing *subscribing = owner;
+    struct stan *stan = subscribing->stan;
+    struct member *member;
+    if (!error)
+        error = engine_member_add(stan->engine, consumer, &subscribing->member, engine_now(stan), &member, &index);
+    if (error) {
+        answer_error(stan, ANSWER_SUBSCRIBE, subscribing->reply, (struct bytes){0},
+                     answer_error_text(ANSWER_SUBSCRIBE, error));
+    } else {
+        char inbox[STAN_SUBJECT_MAX + 32];
+        int length = snprintf(inbox, sizeof(inbox), "%s.ack.%u", stan->inbox_prefix, member_id(member));
+        answer_subscribe(stan, index, subscribing->reply, bytes_make(inbox, (size_t)length));
+    }
+    subscribing_free(subscribing);
+}
+
+// By ack inbox, or by the subscription's own inbox when the client never got our answer (ST-P05).
+static struct subscription *find(struct stan *stan, struct bytes client_id, struct bytes channel, struct bytes inbox)
+{
+    struct subscription *found = NULL;
+    uint32_t number;
+    struct bytes prefix = bytes_from_string(stan->inbox_prefix);
+    if (bytes_starts_with(inbox, prefix) && bytes_starts_with(bytes_skip(inbox, prefix.len), BYTES(".ack."))) {
+        struct member *member = stan_subject_number(inbox, &number) ? NULL : engine_member_by_id(stan->engine, number);
+        found = member ? member_context(member) : NULL;
+    } else {
+        struct stan_client *client = registry_find(&stan->registry, client_id);
+        for (struct list *link = client ? client->subscriptions.next : NULL; link && link != &client->subscriptions;
+             link = link->next) {
+            struct subscription *subscription = container_of(link, struct subscription, of_client);
+            if (bytes_equal(subscription->inbox, inbox))
+                found = subscription;
+        }
+    }
+    if (!found || !found->client || found->remove_index)
+        return NULL;
+    struct stream_state state;
+    stream_state_get(consumer_stream(member_consumer(found->member)), &state);
+    return bytes_equal(state.config.name, channel) ? found : NULL;
+}
+
+static bool deliver(void *owner, const struct delivery *delivery)
+{
+    struct stan *stan = owner;
+    struct subscription *subscription = member_context(delivery->member);
+    if (!subscription)
+        return false;
+    const struct message_record *message = delivery->message;
+    struct envelope_delivery envelope = {
+        .sequence = message->sequence,
+        .subject = stream_name(delivery->stream),
+        .reply = message->reply,
+        .data_len = message->payload.len,
+        .time_ns = message->time_ns,
+        .redelivery_count = delivery->redelivery_count,
+    };
+    buffer_clear(&stan->scratch);
+    char *head = buffer_reserve(&stan->scratch, envelope_head_size(&envelope) + ENVELOPE_TAIL_MAX);
+    must(head);
+    size_t head_len = envelope_head_encode(head, &envelope);
+    size_t tail_len = envelope_tail_encode(head + head_len, &envelope);
+    const struct bytes parts[] = {bytes_make(head, head_len), message->payload, bytes_make(head + head_len, tail_len)};
+    const struct bytes none = {0};
+    if (broker_publish(stan->broker, subscription->inbox, none, none, parts, 3) == 0)
+        return false;
+    stan->stats.out_msgs++;
+    stan->stats.out_bytes += message->payload.len;
+    return true;
+}
+
+static void member_added(void *owner, struct member *member, bool recovered)
+{
+    struct stan *stan = owner;
+    struct bytes data = member_config_get(member)->data;
+    if (data.len < MEMBER_DATA_SIZE)
+        return;
+    size_t client_len = get_u16(data.ptr), inbox_len = get_u16(data.ptr + 2);
+    if (MEMBER_DATA_SIZE + client_len + inbox_len != data.len)
+        return;
+    struct subscription *subscription = mem_alloc_zero(sizeof(*subscription));
+    subscription->stan = stan;
+    subscription->member = member;
+    subscription->inbox = bytes_make(data.ptr + MEMBER_DATA_SIZE + client_len, inbox_len);
+    subscription->client = registry_find(&stan->registry, bytes_make(data.ptr + MEMBER_DATA_SIZE, client_len));
+    member_set_context(member, subscription);
+    // Without its client it was cut short by a crash or by the client's end: it goes at the turn's end.
+    list_push_back(subscription->client ? &subscription->client->subscriptions : &stan->orphans,
+                   &subscription->of_client);
+    if (subscription->client && subscription->client->failures)
+        engine_member_set_suspect(stan->engine, member, true);
+    stan->subscriptions++;
+    subscription->watch.on_change = interest_changed;
+    interest_changed(&subscription->watch, broker_watch_add(stan->broker, &subscription->watch, subscription->inbox));
+}
+
+static void member_removed(void *owner, struct member *member)
+{
+    struct stan *stan = owner;
+    struct subscription *subscription = member_context(member);
+    if (!subscription)
+        return;
+    member_set_context(member, NULL);
+    broker_watch_remove(stan->broker, &subscription->watch);
+    list_remove(&subscription->of_client);
+    stan->subscriptions--;
+    mem_free(subscription);
+}
+
+static void interest_changed(struct broker_watch *watch, enum broker_interest interest)
+{
+    struct subscription *subscription = container_of(watch, struct subscription, watch);
+    enum member_state state = interest == BROKER_INTEREST_NONE    ? MEMBER_GONE
+                              : interest == BROKER_INTEREST_READY ? MEMBER_READY
+                                                                  : MEMBER_CONGESTED;
+    engine_member_set_state(subscription->stan->engine, subscription->member, state, engine_now(subscription->stan));
+}
+
+static int subscription_remove(struct subscription *subscription, bool unsubscribe, uint64_t *ret_index)
+{
+    struct stan *stan = subscription->stan;
+    int error = engine_member_remove(stan->engine, subscription->member, unsubscribe, engine_now(stan), ret_index);
+    if (!error)
+        subscription->remove_index = *ret_index;
+    return error;
+}
