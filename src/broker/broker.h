@@ -18,9 +18,9 @@ struct broker;
 
 // All limits are >0. Defaults (broker_options_default) are those of the servers we replace (CO-P16).
 struct broker_options {
-    const char *server_id;      // borrowed for life: 56 characters in INFO
-    const char *server_name;    // borrowed for life
-    const char *host;           // borrowed for life: what INFO advertises
+    const char *server_id;   // borrowed for life: 56 characters in INFO
+    const char *server_name; // borrowed for life
+    const char *host;        // borrowed for life: what INFO advertises
     uint16_t port;
     uint32_t max_payload;       // bytes, 1 MiB
     uint32_t max_control_line;  // bytes, 4096
@@ -31,9 +31,10 @@ struct broker_options {
     uint32_t ping_interval_ms;  // 120,000
     uint32_t ping_max;          // unanswered pings before "Stale Connection": 2
     uint32_t auth_timeout_ms;   // until the first CONNECT or other operation: 2,000
-    uint32_t write_deadline_ms; // a connection that takes nothing for so long while data waits is a slow consumer: 10,000
-    uint64_t seed;              // of the generator that picks queue-group members
-    const struct logger *logger;// borrowed for life, may be NULL
+    uint32_t
+        write_deadline_ms; // a connection that takes nothing for so long while data waits is a slow consumer: 10,000
+    uint64_t seed;         // of the generator that picks queue-group members
+    const struct logger *logger; // borrowed for life, may be NULL
 };
 
 void broker_options_default(struct broker_options *options);
@@ -62,7 +63,7 @@ struct inlet_message {
     struct bytes reply;   // len 0: none
     struct bytes headers; // the NATS/1.0 block with its final empty line; len 0: none
     struct bytes payload;
-    uint64_t connection;  // id of the publishing connection (INFO client_id); 0: from inside the process
+    uint64_t connection; // id of the publishing connection (INFO client_id); 0: from inside the process
 };
 
 // A subscriber inside the process. Embedded by its owner; stays in place from add to remove.
@@ -108,13 +109,16 @@ void broker_watch_remove(struct broker *broker, struct broker_watch *watch);
 // --- what monitoring shows ------------------------------------------------------------------------------------------
 
 struct broker_stats {
-    uint64_t connections;       // now
-    uint64_t total_connections; // ever
-    uint64_t subscriptions;     // now, of connections
+    uint64_t connections;                            // now
+    uint64_t total_connections;                      // ever
+    uint64_t subscriptions;                          // now, of connections
     uint64_t in_msgs, out_msgs, in_bytes, out_bytes; // payload and header bytes of connections
-    uint64_t slow_consumers;    // connections closed for it, ever
-    uint64_t stale_connections; // closed for unanswered pings, ever
-    uint64_t pending_bytes;     // in all outbound queues, now
+    uint64_t slow_consumers;                         // connections closed for it, ever
+    uint64_t stale_connections;                      // closed for unanswered pings, ever
+    uint64_t pending_bytes;                          // in all outbound queues, now
 };
 
 void broker_stats_get(const struct broker *broker, struct broker_stats *ret_stats);
+
+// Asserts the invariants of README.md over everything there is; for tests and checked builds.
+void broker_check(const struct broker *broker);

@@ -14,12 +14,12 @@
 enum disk_lane { DISK_LOG, DISK_POOL };
 
 enum disk_op {
-    DISK_OPEN,     // path, flags → file
-    DISK_CLOSE,    // file; the handle is gone whatever the result
-    DISK_WRITE,    // file, offset, spans; with DISK_FLAG_SYNC then as DISK_SYNC, as one request
-    DISK_READ,     // file, offset, spans (filled front to back) → transferred; short only at the end of the file
-    DISK_READ_EACH,// file, spans, each span's own offset: a gather of many small reads; all or ERR_*
-    DISK_SYNC,     // file: data and the size needed to read it (fdatasync)
+    DISK_OPEN,      // path, flags → file
+    DISK_CLOSE,     // file; the handle is gone whatever the result
+    DISK_WRITE,     // file, offset, spans; with DISK_FLAG_SYNC then as DISK_SYNC, as one request
+    DISK_READ,      // file, offset, spans (filled front to back) → transferred; short only at the end of the file
+    DISK_READ_EACH, // file, spans, each span's own offset: a gather of many small reads; all or ERR_*
+    DISK_SYNC,      // file: data and the size needed to read it (fdatasync)
     DISK_ALLOCATE, // file, length: space [0, length) exists and reads as zeros or as what was written; slow, sliced inside
     DISK_TRUNCATE, // file, length
     DISK_SIZE,     // file → transferred
@@ -46,7 +46,7 @@ struct disk_span {
 
 // Names of a folder: NUL-separated in one allocation, freed by the caller with mem_free().
 struct disk_names {
-    char *names;  // owned by the caller after a successful LIST; NULL when count is 0
+    char *names; // owned by the caller after a successful LIST; NULL when count is 0
     size_t count;
 };
 

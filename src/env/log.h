@@ -14,8 +14,8 @@ struct logger {
 };
 
 // One line without its newline. Never secrets.
-__attribute__((format(printf, 3, 4))) static inline void logger_write(const struct logger *logger,
-                                                                      enum log_level level, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static inline void logger_write(const struct logger *logger, enum log_level level,
+                                                                      const char *format, ...)
 {
     if (!logger || level < logger->level)
         return;

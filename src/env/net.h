@@ -12,7 +12,7 @@
 struct net_conn; // the implementation's; borrowed by the handler from on_accept until on_close
 
 struct net_peer {
-    char ip[46];     // text form, NUL-terminated
+    char ip[46]; // text form, NUL-terminated
     uint16_t port;
 };
 

@@ -14,7 +14,7 @@ struct hold {
     void (*release)(void *owner, struct bytes subject, struct bytes frame);
     // It will never be (full disk, FAILED log): say so instead. The frame is what would have been sent.
     void (*refuse)(void *owner, struct bytes subject, struct bytes frame, int error);
-    struct list link;     // shard's
+    struct list link;       // shard's
     struct hold_ring *ring; // owned
 };
 

@@ -29,7 +29,7 @@ struct shard_machine {
 };
 
 struct shard_options {
-    uint32_t id;                  // 1
+    uint32_t id; // 1
     struct store_options store;
     struct engine_options engine; // host is filled in by the shard
     const struct logger *logger;  // borrowed for life

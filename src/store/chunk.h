@@ -10,12 +10,12 @@
 
 struct chunk {
     uint32_t refs;
-    uint32_t used;      // bytes of data filled
-    uint32_t capacity;  // bytes of data
-    uint32_t live;      // memory store: messages in it that are still wanted
-    uint64_t number;    // memory store: key of the index
-    struct list link;   // the cache's
-    char data[];        // 64-byte aligned relative to the chunk's start
+    uint32_t used;     // bytes of data filled
+    uint32_t capacity; // bytes of data
+    uint32_t live;     // memory store: messages in it that are still wanted
+    uint64_t number;   // memory store: key of the index
+    struct list link;  // the cache's
+    char data[];       // 64-byte aligned relative to the chunk's start
 };
 
 // refs = 1.

@@ -28,9 +28,9 @@ struct store;
 enum store_sync { STORE_SYNC_ALWAYS, STORE_SYNC_INTERVAL, STORE_SYNC_NEVER };
 
 struct store_options {
-    bool memory;                 // no directory: a log that commits at once; messages live in memory, bounded by memory_bytes
-    struct bytes identity;       // whose directory this is (STAN cluster id), 1–128 bytes; kept in every file header
-    enum store_sync sync;        // default ALWAYS
+    bool memory;           // no directory: a log that commits at once; messages live in memory, bounded by memory_bytes
+    struct bytes identity; // whose directory this is (STAN cluster id), 1–128 bytes; kept in every file header
+    enum store_sync sync;  // default ALWAYS
     uint64_t sync_interval_ns;   // for INTERVAL
     uint64_t log_bytes;          // budget of the retained log: 512 MiB; past it the oldest file rolls over
     uint64_t file_bytes;         // of a log file: 64 MiB; at least four times max_payload
@@ -86,7 +86,8 @@ struct store_handler {
     int (*checkpoint_next)(void *owner, struct buffer *out, size_t max_bytes);
     // Roll-over: the dedupe ids of the entries first…last that are still in their window, as records for the segment's section
     // (format of the engine's own); given back through restore_ids after restore. May append nothing.
-    void (*save_ids)(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns, struct buffer *out);
+    void (*save_ids)(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
+                     struct buffer *out);
     int (*restore_ids)(void *owner, struct bytes ids);
 };
 
@@ -94,8 +95,8 @@ struct store_handler {
 // owner borrowed for life. Errors, each logged with what to do: ERR_NOT_OURS (files there, but not a Weir directory),
 // ERR_OTHER_CLUSTER, ERR_NEWER, ERR_CORRUPT (nothing left to serve from; nothing was changed), ERR_NO_SPACE, ERR_IO.
 // The LOCK file is the caller's business (os/). `disk` may be NULL for the memory store.
-int store_open(const struct store_options *options, struct disk *disk, const struct store_handler *handler, struct moment now,
-               struct store **ret_store);
+int store_open(const struct store_options *options, struct disk *disk, const struct store_handler *handler,
+               struct moment now, struct store **ret_store);
 // Waits (disk_run) for what is appended, syncs, writes nothing else, closes. Also after FAILED.
 void store_stop(struct store *store);
 
@@ -136,14 +137,14 @@ void store_forget(struct store *store, uint32_t stream, uint64_t sequence);
 struct store_fetch {
     uint32_t stream;
     uint64_t sequence;
-    uint64_t time_ns;     // SEEK only
+    uint64_t time_ns; // SEEK only
     // The answer to FETCH:
-    int result;           // 0, ERR_NOT_FOUND (gone), ERR_CORRUPT (quarantined), ERR_IO
-    struct record record; // verified when it was read from disk; valid while `chunk` is referenced
-    struct chunk *chunk;  // referenced for the caller, who calls chunk_unref()
+    int result;                              // 0, ERR_NOT_FOUND (gone), ERR_CORRUPT (quarantined), ERR_IO
+    struct record record;                    // verified when it was read from disk; valid while `chunk` is referenced
+    struct chunk *chunk;                     // referenced for the caller, who calls chunk_unref()
     void (*done)(struct store_fetch *fetch); // called later, and only if the call returned ERR_AGAIN
-    void *implementation; // store's
-    struct list link;     // store's
+    void *implementation;                    // store's
+    struct list link;                        // store's
 };
 
 // The message, from memory now (returns 0 or an error, fetch filled) or later (ERR_AGAIN).
@@ -166,16 +167,16 @@ size_t store_sizes(struct store *store, uint32_t stream, uint64_t first, struct 
 
 struct store_stats {
     bool failed;
-    bool admitting;            // publishes are taken
+    bool admitting;                                         // publishes are taken
     uint64_t appended_index, committed_index, synced_index; // shard 1; synced: proven, even with INTERVAL and NEVER
     uint64_t appended_bytes, synced_bytes;                  // of the log, ever in this process
-    uint64_t inflight_bytes;   // appended, not durable
+    uint64_t inflight_bytes;                                // appended, not durable
     uint64_t batches, sync_ns_last, sync_ns_total;          // durations as the disk measured them
     uint64_t log_files, log_bytes;                          // retained
     uint64_t segments, segment_bytes;
-    uint64_t checkpoints, checkpoint_index;                 // written in this process; newest complete one
-    uint64_t index_bytes, cache_bytes;                      // memory
-    uint64_t damaged_areas;    // found by recovery or reads
+    uint64_t checkpoints, checkpoint_index; // written in this process; newest complete one
+    uint64_t index_bytes, cache_bytes;      // memory
+    uint64_t damaged_areas;                 // found by recovery or reads
 };
 void store_stats_get(const struct store *store, struct store_stats *ret_stats);
 

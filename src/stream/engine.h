@@ -23,7 +23,10 @@ struct stream;
 struct consumer;
 struct member;
 
-enum { ENGINE_DATA_MAX = 4096, ENGINE_NAME_MAX = 1024 }; // bytes of an adapter's data blob; of a stream's or consumer's name
+enum {
+    ENGINE_DATA_MAX = 4096,
+    ENGINE_NAME_MAX = 1024
+}; // bytes of an adapter's data blob; of a stream's or consumer's name
 
 struct engine_time {
     uint64_t mono_ns;
@@ -34,11 +37,11 @@ struct engine_time {
 struct engine_read {
     uint32_t stream;
     uint64_t sequence;
-    int result;                    // 0, ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO
-    struct message_record message; // valid until host.release(hold)
-    void *hold;                    // host's
+    int result;                             // 0, ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO
+    struct message_record message;          // valid until host.release(hold)
+    void *hold;                             // host's
     void (*done)(struct engine_read *read); // engine's; called only if read() returned ERR_AGAIN
-    void *implementation;          // host's
+    void *implementation;                   // host's
 };
 
 struct engine_size {
@@ -91,11 +94,11 @@ struct engine_adapter {
 };
 
 struct engine_options {
-    uint32_t max_streams;          // ERR_LIMIT beyond; 0: unlimited
-    uint32_t max_consumers;        // of the shard
-    uint32_t max_members;          // of the shard
-    uint64_t max_ids;              // dedupe ids in memory, about 40 bytes each; ERR_IDS_FULL beyond
-    uint32_t turn_budget;          // deliveries, evictions … per turn: 1,024
+    uint32_t max_streams;   // ERR_LIMIT beyond; 0: unlimited
+    uint32_t max_consumers; // of the shard
+    uint32_t max_members;   // of the shard
+    uint64_t max_ids;       // dedupe ids in memory, about 40 bytes each; ERR_IDS_FULL beyond
+    uint32_t turn_budget;   // deliveries, evictions … per turn: 1,024
     struct engine_host host;
 };
 
@@ -118,10 +121,10 @@ struct stream_config {
 
 struct stream_state {
     uint32_t id;
-    struct stream_config config;  // borrowed name
+    struct stream_config config; // borrowed name
     uint64_t messages, bytes;
-    uint64_t first_sequence;      // of the oldest message; last + 1 when empty
-    uint64_t last_sequence;       // committed
+    uint64_t first_sequence; // of the oldest message; last + 1 when empty
+    uint64_t last_sequence;  // committed
     uint64_t last_time_ns;
     uint32_t consumers, members;
 };
@@ -134,11 +137,12 @@ int engine_stream_create(struct engine *engine, const struct stream_config *conf
                          struct stream **ret_stream, uint64_t *ret_index);
 int engine_stream_delete(struct engine *engine, struct stream *stream, struct engine_time now, uint64_t *ret_index);
 void stream_state_get(const struct stream *stream, struct stream_state *ret_state);
+struct bytes stream_name(const struct stream *stream); // borrowed
 // In order of id; NULL first for the start. NULL at the end.
 struct stream *engine_stream_next(struct engine *engine, struct stream *after);
 
 struct publish {
-    struct bytes subject;  // len 0: the stream's name
+    struct bytes subject; // len 0: the stream's name
     struct bytes reply;
     struct bytes headers;
     struct bytes payload;
@@ -146,7 +150,7 @@ struct publish {
 };
 
 struct publish_result {
-    uint64_t index;    // answer when this index is committed (of a duplicate in flight: the original's or later)
+    uint64_t index; // answer when this index is committed (of a duplicate in flight: the original's or later)
     uint64_t sequence;
     bool duplicate;
 };
@@ -157,23 +161,29 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
 
 // --- consumers and members ------------------------------------------------------------------------------------------
 
-enum consumer_start { CONSUMER_START_NEW, CONSUMER_START_LAST, CONSUMER_START_FIRST, CONSUMER_START_SEQUENCE, CONSUMER_START_TIME };
+enum consumer_start {
+    CONSUMER_START_NEW,
+    CONSUMER_START_LAST,
+    CONSUMER_START_FIRST,
+    CONSUMER_START_SEQUENCE,
+    CONSUMER_START_TIME
+};
 
 struct consumer_config {
-    struct bytes name;        // unique within the stream; the adapter's key
-    uint8_t protocol;         // ENGINE_PROTOCOL_*
-    bool durable;             // stays without members
-    bool group;               // several members share it; else at most one
+    struct bytes name; // unique within the stream; the adapter's key
+    uint8_t protocol;  // ENGINE_PROTOCOL_*
+    bool durable;      // stays without members
+    bool group;        // several members share it; else at most one
     enum consumer_start start;
-    uint64_t start_sequence;  // SEQUENCE: clamped to what is there (ST-B05)
-    uint64_t start_time_ns;   // TIME: wall clock, clamped likewise
-    struct bytes data;        // the adapter's, up to ENGINE_DATA_MAX
+    uint64_t start_sequence; // SEQUENCE: clamped to what is there (ST-B05)
+    uint64_t start_time_ns;  // TIME: wall clock, clamped likewise
+    struct bytes data;       // the adapter's, up to ENGINE_DATA_MAX
 };
 
 struct member_config {
-    uint32_t max_in_flight;   // >= 1; redeliveries go beyond it (ST-B03)
-    uint64_t ack_wait_ns;     // >= 1 ms
-    struct bytes data;        // the adapter's, up to ENGINE_DATA_MAX
+    uint32_t max_in_flight; // >= 1; redeliveries go beyond it (ST-B03)
+    uint64_t ack_wait_ns;   // >= 1 ms
+    struct bytes data;      // the adapter's, up to ENGINE_DATA_MAX
 };
 
 struct consumer_state {
@@ -195,7 +205,8 @@ void engine_consumer_create(struct engine *engine, struct stream *stream, const 
                             struct engine_time now, engine_consumer_done *done, void *owner);
 // Gives up waiting for every create of this owner.
 void engine_consumer_create_cancel(struct engine *engine, void *owner);
-int engine_consumer_delete(struct engine *engine, struct consumer *consumer, struct engine_time now, uint64_t *ret_index);
+int engine_consumer_delete(struct engine *engine, struct consumer *consumer, struct engine_time now,
+                           uint64_t *ret_index);
 
 // The member takes part once committed, and only while MEMBER_READY; it begins MEMBER_GONE. Member ids are unique in the shard.
 // ERR_EXISTS: the consumer is no group and has a member; ERR_LIMIT.
@@ -207,11 +218,12 @@ int engine_member_remove(struct engine *engine, struct member *member, bool dele
                          uint64_t *ret_index);
 
 enum member_state {
-    MEMBER_GONE,      // no interest: nothing is sent; after disconnect_grace its messages are released
+    MEMBER_GONE, // no interest: nothing is sent; after disconnect_grace its messages are released
     MEMBER_READY,
     MEMBER_CONGESTED, // its connection is slow: nothing is sent, its messages stay
 };
-void engine_member_set_state(struct engine *engine, struct member *member, enum member_state state, struct engine_time now);
+void engine_member_set_state(struct engine *engine, struct member *member, enum member_state state,
+                             struct engine_time now);
 // A suspect member (failed heartbeat, ST-B15) is chosen only when no other can be.
 void engine_member_set_suspect(struct engine *engine, struct member *member, bool suspect);
 
@@ -250,7 +262,8 @@ uint64_t engine_next_deadline_ms(const struct engine *engine);
 void engine_checkpoint_begin(struct engine *engine, bool base);
 int engine_checkpoint_next(struct engine *engine, uint64_t index, struct buffer *out, size_t max_bytes);
 int engine_restore(struct engine *engine, const struct record *image);
-void engine_save_ids(struct engine *engine, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns, struct buffer *out);
+void engine_save_ids(struct engine *engine, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
+                     struct buffer *out);
 int engine_restore_ids(struct engine *engine, struct bytes ids);
 
 struct engine_stats {
