@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// The broker's life and its turns; see broker.h. It owns the trie, the timers and the lists of connections; what a
+// connection does is connection*.c, where a message goes broker_route.c.
+#include "broker/broker.h"
+
+#include "broker/broker_internal.h"
+#include "broker/connection.h"
+#include "subject/subject.h"
+
+static void flush(struct broker *broker);
+
+void broker_options_default(struct broker_options *options)
+{
+    *options = (struct broker_options){
+        .server_id = "",
+        .server_name = "",
+        .host = "0.0.0.0",
+        .port = 4222,
+        .max_payload = 1024 * 1024,
+        .max_control_line = 4096,
+        .max_pending = 64ULL * 1024 * 1024,
+        .congested_bytes = 256 * 1024,
+        .max_connections = 65536,
+        .max_subscriptions = 0,
+        .ping_interval_ms = 120000,
+        .ping_max = 2,
+        .auth_timeout_ms = 2000,
+        .write_deadline_ms = 10000,
+    };
+}
+
+struct broker *broker_new(const struct broker_options *options, struct moment now)
+{
+    must(options->max_payload > 0 && options->max_control_line > 0 && options->max_pending > 0);
+    must(options->congested_bytes > 0 && options->ping_interval_ms > 0 && options->write_deadline_ms > 0);
+    struct broker *broker = mem_alloc_zero(sizeof(*broker));
+    broker->options = *options;
+    broker->handler = (struct net_handler){
+        .owner = broker,
+        .on_accept = connection_accept,
+        .on_data = connection_on_data,
+        .on_writable = connection_on_writable,
+        .on_close = connection_on_close,
+    };
+    broker->now_ms = moment_mono_ms(now);
+    wheel_init(&broker->wheel, broker->now_ms);
+    prng_seed(&broker->prng, options->seed);
+    broker->trie = trie_new(&(struct trie_config){
+        .hash_seed = prng_next(&broker->prng),
+        .cache_subjects_max = TRIE_CACHE_SUBJECTS_DEFAULT,
+        .cache_size_bytes_max = TRIE_CACHE_SIZE_BYTES_DEFAULT,
+    });
+    bool congested_first = options->congested_bytes < options->max_pending;
+    broker->slow_bytes = congested_first ? options->congested_bytes : options->max_pending;
+    list_init(&broker->connections);
+    list_init(&broker->dirty);
+    list_init(&broker->paused);
+    list_init(&broker->deferred);
+    list_init(&broker->watch_dirty);
+    map_init_seeded(&broker->watch_groups, INT32_MAX, prng_next(&broker->prng));
+    broker->scratch = mem_alloc(SUBJECT_LEN_MAX);
+    return broker;
+}
+
+void broker_free(struct broker *broker)
+{
+    must(list_empty(&broker->connections));
+    broker_route_drop_deferred(broker);
+    broker_reap(broker);
+    trie_free(broker->trie);
+    map_deinit(&broker->watch_groups);
+    outbound_cache_deinit(&broker->cache);
+    mem_free(broker->scratch);
+    mem_free(broker);
+}
+
+const struct net_handler *broker_net_handler(struct broker *broker)
+{
+    return &broker->handler;
+}
+
+void broker_turn_begin(struct broker *broker, struct moment now)
+{
+    uint64_t now_ms = moment_mono_ms(now);
+    if (now_ms > broker->now_ms)
+        broker->now_ms = now_ms;
+}
+
+bool broker_turn_end(struct broker *broker)
+{
+    must(broker->depth == 0);
+    wheel_advance(&broker->wheel, broker->now_ms);
+    broker_inlet_resume_paused(broker);
+    broker_route_deferred(broker);
+    for (int round = 0; round < BROKER_WATCH_ROUNDS; round++) {
+        flush(broker);
+        if (!broker_watch_report(broker))
+            break;
+    }
+    broker_reap(broker);
+    return broker->resume || !list_empty(&broker->deferred) || !list_empty(&broker->dirty) ||
+           !list_empty(&broker->watch_dirty);
+}
+
+uint64_t broker_next_deadline_ms(const struct broker *broker)
+{
+    uint64_t deadline_ms;
+    return wheel_next(&broker->wheel, &deadline_ms) ? deadline_ms : UINT64_MAX;
+}
+
+void broker_shutdown(struct broker *broker)
+{
+    broker->stopping = true;
+    list_foreach(link, &broker->connections) connection_finish(container_of(link, struct connection, link));
+}
+
+void broker_stats_get(const struct broker *broker, struct broker_stats *ret_stats)
+{
+    *ret_stats = broker->stats;
+    ret_stats->connections = broker->connection_count;
+    list_foreach(link, &broker->connections) ret_stats->pending_bytes +=
+        container_of(link, struct connection, link)->outbound.size_bytes;
+}
+
+void broker_check(const struct broker *broker)
+{
+    uint64_t subscriptions = 0;
+    uint32_t counts[2] = {0};
+    list_foreach(link, &broker->connections)
+    {
+        const struct connection *connection = container_of(link, struct connection, link);
+        must(connection->broker == broker);
+        connection_check(connection);
+        subscriptions += map_count(&connection->sids);
+        counts[connection->refused]++;
+    }
+    must(counts[false] == broker->connection_count && counts[true] == broker->refused_count);
+    must(subscriptions == broker->stats.subscriptions);
+    must(trie_count(broker->trie) >= subscriptions);
+    must(broker->dead == NULL || broker->depth > 0 || trie_pinned_count(broker->trie) > 0);
+    broker_watch_check(broker);
+    trie_check(broker->trie);
+}
+
+static void flush(struct broker *broker)
+{
+    struct list *link;
+    while ((link = list_pop_front(&broker->dirty)))
+        connection_flush(container_of(link, struct connection, dirty));
+}

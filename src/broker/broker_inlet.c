@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Subscribers inside the process.
+//
+// An inlet whose pattern is a literal prefix and ">" is found by comparing prefixes, before the trie and its match cache,
+// because behind such inlets stand subjects that never come twice (acknowledgements) or in great variety (channels). That
+// is right only while no other target could want such a subject: overlap_count tells how many could.
+#include "broker/broker_internal.h"
+#include "broker/connection.h"
+#include "subject/subject.h"
+
+struct overlap_count {
+    struct broker *broker;
+    struct bytes pattern;
+    uint64_t count;
+};
+
+static bool may_overlap(const struct inlet_target *target, struct bytes pattern);
+static bool is_prefix_pattern(struct bytes pattern);
+static void prefix_add(struct broker *broker, struct inlet_target *target);
+static void prefix_remove(struct broker *broker, struct inlet_target *target);
+static void set_first_bytes(struct broker *broker);
+static bool count_overlap(void *context, struct trie_entry *entry);
+static bool has_empty_token(struct bytes rest);
+
+int broker_inlet_add(struct broker *broker, struct inlet *inlet, struct bytes subject)
+{
+    if (!subject_is_valid_subscribe(subject))
+        return ERR_INVALID;
+    struct inlet_target *target = mem_alloc_zero(sizeof(*target));
+    target->target.is_inlet = true;
+    target->inlet = inlet;
+    target->pattern = bytes_make(mem_copy(subject), subject.len);
+    if (is_prefix_pattern(subject))
+        prefix_add(broker, target);
+    int error = trie_insert(broker->trie, &target->target.entry, subject, (struct bytes){0});
+    if (error) {
+        prefix_remove(broker, target);
+        mem_free((void *)target->pattern.ptr);
+        mem_free(target);
+        return error;
+    }
+    broker_inlet_count_overlap(broker, target, subject, 1);
+    inlet->implementation = target;
+    return 0;
+}
+
+void broker_inlet_remove(struct broker *broker, struct inlet *inlet)
+{
+    struct inlet_target *target = inlet->implementation;
+    must(target && target->inlet == inlet && !target->target.dead);
+    inlet->implementation = NULL;
+    target->inlet = NULL;
+    trie_remove(broker->trie, &target->target.entry);
+    prefix_remove(broker, target);
+    broker_inlet_count_overlap(broker, target, target->pattern, -1);
+    broker_bury(broker, &target->target);
+}
+
+void broker_inlets_resume(struct broker *broker)
+{
+    broker->resume = true;
+}
+
+struct inlet_target *broker_inlet_find_prefix(struct broker *broker, struct bytes subject)
+{
+    for (uint32_t i = 0; i < broker->prefix_count; i++) {
+        struct inlet_target *target = broker->prefixes[i];
+        size_t len = target->pattern.len - 1; // without the ">"
+        if (subject.len > len && memcmp(subject.ptr, target->pattern.ptr, len) == 0)
+            return target->overlap_count == 0 && !has_empty_token(bytes_skip(subject, len)) ? target : NULL;
+    }
+    return NULL;
+}
+
+bool broker_inlet_deliver(struct broker *broker, struct inlet_target *target, struct broker_message *message)
+{
+    struct inlet_message inlet_message = {
+        .subject = message->subject,
+        .reply = message->reply,
+        .headers = message->header,
+        .connection = message->from ? message->from->id : 0,
+    };
+    if (message->part_count == 1) {
+        inlet_message.payload = message->parts[0];
+    } else if (message->payload_len > 0) {
+        struct outbound_block *block = broker_message_block(message);
+        inlet_message.payload = bytes_skip(bytes_make(block->data, block->len), message->header.len);
+    }
+    return target->inlet->on_message(target->inlet, &inlet_message);
+}
+
+void broker_inlet_count_overlap(struct broker *broker, const struct inlet_target *except, struct bytes pattern,
+                                int change)
+{
+    for (uint32_t i = 0; i < broker->prefix_count; i++) {
+        struct inlet_target *target = broker->prefixes[i];
+        if (target != except && may_overlap(target, pattern))
+            target->overlap_count += (uint64_t)(int64_t)change;
+    }
+}
+
+void broker_inlet_resume_paused(struct broker *broker)
+{
+    if (!broker->resume)
+        return;
+    broker->resume = false;
+    struct list paused;
+    list_init(&paused);
+    list_append_all(&paused, &broker->paused);
+    struct list *link;
+    while ((link = list_first(&paused)))
+        connection_resume(container_of(link, struct connection, paused));
+}
+
+static bool may_overlap(const struct inlet_target *target, struct bytes pattern)
+{
+    char first = pattern.ptr[0];
+    if (first != target->pattern.ptr[0] && first != '*' && first != '>')
+        return false;
+    return subject_overlap(target->pattern, pattern);
+}
+
+static bool is_prefix_pattern(struct bytes pattern)
+{
+    return pattern.len > 2 && pattern.ptr[pattern.len - 1] == '>' &&
+           !subject_has_wildcard(bytes_make(pattern.ptr, pattern.len - 2));
+}
+
+static void prefix_add(struct broker *broker, struct inlet_target *target)
+{
+    if (broker->prefix_count == BROKER_PREFIXES_MAX)
+        return;
+    struct overlap_count overlaps = {.broker = broker, .pattern = target->pattern};
+    trie_each(broker->trie, count_overlap, &overlaps);
+    target->is_prefix = true;
+    target->overlap_count = overlaps.count;
+    broker->prefixes[broker->prefix_count++] = target;
+    set_first_bytes(broker);
+}
+
+static void prefix_remove(struct broker *broker, struct inlet_target *target)
+{
+    if (!target->is_prefix)
+        return;
+    target->is_prefix = false;
+    uint32_t at = 0;
+    while (broker->prefixes[at] != target)
+        at++;
+    broker->prefixes[at] = broker->prefixes[--broker->prefix_count];
+    set_first_bytes(broker);
+}
+
+static void set_first_bytes(struct broker *broker)
+{
+    memset(broker->prefix_first_bytes, 0, sizeof(broker->prefix_first_bytes));
+    for (uint32_t i = 0; i < broker->prefix_count; i++) {
+        uint8_t first = (uint8_t)broker->prefixes[i]->pattern.ptr[0];
+        broker->prefix_first_bytes[first >> 6] |= 1ULL << (first & 63);
+    }
+}
+
+static bool count_overlap(void *context, struct trie_entry *entry)
+{
+    struct overlap_count *overlaps = context;
+    char *scratch = overlaps->broker->scratch;
+    struct bytes pattern = bytes_make(scratch, trie_entry_pattern(entry, scratch, SUBJECT_LEN_MAX));
+    overlaps->count += subject_overlap(overlaps->pattern, pattern);
+    return true;
+}
+
+// The trie finds nothing for a subject with an empty token; what stands behind the prefix must not be easier to please.
+static bool has_empty_token(struct bytes rest)
+{
+    if (rest.ptr[0] == '.' || rest.ptr[rest.len - 1] == '.')
+        return true;
+    for (size_t i = 1; i < rest.len; i++) {
+        if (rest.ptr[i] == '.' && rest.ptr[i - 1] == '.')
+            return true;
+    }
+    return false;
+}

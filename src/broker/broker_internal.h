@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of broker/ share: the broker itself, the message on its way, and the two kinds of targets in the trie.
+//
+// Targets (subscriptions of connections, inlets) may go while a list that holds them is being walked. They are then
+// `dead`: skipped by whoever meets them and freed when no list is pinned any more (broker_bury, broker_reap).
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/prng.h"
+#include "base/wheel.h"
+#include "broker/broker.h"
+#include "broker/outbound.h"
+#include "subject/trie.h"
+
+struct connection;
+
+// First member of struct subscription and struct inlet_target.
+struct target {
+    struct trie_entry entry;
+    struct target *next_dead; // list link: broker.dead
+    bool is_inlet;
+    bool dead; // out of the trie; waits to be freed
+};
+
+struct inlet_target {
+    struct target target;
+    struct inlet *inlet; // borrowed from its owner until broker_inlet_remove()
+    // A literal prefix is looked up before the trie while nothing else overlaps its pattern.
+    bool is_prefix;         // the pattern is `prefix` + ">"; listed in broker.prefixes
+    uint64_t overlap_count; // other targets in the trie that could get a subject of this prefix
+    struct bytes pattern;   // owned
+};
+
+// One publish while it is being routed. All bytes are borrowed.
+struct broker_message {
+    struct bytes subject;
+    struct bytes reply;
+    struct bytes header; // len 0: none
+    const struct bytes *parts;
+    size_t part_count;
+    size_t payload_len;           // of all parts
+    struct connection *from;      // borrowed; NULL: from inside the process
+    bool shares_block;            // large, and more than one target: copy once
+    struct outbound_block *block; // owned reference: header and payload in one piece; NULL until needed
+};
+
+#define BROKER_PREFIXES_MAX      16   // inlets found by their prefix; more are found through the trie
+#define BROKER_DEPTH_MAX         8    // publishes nested in inlet callbacks; deeper ones wait for the turn's end
+#define BROKER_DEFERRED_TURN_MAX 1024 // of those, routed per turn
+#define BROKER_WATCH_ROUNDS      4 // per turn: watch owners answer with messages, which are sent, which changes interest
+#define BROKER_BLOCK_MIN_BYTES   4096 // payloads above this are shared between several receivers, not copied
+#define BROKER_REFUSED_MAX       1024 // connections over the limit that are being told so
+#define BROKER_FIRST_PING_MS     2000
+
+struct broker {
+    struct broker_options options;
+    struct net_handler handler;
+    uint64_t now_ms;
+    struct wheel wheel;
+    struct prng prng;
+    struct trie *trie;   // owned
+    uint64_t slow_bytes; // a queue longer than this needs a look: the smaller of congested_bytes and max_pending
+
+    struct list connections; // struct connection.link
+    struct list dirty;       // struct connection.dirty: something to send or to finish at the turn's end
+    struct list paused;      // struct connection.paused: not read until broker_inlets_resume()
+    uint64_t next_id;
+    uint32_t connection_count; // without the refused ones
+    uint32_t refused_count;
+    bool resume;   // broker_inlets_resume() was called
+    bool stopping; // broker_shutdown() was called
+
+    uint32_t depth;       // of nested broker_route()
+    struct list deferred; // struct deferred_message.link
+    struct target *dead;  // owned list, freed by broker_reap()
+
+    struct inlet_target *prefixes[BROKER_PREFIXES_MAX]; // borrowed
+    uint32_t prefix_count;
+    uint64_t prefix_first_bytes[4]; // one bit per byte with which a prefix begins
+
+    struct map watch_groups; // struct watch_group by the first two tokens of the subject
+    struct list watch_dirty; // struct watch_entry.dirty
+    uint64_t watch_count;
+
+    char *scratch; // owned: SUBJECT_LEN_MAX bytes for a pattern, valid until the next call that uses it
+    struct outbound_cache cache;
+    struct broker_stats stats; // connections and pending_bytes are computed on request
+};
+
+// Routes a message to all targets; returns how many took it. May run inlet callbacks.
+size_t broker_route(struct broker *broker, struct broker_message *message);
+// Header and payload in one piece; borrowed from the message.
+struct outbound_block *broker_message_block(struct broker_message *message);
+// Publishes what was nested too deep. True if some is left.
+bool broker_route_deferred(struct broker *broker);
+void broker_route_drop_deferred(struct broker *broker);
+
+// A target left the trie: frees it now or when no list is pinned.
+void broker_bury(struct broker *broker, struct target *target);
+void broker_reap(struct broker *broker);
+
+// The inlet to which alone a subject goes; NULL: ask the trie.
+static inline struct inlet_target *broker_inlet_find(struct broker *broker, struct bytes subject);
+struct inlet_target *broker_inlet_find_prefix(struct broker *broker, struct bytes subject);
+// False when the owner is overloaded.
+bool broker_inlet_deliver(struct broker *broker, struct inlet_target *target, struct broker_message *message);
+// A target with this pattern comes (+1) or goes (-1).
+void broker_inlet_count_overlap(struct broker *broker, const struct inlet_target *except, struct bytes pattern,
+                                int change);
+void broker_inlet_resume_paused(struct broker *broker);
+
+// Whoever subscribes to the pattern came, went or changed its congestion.
+void broker_watch_touch(struct broker *broker, struct bytes pattern, bool was_congested);
+// Tells owners of watches; true if at least one was told.
+bool broker_watch_report(struct broker *broker);
+void broker_watch_check(const struct broker *broker);
+
+// Writes bytes and returns the address behind them.
+static inline char *broker_copy(char *at, struct bytes bytes)
+{
+    if (bytes.len > 0)
+        memcpy(at, bytes.ptr, bytes.len);
+    return at + bytes.len;
+}
+
+static inline struct inlet_target *broker_inlet_find(struct broker *broker, struct bytes subject)
+{
+    if (broker->prefix_count == 0 || subject.len == 0)
+        return NULL;
+    uint8_t first = (uint8_t)subject.ptr[0];
+    if (!(broker->prefix_first_bytes[first >> 6] >> (first & 63) & 1))
+        return NULL;
+    return broker_inlet_find_prefix(broker, subject);
+}

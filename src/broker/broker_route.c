@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a message to everybody who wants it (CO-P08, CO-P09).
+//
+// Inlets answer by publishing, from within the delivery to them: routing nests, up to BROKER_DEPTH_MAX; what is deeper
+// is copied and waits for the end of the turn, so that inlets that answer each other for ever cost time but no stack.
+#include "broker/broker_internal.h"
+#include "broker/connection.h"
+#include "broker/subscription.h"
+
+struct deferred_message {
+    struct list link; // list link: broker.deferred
+    struct bytes subject;
+    struct bytes reply;
+    struct bytes header;
+    struct bytes payload;
+    char data[];
+};
+
+static size_t route_match(struct broker *broker, struct broker_message *message, const struct trie_match *match);
+static size_t route_group(struct broker *broker, struct broker_message *message, const struct trie_group *group);
+static bool deliver(struct broker *broker, struct trie_entry *entry, struct broker_message *message);
+static size_t defer(struct broker *broker, const struct broker_message *message);
+static char *defer_bytes(char *at, struct bytes bytes, struct bytes *ret_copy);
+
+size_t broker_publish(struct broker *broker, struct bytes subject, struct bytes reply, struct bytes headers,
+                      const struct bytes *parts, size_t part_count)
+{
+    struct broker_message message = {
+        .subject = subject,
+        .reply = reply,
+        .header = headers,
+        .parts = parts,
+        .part_count = part_count,
+    };
+    for (size_t i = 0; i < part_count; i++)
+        message.payload_len += parts[i].len;
+    if (broker->depth >= BROKER_DEPTH_MAX)
+        return defer(broker, &message);
+    return broker_route(broker, &message);
+}
+
+size_t broker_route(struct broker *broker, struct broker_message *message)
+{
+    size_t count;
+    broker->depth++;
+    struct inlet_target *inlet = broker_inlet_find(broker, message->subject);
+    if (inlet) {
+        count = deliver(broker, &inlet->target.entry, message);
+    } else {
+        const struct trie_match *match = trie_match_find(broker->trie, message->subject);
+        count = route_match(broker, message, match);
+        trie_match_release(broker->trie, match);
+    }
+    if (message->block)
+        outbound_block_unref(message->block);
+    broker->depth--;
+    if (broker->dead)
+        broker_reap(broker);
+    return count;
+}
+
+struct outbound_block *broker_message_block(struct broker_message *message)
+{
+    if (message->block)
+        return message->block;
+    message->block = outbound_block_new(message->header.len + message->payload_len);
+    char *at = broker_copy(message->block->data, message->header);
+    for (size_t i = 0; i < message->part_count; i++)
+        at = broker_copy(at, message->parts[i]);
+    return message->block;
+}
+
+bool broker_route_deferred(struct broker *broker)
+{
+    for (int i = 0; i < BROKER_DEFERRED_TURN_MAX; i++) {
+        struct list *link = list_pop_front(&broker->deferred);
+        if (!link)
+            return false;
+        struct deferred_message *deferred = container_of(link, struct deferred_message, link);
+        broker_publish(broker, deferred->subject, deferred->reply, deferred->header, &deferred->payload, 1);
+        mem_free(deferred);
+    }
+    return !list_empty(&broker->deferred);
+}
+
+void broker_route_drop_deferred(struct broker *broker)
+{
+    struct list *link;
+    while ((link = list_pop_front(&broker->deferred)))
+        mem_free(container_of(link, struct deferred_message, link));
+}
+
+void broker_bury(struct broker *broker, struct target *target)
+{
+    target->dead = true;
+    target->next_dead = broker->dead;
+    broker->dead = target;
+    broker_reap(broker);
+}
+
+void broker_reap(struct broker *broker)
+{
+    if (broker->depth > 0 || trie_pinned_count(broker->trie) > 0)
+        return;
+    while (broker->dead) {
+        struct target *target = broker->dead;
+        broker->dead = target->next_dead;
+        if (target->is_inlet)
+            mem_free((void *)container_of(target, struct inlet_target, target)->pattern.ptr);
+        mem_free(target);
+    }
+}
+
+static size_t route_match(struct broker *broker, struct broker_message *message, const struct trie_match *match)
+{
+    size_t count = 0;
+    message->shares_block = message->payload_len > BROKER_BLOCK_MIN_BYTES && match->count + match->group_count > 1;
+    for (uint32_t i = 0; i < match->count; i++)
+        count += deliver(broker, match->entries[i], message);
+    for (uint32_t i = 0; i < match->group_count; i++)
+        count += route_group(broker, message, &match->groups[i]);
+    return count;
+}
+
+static size_t route_group(struct broker *broker, struct broker_message *message, const struct trie_group *group)
+{
+    uint32_t start = group->count > 1 ? (uint32_t)prng_below(&broker->prng, group->count) : 0;
+    for (uint32_t i = 0; i < group->count; i++) {
+        uint32_t at = start + i < group->count ? start + i : start + i - group->count;
+        if (deliver(broker, group->entries[at], message))
+            return 1;
+    }
+    return 0;
+}
+
+static bool deliver(struct broker *broker, struct trie_entry *entry, struct broker_message *message)
+{
+    struct target *target = container_of(entry, struct target, entry);
+    if (!target->is_inlet)
+        return subscription_deliver(container_of(target, struct subscription, target), message);
+    if (target->dead)
+        return false;
+    if (!broker_inlet_deliver(broker, container_of(target, struct inlet_target, target), message) && message->from)
+        connection_pause(message->from);
+    return true;
+}
+
+// How many will get it is not known yet; that somebody is interested is.
+static size_t defer(struct broker *broker, const struct broker_message *message)
+{
+    if (!broker_inlet_find(broker, message->subject) && !trie_has_interest(broker->trie, message->subject))
+        return 0;
+    size_t len = message->subject.len + message->reply.len + message->header.len + message->payload_len;
+    struct deferred_message *deferred = mem_alloc(sizeof(*deferred) + len);
+    char *at = deferred->data;
+    at = defer_bytes(at, message->subject, &deferred->subject);
+    at = defer_bytes(at, message->reply, &deferred->reply);
+    at = defer_bytes(at, message->header, &deferred->header);
+    deferred->payload = bytes_make(at, message->payload_len);
+    for (size_t i = 0; i < message->part_count; i++)
+        at = broker_copy(at, message->parts[i]);
+    list_push_back(&broker->deferred, &deferred->link);
+    return 1;
+}
+
+static char *defer_bytes(char *at, struct bytes bytes, struct bytes *ret_copy)
+{
+    *ret_copy = bytes_make(at, bytes.len);
+    return broker_copy(at, bytes);
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who is told when connections begin or cease to listen to a subject, or fall behind.
+//
+// Watches lie in groups by the first two tokens of their subject. A change of a subscription concerns the watches of one
+// group, or of all when its pattern has a wildcard in the first two tokens; those that match become dirty and are
+// evaluated once at the turn's end.
+#include "broker/broker_internal.h"
+#include "broker/connection.h"
+#include "broker/subscription.h"
+#include "subject/subject.h"
+
+struct watch_group {
+    struct list entries; // struct watch_entry.link
+    size_t key_len;
+    char key[]; // the first two tokens, or the only one
+};
+
+struct watch_entry {
+    struct list link;  // list link: watch_group.entries
+    struct list dirty; // list link: broker.watch_dirty
+    struct watch_group *group;
+    struct broker_watch *watch;    // borrowed from its owner until broker_watch_remove()
+    enum broker_interest reported; // last told
+    bool was_congested;            // since then; whoever asked may have seen it
+    size_t subject_len;
+    char subject[];
+};
+
+static struct bytes group_key(struct bytes subject);
+static struct watch_group *group_get(struct broker *broker, struct bytes key);
+static void touch_group(struct broker *broker, const struct watch_group *group, struct bytes pattern,
+                        bool was_congested);
+static enum broker_interest connection_interest(const struct trie_entry *entry);
+static bool report(struct broker *broker, struct watch_entry *entry);
+
+enum broker_interest broker_interest(struct broker *broker, struct bytes literal_subject)
+{
+    enum broker_interest best = BROKER_INTEREST_NONE;
+    const struct trie_match *match = trie_match_find(broker->trie, literal_subject);
+    for (uint32_t i = 0; i < match->count && best != BROKER_INTEREST_READY; i++) {
+        enum broker_interest one = connection_interest(match->entries[i]);
+        best = one == BROKER_INTEREST_NONE ? best : one;
+    }
+    for (uint32_t g = 0; g < match->group_count; g++) {
+        for (uint32_t i = 0; i < match->groups[g].count && best != BROKER_INTEREST_READY; i++) {
+            enum broker_interest one = connection_interest(match->groups[g].entries[i]);
+            best = one == BROKER_INTEREST_NONE ? best : one;
+        }
+    }
+    trie_match_release(broker->trie, match);
+    return best;
+}
+
+enum broker_interest broker_watch_add(struct broker *broker, struct broker_watch *watch, struct bytes literal_subject)
+{
+    struct watch_entry *entry = mem_alloc(sizeof(*entry) + literal_subject.len);
+    *entry = (struct watch_entry){
+        .watch = watch,
+        .group = group_get(broker, group_key(literal_subject)),
+        .reported = broker_interest(broker, literal_subject),
+        .subject_len = literal_subject.len,
+    };
+    broker_copy(entry->subject, literal_subject);
+    list_push_back(&entry->group->entries, &entry->link);
+    list_init(&entry->dirty);
+    watch->implementation = entry;
+    broker->watch_count++;
+    return entry->reported;
+}
+
+void broker_watch_remove(struct broker *broker, struct broker_watch *watch)
+{
+    struct watch_entry *entry = watch->implementation;
+    must(entry && entry->watch == watch);
+    watch->implementation = NULL;
+    struct watch_group *group = entry->group;
+    list_remove(&entry->link);
+    list_remove(&entry->dirty);
+    mem_free(entry);
+    broker->watch_count--;
+    if (list_empty(&group->entries)) {
+        must(map_remove(&broker->watch_groups, bytes_make(group->key, group->key_len)) == group);
+        mem_free(group);
+    }
+}
+
+void broker_watch_touch(struct broker *broker, struct bytes pattern, bool was_congested)
+{
+    if (broker->watch_count == 0)
+        return;
+    struct bytes key = group_key(pattern);
+    if (!subject_has_wildcard(key)) {
+        const struct watch_group *group = map_find(&broker->watch_groups, key);
+        if (group)
+            touch_group(broker, group, pattern, was_congested);
+        return;
+    }
+    size_t pos = 0;
+    const struct watch_group *group;
+    while ((group = map_next(&broker->watch_groups, &pos, NULL)))
+        touch_group(broker, group, pattern, was_congested);
+}
+
+bool broker_watch_report(struct broker *broker)
+{
+    // What becomes dirty from here on waits for the next round, or owners that answer each other would never end.
+    struct list dirty;
+    list_init(&dirty);
+    list_append_all(&dirty, &broker->watch_dirty);
+    bool told = false;
+    struct list *link;
+    while ((link = list_pop_front(&dirty)))
+        told |= report(broker, container_of(link, struct watch_entry, dirty));
+    return told;
+}
+
+void broker_watch_check(const struct broker *broker)
+{
+    uint64_t count = 0;
+    size_t pos = 0;
+    const struct watch_group *group;
+    map_check(&broker->watch_groups);
+    while ((group = map_next(&broker->watch_groups, &pos, NULL))) {
+        must(!list_empty(&group->entries));
+        list_foreach(link, &group->entries)
+        {
+            const struct watch_entry *entry = container_of(link, struct watch_entry, link);
+            must(entry->group == group && entry->watch->implementation == entry);
+            count++;
+        }
+    }
+    must(count == broker->watch_count);
+}
+
+// All of the subject up to its second dot.
+static struct bytes group_key(struct bytes subject)
+{
+    const char *dot = memchr(subject.ptr, '.', subject.len);
+    if (!dot)
+        return subject;
+    size_t at = (size_t)(dot - subject.ptr) + 1;
+    const char *second = memchr(subject.ptr + at, '.', subject.len - at);
+    return second ? bytes_make(subject.ptr, (size_t)(second - subject.ptr)) : subject;
+}
+
+static struct watch_group *group_get(struct broker *broker, struct bytes key)
+{
+    struct watch_group *group = map_find(&broker->watch_groups, key);
+    if (group)
+        return group;
+    group = mem_alloc(sizeof(*group) + key.len);
+    list_init(&group->entries);
+    group->key_len = key.len;
+    broker_copy(group->key, key);
+    int error = map_add(&broker->watch_groups, bytes_make(group->key, key.len), group);
+    must(error == 0);
+    return group;
+}
+
+static void touch_group(struct broker *broker, const struct watch_group *group, struct bytes pattern,
+                        bool was_congested)
+{
+    list_foreach(link, &group->entries)
+    {
+        struct watch_entry *entry = container_of(link, struct watch_entry, link);
+        if (!subject_match(pattern, bytes_make(entry->subject, entry->subject_len)))
+            continue;
+        entry->was_congested |= was_congested;
+        if (!list_is_linked(&entry->dirty))
+            list_push_back(&broker->watch_dirty, &entry->dirty);
+    }
+}
+
+static enum broker_interest connection_interest(const struct trie_entry *entry)
+{
+    const struct target *target = container_of(entry, struct target, entry);
+    if (target->is_inlet || target->dead)
+        return BROKER_INTEREST_NONE;
+    const struct connection *connection = container_of(target, struct subscription, target)->connection;
+    if (connection->state != CONNECTION_OPEN)
+        return BROKER_INTEREST_NONE;
+    return connection->congested ? BROKER_INTEREST_CONGESTED : BROKER_INTEREST_READY;
+}
+
+static bool report(struct broker *broker, struct watch_entry *entry)
+{
+    enum broker_interest interest = broker_interest(broker, bytes_make(entry->subject, entry->subject_len));
+    bool recovered = entry->was_congested && interest == BROKER_INTEREST_READY;
+    entry->was_congested = false;
+    if (interest == entry->reported && !recovered)
+        return false;
+    entry->reported = interest;
+    entry->watch->on_change(entry->watch, interest);
+    return true;
+}

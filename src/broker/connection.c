@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life of a connection: greeting, pings, sending, and the ways in which it ends; see connection.h. What arrives is
+// connection_input.c, what it means connection_operation.c.
+#include "broker/connection.h"
+
+#include "broker/subscription.h"
+#include "wire/info.h"
+#include "wire/writer.h"
+
+#define PARTS_MAX 64 // of one net_write()
+
+static struct connection *connection_new(struct broker *broker, struct net_conn *net);
+static void send_info(struct connection *connection, const struct net_peer *peer);
+static void send_error(struct connection *connection, enum wire_error error);
+static void begin_closing(struct connection *connection);
+static void connection_close(struct connection *connection);
+static void remove_subscriptions(struct connection *connection);
+static void write_queue(struct connection *connection);
+static void leave_congestion(struct connection *connection);
+static void touch_watches(struct connection *connection, bool was_congested);
+static void fire_ping(struct wheel_timer *timer, uint64_t now_ms);
+static void fire_deadline(struct wheel_timer *timer, uint64_t now_ms);
+
+void *connection_accept(void *owner, struct net_conn *net, const struct net_peer *peer)
+{
+    struct broker *broker = owner;
+    if (broker->stopping || broker->refused_count >= BROKER_REFUSED_MAX)
+        return NULL;
+    struct connection *connection = connection_new(broker, net);
+    connection->refused = broker->connection_count >= broker->options.max_connections;
+    send_info(connection, peer);
+    if (connection->refused) {
+        broker->refused_count++;
+        connection_fail(connection, WIRE_MAX_CONNECTIONS);
+    } else {
+        broker->connection_count++;
+        broker->stats.total_connections++;
+        connection_ping_start(connection, false);
+    }
+    return connection;
+}
+
+void connection_on_writable(void *context)
+{
+    struct connection *connection = context;
+    if (connection->state == CONNECTION_CLOSED || !connection->blocked)
+        return;
+    connection->blocked = false;
+    if (!list_is_linked(&connection->dirty))
+        list_push_back(&connection->broker->dirty, &connection->dirty);
+}
+
+void connection_on_close(void *context, int error)
+{
+    (void)error;
+    struct connection *connection = context;
+    struct broker *broker = connection->broker;
+    must(broker->depth == 0);
+    connection->state = CONNECTION_CLOSED;
+    remove_subscriptions(connection);
+    map_deinit(&connection->sids);
+    outbound_clear(&connection->outbound, &broker->cache);
+    buffer_deinit(&connection->tail);
+    wheel_cancel(&broker->wheel, &connection->ping);
+    wheel_cancel(&broker->wheel, &connection->deadline);
+    list_remove(&connection->link);
+    list_remove(&connection->dirty);
+    list_remove(&connection->paused);
+    if (connection->refused)
+        broker->refused_count--;
+    else
+        broker->connection_count--;
+    mem_free(connection);
+}
+
+void connection_send(struct connection *connection, struct bytes bytes)
+{
+    outbound_append(&connection->outbound, &connection->broker->cache, bytes);
+    connection_queued(connection);
+}
+
+void connection_fail(struct connection *connection, enum wire_error error)
+{
+    if (connection->state != CONNECTION_OPEN)
+        return;
+    send_error(connection, error);
+    if (wire_error_fate(error) == WIRE_ERROR_CLOSE)
+        begin_closing(connection);
+}
+
+void connection_finish(struct connection *connection)
+{
+    if (connection->state == CONNECTION_OPEN)
+        begin_closing(connection);
+}
+
+void connection_queue_flush(struct connection *connection)
+{
+    connection->flush_queued = true;
+    list_push_back(&connection->broker->dirty, &connection->dirty);
+}
+
+void connection_queue_long(struct connection *connection)
+{
+    const struct broker_options *options = &connection->broker->options;
+    uint64_t size_bytes = connection->outbound.size_bytes;
+    if (connection->state != CONNECTION_OPEN)
+        return;
+    if (size_bytes > options->congested_bytes && !connection->congested) {
+        connection->congested = true;
+        touch_watches(connection, true);
+    }
+    if (size_bytes > options->max_pending) {
+        // Told only if it takes the whole queue now; see connection_flush().
+        connection->slow = true;
+        connection->broker->stats.slow_consumers++;
+        logger_write(options->logger, LOG_INFO, "connection %llu: slow consumer, more than %llu bytes pending",
+                     (unsigned long long)connection->id, (unsigned long long)options->max_pending);
+        connection_fail(connection, WIRE_SLOW_CONSUMER);
+    }
+}
+
+void connection_flush(struct connection *connection)
+{
+    if (connection->state == CONNECTION_CLOSED) {
+        connection->flush_queued = false;
+        return;
+    }
+    if (connection->state == CONNECTION_CLOSING) {
+        // Not earlier: the operation that was being carried out may lie in the tail.
+        buffer_deinit(&connection->tail);
+        remove_subscriptions(connection);
+    }
+    if (!connection->blocked)
+        write_queue(connection);
+    if (connection->state == CONNECTION_CLOSING && (connection->slow || connection->outbound.size_bytes == 0))
+        connection_close(connection);
+}
+
+void connection_ping_start(struct connection *connection, bool is_first)
+{
+    // As nats-server: the first ping comes early and measures the round trip; up to a fifth later, so that clients that
+    // came together do not ping together.
+    struct broker *broker = connection->broker;
+    uint64_t wait_ms = broker->options.ping_interval_ms;
+    if (is_first) {
+        wait_ms = wait_ms < BROKER_FIRST_PING_MS ? wait_ms : BROKER_FIRST_PING_MS;
+        wait_ms += prng_below(&broker->prng, wait_ms / 5 + 1);
+    }
+    wheel_set(&broker->wheel, &connection->ping, broker->now_ms + wait_ms);
+}
+
+void connection_check(const struct connection *connection)
+{
+    outbound_check(&connection->outbound);
+    map_check(&connection->sids);
+    size_t count = 0;
+    list_foreach(link, &connection->subscriptions)
+    {
+        const struct subscription *subscription = container_of(link, struct subscription, link);
+        must(!subscription->target.dead && subscription->connection == connection);
+        must(trie_entry_is_inserted(&subscription->target.entry));
+        must(map_find(&connection->sids, subscription_sid(subscription)) == subscription);
+        must(subscription->max == 0 || subscription->delivered < subscription->max);
+        count++;
+    }
+    must(count == map_count(&connection->sids));
+    must(connection->flush_queued == (list_is_linked(&connection->dirty) || connection->blocked));
+    must(connection->is_paused == list_is_linked(&connection->paused));
+    must(connection->state != CONNECTION_CLOSED || (count == 0 && connection->outbound.size_bytes == 0));
+    must(connection->state != CONNECTION_OPEN || connection->outbound.size_bytes == 0 || connection->flush_queued);
+}
+
+static struct connection *connection_new(struct broker *broker, struct net_conn *net)
+{
+    const struct broker_options *options = &broker->options;
+    struct connection *connection = mem_alloc(sizeof(*connection));
+    *connection = (struct connection){
+        .net = net,
+        .broker = broker,
+        .id = ++broker->next_id,
+        .state = CONNECTION_OPEN,
+        .echo = true,
+        .verbose = true,
+        .pedantic = true,
+        .last_in_ms = broker->now_ms,
+        .ping.fire = fire_ping,
+        .deadline.fire = fire_deadline,
+    };
+    list_push_back(&broker->connections, &connection->link);
+    list_init(&connection->dirty);
+    list_init(&connection->paused);
+    list_init(&connection->subscriptions);
+    struct parser_config config = {
+        .control_line_max = options->max_control_line,
+        .payload_max = options->max_payload,
+    };
+    parser_init(&connection->parser, PARSER_SERVER, &config);
+    buffer_init(&connection->tail, SIZE_MAX / 2);
+    map_init_seeded(&connection->sids, INT32_MAX, prng_next(&broker->prng));
+    return connection;
+}
+
+static void send_info(struct connection *connection, const struct net_peer *peer)
+{
+    const struct broker_options *options = &connection->broker->options;
+    struct wire_info info = {
+        .server_id = bytes_from_string(options->server_id),
+        .server_name = bytes_from_string(options->server_name),
+        .host = bytes_from_string(options->host),
+        .port = options->port,
+        .client_ip = bytes_from_string(peer->ip),
+        .client_id = connection->id,
+        .max_payload = options->max_payload,
+        .headers = true,
+    };
+    char line[INFO_LINE_SIZE_MAX];
+    size_t len;
+    int error = info_encode(&info, line, sizeof(line), &len);
+    must(error == 0); // the composition root gives names of sane length
+    connection_send(connection, bytes_make(line, len));
+}
+
+static void send_error(struct connection *connection, enum wire_error error)
+{
+    char line[WRITER_ERROR_LEN_MAX];
+    char *end = writer_error(line, error, (struct bytes){0});
+    outbound_append(&connection->outbound, &connection->broker->cache, bytes_make(line, (size_t)(end - line)));
+    // No look at the limits: an error line is not what makes a consumer slow.
+    if (!connection->flush_queued)
+        connection_queue_flush(connection);
+}
+
+static void begin_closing(struct connection *connection)
+{
+    struct broker *broker = connection->broker;
+    connection->state = CONNECTION_CLOSING;
+    wheel_cancel(&broker->wheel, &connection->ping);
+    wheel_set(&broker->wheel, &connection->deadline, broker->now_ms + broker->options.write_deadline_ms);
+    // Even while blocked: its subscriptions end this turn.
+    connection->flush_queued = true;
+    if (!list_is_linked(&connection->dirty))
+        list_push_back(&broker->dirty, &connection->dirty);
+}
+
+static void connection_close(struct connection *connection)
+{
+    struct broker *broker = connection->broker;
+    connection->state = CONNECTION_CLOSED;
+    outbound_clear(&connection->outbound, &broker->cache);
+    connection->flush_queued = list_is_linked(&connection->dirty);
+    connection->blocked = false;
+    wheel_cancel(&broker->wheel, &connection->ping);
+    wheel_cancel(&broker->wheel, &connection->deadline);
+    net_close(connection->net);
+}
+
+static void remove_subscriptions(struct connection *connection)
+{
+    struct list *link;
+    while ((link = list_first(&connection->subscriptions)))
+        subscription_remove(container_of(link, struct subscription, link));
+}
+
+static void write_queue(struct connection *connection)
+{
+    struct broker *broker = connection->broker;
+    struct outbound *outbound = &connection->outbound;
+    bool progress = false;
+    while (outbound->size_bytes > 0 && !connection->blocked) {
+        struct bytes parts[PARTS_MAX];
+        size_t count = outbound_gather(outbound, parts, PARTS_MAX);
+        size_t offered = 0;
+        for (size_t i = 0; i < count; i++)
+            offered += parts[i].len;
+        size_t taken = net_write(connection->net, parts, count);
+        must(taken <= offered);
+        outbound_consume(outbound, &broker->cache, taken);
+        progress |= taken > 0;
+        connection->blocked = taken < offered;
+    }
+    if (outbound->size_bytes == 0)
+        outbound_clear(outbound, &broker->cache);
+    connection->flush_queued = connection->blocked;
+    if (connection->congested && outbound->size_bytes < broker->options.congested_bytes / 2 + 1)
+        leave_congestion(connection);
+    if (connection->state != CONNECTION_OPEN)
+        return; // one deadline for the whole rest
+    if (!connection->blocked)
+        wheel_cancel(&broker->wheel, &connection->deadline);
+    else if (progress || !wheel_is_set(&connection->deadline))
+        wheel_set(&broker->wheel, &connection->deadline, broker->now_ms + broker->options.write_deadline_ms);
+}
+
+static void leave_congestion(struct connection *connection)
+{
+    connection->congested = false;
+    touch_watches(connection, false);
+}
+
+static void touch_watches(struct connection *connection, bool was_congested)
+{
+    if (connection->broker->watch_count == 0)
+        return;
+    list_foreach(link, &connection->subscriptions)
+    {
+        const struct subscription *subscription = container_of(link, struct subscription, link);
+        broker_watch_touch(connection->broker, subscription_pattern(subscription), was_congested);
+    }
+}
+
+static void fire_ping(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct connection *connection = container_of(timer, struct connection, ping);
+    struct broker *broker = connection->broker;
+    const struct broker_options *options = &broker->options;
+    // Recent input proves that the client lives; only the first ping is sent regardless.
+    bool is_first = connection->pings_out == 0 && connection->connected && !connection->pinged;
+    if (is_first || now_ms - connection->last_in_ms >= options->ping_interval_ms) {
+        if (connection->pings_out >= options->ping_max) {
+            broker->stats.stale_connections++;
+            logger_write(options->logger, LOG_INFO, "connection %llu: stale, %u pings not answered",
+                         (unsigned long long)connection->id, (unsigned)connection->pings_out);
+            connection_fail(connection, WIRE_STALE_CONNECTION);
+            return;
+        }
+        connection->pings_out++;
+        connection->pinged = true;
+        connection_send(connection, BYTES(WRITER_PING));
+    }
+    if (connection->state == CONNECTION_OPEN)
+        connection_ping_start(connection, false);
+}
+
+static void fire_deadline(struct wheel_timer *timer, uint64_t now_ms)
+{
+    (void)now_ms;
+    struct connection *connection = container_of(timer, struct connection, deadline);
+    struct broker *broker = connection->broker;
+    if (connection->state == CONNECTION_OPEN) {
+        connection->slow = true;
+        broker->stats.slow_consumers++;
+        logger_write(broker->options.logger, LOG_INFO, "connection %llu: slow consumer, took nothing for %u ms",
+                     (unsigned long long)connection->id, (unsigned)broker->options.write_deadline_ms);
+        connection_fail(connection, WIRE_SLOW_CONSUMER);
+    } else {
+        connection_close(connection);
+    }
+}

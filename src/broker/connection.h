@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// One client: its protocol state, the tail of an unfinished operation, and what is queued to it.
+//
+//             on_accept               connection_fail            everything sent, or the deadline
+//     (none) ───────────► OPEN ─────────────────────► CLOSING ─────────────────────────────────► CLOSED
+//                           │                            │                                           │
+//                           └────────── on_close ────────┴───────────────────────────────────────────┴──► freed
+//
+// OPEN     operations are carried out, messages delivered.
+// CLOSING  input is ignored, nothing more is delivered; what is queued (the -ERR at its end) still goes out.
+// CLOSED   net_close() was called; waits for on_close.
+#pragma once
+
+#include "base/buffer.h"
+#include "broker/broker_internal.h"
+#include "wire/parser.h"
+
+enum connection_state { CONNECTION_OPEN, CONNECTION_CLOSING, CONNECTION_CLOSED };
+
+struct connection {
+    struct net_conn *net;  // borrowed until on_close
+    struct broker *broker; // borrowed
+    uint64_t id;           // INFO's client_id
+
+    uint8_t state; // enum connection_state
+    bool echo;
+    bool headers;
+    bool verbose;
+    bool pedantic;
+    bool no_responders;
+    bool connected;    // CONNECT was received
+    bool pinged;       // the first ping after CONNECT was sent
+    bool refused;      // over max_connections
+    bool slow;         // closing as a slow consumer: nobody waits for its queue
+    bool congested;    // its queue was longer than congested_bytes and is not yet below half of that
+    bool flush_queued; // in broker.dirty, or waiting for on_writable
+    bool blocked;      // the last write took less than offered
+    bool is_paused;    // in broker.paused; not read
+    uint8_t pings_out; // not answered
+
+    struct list link;   // list link: broker.connections
+    struct list dirty;  // list link: broker.dirty
+    struct list paused; // list link: broker.paused
+
+    struct parser parser;
+    struct buffer tail; // of an unfinished operation (all that follows, while paused)
+    struct outbound outbound;
+    struct map sids;           // struct subscription by sid
+    struct list subscriptions; // struct subscription.link
+
+    uint64_t last_in_ms;
+    struct wheel_timer ping;
+    struct wheel_timer deadline; // of a blocked write, or of closing
+};
+
+// Callbacks of env/net.
+void *connection_accept(void *owner, struct net_conn *net, const struct net_peer *peer);
+void connection_on_data(void *context, struct bytes data);
+void connection_on_writable(void *context);
+void connection_on_close(void *context, int error);
+
+// Carries out all complete operations at the front of *input, unless it gets paused or closed.
+void connection_parse(struct connection *connection, struct bytes *input);
+// Goes on with what was kept when reading was paused, then reads again.
+void connection_resume(struct connection *connection);
+// Stops reading after the current operation, until broker_inlets_resume().
+void connection_pause(struct connection *connection);
+
+// One operation of the client; never WIRE_MSG, the parser refuses it.
+void connection_operate(struct connection *connection, const struct wire_op *op);
+
+// Queues bytes of the protocol (not messages).
+void connection_send(struct connection *connection, struct bytes bytes);
+// Tells the client; closes unless the error is one to live with.
+void connection_fail(struct connection *connection, enum wire_error error);
+// Without a word: sends what is queued, then closes.
+void connection_finish(struct connection *connection);
+// Something was added to the queue: look at the limits, send at the turn's end.
+static inline void connection_queued(struct connection *connection);
+void connection_queue_flush(struct connection *connection);
+void connection_queue_long(struct connection *connection);
+// At the turn's end: one write, and the end of a connection that is closing.
+void connection_flush(struct connection *connection);
+// Sets the timer of the first ping after CONNECT, or of a later one.
+void connection_ping_start(struct connection *connection, bool is_first);
+void connection_check(const struct connection *connection);
+
+static inline void connection_queued(struct connection *connection)
+{
+    if (!connection->flush_queued)
+        connection_queue_flush(connection);
+    if (connection->outbound.size_bytes > connection->broker->slow_bytes)
+        connection_queue_long(connection);
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// From bytes to operations: everything complete in the worker's read buffer is parsed there, in one pass and without
+// copying; only the tail of an unfinished operation is kept, and then completed before the pass goes on.
+#include "broker/connection.h"
+
+// A tail buffer that grew beyond this for a large payload is given back.
+#define TAIL_KEPT_BYTES (64 * 1024)
+
+static void parse_tail(struct connection *connection);
+static size_t missing_len(const struct connection *connection, struct bytes data);
+static void keep(struct connection *connection, struct bytes rest);
+
+void connection_on_data(void *context, struct bytes data)
+{
+    struct connection *connection = context;
+    connection->last_in_ms = connection->broker->now_ms;
+    while (connection->tail.len > 0 && data.len > 0 && connection->state == CONNECTION_OPEN && !connection->is_paused) {
+        size_t n = missing_len(connection, data);
+        keep(connection, bytes_make(data.ptr, n));
+        data = bytes_skip(data, n);
+        parse_tail(connection);
+    }
+    if (connection->state == CONNECTION_OPEN && !connection->is_paused)
+        connection_parse(connection, &data);
+    if (connection->state == CONNECTION_OPEN) {
+        if (data.len > 0)
+            keep(connection, data);
+        buffer_shrink(&connection->tail);
+    }
+}
+
+void connection_parse(struct connection *connection, struct bytes *input)
+{
+    struct wire_op op;
+    while (connection->state == CONNECTION_OPEN && !connection->is_paused) {
+        int result = parser_next(&connection->parser, input, &op);
+        if (result == 0)
+            return;
+        if (result < 0) {
+            connection_fail(connection, parser_error(&connection->parser));
+            return;
+        }
+        connection_operate(connection, &op);
+    }
+}
+
+void connection_pause(struct connection *connection)
+{
+    if (connection->is_paused || connection->state != CONNECTION_OPEN)
+        return;
+    connection->is_paused = true;
+    list_push_back(&connection->broker->paused, &connection->paused);
+    net_read_pause(connection->net);
+}
+
+void connection_resume(struct connection *connection)
+{
+    list_remove(&connection->paused);
+    connection->is_paused = false;
+    if (connection->state == CONNECTION_CLOSED)
+        return;
+    parse_tail(connection);
+    if (connection->state == CONNECTION_OPEN)
+        buffer_shrink(&connection->tail);
+    if (!connection->is_paused)
+        net_read_resume(connection->net);
+}
+
+static void parse_tail(struct connection *connection)
+{
+    struct bytes input = buffer_bytes(&connection->tail);
+    size_t len = input.len;
+    connection_parse(connection, &input);
+    if (connection->state != CONNECTION_OPEN)
+        return;
+    buffer_consume(&connection->tail, len - input.len);
+    if (connection->tail.len == 0 && connection->tail.cap > TAIL_KEPT_BYTES)
+        buffer_shrink(&connection->tail);
+}
+
+// How much of `data` belongs to the unfinished operation: up to its end if that is known, else up to the end of its line.
+static size_t missing_len(const struct connection *connection, struct bytes data)
+{
+    size_t needed = parser_needed_bytes(&connection->parser);
+    if (needed > connection->tail.len) {
+        size_t missing = needed - connection->tail.len;
+        return missing < data.len ? missing : data.len;
+    }
+    // A line that never ends is refused by the parser as soon as it is too long.
+    size_t line_max = parser_size_max_bytes(&connection->parser);
+    size_t len = data.len < line_max ? data.len : line_max;
+    const char *end = memchr(data.ptr, '\n', len);
+    return end ? (size_t)(end - data.ptr) + 1 : len;
+}
+
+static void keep(struct connection *connection, struct bytes rest)
+{
+    int error = buffer_append(&connection->tail, rest);
+    must(error == 0); // bounded by the parser's limits plus one read buffer
+}

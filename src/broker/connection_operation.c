@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a client's operations do (CO-P02…P05, P07, P13). Errors and their fates are those of nats-server.
+#include "broker/connection.h"
+
+#include "broker/subscription.h"
+#include "subject/subject.h"
+#include "wire/connect.h"
+#include "wire/writer.h"
+
+#define NO_RESPONDERS_BEGIN BYTES("NATS/1.0 503\r\nNats-Subject: ")
+#define NO_RESPONDERS_END   BYTES("\r\n\r\n")
+
+static void connect(struct connection *connection, const struct wire_op *op);
+static void publish(struct connection *connection, const struct wire_op *op);
+static void tell_no_responders(struct connection *connection, const struct wire_op *op);
+static struct subscription *find_own(struct connection *connection, const struct trie_match *match);
+static void subscribe(struct connection *connection, const struct wire_op *op);
+static void unsubscribe(struct connection *connection, const struct wire_op *op);
+static void confirm(struct connection *connection);
+
+void connection_operate(struct connection *connection, const struct wire_op *op)
+{
+    switch (op->kind) {
+    case WIRE_PUB: publish(connection, op); break;
+    case WIRE_SUB: subscribe(connection, op); break;
+    case WIRE_UNSUB: unsubscribe(connection, op); break;
+    case WIRE_PING: connection_send(connection, BYTES(WRITER_PONG)); break;
+    case WIRE_PONG: connection->pings_out = 0; break;
+    case WIRE_CONNECT: connect(connection, op); break;
+    case WIRE_MINUS_ERR: connection_finish(connection); break; // the client gives up
+    case WIRE_INFO:
+    case WIRE_PLUS_OK: break; // accepted from anybody, for what only other servers send
+    case WIRE_MSG: must(false); break;
+    }
+}
+
+static void connect(struct connection *connection, const struct wire_op *op)
+{
+    struct wire_connect options;
+    int error = connect_parse(op->text, &options);
+    if (error) {
+        connection_fail(connection, error == ERR_UNSUPPORTED ? WIRE_INVALID_CLIENT_PROTOCOL : WIRE_PARSER_ERROR);
+        return;
+    }
+    connection->echo = options.echo;
+    connection->verbose = options.verbose;
+    connection->pedantic = options.pedantic;
+    connection->headers = options.headers;
+    connection->no_responders = options.no_responders;
+    connect_deinit(&options);
+    connection->connected = true;
+    if (connection->no_responders && !connection->headers) {
+        connection_fail(connection, WIRE_NO_RESPONDERS_NEEDS_HEADERS);
+        return;
+    }
+    connection_ping_start(connection, true);
+    confirm(connection);
+}
+
+static void publish(struct connection *connection, const struct wire_op *op)
+{
+    struct broker *broker = connection->broker;
+    if (op->has_header && !connection->headers) {
+        connection_fail(connection, WIRE_HEADERS_NOT_SUPPORTED);
+        return;
+    }
+    struct broker_message message = {
+        .subject = op->subject,
+        .reply = op->reply,
+        .header = op->has_header ? op->header : (struct bytes){0},
+        .parts = &op->payload,
+        .part_count = 1,
+        .payload_len = op->payload.len,
+        .from = connection,
+    };
+    broker->stats.in_msgs++;
+    broker->stats.in_bytes += message.header.len + message.payload_len;
+    // Told, but carried out all the same: that is what nats-server does.
+    if (connection->pedantic && !subject_is_valid_publish(op->subject))
+        connection_fail(connection, WIRE_INVALID_PUBLISH_SUBJECT);
+    confirm(connection);
+    size_t count = broker_route(broker, &message);
+    if (count == 0 && op->reply.len > 0 && connection->no_responders && connection->state == CONNECTION_OPEN)
+        tell_no_responders(connection, op);
+}
+
+// CO-P10: the requester gets a 503 through its own subscription to the reply subject; without one there is nobody to tell.
+static void tell_no_responders(struct connection *connection, const struct wire_op *op)
+{
+    struct broker *broker = connection->broker;
+    const struct trie_match *match = trie_match_find(broker->trie, op->reply);
+    struct subscription *own = find_own(connection, match);
+    if (own) {
+        struct bytes sid = subscription_sid(own);
+        size_t header_len = NO_RESPONDERS_BEGIN.len + op->subject.len + NO_RESPONDERS_END.len;
+        size_t room = writer_prefix_len(op->reply.len, sid.len) + writer_msg_end_len_max(0) + header_len + 2;
+        char *at = outbound_reserve(&connection->outbound, &broker->cache, room);
+        at = writer_msg(at, op->reply, sid, (struct bytes){0}, true, header_len, 0);
+        at = broker_copy(at, NO_RESPONDERS_BEGIN);
+        at = broker_copy(at, op->subject);
+        at = broker_copy(at, NO_RESPONDERS_END);
+        at = broker_copy(at, BYTES("\r\n"));
+        outbound_commit(&connection->outbound, at);
+        connection_queued(connection);
+    }
+    trie_match_release(broker->trie, match);
+}
+
+static struct subscription *find_own(struct connection *connection, const struct trie_match *match)
+{
+    for (uint32_t i = 0; i < match->count; i++) {
+        struct target *target = container_of(match->entries[i], struct target, entry);
+        if (target->is_inlet || target->dead)
+            continue;
+        struct subscription *subscription = container_of(target, struct subscription, target);
+        if (subscription->connection == connection)
+            return subscription;
+    }
+    return NULL;
+}
+
+static void subscribe(struct connection *connection, const struct wire_op *op)
+{
+    uint32_t max = connection->broker->options.max_subscriptions;
+    if (max > 0 && map_count(&connection->sids) >= max) {
+        connection_fail(connection, WIRE_MAX_SUBSCRIPTIONS);
+        return;
+    }
+    // A sid in use keeps its subscription; that is no error.
+    int error = 0;
+    if (!map_find(&connection->sids, op->sid))
+        error = subscription_add(connection, op->subject, op->queue, op->sid);
+    if (error)
+        connection_fail(connection, error == ERR_LIMIT ? WIRE_MAX_SUBJECT_TOKENS : WIRE_INVALID_SUBJECT);
+    else
+        confirm(connection);
+}
+
+static void unsubscribe(struct connection *connection, const struct wire_op *op)
+{
+    struct subscription *subscription = map_find(&connection->sids, op->sid);
+    confirm(connection);
+    if (subscription)
+        subscription_limit(subscription, op->max);
+}
+
+static void confirm(struct connection *connection)
+{
+    if (connection->verbose && connection->state == CONNECTION_OPEN)
+        connection_send(connection, BYTES(WRITER_OK));
+}
