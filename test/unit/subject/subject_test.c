@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // CO-P08: subjects and wildcards, by table.
 #include "subject/subject.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 

@@ -2,6 +2,7 @@
 // CO-P08, CO-P09: the trie against a list that is matched naively, under churn, with the cache on, small and off; then the
 // promises of the header one by one.
 #include "subject/trie.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
