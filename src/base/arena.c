@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A pointer that moves through a chunk. Chunks are linked, the one being filled first; one made for a single large
-// allocation goes behind it, so that the rest of the current chunk is not lost.
+// A pointer that moves through a chunk; the list of chunks is only for freeing them. A large allocation gets a chunk of
+// its own and leaves the pointer where it is, so that the rest of the current chunk is not lost.
 #include "base/arena.h"
 
 #include "base/memory.h"
@@ -101,9 +101,8 @@ static struct arena_chunk *chunk_new(size_t size)
 static void *alloc_large(struct arena *arena, size_t size)
 {
     struct arena_chunk *chunk = chunk_new(size);
-    struct arena_chunk **link = arena->chunks ? &arena->chunks->next : &arena->chunks;
-    chunk->next = *link;
-    *link = chunk;
+    chunk->next = arena->chunks;
+    arena->chunks = chunk;
     return chunk + 1;
 }
 

@@ -11,8 +11,8 @@
 struct arena_chunk;
 
 struct arena {
-    struct arena_chunk *chunks; // owned, list link; the first is the one being filled
-    char *at;                   // next free byte of the first chunk
+    struct arena_chunk *chunks; // owned, linked in no particular order
+    char *at;                   // next free byte of the chunk being filled
     char *end;                  // behind its last
     size_t chunk_size;          // bytes
     size_t used;                // bytes handed out since the last reset, rounded

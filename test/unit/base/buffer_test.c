@@ -49,6 +49,7 @@ static void reserves_and_commits(void **state)
     buffer_commit(&buffer, 3);
     assert_content(&buffer, "xxx");
     assert_null(buffer_reserve(&buffer, 998));
+    assert_null(buffer_reserve(&buffer, SIZE_MAX));
     assert_non_null(buffer_reserve(&buffer, 997));
     buffer_clear(&buffer);
     assert_content(&buffer, "");

@@ -64,6 +64,16 @@ static void empty_and_single(void **state)
     assert_int_equal(histogram_max(histogram), 0);
 }
 
+static void a_quantile_is_the_upper_edge_of_its_bucket(void **state)
+{
+    struct histogram *histogram = *state;
+    histogram_record(histogram, 128);
+    histogram_record(histogram, 5000);
+    assert_int_equal(histogram_quantile(histogram, 0.5), 129);
+    assert_int_equal(histogram_bucket(129), histogram_bucket(128));
+    assert_int_equal(histogram_bucket(130), histogram_bucket(128) + 1);
+}
+
 static int by_value(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -112,6 +122,7 @@ int main(void)
         cmocka_unit_test(counts),
         cmocka_unit_test(buckets_follow_each_other),
         cmocka_unit_test_setup_teardown(empty_and_single, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_quantile_is_the_upper_edge_of_its_bucket, setup, teardown),
         cmocka_unit_test_setup_teardown(quantiles_have_two_digits, setup, teardown),
         cmocka_unit_test_setup_teardown(merging_adds, setup, teardown),
     };

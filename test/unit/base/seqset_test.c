@@ -247,11 +247,12 @@ static void refuses_garbage(void **state)
     char max[VARINT_MAX_SIZE + 4];
     *varint_put(varint_put(max, 2), SEQSET_MAX) = 0; // two numbers from the last one on
     const struct bytes garbage[] = {
-        {NULL, 0},       // no end mark
-        {"\1", 1},       // no gap
-        {"\1\1", 2},     // no end mark
-        {"\1\x80", 2},   // a cut varint
-        {"\1\1\1\0", 4}, // a gap of 0: two runs that are one
+        {NULL, 0},                                              // no end mark
+        {"\1", 1},                                              // no gap
+        {"\1\1", 2},                                            // no end mark
+        {"\1\x80", 2},                                          // a cut varint
+        {"\1\1\1\0\0", 5},                                      // a gap of 0: two runs that are one
+        {"\1\5\1\xff\xff\xff\xff\xff\xff\xff\xff\xff\1\0", 14}, // a gap around the end of all numbers
         bytes_make(max, sizeof(max)),
         {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\1\1\0", 12}, // longer than all there is
     };
