@@ -11,7 +11,7 @@
 #define MAX_ENTRIES ((size_t)1 << 30)
 
 static size_t find_slot(const struct map *map, uint64_t hash, struct bytes key);
-static void make_room(struct map *map);
+static bool make_room(struct map *map);
 static void resize(struct map *map, size_t cap);
 static void close_gap(struct map *map, size_t gap);
 static size_t first_free(const struct map *map);
@@ -44,14 +44,17 @@ int map_add(struct map *map, struct bytes key, void *value)
 {
     must(value);
     uint64_t hash = hash_bytes(key, map->seed);
-    if (map->count != 0 && map->slots[find_slot(map, hash, key)].value) {
+    size_t slot = map->cap ? find_slot(map, hash, key) : 0;
+    if (map->cap && map->slots[slot].value) {
         return ERR_EXISTS;
     }
     if (map->count >= map->max) {
         return ERR_LIMIT;
     }
-    make_room(map);
-    map->slots[find_slot(map, hash, key)] = (struct map_slot){hash, key, value};
+    if (make_room(map)) {
+        slot = find_slot(map, hash, key);
+    }
+    map->slots[slot] = (struct map_slot){hash, key, value};
     map->count++;
     return 0;
 }
@@ -117,21 +120,27 @@ static size_t find_slot(const struct map *map, uint64_t hash, struct bytes key)
     return i;
 }
 
-// Sees to it that one more entry leaves a quarter free, and that storage long unused goes.
-static void make_room(struct map *map)
+// Sees to it that one more entry leaves a quarter free, and that storage long unused goes. True when entries moved.
+static bool make_room(struct map *map)
 {
     size_t count = map->count + 1;
     if (count > map->cap / 4 * 3) {
         resize(map, map->cap ? map->cap * 2 : FIRST_CAP);
-    } else if (map->cap == FIRST_CAP || count > map->cap / 8) {
-        map->sparse_adds = 0;
-    } else if (++map->sparse_adds >= map->cap) {
-        size_t cap = FIRST_CAP;
-        while (count > cap / 2) {
-            cap *= 2;
-        }
-        resize(map, cap);
+        return true;
     }
+    if (map->cap == FIRST_CAP || count > map->cap / 8) {
+        map->sparse_adds = 0;
+        return false;
+    }
+    if (++map->sparse_adds < map->cap) {
+        return false;
+    }
+    size_t cap = FIRST_CAP;
+    while (count > cap / 2) {
+        cap *= 2;
+    }
+    resize(map, cap);
+    return true;
 }
 
 static void resize(struct map *map, size_t cap)

@@ -10,7 +10,7 @@
 #define MAX_ENTRIES ((size_t)1 << 30)
 
 static size_t find_slot(const struct map_u64 *map, uint64_t key);
-static void make_room(struct map_u64 *map);
+static bool make_room(struct map_u64 *map);
 static void resize(struct map_u64 *map, size_t cap);
 static void close_gap(struct map_u64 *map, size_t gap);
 static size_t first_free(const struct map_u64 *map);
@@ -29,14 +29,17 @@ void map_u64_deinit(struct map_u64 *map)
 int map_u64_add(struct map_u64 *map, uint64_t key, void *value)
 {
     must(value);
-    if (map->count != 0 && map->slots[find_slot(map, key)].value) {
+    size_t slot = map->cap ? find_slot(map, key) : 0;
+    if (map->cap && map->slots[slot].value) {
         return ERR_EXISTS;
     }
     if (map->count >= map->max) {
         return ERR_LIMIT;
     }
-    make_room(map);
-    map->slots[find_slot(map, key)] = (struct map_u64_slot){key, value};
+    if (make_room(map)) {
+        slot = find_slot(map, key);
+    }
+    map->slots[slot] = (struct map_u64_slot){key, value};
     map->count++;
     return 0;
 }
@@ -101,21 +104,27 @@ static size_t find_slot(const struct map_u64 *map, uint64_t key)
     return i;
 }
 
-// Sees to it that one more entry leaves a quarter free, and that storage long unused goes.
-static void make_room(struct map_u64 *map)
+// Sees to it that one more entry leaves a quarter free, and that storage long unused goes. True when entries moved.
+static bool make_room(struct map_u64 *map)
 {
     size_t count = map->count + 1;
     if (count > map->cap / 4 * 3) {
         resize(map, map->cap ? map->cap * 2 : FIRST_CAP);
-    } else if (map->cap == FIRST_CAP || count > map->cap / 8) {
-        map->sparse_adds = 0;
-    } else if (++map->sparse_adds >= map->cap) {
-        size_t cap = FIRST_CAP;
-        while (count > cap / 2) {
-            cap *= 2;
-        }
-        resize(map, cap);
+        return true;
     }
+    if (map->cap == FIRST_CAP || count > map->cap / 8) {
+        map->sparse_adds = 0;
+        return false;
+    }
+    if (++map->sparse_adds < map->cap) {
+        return false;
+    }
+    size_t cap = FIRST_CAP;
+    while (count > cap / 2) {
+        cap *= 2;
+    }
+    resize(map, cap);
+    return true;
 }
 
 static void resize(struct map_u64 *map, size_t cap)

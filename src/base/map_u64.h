@@ -3,6 +3,7 @@
 // a fine key, 0 included.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
