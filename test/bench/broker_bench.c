@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the router costs by itself: nanoseconds per message on a network in memory that takes everything at once.
+// Not a test. Build with optimisation, run without arguments; prints one line per case: the best of many short spells, since
+// other processes only ever make it slower.
+#include <stdio.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "world.h"
+
+#define READ_BYTES (64 * 1024)
+#define FILL_BYTES (3 * READ_BYTES)
+
+#define SPELLS 400
+
+struct spell {
+    int number;
+    uint64_t begin_ns;
+    uint64_t allocations;
+    double best_ns;
+};
+
+struct counter {
+    struct inlet inlet;
+    uint64_t count;
+};
+
+// Stands in for base/memory.c's (the linker's --wrap), to count.
+void *__real_mem_alloc(size_t size);
+void *__wrap_mem_alloc(size_t size);
+
+static uint64_t clock_ns(void);
+static void fill(struct buffer *buffer, const char *operation, size_t payload_len);
+static void run(struct world *world, struct peer *publisher, const char *name, const char *operation,
+                size_t payload_len);
+static void run_inside(struct world *world);
+static bool spell_next(struct spell *spell, uint64_t count);
+static void spell_print(const struct spell *spell, const char *name);
+static struct peer *subscriber(struct world *world, const char *line);
+static bool count_message(struct inlet *inlet, const struct inlet_message *message);
+
+static uint64_t allocations; // tidy: allow mutable
+
+int main(void)
+{
+    struct broker_options options;
+    broker_options_default(&options);
+    options.server_id = "BENCH";
+    options.server_name = "bench";
+    struct world world;
+    world_init(&world, &options);
+    struct peer *publisher = peer_connect(&world, "\"pedantic\":false,\"headers\":true");
+    run(&world, publisher, "pub, no interest, 16 B", "PUB bench.subject 16\r\n", 16);
+    subscriber(&world, "SUB bench.subject 1\r\n");
+    run(&world, publisher, "pub, 1 sub, 16 B", "PUB bench.subject 16\r\n", 16);
+    run(&world, publisher, "pub, 1 sub, 128 B", "PUB bench.subject 128\r\n", 128);
+    run(&world, publisher, "pub, 1 sub, 4096 B", "PUB bench.subject 4096\r\n", 4096);
+    subscriber(&world, "SUB wild.* 1\r\n");
+    run(&world, publisher, "pub, 1 wildcard sub, reply, 16 B", "PUB wild.subject _INBOX.abcdefghij 16\r\n", 16);
+    for (int i = 0; i < 10; i++)
+        subscriber(&world, "SUB fan 1\r\nSUB group q 2\r\n");
+    run(&world, publisher, "pub, fan-out 10, 16 B", "PUB fan 16\r\n", 16);
+    run(&world, publisher, "pub, fan-out 10, 16384 B", "PUB fan 16384\r\n", 16384);
+    run(&world, publisher, "pub, queue group of 10, 16 B", "PUB group 16\r\n", 16);
+    struct counter counter = {.inlet.on_message = count_message};
+    must(broker_inlet_add(world.broker, &counter.inlet, BYTES("_STAN.pub.abcdef.>")) == 0);
+    run(&world, publisher, "pub, prefix inlet, 128 B", "PUB _STAN.pub.abcdef.orders _INBOX.abcdefghij 128\r\n", 128);
+    must(counter.count > 0);
+    run_inside(&world);
+    broker_inlet_remove(world.broker, &counter.inlet);
+    world_deinit(&world);
+    return 0;
+}
+
+void *__wrap_mem_alloc(size_t size)
+{
+    allocations++;
+    return __real_mem_alloc(size);
+}
+
+static uint64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static struct peer *subscriber(struct world *world, const char *line)
+{
+    struct peer *peer = peer_connect(world, "\"headers\":true");
+    peer->discard = true;
+    peer_say(peer, line);
+    return peer;
+}
+
+// Whole messages, about as much as the caches hold; delivered in reads of READ_BYTES, so that most reads end within a message.
+static void fill(struct buffer *buffer, const char *operation, size_t payload_len)
+{
+    buffer_init(buffer, SIZE_MAX / 2);
+    while (buffer->len < FILL_BYTES) {
+        must(buffer_append(buffer, bytes_from_string(operation)) == 0);
+        for (size_t i = 0; i < payload_len; i++)
+            must(buffer_append_char(buffer, 'x') == 0);
+        must(buffer_append(buffer, BYTES("\r\n")) == 0);
+    }
+}
+
+static void run(struct world *world, struct peer *publisher, const char *name, const char *operation,
+                size_t payload_len)
+{
+    struct buffer buffer;
+    fill(&buffer, operation, payload_len);
+    uint64_t count = buffer.len / (strlen(operation) + payload_len + 2);
+    struct spell spell = {0};
+    while (spell_next(&spell, count)) {
+        for (size_t at = 0; at < buffer.len; at += READ_BYTES) {
+            size_t n = buffer.len - at < READ_BYTES ? buffer.len - at : READ_BYTES;
+            broker_turn_begin(world->broker, world->now);
+            world->handler->on_data(publisher->context, bytes_make(buffer.ptr + at, n));
+            broker_turn_end(world->broker);
+        }
+    }
+    spell_print(&spell, name);
+    buffer_deinit(&buffer);
+}
+
+static void run_inside(struct world *world)
+{
+    struct bytes parts[2] = {BYTES("12345678"), BYTES("90123456")};
+    struct spell spell = {0};
+    while (spell_next(&spell, 2000)) {
+        for (int i = 0; i < 2000; i++) {
+            broker_publish(world->broker, BYTES("bench.subject"), (struct bytes){0}, (struct bytes){0}, parts, 2);
+            if (i % 500 == 0)
+                broker_turn_end(world->broker);
+        }
+    }
+    spell_print(&spell, "broker_publish, 1 sub, 2 parts of 8 B");
+}
+
+// Ends one spell and begins the next; false after the last. The first is warm-up.
+static bool spell_next(struct spell *spell, uint64_t count)
+{
+    uint64_t now_ns = clock_ns();
+    double ns = (double)(now_ns - spell->begin_ns) / (double)count;
+    if (spell->number >= 2 && (spell->number == 2 || ns < spell->best_ns))
+        spell->best_ns = ns;
+    if (spell->number == 1)
+        spell->allocations = allocations;
+    spell->begin_ns = now_ns;
+    return spell->number++ < SPELLS;
+}
+
+static void spell_print(const struct spell *spell, const char *name)
+{
+    printf("%-38s %7.1f ns/message, %llu allocations after warm-up\n", name, spell->best_ns,
+           (unsigned long long)(allocations - spell->allocations));
+}
+
+static bool count_message(struct inlet *inlet, const struct inlet_message *message)
+{
+    (void)message;
+    ((struct counter *)(void *)inlet)->count++;
+    return true;
+}
