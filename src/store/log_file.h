@@ -4,12 +4,13 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "base/list.h"
 #include "env/disk.h"
 
 enum {
-    LOG_FILE_BLOCK = 4096,     // header size; batches start at multiples of it
-    LOG_FILE_NAME_MAX = 32,    // bytes of a path, its NUL included
+    LOG_FILE_BLOCK = 4096,  // header size; batches start at multiples of it
+    LOG_FILE_NAME_MAX = 32, // bytes of a path, its NUL included
     LOG_FILE_IDENTITY_MAX = 128,
     LOG_FILE_SHARDS_MAX = 64,
 };
@@ -19,23 +20,15 @@ enum {
 #define LOG_FILE_MINIMUM_READER 1u // the oldest reader that understands what this program writes
 #define LOG_FILE_FEATURE_LEVEL  1u // record kinds introduced up to this level may be in the directory
 
-enum log_file_state {
-    LOG_FILE_SPARE,    // in log.spares: named, durable in its directory, preallocated, nothing of its id written
-    LOG_FILE_CURRENT,  // batches go here
-    LOG_FILE_RETAINED, // complete; read for messages not in memory, rolled over when it is the oldest
-    LOG_FILE_RELEASED, // nothing in it is wanted; waits for its readers, then recycled or removed
-};
-
 struct log_file {
-    struct list link; // list link: log.files (oldest first), log.spares or log.released
-    enum log_file_state state;
+    struct list link; // list link: log.files (oldest first, the one being written last), or a list of prepare.h
     uint64_t id;
     uint64_t size;        // bytes allocated
     uint64_t valid;       // end of what counts: the end of the last batch that is durable, block aligned
     uint64_t first_index; // of shard 1, of the entries that count; 0: none
     uint64_t last_index;
-    uint32_t readers;         // requests under way on `file`: it is neither closed nor recycled before they are done
-    struct disk_file *file;   // owned; open for reading as long as the struct exists
+    uint32_t holds;         // of the log's readers: the file is neither closed nor recycled while there are any
+    struct disk_file *file; // owned: open for as long as the struct exists
 };
 
 // What one shard's state was when a file began.
@@ -50,7 +43,7 @@ struct log_file_header {
     uint64_t previous_valid; // bytes of the previous file that count; all of them were synced when this file began
     uint64_t created_ns;     // wall clock
     uint32_t format, minimum_reader, feature_level;
-    uint32_t cipher; // 0: clear
+    uint32_t cipher;       // 0: clear
     struct bytes identity; // borrowed
     uint32_t shard_count;
     struct log_file_shard shards[LOG_FILE_SHARDS_MAX];

@@ -97,7 +97,12 @@ struct store_handler {
 // The LOCK file is the caller's business (os/). `disk` may be NULL for the memory store.
 int store_open(const struct store_options *options, struct disk *disk, const struct store_handler *handler,
                struct moment now, struct store **ret_store);
-// Waits (disk_run) for what is appended, syncs, writes nothing else, closes. Also after FAILED.
+// Stopping, step one: no more background work is begun. What is under way goes on.
+void store_quiesce(struct store *store);
+// No request is under way. The caller turns its loop until this is true after store_quiesce(), then stops the store.
+bool store_is_idle(const struct store *store);
+// Step two, when idle: writes (disk_run) what is appended, syncs, proves it synced, closes, frees. Nothing is reported to the
+// handler any more. Also after FAILED, then without writing.
 void store_stop(struct store *store);
 
 // --- appending ------------------------------------------------------------------------------------------------------

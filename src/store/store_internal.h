@@ -9,61 +9,21 @@
 //   reader.c     fetch, seek, sizes                                    segment.c, rollover.c, checkpoint.c   cold data
 #pragma once
 
+#include "store/appender.h"
+#include "store/context.h"
 #include "store/log_file.h"
-#include "store/store.h"
 
 struct log;        // log.h
 struct memory_log; // memory.h
-struct index;      // index.h
-struct tail;       // tail.h
-struct reader;     // reader.h
-struct segments;   // segment.h
-struct rollover;   // rollover.h
-struct checkpoint; // checkpoint.h
-
-enum { STORE_SHARD = 1 }; // the only one so far; ids are in the format
+struct parts;      // parts.h
 
 struct store {
-    struct store_options options; // identity points at the array below
+    struct store_context context; // options (identity points at the array below), disk, handler, moment, failed
     char identity[LOG_FILE_IDENTITY_MAX];
-    struct disk *disk; // borrowed; NULL: memory
-    struct store_handler handler;
-    const struct logger *logger; // borrowed
-    struct moment now;           // of the turn
-    bool failed;                 // a write or sync failed: nothing is written or acknowledged any more
-    bool stopping;               // store_stop(): no new background work
-    bool full;                   // the last attempt to get space for the log failed; retried by itself
-    uint64_t damaged_areas;      // found by recovery or reads
-    struct list files;           // of struct log_file: CURRENT last; empty in a memory store
-
-    struct log *log;               // owned, each of them; NULL: not in this mode
-    struct memory_log *memory_log;
-    struct index *index;
-    struct tail *tail;
-    struct reader *reader;
-    struct segments *segments;
-    struct rollover *rollover;
-    struct checkpoint *checkpoint;
+    const struct logger *logger;   // borrowed
+    struct appender appender;      // entries being built, and sealed ones that are not yet committed
+    struct log *log;               // owned; NULL in a memory store
+    struct memory_log *memory_log; // owned; NULL in a store with a directory
+    struct parts *parts;           // owned: index, tail, segments, reader, rollover, checkpoint
+    bool stopping;                 // store_quiesce(): no new background work
 };
-
-// The retained (or current) log file with this id; NULL when it was released.
-struct log_file *store_find_file(const struct store *store, uint64_t id);
-
-// A copy on which an implementation may read with DISK_READ or DISK_READ_EACH. While readers > 0 the file stays as it is.
-static inline void store_pin_file(struct log_file *file)
-{
-    file->readers++;
-}
-// May recycle a released file.
-void store_unpin_file(struct store *store, struct log_file *file);
-
-// Roll-over: the oldest retained file holds nothing that is wanted and not elsewhere, and a durable checkpoint covers its
-// entries. Takes it out of store->files and recycles or removes it when its last reader is done.
-void store_release_oldest(struct store *store);
-
-// Full disk: gives the blocks of the ballast file back to the file system, for a slice of roll-over or checkpoint. Calls
-// `done` (later) when they are free. Restored by itself when there is space.
-void store_release_ballast(struct store *store, void (*done)(struct store *store));
-
-// Logs damage and counts it.
-void store_report_damage(struct store *store, const char *file, uint64_t offset, uint64_t size, const char *what);
