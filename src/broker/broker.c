@@ -8,6 +8,7 @@
 #include "subject/subject.h"
 
 static void flush(struct broker *broker);
+static bool bury_inlet(void *context, struct trie_entry *entry);
 
 void broker_options_default(struct broker_options *options)
 {
@@ -66,6 +67,9 @@ void broker_free(struct broker *broker)
 {
     must(list_empty(&broker->connections));
     broker_route_drop_deferred(broker);
+    broker_watch_drop(broker);
+    // What is left in the trie are inlets that nobody removed.
+    trie_each(broker->trie, bury_inlet, broker);
     broker_reap(broker);
     trie_free(broker->trie);
     map_deinit(&broker->watch_groups);
@@ -147,4 +151,14 @@ static void flush(struct broker *broker)
     struct list *link;
     while ((link = list_pop_front(&broker->dirty)))
         connection_flush(container_of(link, struct connection, dirty));
+}
+
+static bool bury_inlet(void *context, struct trie_entry *entry)
+{
+    struct broker *broker = context;
+    struct target *target = container_of(entry, struct target, entry);
+    must(target->is_inlet);
+    target->next_dead = broker->dead;
+    broker->dead = target;
+    return true;
 }

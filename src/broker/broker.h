@@ -40,7 +40,7 @@ struct broker_options {
 void broker_options_default(struct broker_options *options);
 
 struct broker *broker_new(const struct broker_options *options, struct moment now);
-// All connections must have been closed (on_close) before.
+// All connections must have been closed (on_close) before. Inlets and watches that are left are forgotten.
 void broker_free(struct broker *broker);
 
 // Callbacks for env/net; the owner is the broker. `now` of a turn must be set before by broker_turn_begin().

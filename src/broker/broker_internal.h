@@ -114,6 +114,7 @@ void broker_inlet_resume_paused(struct broker *broker);
 void broker_watch_touch(struct broker *broker, struct bytes pattern, bool was_congested);
 // Tells owners of watches; true if at least one was told.
 bool broker_watch_report(struct broker *broker);
+void broker_watch_drop(struct broker *broker);
 void broker_watch_check(const struct broker *broker);
 
 // Writes bytes and returns the address behind them.

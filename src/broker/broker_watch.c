@@ -114,6 +114,19 @@ bool broker_watch_report(struct broker *broker)
     return told;
 }
 
+void broker_watch_drop(struct broker *broker)
+{
+    size_t pos = 0;
+    struct watch_group *group;
+    while ((group = map_next(&broker->watch_groups, &pos, NULL))) {
+        struct list *link;
+        while ((link = list_pop_front(&group->entries)))
+            mem_free(container_of(link, struct watch_entry, link));
+        mem_free(group);
+    }
+    broker->watch_count = 0;
+}
+
 void broker_watch_check(const struct broker *broker)
 {
     uint64_t count = 0;
