@@ -52,5 +52,7 @@ struct store_context {
     struct log_view log;
     struct moment now;      // of this turn
     uint64_t damaged_areas; // found by recovery or reads
+    uint32_t requests;      // under way for reader, roll-over and checkpoint
     bool failed;            // the log FAILED: nothing is written any more
+    bool closing;           // start nothing new
 };

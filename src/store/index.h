@@ -9,6 +9,8 @@
 // each message that goes (index_init). Embedded; one thread; no I/O.
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/map_u64.h"
 
 enum {

@@ -133,7 +133,9 @@ struct tail_block *tail_block_add(struct tail *tail, uint64_t key, uint64_t offs
         tail_block_drop(tail, block);
     }
     block = mem_alloc(sizeof(*block));
-    *block = (struct tail_block){ key, offset, chunk_ref(chunk), records, count, { 0 } };
+    *block = (struct tail_block){
+        .key = key, .offset = offset, .chunk = chunk_ref(chunk), .records = records, .count = count
+    };
     must(map_u64_add(&tail->blocks, key, block) == 0);
     list_push_back(&tail->lru, &block->link);
     tail->cold_bytes += block_bytes(block);

@@ -8,6 +8,8 @@
 // Looking up gives pointers that are valid as long as the chunk is referenced. Embedded; one thread; no I/O.
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/list.h"
 #include "base/map_u64.h"
 #include "store/chunk.h"
@@ -28,6 +30,7 @@ struct tail_block {
     struct chunk *chunk; // referenced; chunk->used bytes from `offset` on
     uint32_t *records;   // owned: where the valid records of a segment's block begin, in order; NULL for log blocks
     uint32_t count;      // of records
+    bool ahead;          // the block behind it was asked for already
     struct list link;    // LRU, newest last
 };
 

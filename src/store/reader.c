@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who asks for messages, and where they are found (see reader.h). Each step looks anew at index, cache and segments and ends
+// with an answer or with what must be read first; nothing is remembered of a wait but the block it has been led to.
+#include "base/endian.h"
+#include "base/must.h"
+#include "store/reader_internal.h"
+
+enum { READER_WAITS_MAX = 1 << 24 };
+
+static int fetch_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
+static int fetch_place(struct reader *reader, uint32_t stream, const struct index_place *place, struct store_fetch *fetch,
+                       struct reader_want *ret_want);
+static int fetch_segment(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
+static int seek_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
+static int wait_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
+static int wait_begin(struct reader *reader, struct store_fetch *fetch, bool seek);
+static void wait_end(struct reader *reader, struct reader_wait *wait);
+static int summaries_of(struct reader *reader, struct segment *segment, const struct segment_extent *extent,
+                        struct tail_block **ret_block, struct reader_want *ret_want);
+static bool summary_choose(const struct tail_block *block, const struct segment *segment, uint64_t sequence,
+                           uint64_t time_ns, struct reader_wait *wait);
+static struct tail_block *block_of(struct reader *reader, const struct reader_wait *wait, struct reader_want *ret_want);
+static uint32_t record_position(const struct tail_block *block, uint64_t sequence);
+static bool sizes_from_segment(struct reader *reader, uint32_t stream, uint64_t *first, struct store_size *ret, size_t max,
+                               size_t *count, bool *ret_wait);
+
+static inline const char *record_at(const struct tail_block *block, uint32_t position)
+{
+    return block->chunk->data + block->records[position];
+}
+
+static inline uint64_t record_sequence(const char *at)
+{
+    return get_u64(at + 16);
+}
+
+static inline uint64_t record_time(const char *at)
+{
+    return get_u64(at + 24);
+}
+
+// The record was verified, or was written by this process.
+static inline int fetch_answer(struct store_fetch *fetch, const char *at, uint32_t size, struct chunk *chunk)
+{
+    fetch->record = (struct record){
+        .kind = get_u16(at + 8),
+        .flags = get_u16(at + 10),
+        .object = get_u32(at + 12),
+        .body = bytes_make(at + RECORD_HEADER_SIZE, size - RECORD_HEADER_SIZE),
+        .whole = bytes_make(at, size),
+    };
+    fetch->chunk = chunk_ref(chunk);
+    return fetch->result = 0;
+}
+
+void reader_init(struct reader *reader, struct store_context *context, struct index *index, struct tail *tail,
+                 struct segment_set *segments)
+{
+    *reader = (struct reader){ .context = context, .index = index, .tail = tail, .segments = segments };
+    map_u64_init(&reader->reads, READER_WAITS_MAX);
+    list_init(&reader->queue);
+    pool_init(&reader->waits, sizeof(struct reader_wait), READER_WAITS_MAX);
+}
+
+void reader_deinit(struct reader *reader)
+{
+    reader_read_free_all(reader);
+    pool_deinit(&reader->waits);
+}
+
+int reader_fetch(struct reader *reader, struct store_fetch *fetch)
+{
+    struct index_place place;
+    fetch->chunk = NULL;
+    if (index_find(reader->index, fetch->stream, fetch->sequence, &place)) {
+        struct chunk *chunk;
+        if (reader->context->options.memory) {
+            chunk = tail_memory_find(reader->tail, place.file);
+            return fetch_answer(fetch, chunk->data + place.offset, place.size, chunk);
+        }
+        const char *at = tail_find(reader->tail, place.file, place.offset, place.size, &chunk);
+        if (at) {
+            return fetch_answer(fetch, at, place.size, chunk);
+        }
+    }
+    return wait_begin(reader, fetch, false);
+}
+
+int reader_seek(struct reader *reader, struct store_fetch *fetch)
+{
+    fetch->chunk = NULL;
+    return wait_begin(reader, fetch, true);
+}
+
+void reader_cancel(struct reader *reader, struct store_fetch *fetch)
+{
+    struct reader_wait *wait = fetch->implementation;
+    if (wait) {
+        list_remove(&wait->link);
+        chunk_unref(fetch->chunk);
+        fetch->chunk = NULL;
+        wait_end(reader, wait);
+    }
+}
+
+size_t reader_sizes(struct reader *reader, uint32_t stream, uint64_t first, struct store_size *ret, size_t max,
+                    bool *ret_wait)
+{
+    size_t count = 0;
+    *ret_wait = false;
+    while (count < max) {
+        struct index_place place;
+        struct segment *segment;
+        const struct segment_extent *extent;
+        bool indexed = index_next(reader->index, stream, first, &place);
+        bool stored = segment_set_find(reader->segments, stream, first, &segment, &extent);
+        if (indexed && (!stored || place.sequence <= first || place.sequence <= extent->first)) {
+            ret[count++] = (struct store_size){ place.sequence, place.time_ns, place.size };
+            first = place.sequence + 1;
+        } else if (!stored || !sizes_from_segment(reader, stream, &first, ret, max, &count, ret_wait)) {
+            break;
+        }
+    }
+    *ret_wait = *ret_wait && count == 0;
+    return count;
+}
+
+void reader_arrived(struct reader *reader, struct list *waits, uint64_t key, struct tail_block *block, int result)
+{
+    struct list answered;
+    list_init(&answered);
+    while (!list_empty(waits)) {
+        struct reader_wait *wait = container_of(list_pop_front(waits), struct reader_wait, link);
+        struct reader_want want = { 0 };
+        int answer = result;
+        if (block) {
+            answer = wait_step(reader, wait, &want);
+            // What has just been read and is wanted again cannot be had: the file is shorter than it must be.
+            bool same = answer == ERR_AGAIN && reader_want_key(&want) == key && want.bytes <= block->chunk->capacity;
+            answer = same ? ERR_CORRUPT : answer;
+        }
+        if (answer == ERR_AGAIN) {
+            answer = reader_read_want(reader, &want, wait);
+            if (answer == 0) {
+                continue;
+            }
+        }
+        wait->fetch->result = answer;
+        list_push_back(&answered, &wait->link);
+    }
+    while (!list_empty(&answered)) {
+        struct reader_wait *wait = container_of(list_pop_front(&answered), struct reader_wait, link);
+        struct store_fetch *fetch = wait->fetch;
+        wait_end(reader, wait);
+        fetch->done(fetch);
+    }
+}
+
+// Answers now if that is possible; else the fetch waits.
+static int wait_begin(struct reader *reader, struct store_fetch *fetch, bool seek)
+{
+    struct reader_wait wait = { .fetch = fetch, .seek = seek };
+    struct reader_want want;
+    fetch->implementation = NULL;
+    int result = wait_step(reader, &wait, &want);
+    if (result == ERR_AGAIN && reader->context->closing) {
+        result = ERR_CLOSED;
+    }
+    if (result == ERR_AGAIN) {
+        struct reader_wait *kept = pool_get(&reader->waits);
+        must(kept);
+        *kept = wait;
+        list_init(&kept->link);
+        result = reader_read_want(reader, &want, kept);
+        if (result == 0) {
+            fetch->implementation = kept;
+            return ERR_AGAIN;
+        }
+        pool_put(&reader->waits, kept);
+    }
+    if (wait.segment) {
+        segment_unref(reader->segments, wait.segment);
+    }
+    return fetch->result = result;
+}
+
+static void wait_end(struct reader *reader, struct reader_wait *wait)
+{
+    if (wait->segment) {
+        segment_unref(reader->segments, wait->segment);
+    }
+    wait->fetch->implementation = NULL;
+    pool_put(&reader->waits, wait);
+}
+
+static int wait_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want)
+{
+    return wait->seek ? seek_step(reader, wait, ret_want) : fetch_step(reader, wait, ret_want);
+}
+
+static int fetch_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want)
+{
+    struct store_fetch *fetch = wait->fetch;
+    struct index_place place;
+    if (index_find(reader->index, fetch->stream, fetch->sequence, &place)) {
+        return fetch_place(reader, fetch->stream, &place, fetch, ret_want);
+    }
+    return fetch_segment(reader, wait, ret_want);
+}
+
+static void ahead_of_log(struct reader *reader, uint32_t file, struct tail_block *block, uint64_t end)
+{
+    bool late = end > block->offset + READER_BLOCK / 2 && block->chunk->used >= READER_BLOCK;
+    struct reader_want want = { .kind = TAIL_LOG, .file = file, .offset = block->offset + READER_BLOCK, .bytes = READER_BLOCK };
+    if (late && !block->ahead && reader_read_has_room(reader)) {
+        block->ahead = true;
+        if (!map_u64_find(&reader->tail->blocks, reader_want_key(&want))) {
+            (void)!reader_read_want(reader, &want, NULL);
+        }
+    }
+}
+
+// A message of the retained log.
+static int fetch_place(struct reader *reader, uint32_t stream, const struct index_place *place, struct store_fetch *fetch,
+                       struct reader_want *ret_want)
+{
+    struct chunk *chunk;
+    if (reader->context->options.memory) {
+        chunk = tail_memory_find(reader->tail, place->file);
+        return fetch_answer(fetch, chunk->data + place->offset, place->size, chunk);
+    }
+    const char *at = tail_find(reader->tail, place->file, place->offset, place->size, &chunk);
+    if (at) {
+        return fetch_answer(fetch, at, place->size, chunk);
+    }
+    uint64_t offset = place->offset & ~(uint64_t)(READER_BLOCK - 1), end = place->offset + place->size;
+    uint32_t bytes = end - offset > READER_BLOCK ? (uint32_t)(end - offset) : READER_BLOCK;
+    *ret_want = (struct reader_want){ .kind = TAIL_LOG, .file = place->file, .offset = offset, .bytes = bytes };
+    struct tail_block *block = tail_block_find(reader->tail, reader_want_key(ret_want));
+    if (!block || end > offset + block->chunk->used) {
+        return ERR_AGAIN;
+    }
+    at = block->chunk->data + (place->offset - offset);
+    struct record record;
+    size_t used;
+    if (record_get(bytes_make(at, record_padded(place->size)), true, &record, &used) != 0 ||
+        record.whole.len != place->size || record.kind != RECORD_MESSAGE || record.object != stream ||
+        record.whole.len < RECORD_MESSAGE_SIZE || record_sequence(at) != place->sequence) {
+        reader->context->damaged_areas++;
+        logger_write(reader->context->options.logger, LOG_ERROR,
+                     "log file %u: message %llu of stream %u at %llu is damaged and is quarantined", place->file,
+                     (unsigned long long)place->sequence, stream, (unsigned long long)place->offset);
+        return ERR_CORRUPT;
+    }
+    ahead_of_log(reader, place->file, block, end);
+    return fetch_answer(fetch, at, place->size, block->chunk);
+}
+
+// A message that is not in the index: in a segment, or gone. What is wanted and in neither has been damaged.
+static int fetch_segment(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want)
+{
+    struct store_fetch *fetch = wait->fetch;
+    const struct store_handler *handler = &reader->context->handler;
+    struct segment *segment;
+    const struct segment_extent *extent;
+    if (!wait->have_block) {
+        if (!segment_set_find(reader->segments, fetch->stream, fetch->sequence, &segment, &extent) ||
+            extent->first > fetch->sequence) {
+            return handler->is_wanted(handler->owner, fetch->stream, fetch->sequence) ? ERR_CORRUPT : ERR_NOT_FOUND;
+        }
+        struct tail_block *summaries;
+        int result = summaries_of(reader, segment, extent, &summaries, ret_want);
+        if (result != 0) {
+            return result;
+        }
+        if (!summary_choose(summaries, segment, fetch->sequence, UINT64_MAX, wait)) {
+            return ERR_CORRUPT;
+        }
+        wait->segment = segment_ref(segment);
+    }
+    struct tail_block *block = block_of(reader, wait, ret_want);
+    if (!block) {
+        return ERR_AGAIN;
+    }
+    uint32_t position = record_position(block, fetch->sequence);
+    const char *at = position < block->count ? record_at(block, position) : NULL;
+    if (!at || record_sequence(at) != fetch->sequence) {
+        return handler->is_wanted(handler->owner, fetch->stream, fetch->sequence) ? ERR_CORRUPT : ERR_NOT_FOUND;
+    }
+    return fetch_answer(fetch, at, get_u32(at + 4), block->chunk);
+}
+
+// The summaries of an extent's blocks. 0, ERR_AGAIN with what must be read, ERR_CORRUPT.
+static int summaries_of(struct reader *reader, struct segment *segment, const struct segment_extent *extent,
+                        struct tail_block **ret_block, struct reader_want *ret_want)
+{
+    if (segment->missing) {
+        return ERR_CORRUPT;
+    }
+    *ret_want = (struct reader_want){
+        .kind = TAIL_SEGMENT,
+        .summaries = true,
+        .segment = segment,
+        .stream = extent->stream,
+        .offset = segment->info.summaries_offset + (uint64_t)extent->block * SEGMENT_SUMMARY_SIZE,
+        .bytes = extent->block_count * SEGMENT_SUMMARY_SIZE,
+    };
+    struct tail_block *block = tail_block_find(reader->tail, reader_want_key(ret_want));
+    if (!block) {
+        return ERR_AGAIN;
+    }
+    *ret_block = block;
+    return block->chunk->used < ret_want->bytes ? ERR_CORRUPT : 0;
+}
+
+// The last block that begins at or before the sequence (or the first), and before time_ns; damaged summaries are passed over.
+static bool summary_choose(const struct tail_block *block, const struct segment *segment, uint64_t sequence,
+                           uint64_t time_ns, struct reader_wait *wait)
+{
+    uint32_t count = block->chunk->used / SEGMENT_SUMMARY_SIZE, low = 0, high = count;
+    bool by_time = time_ns != UINT64_MAX;
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        const char *at = block->chunk->data + (size_t)middle * SEGMENT_SUMMARY_SIZE;
+        bool before = by_time ? get_u64(at + 8) < time_ns : get_u64(at) <= sequence;
+        low = before ? middle : low;
+        high = before ? high : middle;
+    }
+    const char *at = block->chunk->data + (size_t)low * SEGMENT_SUMMARY_SIZE;
+    if (count == 0 || segment_summary_decode(at, segment->info.id, &wait->block) != 0) {
+        return false;
+    }
+    wait->has_behind = low + 1 < count &&
+                       segment_summary_decode(at + SEGMENT_SUMMARY_SIZE, segment->info.id, &wait->behind) == 0;
+    wait->have_block = true;
+    return true;
+}
+
+// The block that a wait was led to; NULL with what must be read.
+static struct tail_block *block_of(struct reader *reader, const struct reader_wait *wait, struct reader_want *ret_want)
+{
+    *ret_want = (struct reader_want){
+        .kind = TAIL_SEGMENT,
+        .segment = wait->segment,
+        .stream = wait->block.stream,
+        .offset = wait->block.offset,
+        .bytes = wait->block.bytes,
+    };
+    struct tail_block *block = tail_block_find(reader->tail, reader_want_key(ret_want));
+    if (block && !block->ahead && wait->has_behind && reader_read_has_room(reader)) {
+        struct reader_want behind = *ret_want;
+        behind.offset = wait->behind.offset;
+        behind.bytes = wait->behind.bytes;
+        block->ahead = true;
+        if (!map_u64_find(&reader->tail->blocks, reader_want_key(&behind))) {
+            (void)!reader_read_want(reader, &behind, NULL);
+        }
+    }
+    return block;
+}
+
+// Of the first record of the block at or after the sequence; block->count when there is none.
+static uint32_t record_position(const struct tail_block *block, uint64_t sequence)
+{
+    uint32_t low = 0, high = block->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (record_sequence(record_at(block, middle)) < sequence) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+// Messages of the block that holds *first or what follows it, into ret; *first moves behind them. False: to be continued
+// when the block has been read.
+static bool sizes_from_segment(struct reader *reader, uint32_t stream, uint64_t *first, struct store_size *ret, size_t max,
+                               size_t *count, bool *ret_wait)
+{
+    struct segment *segment;
+    const struct segment_extent *extent;
+    struct reader_wait wait = { 0 };
+    struct reader_want want;
+    struct tail_block *block = NULL;
+    must(segment_set_find(reader->segments, stream, *first, &segment, &extent));
+    int result = summaries_of(reader, segment, extent, &block, &want);
+    uint64_t from = *first > extent->first ? *first : extent->first;
+    if (result == 0 && summary_choose(block, segment, from, UINT64_MAX, &wait)) {
+        wait.segment = segment;
+        block = block_of(reader, &wait, &want);
+        result = block ? 0 : ERR_AGAIN;
+    } else if (result == 0) {
+        result = ERR_CORRUPT;
+    }
+    if (result == ERR_AGAIN) {
+        *ret_wait = !reader->context->closing && reader_read_want(reader, &want, NULL) == 0;
+        return false;
+    }
+    if (result != 0) {
+        *first = extent->last + 1; // quarantined
+        return true;
+    }
+    for (uint32_t i = record_position(block, from); i < block->count && *count < max; i++) {
+        const char *at = record_at(block, i);
+        ret[(*count)++] = (struct store_size){ record_sequence(at), record_time(at), get_u32(at + 4) };
+        *first = record_sequence(at) + 1;
+    }
+    if (*count < max) {
+        *first = wait.has_behind && wait.behind.first > from ? wait.behind.first : extent->last + 1;
+    }
+    return true;
+}
+
+// Is the real time of a place, whose time is rounded down, at or after time_ns? 1, 0, or ERR_AGAIN.
+static int place_reaches(struct reader *reader, struct store_fetch *fetch, const struct index_place *place,
+                         struct reader_want *ret_want)
+{
+    if (place->time_ns >= fetch->time_ns) {
+        return 1;
+    }
+    struct store_fetch probe = { .stream = fetch->stream };
+    int result = fetch_place(reader, fetch->stream, place, &probe, ret_want);
+    if (result == ERR_AGAIN) {
+        return ERR_AGAIN;
+    }
+    bool reaches = result == 0 && record_time(probe.record.whole.ptr) >= fetch->time_ns;
+    chunk_unref(probe.chunk);
+    return reaches;
+}
+
+// In the block it was led to: the first message at the time or behind it, else what follows the block.
+static int seek_block(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want)
+{
+    struct store_fetch *fetch = wait->fetch;
+    struct tail_block *block = block_of(reader, wait, ret_want);
+    if (!block) {
+        return ERR_AGAIN;
+    }
+    for (uint32_t i = record_position(block, fetch->sequence); i < block->count; i++) {
+        if (record_time(record_at(block, i)) >= fetch->time_ns) {
+            fetch->sequence = record_sequence(record_at(block, i));
+            return 0;
+        }
+    }
+    struct segment *segment;
+    const struct segment_extent *extent;
+    wait->have_block = false;
+    if (wait->has_behind) {
+        // It was the last block that begins before the time.
+        fetch->sequence = fetch->sequence > wait->behind.first ? fetch->sequence : wait->behind.first;
+        return 0;
+    }
+    if (segment_set_find(reader->segments, fetch->stream, wait->block.first, &segment, &extent) &&
+        extent->first <= wait->block.first) {
+        fetch->sequence = fetch->sequence > extent->last ? fetch->sequence : extent->last + 1;
+    }
+    return ERR_EXISTS;
+}
+
+// Each round answers, asks for a block, or moves fetch->sequence forward.
+static int seek_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want)
+{
+    struct store_fetch *fetch = wait->fetch;
+    struct segment *segment;
+    const struct segment_extent *extent;
+    struct index_place place;
+    for (;;) {
+        if (wait->have_block) {
+            int result = seek_block(reader, wait, ret_want);
+            if (result != ERR_EXISTS) {
+                return result;
+            }
+        } else if (segment_set_seek(reader->segments, fetch->stream, fetch->sequence, fetch->time_ns, &segment, &extent)) {
+            struct tail_block *summaries;
+            int result = summaries_of(reader, segment, extent, &summaries, ret_want);
+            if (result == ERR_AGAIN) {
+                return result;
+            }
+            if (result != 0 || !summary_choose(summaries, segment, 0, fetch->time_ns, wait)) {
+                fetch->sequence = extent->last + 1; // quarantined
+                continue;
+            }
+            if (wait->segment) {
+                segment_unref(reader->segments, wait->segment);
+            }
+            wait->segment = segment_ref(segment);
+        } else if (segment_set_find(reader->segments, fetch->stream, fetch->sequence, &segment, &extent)) {
+            fetch->sequence = fetch->sequence > extent->first ? fetch->sequence : extent->first;
+            return 0;
+        } else if (index_seek(reader->index, fetch->stream, fetch->sequence, fetch->time_ns, &place)) {
+            int reaches = place_reaches(reader, fetch, &place, ret_want);
+            fetch->sequence = reaches == 0 ? place.sequence + 1 : place.sequence;
+            if (reaches != 0) {
+                return reaches == ERR_AGAIN ? ERR_AGAIN : 0;
+            }
+        } else {
+            uint64_t end = index_end(reader->index, fetch->stream);
+            fetch->sequence = fetch->sequence > end ? fetch->sequence : end;
+            return 0;
+        }
+    }
+}
