@@ -7,9 +7,6 @@
 #include "subject/subject.h"
 #include "subject/trie_internal.h"
 
-// Bounds the recursion of matching.
-#define TOKENS_LIMIT 2048
-
 static struct trie_node *pattern_node(struct trie *trie, struct bytes pattern);
 static struct trie_node *group_node(struct trie *trie, struct trie_node *pattern, struct bytes queue);
 static enum trie_node_kind token_kind(struct bytes token, bool is_last);
@@ -25,7 +22,7 @@ struct trie *trie_new(const struct trie_config *config)
     trie->config = *config;
     if (trie->config.tokens_max == 0)
         trie->config.tokens_max = TRIE_TOKENS_DEFAULT;
-    must(trie->config.tokens_max <= TOKENS_LIMIT);
+    must(trie->config.tokens_max <= TRIE_TOKENS_LIMIT);
     trie_nodes_init(trie);
     trie_cache_init(trie);
     return trie;

@@ -38,12 +38,13 @@ struct trie_entry {
 struct trie_config {
     uint64_t hash_seed;          // unpredictable to clients, so that they cannot choose colliding subjects
     uint64_t entries_max;        // refuse more entries than this; 0: no limit here
-    uint32_t tokens_max;         // refuse patterns of more tokens; 0: TRIE_TOKENS_DEFAULT
+    uint32_t tokens_max;         // refuse patterns of more tokens, at most TRIE_TOKENS_LIMIT; 0: TRIE_TOKENS_DEFAULT
     uint32_t cache_subjects_max; // subjects with a cached list, rounded up to a power of two; 0: no cache
     size_t cache_size_bytes_max; // memory of all cached lists
 };
 
 #define TRIE_TOKENS_DEFAULT           256
+#define TRIE_TOKENS_LIMIT             2048 // bounds the recursion of matching
 #define TRIE_CACHE_SUBJECTS_DEFAULT   8192
 #define TRIE_CACHE_SIZE_BYTES_DEFAULT (32 * 1024 * 1024)
 
