@@ -25,7 +25,7 @@ struct peer {
     uint64_t received_bytes;
 };
 
-#define WORLD_PEERS_MAX 64
+#define WORLD_PEERS_MAX 128
 
 struct world {
     struct broker *broker;
