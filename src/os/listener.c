@@ -23,12 +23,10 @@ static bool listener_accept(struct listener *listener);
 static void listener_refuse(struct listener *listener);
 static void listener_on_pause_over(uv_timer_t *handle);
 static void listener_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer);
-static void listener_on_closed(uv_handle_t *handle);
 
-int listener_open(struct listener *listener, struct tcp *tcp, const char *address, int port,
-                  const struct net_handler *handler, const struct logger *logger)
+int listener_open(struct listener *listener, struct tcp *tcp, const char *address, int port)
 {
-    *listener = (struct listener){.tcp = tcp, .handler = handler, .logger = logger, .fd = -1, .spare_fd = -1};
+    *listener = (struct listener){.tcp = tcp, .fd = -1, .spare_fd = -1};
     if (port < -1 || port > 65535)
         return ERR_INVALID;
     struct sockaddr_storage storage;
@@ -44,21 +42,29 @@ int listener_open(struct listener *listener, struct tcp *tcp, const char *addres
         return ERR_IO;
     }
     uv_timer_init(&tcp->loop->uv, &listener->pause);
-    listener->open = true;
     listener->port = listener_bound_port(listener->fd);
     listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    listener->open = true;
+    return 0;
+}
+
+int listener_start(struct listener *listener, const struct net_handler *handler, const struct logger *logger)
+{
+    listener->handler = handler;
+    listener->logger = logger;
+    if (listen(listener->fd, LISTENER_BACKLOG) != 0)
+        return listener_error(errno);
     must(uv_poll_start(&listener->poll, UV_READABLE, listener_on_ready) == 0);
     return 0;
 }
 
 void listener_close(struct listener *listener)
 {
-    if (!listener->open || listener->closing_left > 0)
+    if (!listener->open)
         return;
-    listener->closing_left = 2;
-    uv_close((uv_handle_t *)&listener->poll, listener_on_closed);
-    uv_close((uv_handle_t *)&listener->pause, listener_on_closed);
-    listener->poll.data = listener->pause.data = listener;
+    listener->open = false;
+    uv_close((uv_handle_t *)&listener->poll, NULL);
+    uv_close((uv_handle_t *)&listener->pause, NULL);
     close(listener->fd);
     if (listener->spare_fd >= 0)
         close(listener->spare_fd);
@@ -104,7 +110,7 @@ static int listener_bind(const struct sockaddr_storage *address, socklen_t len, 
         return listener_error(errno);
     // A restarted server must get its port back although old connections still linger in the kernel.
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-    if (bind(fd, (const struct sockaddr *)address, len) != 0 || listen(fd, LISTENER_BACKLOG) != 0) {
+    if (bind(fd, (const struct sockaddr *)address, len) != 0) {
         int error = listener_error(errno);
         close(fd);
         return error;
@@ -205,11 +211,4 @@ static void listener_peer(const struct sockaddr_storage *address, struct net_pee
             inet_ntop(AF_INET6, &v6->sin6_addr, ret_peer->ip, sizeof(ret_peer->ip));
         ret_peer->port = ntohs(v6->sin6_port);
     }
-}
-
-static void listener_on_closed(uv_handle_t *handle)
-{
-    struct listener *listener = handle->data;
-    if (--listener->closing_left == 0)
-        listener->open = false;
 }

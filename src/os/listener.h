@@ -2,11 +2,14 @@
 // A listening socket: accepts and hands connections to a tcp (os/tcp.h). When the process has no descriptors left it lets
 // the next client go instead of leaving it hanging, and pauses: the log needs descriptors more than new clients do.
 //
-// One thread, the loop's. listener_open ──► listener_close ──► (turns) ──► memory may go when listener->open is false.
+// One thread, the loop's. listener_open ──► listener_start ──► listener_close; the memory may go after loop_deinit().
+//
+// Opening reserves the port, and knows it, before there is anything to connect to: clients are refused until the start.
 #pragma once
 
 #include <uv.h>
 
+#include "base/error.h"
 #include "env/log.h"
 #include "env/net.h"
 #include "os/tcp.h"
@@ -32,10 +35,11 @@ struct listener {
     bool open;        // libuv may still use the memory
 };
 
-// Binds and listens. `address` is an IP address or a name; empty or NULL: all IPv4 addresses. Port 0 or -1: the system
-// picks, see listener->port. Nothing is accepted before the next turn.
-// ERR_IN_USE, ERR_PERMISSION, ERR_NOT_FOUND (no such address here), ERR_INVALID (no address, or a port out of range), ERR_IO.
-int listener_open(struct listener *listener, struct tcp *tcp, const char *address, int port,
-                  const struct net_handler *handler, const struct logger *logger);
-// Stops accepting; the port is free at once. Connections stay. Harmless when it was never opened (all zeroes).
+// Binds. `address` is an IP address or a name; empty or NULL: all IPv4 addresses. Port 0 or -1: the system picks, see
+// listener->port. ERR_IN_USE, ERR_PERMISSION, ERR_NOT_FOUND (no such address here), ERR_INVALID (no address, or a port out
+// of range), ERR_LIMIT, ERR_IO.
+int listener_open(struct listener *listener, struct tcp *tcp, const char *address, int port) MUST_USE;
+// Listens: from now on connections go to the handler. ERR_IN_USE: another process was faster.
+int listener_start(struct listener *listener, const struct net_handler *handler, const struct logger *logger) MUST_USE;
+// Stops accepting; the port is free at once. Connections stay. Harmless when it is not open (all zeroes).
 void listener_close(struct listener *listener);

@@ -70,6 +70,19 @@ static void rig_close(struct rig *rig)
     rig->in_close_or_write = false;
 }
 
+// A connected descriptor, or -1 when refused.
+static int connect_to(uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    assert_int_equal(errno, ECONNREFUSED);
+    close(fd);
+    return -1;
+}
+
 static int rig_setup(void **state)
 {
     struct rig *rig = mem_alloc_zero(sizeof(*rig));
@@ -77,8 +90,10 @@ static int rig_setup(void **state)
     tcp_init(&rig->tcp, &rig->test.loop);
     buffer_init(&rig->got, 2 * BIG);
     rig->handler = (struct net_handler){rig, rig_accept, rig_data, rig_writable, rig_closed};
-    assert_int_equal(listener_open(&rig->listener, &rig->tcp, "127.0.0.1", -1, &rig->handler, NULL), 0);
+    assert_int_equal(listener_open(&rig->listener, &rig->tcp, "127.0.0.1", -1), 0);
     assert_true(rig->listener.port > 0);
+    assert_int_equal(connect_to(rig->listener.port), -1);
+    assert_int_equal(listener_start(&rig->listener, &rig->handler, NULL), 0);
     *state = rig;
     return 0;
 }
@@ -92,10 +107,10 @@ static int rig_teardown(void **state)
 {
     struct rig *rig = *state;
     listener_close(&rig->listener);
+    listener_close(&rig->listener);
     tcp_close_all(&rig->tcp);
     os_test_run_until(&rig->test, rig_is_idle, rig);
     loop_deinit(&rig->test.loop);
-    assert_false(rig->listener.open);
     tcp_deinit(&rig->tcp);
     buffer_deinit(&rig->got);
     mem_free(rig);
@@ -104,10 +119,8 @@ static int rig_teardown(void **state)
 
 static int rig_connect(const struct rig *rig)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(rig->listener.port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    int fd = connect_to(rig->listener.port);
+    assert_true(fd >= 0);
     return fd;
 }
 
@@ -285,11 +298,10 @@ static void a_port_in_use_and_bad_addresses_have_their_own_errors(void **state)
 {
     struct rig *rig = *state;
     struct listener other;
-    assert_int_equal(listener_open(&other, &rig->tcp, "127.0.0.1", rig->listener.port, &rig->handler, NULL),
-                     ERR_IN_USE);
-    assert_int_equal(listener_open(&other, &rig->tcp, "203.0.113.1", 0, &rig->handler, NULL), ERR_NOT_FOUND);
-    assert_int_equal(listener_open(&other, &rig->tcp, "127.0.0.1", 70000, &rig->handler, NULL), ERR_INVALID);
-    assert_int_equal(listener_open(&other, &rig->tcp, "not an address", 0, &rig->handler, NULL), ERR_INVALID);
+    assert_int_equal(listener_open(&other, &rig->tcp, "127.0.0.1", rig->listener.port), ERR_IN_USE);
+    assert_int_equal(listener_open(&other, &rig->tcp, "203.0.113.1", 0), ERR_NOT_FOUND);
+    assert_int_equal(listener_open(&other, &rig->tcp, "127.0.0.1", 70000), ERR_INVALID);
+    assert_int_equal(listener_open(&other, &rig->tcp, "not an address", 0), ERR_INVALID);
     assert_false(other.open);
     listener_close(&other);
 }

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sub-commands of `weir`: one file and one line of COMMANDS each. `run` gets the arguments behind the sub-command's
+// name and returns the exit code: 0, 1 (it failed), 2 (it was called wrongly). `help` prints what --help shows.
+#pragma once
+
+// name, one line for the list
+#define COMMANDS(X)                                                                                                    \
+    X(serve, "run the server (the default)")                                                                           \
+    X(version, "print the version")
+
+#define X(name, line)                                                                                                  \
+    int name##_run(int count, char **arguments);                                                                       \
+    void name##_help(void);
+COMMANDS(X)
+#undef X

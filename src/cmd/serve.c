@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+// `weir serve`: a node on this machine. The order of its start: options; ports reserved; directory locked; everything
+// recovered; only then listening, so whoever can connect is served. Its end: no new connections; what was taken becomes durable and
+// is answered; the rest of every connection is sent, within seconds; exit code 0.
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/must.h"
+#include "cmd/commands.h"
+#include "os/clock.h"
+#include "os/file_disk.h"
+#include "os/listener.h"
+#include "os/process.h"
+#include "os/random.h"
+#include "os/signals.h"
+#include "os/stderr_log.h"
+#include "server/node.h"
+
+// How long connections may take for their rest after a signal. Service managers kill after 10 s at the earliest.
+#define SERVE_STOP_MS 3000
+
+struct serve {
+    struct options options;
+    struct stderr_log log;
+    struct loop loop;
+    struct loop_handler handler;
+    struct tcp tcp;
+    struct listener clients;
+    struct listener monitoring;
+    struct signals signals;
+    struct directory directory;
+    struct file_disk disk;
+    struct node *node;   // owned; NULL: not started
+    uint64_t stop_by_ms; // UINT64_MAX: not stopping
+    bool has_directory;
+    bool has_disk;
+    bool forced; // slow connections were closed
+};
+
+static bool read_options(struct serve *serve, int count, char **arguments, int *ret_code);
+static int start_all(struct serve *serve);
+static int open_directory(struct serve *serve);
+static int open_port(struct serve *serve, struct listener *listener, int port, const char *what);
+static int start_node(struct serve *serve);
+static int start_listening(struct serve *serve, struct listener *listener, const struct net_handler *handler);
+static void announce(struct serve *serve);
+static void stop_all(struct serve *serve);
+static void on_turn_begin(void *owner, struct moment now);
+static bool on_turn_end(void *owner);
+static uint64_t on_deadline(void *owner);
+static void on_stop(void *owner, int number);
+static void on_hangup(void *owner);
+
+int serve_run(int count, char **arguments)
+{
+    // One arena: the few threads there are allocate little, and a second one would only be idle memory.
+    mallopt(M_ARENA_MAX, 1);
+    static struct serve serve = {.stop_by_ms = UINT64_MAX}; // tidy: allow mutable (the program's one server)
+    int code;
+    if (!read_options(&serve, count, arguments, &code))
+        return code;
+    process_raise_file_limit();
+    // Background work is bounded by the disk, not by threads.
+    (void)setenv("UV_THREADPOOL_SIZE", "2", 0);
+    serve.handler = (struct loop_handler){&serve, on_turn_begin, on_turn_end, on_deadline};
+    if (loop_init(&serve.loop, &serve.handler) != 0) {
+        logger_write(&serve.log.logger, LOG_ERROR, "no file descriptors left to start with (ulimit -n)");
+        return 1;
+    }
+    tcp_init(&serve.tcp, &serve.loop);
+    signals_start(&serve.signals, &serve.loop, &serve, on_stop, on_hangup);
+    int error = start_all(&serve);
+    if (!error)
+        loop_run(&serve.loop);
+    stop_all(&serve);
+    return error ? 1 : 0;
+}
+
+void serve_help(void)
+{
+    puts("usage: weir serve [FLAGS]\n\n"
+         "Runs the server until SIGINT or SIGTERM. -x, --x, -x=VALUE and -x VALUE are the same.\n");
+    char line[256];
+    for (size_t i = 0; options_help(i, line, sizeof(line)); i++)
+        puts(line);
+}
+
+// False when there is nothing to serve: *ret_code is the exit code.
+static bool read_options(struct serve *serve, int count, char **arguments, int *ret_code)
+{
+    char message[OPTIONS_MESSAGE_SIZE];
+    options_default(&serve->options);
+    if (options_parse(&serve->options, count, arguments, message)) {
+        fprintf(stderr, "weir serve: %s\n", message);
+        *ret_code = 2;
+        return false;
+    }
+    if (serve->options.help) {
+        serve_help();
+        *ret_code = 0;
+        return false;
+    }
+    stderr_log_init(&serve->log, STDERR_FILENO, serve->options.debug ? LOG_DEBUG : LOG_INFO);
+    const char *file = serve->options.log_file;
+    int error = file ? stderr_log_to_file(&serve->log, file) : 0;
+    if (error) {
+        fprintf(stderr, "weir serve: -log: cannot write to %s: %s\n", file, error_text(error));
+        *ret_code = 1;
+        return false;
+    }
+    return true;
+}
+
+static int start_all(struct serve *serve)
+{
+    logger_write(&serve->log.logger, LOG_INFO, "Weir %s starts", WEIR_VERSION);
+    int error = open_port(serve, &serve->clients, serve->options.port, "clients");
+    if (!error && serve->options.http_port != 0)
+        error = open_port(serve, &serve->monitoring, serve->options.http_port, "monitoring");
+    if (!error && serve->options.store == OPTIONS_STORE_FILE)
+        error = open_directory(serve);
+    if (!error)
+        error = start_node(serve);
+    if (!error)
+        error = start_listening(serve, &serve->clients, node_client_handler(serve->node));
+    if (!error && serve->monitoring.open)
+        error = start_listening(serve, &serve->monitoring, node_monitor_handler(serve->node));
+    if (!error)
+        announce(serve);
+    return error;
+}
+
+static int open_port(struct serve *serve, struct listener *listener, int port, const char *what)
+{
+    int error = listener_open(listener, &serve->tcp, serve->options.host, port);
+    if (error)
+        logger_write(&serve->log.logger, LOG_ERROR, "cannot listen on %s:%d for %s: %s", serve->options.host, port,
+                     what,
+                     error == ERR_IN_USE    ? "in use by another process"
+                     : error == ERR_INVALID ? "not an address"
+                                            : error_text(error));
+    return error;
+}
+
+static int open_directory(struct serve *serve)
+{
+    const char *path = serve->options.directory;
+    int error = directory_open(&serve->directory, path, true);
+    if (error) {
+        logger_write(&serve->log.logger, LOG_ERROR, "cannot use the data directory %s: %s", path,
+                     error == ERR_INVALID ? "it is not a directory" : error_text(error));
+        return error;
+    }
+    serve->has_directory = true;
+    error = directory_lock(&serve->directory);
+    if (error)
+        logger_write(&serve->log.logger, LOG_ERROR, "the data directory %s is %s", path,
+                     error == ERR_IN_USE ? "in use by another process: stop it, or choose another --dir"
+                                         : error_text(error));
+    return error;
+}
+
+static int start_node(struct serve *serve)
+{
+    if (serve->has_directory) {
+        int error = file_disk_open(&serve->disk, &serve->loop, serve->directory);
+        serve->has_directory = false; // the disk's now, or closed
+        if (error) {
+            logger_write(&serve->log.logger, LOG_ERROR, "cannot start the log thread: %s", error_text(error));
+            return error;
+        }
+        serve->has_disk = true;
+    }
+    struct node_env env = {
+        .disk = serve->has_disk ? &serve->disk.disk : NULL,
+        .random = &random_machine,
+        .process = &process_self,
+        .logger = &serve->log.logger,
+        .port = serve->clients.port,
+        .http_port = serve->monitoring.port,
+    };
+    return node_start(&serve->options, &env, clock_now(), &serve->node);
+}
+
+static int start_listening(struct serve *serve, struct listener *listener, const struct net_handler *handler)
+{
+    int error = listener_start(listener, handler, &serve->log.logger);
+    if (error)
+        logger_write(&serve->log.logger, LOG_ERROR, "cannot listen on port %u: %s", listener->port, error_text(error));
+    return error;
+}
+
+static void announce(struct serve *serve)
+{
+    const struct options *options = &serve->options;
+    const struct logger *logger = &serve->log.logger;
+    if (options->store == OPTIONS_STORE_MEMORY)
+        logger_write(logger, LOG_WARN,
+                     "messages are kept in memory only (--store memory): they are gone when the server is");
+    else if (options->sync != OPTIONS_SYNC_ALWAYS)
+        logger_write(logger, LOG_WARN,
+                     "--sync %s: a crash of the machine can lose acknowledged messages; only `always` prevents that",
+                     options_sync_name(options));
+    if (serve->monitoring.open)
+        logger_write(logger, LOG_INFO, "Monitoring on http://%s:%u/", options->host, serve->monitoring.port);
+    logger_write(logger, LOG_INFO, "Server id %s, cluster id %s", node_server_id(serve->node), options->cluster_id);
+    if (options->store == OPTIONS_STORE_MEMORY)
+        logger_write(logger, LOG_INFO, "Ready for clients on %s:%u, store MEMORY", options->host, serve->clients.port);
+    else
+        logger_write(logger, LOG_INFO, "Ready for clients on %s:%u, store FILE in %s, sync %s", options->host,
+                     serve->clients.port, options->directory, options_sync_name(options));
+}
+
+static void stop_all(struct serve *serve)
+{
+    listener_close(&serve->clients);
+    listener_close(&serve->monitoring);
+    if (serve->node)
+        node_stop(serve->node);
+    if (serve->has_disk)
+        file_disk_close(&serve->disk);
+    if (serve->has_directory)
+        directory_close(&serve->directory);
+    signals_stop(&serve->signals);
+    tcp_deinit(&serve->tcp);
+    serve->node = NULL;
+    loop_deinit(&serve->loop);
+    if (serve->stop_by_ms != UINT64_MAX)
+        logger_write(&serve->log.logger, LOG_INFO, "Stopped");
+    stderr_log_deinit(&serve->log);
+}
+
+static void on_turn_begin(void *owner, struct moment now)
+{
+    struct serve *serve = owner;
+    if (serve->node)
+        node_turn_begin(serve->node, now);
+}
+
+static bool on_turn_end(void *owner)
+{
+    struct serve *serve = owner;
+    if (!serve->node)
+        return false;
+    bool again = node_turn_end(serve->node);
+    if (serve->stop_by_ms == UINT64_MAX)
+        return again;
+    if (serve->tcp.count == 0 && node_is_quiet(serve->node)) {
+        loop_stop(&serve->loop);
+        return false;
+    }
+    if (!serve->forced && moment_mono_ms(serve->loop.now) >= serve->stop_by_ms) {
+        serve->forced = true;
+        logger_write(&serve->log.logger, LOG_WARN, "%zu connections did not take their rest in time", serve->tcp.count);
+        tcp_close_all(&serve->tcp);
+    }
+    return again;
+}
+
+static uint64_t on_deadline(void *owner)
+{
+    struct serve *serve = owner;
+    uint64_t deadline_ms = serve->node ? node_next_deadline_ms(serve->node) : UINT64_MAX;
+    uint64_t stop_ms = serve->forced ? UINT64_MAX : serve->stop_by_ms;
+    return deadline_ms < stop_ms ? deadline_ms : stop_ms;
+}
+
+static void on_stop(void *owner, int number)
+{
+    struct serve *serve = owner;
+    logger_write(&serve->log.logger, LOG_INFO, "Stopping: %s", strsignal(number));
+    listener_close(&serve->clients);
+    listener_close(&serve->monitoring);
+    serve->stop_by_ms = moment_mono_ms(serve->loop.now) + SERVE_STOP_MS;
+    node_shutdown(serve->node);
+}
+
+static void on_hangup(void *owner)
+{
+    struct serve *serve = owner;
+    logger_write(&serve->log.logger, LOG_WARN, "SIGHUP: there is no configuration to reload yet; nothing changed");
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life cycle and routing; each larger page has its own file.
+#include "monitor/monitor_internal.h"
+
+#include "base/memory.h"
+#include "base/must.h"
+
+const struct monitor_route monitor_routes[MONITOR_ROUTES] = {
+    {"/", NULL, monitor_index},
+    {"/varz", "the server: configuration, traffic, storage", monitor_varz},
+    {"/healthz", "is it well", monitor_healthz},
+};
+
+static void answer(void *owner, struct page *page);
+
+struct monitor *monitor_new(const struct monitor_options *options, struct moment now)
+{
+    struct monitor *monitor = mem_alloc_zero(sizeof(*monitor));
+    monitor->options = *options;
+    monitor->start = monitor->now = now;
+    monitor->cpu_at_ns = now.mono_ns;
+    monitor->http = http_server_new(monitor, answer, now);
+    return monitor;
+}
+
+void monitor_free(struct monitor *monitor)
+{
+    http_server_free(monitor->http);
+    mem_free(monitor);
+}
+
+const struct net_handler *monitor_net_handler(struct monitor *monitor)
+{
+    return http_server_net_handler(monitor->http);
+}
+
+void monitor_turn_begin(struct monitor *monitor, struct moment now)
+{
+    monitor->now = now;
+    http_server_turn_begin(monitor->http, now);
+}
+
+uint64_t monitor_next_deadline_ms(const struct monitor *monitor)
+{
+    return http_server_next_deadline_ms(monitor->http);
+}
+
+void monitor_shutdown(struct monitor *monitor)
+{
+    http_server_shutdown(monitor->http);
+}
+
+void monitor_say(struct page *page, int status, const char *text)
+{
+    page->status = status;
+    page->content_type = BYTES("text/plain; charset=utf-8");
+    buffer_clear(page->body);
+    must(buffer_printf(page->body, "%s\n", text) == 0);
+}
+
+static void answer(void *owner, struct page *page)
+{
+    struct monitor *monitor = owner;
+    for (size_t i = 0; i < MONITOR_ROUTES; i++) {
+        if (bytes_equal(page->request->path, bytes_from_string(monitor_routes[i].path))) {
+            monitor->requests[i]++;
+            monitor_routes[i].fill(monitor, page);
+            return;
+        }
+    }
+    monitor_say(page, 404, "no such page; / lists those that there are");
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Monitoring over HTTP: what the server does, how much, and whether it is well. Names and types of fields are nats-server's
+// (CO-H01, CO-H02, CO-H11) wherever they mean the same, so existing dashboards and exporters read them; what only Weir has
+// stands under "weir".
+//
+// Read-only, pure, one thread, on the worker's turns like the broker.
+#pragma once
+
+#include "broker/broker.h"
+#include "env/clock.h"
+#include "env/net.h"
+#include "env/process.h"
+
+struct monitor;
+
+// All pointers are borrowed for life.
+struct monitor_options {
+    const struct broker_options *broker_options; // limits and names shown
+    const struct broker *broker;
+    const char *http_host;
+    uint16_t http_port;
+    const char *cluster_id;               // STAN's; NULL: none
+    const char *store_type;               // "FILE", "MEMORY"
+    const char *sync_mode;                // "always", "interval", "never"
+    const struct process_source *process; // may be NULL: then zeroes are shown
+};
+
+struct monitor *monitor_new(const struct monitor_options *options, struct moment now);
+// All connections must be gone.
+void monitor_free(struct monitor *monitor);
+
+// What the listener of the monitoring port hands connections to.
+const struct net_handler *monitor_net_handler(struct monitor *monitor);
+void monitor_turn_begin(struct monitor *monitor, struct moment now);
+// UINT64_MAX: none.
+uint64_t monitor_next_deadline_ms(const struct monitor *monitor);
+// Closes all connections, refuses new ones.
+void monitor_shutdown(struct monitor *monitor);

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the pages share: the monitor itself, and one function per page.
+#pragma once
+
+#include "monitor/http_server.h"
+#include "monitor/monitor.h"
+
+// A path and the function that fills its page. The index lists those that have a description.
+struct monitor_route {
+    const char *path;
+    const char *description; // NULL: not listed
+    void (*fill)(struct monitor *monitor, struct page *page);
+};
+
+#define MONITOR_ROUTES 3
+
+struct monitor {
+    struct monitor_options options;
+    struct http_server *http; // owned
+    struct moment start;
+    struct moment now;
+    uint64_t requests[MONITOR_ROUTES]; // per route, in order of monitor_routes
+    uint64_t cpu_ns, cpu_at_ns;        // at the last reading of the processor time, for its rate since then
+};
+
+extern const struct monitor_route monitor_routes[MONITOR_ROUTES];
+
+// "/"
+void monitor_index(struct monitor *monitor, struct page *page);
+// "/healthz"
+void monitor_healthz(struct monitor *monitor, struct page *page);
+// "/varz"
+void monitor_varz(struct monitor *monitor, struct page *page);
+
+// Replaces what is in the body by one line of text.
+void monitor_say(struct page *page, int status, const char *text);

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// A node: everything one server is, put together. The composition root of the pure layers; it owns the broker, monitoring and
+// storage, and knows the order in which they take their turns. `weir serve` runs it on the machine, the simulator in memory.
+//
+// One thread. Life:
+//
+//   node_start ──► (node_turn_begin, callbacks, node_turn_end)* ──► node_shutdown ──► turns until node_is_quiet ──► node_stop
+//
+// node_start() returns when everything is recovered: whoever listens then serves. Callbacks of connections and of disk
+// requests come only within a turn.
+#pragma once
+
+#include "env/clock.h"
+#include "env/disk.h"
+#include "env/log.h"
+#include "env/net.h"
+#include "env/process.h"
+#include "env/random.h"
+#include "server/options.h"
+
+struct node;
+
+// All borrowed for the node's life.
+struct node_env {
+    struct disk *disk;                    // the data directory, locked; NULL with a memory store
+    const struct random_source *random;   // used in node_start() only
+    const struct process_source *process; // may be NULL
+    const struct logger *logger;          // may be NULL
+    uint16_t port;                        // where clients will connect
+    uint16_t http_port;                   // where monitoring will be; 0: nowhere
+};
+
+// The options' strings are borrowed for life. Errors of store_open() and ERR_INVALID, each logged with what to do.
+int node_start(const struct options *options, const struct node_env *env, struct moment now,
+               struct node **ret_node) MUST_USE;
+
+// What listeners hand connections to.
+const struct net_handler *node_client_handler(struct node *node);
+const struct net_handler *node_monitor_handler(struct node *node);
+
+void node_turn_begin(struct node *node, struct moment now);
+// True: something is left, take the next turn at once.
+bool node_turn_end(struct node *node);
+// Monotonic ms at which a turn is needed though nothing happens; UINT64_MAX: none.
+uint64_t node_next_deadline_ms(const struct node *node);
+
+// Orderly stop, within a turn: no new connections and no new work; what was taken is made durable and answered, then every
+// connection gets what is queued for it and is closed.
+void node_shutdown(struct node *node);
+// All that node_shutdown() waits for has happened, but for connections that are slow to take their rest.
+bool node_is_quiet(const struct node *node);
+// Closes storage and frees everything. All connections must be gone.
+void node_stop(struct node *node);
+
+// 56 characters, as clients see it.
+const char *node_server_id(const struct node *node);

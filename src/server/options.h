@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `weir serve` can be told, with the defaults of the servers it replaces (CO-P16, CO-X04, ST-C01…C18), and how a command line
+// tells it. Flags are read as Go programs read them: -p 1, --p 1, -p=1 and --p=1 are the same.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+// Longest message of options_parse(), with its NUL.
+#define OPTIONS_MESSAGE_SIZE 512
+
+enum options_store { OPTIONS_STORE_FILE, OPTIONS_STORE_MEMORY };
+enum options_sync { OPTIONS_SYNC_ALWAYS, OPTIONS_SYNC_INTERVAL, OPTIONS_SYNC_NEVER };
+
+// Strings are borrowed from the command line, or static.
+struct options {
+    const char *host;          // -a: what to listen on; "0.0.0.0"
+    int32_t port;              // -p: 4222; -1: any free one
+    int32_t http_port;         // -m: 0: none; -1: any free one
+    const char *server_name;   // -n: NULL: the server's id
+    const char *directory;     // --dir: "./data"
+    const char *cluster_id;    // -cid: "test-cluster"
+    uint32_t store;            // -st: enum options_store
+    uint32_t sync;             // --sync: enum options_sync
+    uint64_t sync_interval_ns; // --sync_interval: 1 s
+    uint64_t log_bytes;        // --log_bytes: budget of the retained log, 512 MiB
+    uint64_t memory_bytes;     // --memory_bytes: of the memory store, 1 GiB
+    const char *log_file;      // -l: NULL: standard error
+    bool debug;                // -D
+    bool trace;                // -V: accepted, has no effect yet
+
+    uint32_t max_payload;       // bytes, 1 MiB
+    uint32_t max_control_line;  // bytes, 4096
+    uint64_t max_pending;       // bytes, 64 MiB
+    uint32_t max_connections;   // 65,536
+    uint32_t max_subscriptions; // per connection; 0: unlimited
+    uint64_t ping_interval_ns;  // 2 min
+    uint32_t ping_max;          // 2
+    uint64_t write_deadline_ns; // 10 s
+
+    uint32_t max_channels;          // -mc: 100; 0: unlimited
+    uint32_t max_channel_subs;      // -msu: 1,000; 0: unlimited
+    uint64_t max_channel_msgs;      // -mm: 1,000,000; 0: unlimited
+    uint64_t max_channel_bytes;     // -mb: 1,024,000,000; 0: unlimited
+    uint64_t max_channel_age_ns;    // -ma: 0: unlimited
+    uint64_t heartbeat_interval_ns; // -hbi: 30 s
+    uint64_t heartbeat_timeout_ns;  // -hbt: 10 s
+    uint32_t heartbeat_fail_count;  // -hbf: 10
+    uint64_t duplicate_window_ns;   // --duplicate_window: 2 min
+    uint64_t disconnect_grace_ns;   // --disconnect_grace: 5 s
+
+    bool help; // -h: show options_help() and do nothing
+};
+
+void options_default(struct options *options);
+
+// Reads the arguments (without the program's and the sub-command's name) over what is in `options`. ERR_INVALID: the message says
+// what was wrong and what would be right, in one line without a newline.
+int options_parse(struct options *options, int count, char *const *arguments,
+                  char ret_message[OPTIONS_MESSAGE_SIZE]) MUST_USE;
+
+// One line of the flags' description at a time, from index 0 on; false when there is none. Without a newline.
+bool options_help(size_t index, char *ret_line, size_t size);
+
+// What users read: "FILE" or "MEMORY"; "always", "interval" or "never".
+const char *options_store_name(const struct options *options);
+const char *options_sync_name(const struct options *options);
