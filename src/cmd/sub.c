@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// weir sub: prints what is published on a subject.
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/number.h"
+#include "cmd/client.h"
+#include "cmd/commands.h"
+
+static const char usage[] = "Usage: weir sub [options] SUBJECT\n"
+                            "\n"
+                            "Prints the messages published on SUBJECT, which may have wildcards, until interrupted.\n"
+                            "\n"
+                            "Options:\n"
+                            "  -s, --server URL   nats://[user:password@]host[:port] (nats://127.0.0.1:4222)\n"
+                            "  -q, --queue NAME   share the messages with the other members of this queue group\n"
+                            "  --count N          stop after N messages\n"
+                            "  --raw              print payloads only, each followed by a newline\n";
+
+struct sub {
+    const char *server, *queue;
+    uint64_t count, seen;
+    bool raw;
+};
+
+static void on_message(void *owner, const struct wire_op *message)
+{
+    struct sub *sub = owner;
+    if (sub->count && sub->seen == sub->count)
+        return;
+    sub->seen++;
+    if (!sub->raw) {
+        printf("[%llu] %.*s", (unsigned long long)sub->seen, BYTES_ARG(message->subject));
+        if (message->reply.len)
+            printf("  reply %.*s", BYTES_ARG(message->reply));
+        printf("  %zu bytes\n", message->payload.len);
+        if (message->header.len)
+            fwrite(message->header.ptr, 1, message->header.len, stdout);
+    }
+    fwrite(message->payload.ptr, 1, message->payload.len, stdout);
+    putchar('\n');
+    fflush(stdout);
+}
+
+static int options_parse(struct sub *sub, int argc, char **argv)
+{
+    enum { COUNT = 256, RAW };
+    static const struct option options[] = {
+        {"server", required_argument, NULL, 's'},  {"queue", required_argument, NULL, 'q'},
+        {"count", required_argument, NULL, COUNT}, {"raw", no_argument, NULL, RAW},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+    };
+    int option, status = 0;
+    while (!status && (option = getopt_long(argc, argv, "s:q:h", options, NULL)) != -1) {
+        switch (option) {
+        case 's': sub->server = optarg; break;
+        case 'q': sub->queue = optarg; break;
+        case COUNT:
+            if (number_parse_u64(bytes_from_string(optarg), UINT64_MAX, &sub->count))
+                status = 2;
+            break;
+        case RAW: sub->raw = true; break;
+        case 'h': fputs(usage, stdout); exit(0);
+        default: status = 2;
+        }
+    }
+    if (!status && argc - optind != 1) {
+        fputs(usage, stderr);
+        status = 2;
+    }
+    return status;
+}
+
+void sub_help(void)
+{
+    fputs(usage, stdout);
+}
+
+int sub_run(int count, char **arguments)
+{
+    // getopt wants the name in front.
+    int argc = count + 1;
+    char **argv = arguments - 1;
+    struct sub sub = {.server = "nats://127.0.0.1:4222", .queue = ""};
+    struct client client;
+    int status = options_parse(&sub, argc, argv);
+    if (status)
+        return status;
+    const struct client_options options = {.server = sub.server, .name = "weir sub", .timeout_ms = 5000};
+    int got = client_connect(&client, &options);
+    if (got == 0) {
+        client.on_message = on_message;
+        client.owner = &sub;
+        client_subscribe(&client, bytes_from_string(argv[optind]), bytes_from_string(sub.queue), 1);
+        got = client_round_trip(&client, 5000);
+        if (got == 0 && !sub.raw)
+            fprintf(stderr, "Listening on %s\n", argv[optind]);
+        while (got >= 0 && (sub.count == 0 || sub.seen < sub.count))
+            got = client_wait(&client, -1);
+        client_close(&client);
+    }
+    if (got < 0)
+        fprintf(stderr, "weir sub: %s\n", client.error);
+    return got < 0;
+}
