@@ -6,6 +6,10 @@
 // name, one line for the list
 #define COMMANDS(X)                                                                                                    \
     X(serve, "run the server (the default)")                                                                           \
+    X(pub, "publish a message")                                                                                        \
+    X(sub, "print what is published")                                                                                  \
+    X(req, "send a request, print the reply")                                                                          \
+    X(bench, "put load on a server and measure")                                                                       \
     X(version, "print the version")
 
 #define X(name, line)                                                                                                  \
