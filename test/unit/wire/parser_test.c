@@ -119,6 +119,8 @@ static const struct example FROM_CLIENT[] = {
     {"SUB foo 1\r\nSUB foo q 2a\r\n", "SUB(foo,,1);SUB(foo,q,2a);+0"},
     {"sub\tfoo.*  q\t7\r\n", "SUB(foo.*,q,7);+0"},
     {"UNSUB 1\r\nUNSUB 2 10\r\nunsub 3 x\r\n", "UNSUB(1,0);UNSUB(2,10);UNSUB(3,0);+0"},
+    {"PUB fo\ro 1\r\nx\r\nSUB a\r b\r\r\n", "PUB(fo,o,,x);SUB(a,,b);+0"}, // no CR gets into a subject
+    {"PUB a\x01z 1\r\nx\r\n", "PUB(a\x01z,,,x);+0"},
     {"PING\r\nPI", "PING;+2"},
     {"PUB foo", "+7"},
 };
