@@ -59,6 +59,7 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
     list_init(&broker->deferred);
     list_init(&broker->watch_dirty);
     map_init_seeded(&broker->watch_groups, INT32_MAX, prng_next(&broker->prng));
+    buffer_init(&broker->spare_tail, SIZE_MAX / 2);
     broker->scratch = mem_alloc(SUBJECT_LEN_MAX);
     return broker;
 }
@@ -74,6 +75,7 @@ void broker_free(struct broker *broker)
     trie_free(broker->trie);
     map_deinit(&broker->watch_groups);
     outbound_cache_deinit(&broker->cache);
+    buffer_deinit(&broker->spare_tail);
     mem_free(broker->scratch);
     mem_free(broker);
 }
@@ -135,7 +137,7 @@ void broker_check(const struct broker *broker)
         const struct connection *connection = container_of(link, struct connection, link);
         must(connection->broker == broker);
         connection_check(connection);
-        subscriptions += map_count(&connection->sids);
+        subscriptions += connection->subscription_count;
         counts[connection->refused]++;
     }
     must(counts[false] == broker->connection_count && counts[true] == broker->refused_count);

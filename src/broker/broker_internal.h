@@ -5,6 +5,7 @@
 // `dead`: skipped by whoever meets them and freed when no list is pinned any more (broker_bury, broker_reap).
 #pragma once
 
+#include "base/buffer.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/prng.h"
@@ -85,6 +86,7 @@ struct broker {
 
     char *scratch; // owned: SUBJECT_LEN_MAX bytes for a pattern, valid until the next call that uses it
     struct outbound_cache cache;
+    struct buffer spare_tail;  // empty; storage for the next connection that has to keep a tail
     struct broker_stats stats; // connections and pending_bytes are computed on request
 };
 

@@ -60,7 +60,7 @@ void connection_on_close(void *context, int error)
     remove_subscriptions(connection);
     map_deinit(&connection->sids);
     outbound_clear(&connection->outbound, &broker->cache);
-    buffer_deinit(&connection->tail);
+    connection_release_tail(connection);
     wheel_cancel(&broker->wheel, &connection->ping);
     wheel_cancel(&broker->wheel, &connection->deadline);
     list_remove(&connection->link);
@@ -128,7 +128,7 @@ void connection_flush(struct connection *connection)
     }
     if (connection->state == CONNECTION_CLOSING) {
         // Not earlier: the operation that was being carried out may lie in the tail.
-        buffer_deinit(&connection->tail);
+        connection_release_tail(connection);
         remove_subscriptions(connection);
     }
     if (!connection->blocked)
@@ -160,11 +160,13 @@ void connection_check(const struct connection *connection)
         const struct subscription *subscription = container_of(link, struct subscription, link);
         must(!subscription->target.dead && subscription->connection == connection);
         must(trie_entry_is_inserted(&subscription->target.entry));
-        must(map_find(&connection->sids, subscription_sid(subscription)) == subscription);
+        must(subscription_find(connection, subscription_sid(subscription)) == subscription);
         must(subscription->max == 0 || subscription->delivered < subscription->max);
         count++;
     }
-    must(count == map_count(&connection->sids));
+    must(count == connection->subscription_count);
+    must(map_count(&connection->sids) == 0 || map_count(&connection->sids) == count);
+    must(map_count(&connection->sids) > 0 || count <= SUBSCRIPTION_FEW);
     must(connection->flush_queued == (list_is_linked(&connection->dirty) || connection->blocked));
     must(connection->is_paused == list_is_linked(&connection->paused));
     must(connection->state != CONNECTION_CLOSED || (count == 0 && connection->outbound.size_bytes == 0));

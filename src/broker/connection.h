@@ -11,7 +11,6 @@
 // CLOSED   net_close() was called; waits for on_close.
 #pragma once
 
-#include "base/buffer.h"
 #include "broker/broker_internal.h"
 #include "wire/parser.h"
 
@@ -45,8 +44,9 @@ struct connection {
     struct parser parser;
     struct buffer tail; // of an unfinished operation (all that follows, while paused)
     struct outbound outbound;
-    struct map sids;           // struct subscription by sid
     struct list subscriptions; // struct subscription.link
+    uint32_t subscription_count;
+    struct map sids; // struct subscription by sid: all of them, or none while they are few
 
     uint64_t last_in_ms;
     struct wheel_timer ping;
@@ -63,6 +63,8 @@ void connection_on_close(void *context, int error);
 void connection_parse(struct connection *connection, struct bytes *input);
 // Goes on with what was kept when reading was paused, then reads again.
 void connection_resume(struct connection *connection);
+// An idle connection keeps no storage for a tail.
+void connection_release_tail(struct connection *connection);
 // Stops reading after the current operation, until broker_inlets_resume().
 void connection_pause(struct connection *connection);
 

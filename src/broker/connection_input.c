@@ -25,7 +25,8 @@ void connection_on_data(void *context, struct bytes data)
     if (connection->state == CONNECTION_OPEN) {
         if (data.len > 0)
             keep(connection, data);
-        buffer_shrink(&connection->tail);
+        if (connection->tail.len == 0)
+            connection_release_tail(connection);
     }
 }
 
@@ -60,10 +61,22 @@ void connection_resume(struct connection *connection)
     if (connection->state == CONNECTION_CLOSED)
         return;
     parse_tail(connection);
-    if (connection->state == CONNECTION_OPEN)
-        buffer_shrink(&connection->tail);
+    if (connection->state == CONNECTION_OPEN && connection->tail.len == 0)
+        connection_release_tail(connection);
     if (!connection->is_paused)
         net_read_resume(connection->net);
+}
+
+void connection_release_tail(struct connection *connection)
+{
+    struct buffer *spare = &connection->broker->spare_tail;
+    buffer_clear(&connection->tail);
+    if (spare->cap == 0 && connection->tail.cap <= TAIL_KEPT_BYTES) {
+        *spare = connection->tail;
+        buffer_init(&connection->tail, SIZE_MAX / 2);
+    } else {
+        buffer_deinit(&connection->tail);
+    }
 }
 
 static void parse_tail(struct connection *connection)
@@ -75,7 +88,7 @@ static void parse_tail(struct connection *connection)
         return;
     buffer_consume(&connection->tail, len - input.len);
     if (connection->tail.len == 0 && connection->tail.cap > TAIL_KEPT_BYTES)
-        buffer_shrink(&connection->tail);
+        buffer_deinit(&connection->tail);
 }
 
 // How much of `data` belongs to the unfinished operation: up to its end if that is known, else up to the end of its line.
@@ -95,6 +108,11 @@ static size_t missing_len(const struct connection *connection, struct bytes data
 
 static void keep(struct connection *connection, struct bytes rest)
 {
+    struct buffer *spare = &connection->broker->spare_tail;
+    if (connection->tail.cap == 0 && spare->cap > 0) {
+        connection->tail = *spare;
+        buffer_init(spare, SIZE_MAX / 2);
+    }
     int error = buffer_append(&connection->tail, rest);
     must(error == 0); // bounded by the parser's limits plus one read buffer
 }

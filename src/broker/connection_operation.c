@@ -122,13 +122,13 @@ static struct subscription *find_own(struct connection *connection, const struct
 static void subscribe(struct connection *connection, const struct wire_op *op)
 {
     uint32_t max = connection->broker->options.max_subscriptions;
-    if (max > 0 && map_count(&connection->sids) >= max) {
+    if (max > 0 && connection->subscription_count >= max) {
         connection_fail(connection, WIRE_MAX_SUBSCRIPTIONS);
         return;
     }
     // A sid in use keeps its subscription; that is no error.
     int error = 0;
-    if (!map_find(&connection->sids, op->sid))
+    if (!subscription_find(connection, op->sid))
         error = subscription_add(connection, op->subject, op->queue, op->sid);
     if (error)
         connection_fail(connection, error == ERR_LIMIT ? WIRE_MAX_SUBJECT_TOKENS : WIRE_INVALID_SUBJECT);
@@ -138,7 +138,7 @@ static void subscribe(struct connection *connection, const struct wire_op *op)
 
 static void unsubscribe(struct connection *connection, const struct wire_op *op)
 {
-    struct subscription *subscription = map_find(&connection->sids, op->sid);
+    struct subscription *subscription = subscription_find(connection, op->sid);
     confirm(connection);
     if (subscription)
         subscription_limit(subscription, op->max);

@@ -9,9 +9,24 @@
 // Up to this size line and body are reserved in one piece; longer bodies are spread over chunks.
 #define CONTIGUOUS_BODY_MAX 1024
 
+static void index_add(struct subscription *subscription);
+static void index_remove(struct subscription *subscription);
 static char *write_line(const struct subscription *subscription, const struct broker_message *message,
                         size_t header_len, char *at);
 static void append_body(struct connection *connection, struct broker_message *message, bool with_header);
+
+struct subscription *subscription_find(const struct connection *connection, struct bytes sid)
+{
+    if (map_count(&connection->sids) > 0)
+        return map_find(&connection->sids, sid);
+    list_foreach(link, &connection->subscriptions)
+    {
+        struct subscription *subscription = container_of(link, struct subscription, link);
+        if (bytes_equal(subscription_sid(subscription), sid))
+            return subscription;
+    }
+    return NULL;
+}
 
 int subscription_add(struct connection *connection, struct bytes subject, struct bytes queue, struct bytes sid)
 {
@@ -35,9 +50,7 @@ int subscription_add(struct connection *connection, struct bytes subject, struct
         writer_prefix(subscription->text, subject, sid);
     else
         broker_copy(subscription->text, sid);
-    list_push_back(&connection->subscriptions, &subscription->link);
-    error = map_add(&connection->sids, subscription_sid(subscription), subscription);
-    must(error == 0);
+    index_add(subscription);
     broker->stats.subscriptions++;
     broker_inlet_count_overlap(broker, NULL, subject, 1);
     broker_watch_touch(broker, subject, false);
@@ -55,8 +68,7 @@ void subscription_remove(struct subscription *subscription)
         broker_watch_touch(broker, pattern, false);
     }
     trie_remove(broker->trie, &subscription->target.entry);
-    must(map_remove(&connection->sids, subscription_sid(subscription)) == subscription);
-    list_remove(&subscription->link);
+    index_remove(subscription);
     broker->stats.subscriptions--;
     broker_bury(broker, &subscription->target);
 }
@@ -111,6 +123,33 @@ struct bytes subscription_pattern(const struct subscription *subscription)
         return bytes_make(subscription->text + sizeof("HMSG ") - 1, subscription->subject_len);
     char *scratch = subscription->connection->broker->scratch;
     return bytes_make(scratch, trie_entry_pattern(&subscription->target.entry, scratch, SUBJECT_LEN_MAX));
+}
+
+static void index_add(struct subscription *subscription)
+{
+    struct connection *connection = subscription->connection;
+    struct list *first = &subscription->link; // the first that the map lacks
+    list_push_back(&connection->subscriptions, &subscription->link);
+    connection->subscription_count++;
+    if (map_count(&connection->sids) == 0) {
+        if (connection->subscription_count <= SUBSCRIPTION_FEW)
+            return;
+        first = list_first(&connection->subscriptions);
+    }
+    for (struct list *link = first; link != &connection->subscriptions; link = link->next) {
+        struct subscription *one = container_of(link, struct subscription, link);
+        int error = map_add(&connection->sids, subscription_sid(one), one);
+        must(error == 0);
+    }
+}
+
+static void index_remove(struct subscription *subscription)
+{
+    struct connection *connection = subscription->connection;
+    list_remove(&subscription->link);
+    connection->subscription_count--;
+    if (map_count(&connection->sids) > 0)
+        must(map_remove(&connection->sids, subscription_sid(subscription)) == subscription);
 }
 
 static char *write_line(const struct subscription *subscription, const struct broker_message *message,

@@ -9,6 +9,9 @@
 
 struct connection;
 
+// More than so many of one connection are found by a hash map, not by looking at each.
+#define SUBSCRIPTION_FEW 8
+
 struct subscription {
     struct target target;          // first: what the trie gives back
     struct connection *connection; // borrowed; not to be used once target.dead
@@ -20,7 +23,9 @@ struct subscription {
     char text[];
 };
 
-// What SUB asks. ERR_INVALID: bad subject; ERR_LIMIT: too many tokens.
+// By sid; NULL: there is none.
+struct subscription *subscription_find(const struct connection *connection, struct bytes sid);
+// What SUB asks; the sid is not in use. ERR_INVALID: bad subject; ERR_LIMIT: too many tokens.
 int subscription_add(struct connection *connection, struct bytes subject, struct bytes queue,
                      struct bytes sid) MUST_USE;
 // It is gone at once for all later messages, also for those being routed.
