@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command line of `weir serve`: the spellings, the bounds and the messages.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "server/options.h"
+
+#define SECOND 1000000000ULL
+
+static char message[OPTIONS_MESSAGE_SIZE];
+
+// Splits at blanks; `text` may have at most 15 arguments.
+static int parse(struct options *options, const char *text)
+{
+    static char copy[512];
+    char *arguments[16];
+    int count = 0;
+    assert_true(strlen(text) < sizeof(copy));
+    memcpy(copy, text, strlen(text) + 1);
+    for (char *at = copy; at && *at; count++) {
+        assert_true(count < 16);
+        arguments[count] = at;
+        at = strchr(at, ' ');
+        if (at)
+            *at++ = '\0';
+    }
+    options_default(options);
+    message[0] = '\0';
+    return options_parse(options, count, arguments, message);
+}
+
+static void expect_refused(const char *text, const char *wanted)
+{
+    struct options options;
+    assert_int_equal(parse(&options, text), ERR_INVALID);
+    if (!strstr(message, wanted))
+        fail_msg("\"%s\" should say \"%s\", not \"%s\"", text, wanted, message);
+    assert_null(strchr(message, '\n'));
+}
+
+// CO-P16, ST-C01…C18
+static void the_defaults_are_those_of_the_servers_replaced(void **state)
+{
+    struct options options;
+    assert_int_equal(parse(&options, ""), 0);
+    assert_string_equal(options.host, "0.0.0.0");
+    assert_int_equal(options.port, 4222);
+    assert_int_equal(options.http_port, 0);
+    assert_string_equal(options.cluster_id, "test-cluster");
+    assert_int_equal(options.store, OPTIONS_STORE_FILE);
+    assert_int_equal(options.sync, OPTIONS_SYNC_ALWAYS);
+    assert_int_equal(options.max_payload, 1024 * 1024);
+    assert_int_equal(options.max_control_line, 4096);
+    assert_int_equal(options.max_pending, 64 * 1024 * 1024);
+    assert_int_equal(options.max_connections, 65536);
+    assert_int_equal(options.ping_interval_ns, 120 * SECOND);
+    assert_int_equal(options.ping_max, 2);
+    assert_int_equal(options.write_deadline_ns, 10 * SECOND);
+    assert_int_equal(options.max_channels, 100);
+    assert_int_equal(options.max_channel_subs, 1000);
+    assert_int_equal(options.max_channel_msgs, 1000000);
+    assert_int_equal(options.max_channel_bytes, 1024000000);
+    assert_int_equal(options.max_channel_age_ns, 0);
+    assert_int_equal(options.heartbeat_interval_ns, 30 * SECOND);
+    assert_int_equal(options.heartbeat_timeout_ns, 10 * SECOND);
+    assert_int_equal(options.heartbeat_fail_count, 10);
+}
+
+// CO-X04
+static void a_flag_has_four_spellings(void **state)
+{
+    static const char *const texts[] = {"-p 1", "--p 1", "-p=1", "--p=1", "-port 1", "--port=1"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct options options;
+        assert_int_equal(parse(&options, texts[i]), 0);
+        assert_int_equal(options.port, 1);
+    }
+    struct options options;
+    assert_int_equal(parse(&options, "-p -1 -D -V=false -m=8222"), 0);
+    assert_int_equal(options.port, -1);
+    assert_int_equal(options.http_port, 8222);
+    assert_true(options.debug);
+    assert_false(options.trace);
+    assert_int_equal(parse(&options, "-D=0 -p 1 -p 2 --"), 0);
+    assert_false(options.debug);
+    assert_int_equal(options.port, 2);
+}
+
+static void every_kind_of_value_is_read(void **state)
+{
+    struct options options;
+    assert_int_equal(
+        parse(&options, "-a ::1 --dir=/d -cid c-1 -st MEMORY --sync Interval --sync_interval 250ms -n name"), 0);
+    assert_string_equal(options.host, "::1");
+    assert_string_equal(options.directory, "/d");
+    assert_string_equal(options.cluster_id, "c-1");
+    assert_string_equal(options.server_name, "name");
+    assert_int_equal(options.store, OPTIONS_STORE_MEMORY);
+    assert_int_equal(options.sync, OPTIONS_SYNC_INTERVAL);
+    assert_int_equal(options.sync_interval_ns, SECOND / 4);
+    assert_string_equal(options_store_name(&options), "MEMORY");
+    assert_string_equal(options_sync_name(&options), "interval");
+    assert_int_equal(parse(&options, "-mc 0 -msu 5 -mm 7 -mb 2M -ma 1h30m -hbi 1s -hbt 2s -hbf 3"), 0);
+    assert_int_equal(options.max_channels, 0);
+    assert_int_equal(options.max_channel_subs, 5);
+    assert_int_equal(options.max_channel_msgs, 7);
+    assert_int_equal(options.max_channel_bytes, 2 * 1024 * 1024);
+    assert_int_equal(options.max_channel_age_ns, 5400 * SECOND);
+    assert_int_equal(options.heartbeat_interval_ns, SECOND);
+    assert_int_equal(options.heartbeat_timeout_ns, 2 * SECOND);
+    assert_int_equal(options.heartbeat_fail_count, 3);
+    assert_int_equal(parse(&options, "--max_payload 64KB --max_pending 1gb"), 0);
+    assert_int_equal(options.max_payload, 65536);
+    assert_int_equal(options.max_pending, 1 << 30);
+}
+
+static void an_unknown_flag_is_told_with_its_neighbour(void **state)
+{
+    expect_refused("--cluster_ids x", "did you mean -cluster_id?");
+    expect_refused("-prot 4222", "did you mean -port?");
+    expect_refused("-max_paylaod=5", "did you mean -max_payload?");
+    expect_refused("-quite_unlike_anything", "--help lists");
+    expect_refused("-js", "unknown flag -js");
+}
+
+static void values_out_of_bounds_are_told_with_the_bounds(void **state)
+{
+    expect_refused("-p 65536", "-p: \"65536\" is not a whole number from -1 to 65535");
+    expect_refused("-p -2", "from -1 to 65535");
+    expect_refused("-p x", "\"x\" is not a whole number");
+    expect_refused("-p", "-p needs a value");
+    expect_refused("-p=", "is not a whole number");
+    expect_refused("--max_payload 9M", "a size such as 65536, 64K or 1G from 1024 to 8388608");
+    expect_refused("--max_payload 99999999999999999999", "is not a size");
+    expect_refused("--max_payload 9999999999999G", "is not a size");
+    expect_refused("-hbi 30", "a duration such as 500ms");
+    expect_refused("-hbi 1ms", "from 10 ms to 86400000 ms");
+    expect_refused("-st SQL", "one of file,memory");
+    expect_refused("--sync often", "one of always,interval,never");
+    expect_refused("-D=maybe", "true or false");
+    expect_refused("--dir=", "empty");
+    expect_refused("-hbf 0", "from 1 to");
+    expect_refused("-mc -1", "a whole number");
+}
+
+static void what_does_not_go_together_is_refused(void **state)
+{
+    expect_refused("-p 4222 -m 4222", "a port each");
+    expect_refused("--max_payload 1M --max_pending 64K", "-max_pending is less");
+    expect_refused("-cid a.b", "letters, digits");
+    expect_refused("-p 1 stray -m 2", "\"stray\" is not a flag");
+    expect_refused("-", "\"-\" is not a flag");
+    struct options options;
+    assert_int_equal(parse(&options, "-p -1 -m -1"), 0);
+}
+
+static void help_wins_and_lists_every_flag(void **state)
+{
+    struct options options;
+    assert_int_equal(parse(&options, "-cid a.b --help"), 0);
+    assert_true(options.help);
+    static const char *const wanted[] = {"-p, --port PORT", "-cid, --cluster_id ID", "--max_payload SIZE",
+                                         "-D, --debug"};
+    size_t found = 0;
+    char line[256];
+    for (size_t i = 0; options_help(i, line, sizeof(line)); i++) {
+        for (size_t j = 0; j < sizeof(wanted) / sizeof(wanted[0]); j++)
+            found += strstr(line, wanted[j]) != NULL;
+        assert_true(strlen(line) < 120);
+    }
+    assert_int_equal(found, 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_defaults_are_those_of_the_servers_replaced),
+        cmocka_unit_test(a_flag_has_four_spellings),
+        cmocka_unit_test(every_kind_of_value_is_read),
+        cmocka_unit_test(an_unknown_flag_is_told_with_its_neighbour),
+        cmocka_unit_test(values_out_of_bounds_are_told_with_the_bounds),
+        cmocka_unit_test(what_does_not_go_together_is_refused),
+        cmocka_unit_test(help_wins_and_lists_every_flag),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
