@@ -30,27 +30,26 @@ enum {
 _Static_assert(OFFSET_IDENTITY + LOG_FILE_IDENTITY_MAX <= OFFSET_SHARDS, "the identity has its room");
 _Static_assert(OFFSET_SHARDS + LOG_FILE_SHARDS_MAX * SHARD_BYTES <= OFFSET_CHECK, "the shards have their room");
 
+static int parse(const char *name, const char *suffix, uint64_t *ret_id);
+
 void log_file_name(uint64_t id, char ret_name[LOG_FILE_NAME_MAX])
 {
     snprintf(ret_name, LOG_FILE_NAME_MAX, "wal/%016llx.wal", (unsigned long long)id);
 }
 
+void log_file_temporary(uint64_t id, char ret_name[LOG_FILE_NAME_MAX])
+{
+    snprintf(ret_name, LOG_FILE_NAME_MAX, "wal/%016llx.tmp", (unsigned long long)id);
+}
+
 int log_file_parse_name(const char *name, uint64_t *ret_id)
 {
-    uint64_t id = 0;
-    for (int i = 0; i < 16; i++) {
-        char c = name[i];
-        if (c >= '0' && c <= '9')
-            id = id << 4 | (uint64_t)(c - '0');
-        else if (c >= 'a' && c <= 'f')
-            id = id << 4 | (uint64_t)(c - 'a' + 10);
-        else
-            return ERR_NOT_OURS;
-    }
-    if (strcmp(name + 16, ".wal") != 0 || id == 0)
-        return ERR_NOT_OURS;
-    *ret_id = id;
-    return 0;
+    return parse(name, ".wal", ret_id);
+}
+
+int log_file_parse_temporary(const char *name, uint64_t *ret_id)
+{
+    return parse(name, ".tmp", ret_id);
 }
 
 void log_file_encode(const struct log_file_header *header, char block[LOG_FILE_BLOCK])
@@ -113,5 +112,23 @@ int log_file_decode(const char block[LOG_FILE_BLOCK], uint64_t id, struct log_fi
             .commit_index = get_u64(at + 32),
         };
     }
+    return 0;
+}
+
+static int parse(const char *name, const char *suffix, uint64_t *ret_id)
+{
+    uint64_t id = 0;
+    for (int i = 0; i < 16; i++) {
+        char c = name[i];
+        if (c >= '0' && c <= '9')
+            id = id << 4 | (uint64_t)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            id = id << 4 | (uint64_t)(c - 'a' + 10);
+        else
+            return ERR_NOT_OURS;
+    }
+    if (strcmp(name + 16, suffix) != 0 || id == 0 || id > UINT32_MAX)
+        return ERR_NOT_OURS;
+    *ret_id = id;
     return 0;
 }

@@ -54,6 +54,10 @@ void log_file_name(uint64_t id, char ret_name[LOG_FILE_NAME_MAX]);
 // The id in a name without its folder; ERR_NOT_OURS for any other name.
 int log_file_parse_name(const char *name, uint64_t *ret_id) MUST_USE;
 
+// "wal/%016x.tmp": a file that recovery makes, until it is complete.
+void log_file_temporary(uint64_t id, char ret_name[LOG_FILE_NAME_MAX]);
+int log_file_parse_temporary(const char *name, uint64_t *ret_id) MUST_USE;
+
 // Fills a whole block.
 void log_file_encode(const struct log_file_header *header, char block[LOG_FILE_BLOCK]);
 // ERR_CORRUPT: no valid header of the file with this id (zero, torn, stale or damaged). ERR_NEWER: valid, but written for

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/recovery.h"
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "store/fresh_file.h"
+#include "store/log.h"
+#include "store/parts.h"
+#include "store/salvage.h"
+#include "store/survey.h"
+
+struct recovery {
+    struct store *store; // borrowed
+    struct survey survey;
+    struct parts_loaded loaded;
+    struct fresh_file fresh; // the new file, and the entries that go into it
+    uint64_t first_index;    // of what was replayed; 0: nothing
+    uint64_t last_index;     // of shard 1: the newest that counts
+    bool gap_explained;      // damage was reported since the last entry that counts
+};
+
+static int make_folders(struct recovery *recovery);
+static int replay_files(struct recovery *recovery);
+static int replay_file(struct recovery *recovery, size_t i, struct log_file *file);
+static int take_item(struct recovery *recovery, size_t i, const struct scan_item *item, struct log_file *file);
+static int replay_entry(struct recovery *recovery, const struct scan_item *item, struct log_file *file);
+static int replay_view(void *owner, const struct entry_view *view);
+static int salvage_entry(struct recovery *recovery, const struct scan_item *item, struct log_file *file);
+static void note_index(struct recovery *recovery, const struct scan_item *item, struct log_file *file);
+static void report_gap(struct recovery *recovery, uint64_t first, uint64_t last);
+static void report_area(struct recovery *recovery, uint64_t file, const struct scan_item *item);
+static int replay_tail(struct recovery *recovery);
+static void give_files(struct recovery *recovery);
+
+int recovery_run(struct store *store)
+{
+    struct recovery recovery = {.store = store};
+    fresh_file_init(&recovery.fresh, store);
+    struct log_file *current = NULL;
+    int error = survey_open(&recovery.survey, store->context.disk, store->context.options.identity, store->logger);
+    if (!error)
+        error = make_folders(&recovery);
+    if (!error)
+        error = parts_load(store->parts, recovery.survey.first_index, &recovery.loaded);
+    if (!error)
+        error = replay_files(&recovery);
+    if (!error)
+        error = fresh_file_make(&recovery.fresh, &recovery.survey, recovery.last_index, &current);
+    if (!error)
+        error = replay_tail(&recovery);
+    if (!error) {
+        if (recovery.loaded.end > recovery.last_index) {
+            report_gap(&recovery, recovery.last_index + 1, recovery.loaded.end);
+            recovery.last_index = recovery.loaded.end;
+        }
+        give_files(&recovery);
+        list_push_back(&store->log->files, &current->link);
+        store->appender.last_index = recovery.last_index;
+        log_start(store->log, current, recovery.last_index);
+        parts_recovered(store->parts, recovery.first_index, recovery.last_index, store->context.damaged_areas > 0);
+    } else if (current) {
+        struct disk_request close = {.op = DISK_CLOSE, .file = current->file};
+        disk_run(store->context.disk, &close);
+        mem_free(current);
+    }
+    fresh_file_deinit(&recovery.fresh);
+    survey_close(&recovery.survey);
+    return error;
+}
+
+static int make_folders(struct recovery *recovery)
+{
+    static const char *const folders[] = {"shards", STORE_SEGMENT_FOLDER, STORE_CHECKPOINT_FOLDER, "wal"};
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        struct disk_request make = {.op = DISK_MKDIR, .path = folders[i]};
+        int error = disk_run(recovery->store->context.disk, &make);
+        if (error && error != ERR_EXISTS) {
+            logger_write(recovery->store->logger, LOG_ERROR, "cannot create the folder %s: %s", folders[i],
+                         error_text(error));
+            return error;
+        }
+    }
+    static const char *const parents[] = {"shards", "."};
+    for (size_t i = 0; i < 2; i++) {
+        struct disk_request sync = {.op = DISK_SYNC_DIR, .path = parents[i]};
+        int error = disk_run(recovery->store->context.disk, &sync);
+        if (error) {
+            logger_write(recovery->store->logger, LOG_ERROR, "cannot sync the data directory: %s", error_text(error));
+            return error;
+        }
+    }
+    return 0;
+}
+
+// The files of which something counts go into the log's list; give_files() takes care of the others.
+static int replay_files(struct recovery *recovery)
+{
+    int error = 0;
+    for (size_t i = 0; !error && i < recovery->survey.count; i++) {
+        struct survey_file *found = &recovery->survey.files[i];
+        if (!found->begun || found->superseded)
+            continue;
+        struct log_file *file = mem_alloc_zero(sizeof(*file));
+        *file = (struct log_file){.id = found->id, .size = found->size};
+        list_init(&file->link);
+        error = replay_file(recovery, i, file);
+        bool counts = file->first_index != 0 || found->limit_known;
+        struct survey_place mark = recovery->survey.mark;
+        if (found->limit_known)
+            file->valid = found->limit;
+        else if (mark.file == found->id && mark.position > file->valid && mark.position <= found->limit)
+            file->valid = mark.position;
+        if (!error && counts) {
+            file->file = found->file;
+            found->file = NULL;
+            list_push_back(&recovery->store->log->files, &file->link);
+        } else {
+            mem_free(file);
+        }
+    }
+    return error;
+}
+
+static int replay_file(struct recovery *recovery, size_t i, struct log_file *file)
+{
+    const struct survey_file *found = &recovery->survey.files[i];
+    if (!found->header_ok) {
+        recovery->store->context.damaged_areas++;
+        logger_write(recovery->store->logger, LOG_ERROR,
+                     "damage: wal/%016llx.wal has no valid header; its entries are read nevertheless",
+                     (unsigned long long)found->id);
+    }
+    struct scan scan;
+    scan_init(&scan, recovery->store->context.disk, found->file, found->id, found->limit);
+    struct scan_item item = {.kind = SCAN_BAD};
+    int error = 0;
+    while (!error && item.kind != SCAN_END) {
+        error = scan_next(&scan, &item);
+        if (!error && item.kind != SCAN_BATCH)
+            error = take_item(recovery, i, &item, file);
+    }
+    scan_deinit(&scan);
+    return error;
+}
+
+static int take_item(struct recovery *recovery, size_t i, const struct scan_item *item, struct log_file *file)
+{
+    enum survey_verdict verdict = survey_judge(&recovery->survey, i, item);
+    if (verdict == SURVEY_NOTHING || verdict == SURVEY_VOID)
+        return 0;
+    if (item->kind != SCAN_ENTRY) {
+        report_area(recovery, file->id, item);
+        return 0;
+    }
+    if (item->entry.shard != STORE_SHARD) {
+        logger_write(recovery->store->logger, LOG_ERROR,
+                     "the log has entries of shard %u, which this version does not know", item->entry.shard);
+        return ERR_NEWER;
+    }
+    if (verdict == SURVEY_TAIL) {
+        note_index(recovery, item, NULL);
+        int error = salvage_check_kinds(item->records, recovery->store->logger);
+        if (!error)
+            fresh_file_add(&recovery->fresh, item);
+        return error;
+    }
+    note_index(recovery, item, file);
+    if (item->entry.index <= recovery->loaded.rolled)
+        return 0;
+    return verdict == SURVEY_DAMAGE ? salvage_entry(recovery, item, file) : replay_entry(recovery, item, file);
+}
+
+static struct entry_view view_of(const struct scan_item *item, uint64_t file)
+{
+    return (struct entry_view){
+        .shard = item->entry.shard,
+        .term = item->entry.term,
+        .index = item->entry.index,
+        .time_ns = item->entry.time_ns,
+        .records = item->records,
+        .chunk = item->chunk,
+        .file = file,
+        .offset = item->position + ENTRY_HEADER_SIZE,
+    };
+}
+
+static int replay_entry(struct recovery *recovery, const struct scan_item *item, struct log_file *file)
+{
+    int error = salvage_check_kinds(item->records, recovery->store->logger);
+    if (error == ERR_CORRUPT)
+        return salvage_entry(recovery, item, file);
+    if (error)
+        return error;
+    struct entry_view view = view_of(item, file->id);
+    parts_add_durable(recovery->store->parts, file->id, view.offset, view.records, item->chunk);
+    return replay_view(recovery, &view);
+}
+
+static int replay_view(void *owner, const struct entry_view *view)
+{
+    struct recovery *recovery = owner;
+    const struct store_handler *handler = &recovery->store->context.handler;
+    int error = handler->replay(handler->owner, view, view->index <= recovery->loaded.covered);
+    if (error)
+        logger_write(recovery->store->logger, LOG_ERROR, "entry %llu of the log is refused: %s",
+                     (unsigned long long)view->index, error_text(error));
+    return error;
+}
+
+// What of a damaged entry verifies record by record is served.
+static int salvage_entry(struct recovery *recovery, const struct scan_item *item, struct log_file *file)
+{
+    struct store *store = recovery->store;
+    struct entry_view view = view_of(item, file->id);
+    uint32_t saved = 0;
+    int error = salvage_run(&view, replay_view, recovery, &saved);
+    if (error)
+        return error;
+    store->context.damaged_areas++;
+    logger_write(
+        store->logger, LOG_ERROR,
+        "damage: wal/%016llx.wal at %llu: entry %llu of shard %u does not verify; %u of its %u records do and are "
+        "served",
+        (unsigned long long)file->id, (unsigned long long)item->position, (unsigned long long)item->entry.index,
+        item->entry.shard, saved, item->entry.count);
+    return 0;
+}
+
+// `file` is NULL for an entry that will be in the new one.
+static void note_index(struct recovery *recovery, const struct scan_item *item, struct log_file *file)
+{
+    uint64_t index = item->entry.index;
+    uint64_t expected = recovery->last_index ? recovery->last_index + 1 : recovery->loaded.rolled + 1;
+    if (index > expected)
+        report_gap(recovery, expected, index - 1);
+    recovery->gap_explained = false;
+    recovery->last_index = index;
+    if (!recovery->first_index)
+        recovery->first_index = index;
+    if (!file)
+        return;
+    if (!file->first_index)
+        file->first_index = index;
+    file->last_index = index;
+    file->valid = batch_padded(item->position + item->length);
+}
+
+static void report_gap(struct recovery *recovery, uint64_t first, uint64_t last)
+{
+    struct store *store = recovery->store;
+    store->context.damaged_areas += !recovery->gap_explained;
+    logger_write(store->logger, LOG_ERROR, "damage: entries %llu to %llu of shard %d are missing; the rest is served",
+                 (unsigned long long)first, (unsigned long long)last, STORE_SHARD);
+}
+
+static void report_area(struct recovery *recovery, uint64_t file, const struct scan_item *item)
+{
+    struct store *store = recovery->store;
+    store->context.damaged_areas++;
+    recovery->gap_explained = true;
+    logger_write(store->logger, LOG_ERROR, "damage: wal/%016llx.wal at %llu: %llu bytes are not valid",
+                 (unsigned long long)file, (unsigned long long)item->position, (unsigned long long)item->length);
+}
+
+// The entries that were copied into the new file, where they are now.
+static int replay_tail(struct recovery *recovery)
+{
+    struct store *store = recovery->store;
+    int error = 0;
+    for (size_t i = 0; !error && i < recovery->fresh.count; i++) {
+        struct entry_view view = recovery->fresh.entries[i];
+        parts_add_durable(store->parts, view.file, view.offset, view.records, view.chunk);
+        if (view.index > recovery->loaded.rolled)
+            error = replay_view(recovery, &view);
+    }
+    return error;
+}
+
+// What is left in the survey holds nothing that counts: it may become a spare, under a new id.
+static void give_files(struct recovery *recovery)
+{
+    struct prepare *prepare = &recovery->store->log->prepare;
+    struct survey *survey = &recovery->survey;
+    uint64_t most = recovery->store->context.options.file_bytes, largest = 0;
+    for (size_t i = 0; i < survey->count; i++) {
+        struct survey_file *found = &survey->files[i];
+        largest = found->size > largest ? found->size : largest;
+        if (!found->file)
+            continue;
+        struct log_file *file = mem_alloc_zero(sizeof(*file));
+        *file = (struct log_file){.id = found->id, .size = found->size, .file = found->file};
+        found->file = NULL;
+        prepare_release(prepare, file);
+    }
+    if (2 * largest > prepare->next_size)
+        prepare->next_size = 2 * largest < most ? 2 * largest : most;
+    prepare->ballast = survey->ballast;
+    prepare->last_id = recovery->fresh.id;
+}
