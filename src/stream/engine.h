@@ -84,7 +84,8 @@ enum { ENGINE_PROTOCOL_STAN = 1, ENGINE_PROTOCOL_JETSTREAM = 2, ENGINE_PROTOCOL_
 // What a protocol does for its consumers. Registered once per protocol.
 struct engine_adapter {
     void *owner;
-    // Sends. False: the target could not take it (gone or congested); the engine keeps the message for later.
+    // Sends. False: the target could not take it (gone or congested); the engine keeps the message for later, and the member
+    // counts as MEMBER_CONGESTED until its state is set or 50 ms are over. May call engine_member_set_state() and engine_ack().
     bool (*deliver)(void *owner, const struct delivery *delivery);
     // A member exists: just committed, or found by recovery (in that case before serving, state MEMBER_GONE with its grace
     // running). The adapter may keep a pointer in it (member_set_context).
@@ -135,6 +136,9 @@ struct stream *engine_stream_by_id(struct engine *engine, uint32_t id);
 // Creates; usable at once for further proposals. ERR_EXISTS, ERR_LIMIT, ERR_INVALID, admission errors.
 int engine_stream_create(struct engine *engine, const struct stream_config *config, struct engine_time now,
                          struct stream **ret_stream, uint64_t *ret_index);
+// Other limits, window or grace, from commit on; account and name stay. ERR_INVALID, ERR_NOT_FOUND, admission errors.
+int engine_stream_update(struct engine *engine, struct stream *stream, const struct stream_config *config,
+                         struct engine_time now, uint64_t *ret_index);
 int engine_stream_delete(struct engine *engine, struct stream *stream, struct engine_time now, uint64_t *ret_index);
 void stream_state_get(const struct stream *stream, struct stream_state *ret_state);
 struct bytes stream_name(const struct stream *stream); // borrowed
@@ -270,6 +274,7 @@ struct engine_stats {
     uint64_t streams, consumers, members, messages, bytes;
     uint64_t published, duplicates, delivered, redelivered, acked;
     uint64_t pending, ids;
+    uint64_t unreadable; // messages that consumers passed over because they are damaged
 };
 void engine_stats_get(const struct engine *engine, struct engine_stats *ret_stats);
 // Asserts the invariants over everything; for tests.

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Members by load. A member alone in its bucket, whose next bucket is not the one it goes to, takes its bucket along.
+#include "stream/choice.h"
+
+#include "base/must.h"
+
+static struct choice_bucket *bucket_of(struct list *link);
+static void leave(struct choice_entry *entry, struct pool *buckets);
+static void enter(struct choice_entry *entry, struct choice *choice, struct list *near, uint64_t load, struct pool *buckets);
+static bool is_between(const struct choice *choice, const struct choice_bucket *bucket, uint64_t load);
+
+void choice_init(struct choice *choice)
+{
+    list_init(&choice->buckets);
+}
+
+void choice_place(struct choice_entry *entry, struct choice *choice, uint64_t load, struct pool *buckets)
+{
+    struct choice_bucket *bucket = entry->bucket;
+    struct list *near = choice ? choice->buckets.prev : NULL;
+    if (bucket && entry->choice == choice) {
+        if (bucket->load == load)
+            return;
+        if (bucket->entries.next == bucket->entries.prev && is_between(choice, bucket, load)) {
+            bucket->load = load;
+            return;
+        }
+        near = load > bucket->load ? bucket->link.next : bucket->link.prev;
+        if (near == &choice->buckets)
+            near = choice->buckets.prev;
+        if (near == &bucket->link && bucket->entries.next == bucket->entries.prev)
+            near = &choice->buckets;
+    }
+    if (bucket)
+        leave(entry, buckets);
+    if (choice)
+        enter(entry, choice, near, load, buckets);
+}
+
+struct choice_entry *choice_first(const struct choice *choice, const struct choice_entry *not)
+{
+    list_foreach (link, &choice->buckets) {
+        list_foreach (entry_link, &bucket_of(link)->entries) {
+            struct choice_entry *entry = container_of(entry_link, struct choice_entry, link);
+            if (entry != not)
+                return entry;
+        }
+    }
+    return NULL;
+}
+
+void choice_check(const struct choice *choice)
+{
+    uint64_t last = 0;
+    list_foreach (link, &choice->buckets) {
+        struct choice_bucket *bucket = bucket_of(link);
+        must(bucket->load >= last && !list_empty(&bucket->entries));
+        last = bucket->load + 1;
+        list_foreach (entry_link, &bucket->entries)
+            must(container_of(entry_link, struct choice_entry, link)->bucket == bucket);
+    }
+}
+
+static struct choice_bucket *bucket_of(struct list *link)
+{
+    return container_of(link, struct choice_bucket, link);
+}
+
+static void leave(struct choice_entry *entry, struct pool *buckets)
+{
+    struct choice_bucket *bucket = entry->bucket;
+    list_remove(&entry->link);
+    entry->bucket = NULL;
+    entry->choice = NULL;
+    if (list_empty(&bucket->entries)) {
+        list_remove(&bucket->link);
+        pool_put(buckets, bucket);
+    }
+}
+
+// `near` is a bucket's link, or the head, from which the right place is looked for in both directions.
+static void enter(struct choice_entry *entry, struct choice *choice, struct list *near, uint64_t load, struct pool *buckets)
+{
+    struct list *head = &choice->buckets, *after = near;
+    while (after != head && bucket_of(after)->load > load)
+        after = after->prev;
+    while (after->next != head && bucket_of(after->next)->load <= load)
+        after = after->next;
+    if (after == head || bucket_of(after)->load != load) {
+        struct choice_bucket *bucket = pool_get(buckets);
+        must(bucket);
+        list_init(&bucket->entries);
+        bucket->load = load;
+        list_push_front(after, &bucket->link);
+        after = &bucket->link;
+    }
+    entry->bucket = bucket_of(after);
+    entry->choice = choice;
+    list_push_back(&entry->bucket->entries, &entry->link);
+}
+
+// Does the bucket stay in order with this load, and alone?
+static bool is_between(const struct choice *choice, const struct choice_bucket *bucket, uint64_t load)
+{
+    const struct list *head = &choice->buckets;
+    return (bucket->link.prev == head || bucket_of(bucket->link.prev)->load < load) &&
+           (bucket->link.next == head || bucket_of(bucket->link.next)->load > load);
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+// Message ids within their duplicate window. A slot of a table has 32 bits of the hash (enough to place it, to move it and to
+// tell nearly all others apart) and the position of the id in the ring, which has the whole hash. So a look-up touches the ring
+// only for what it finds, and a table that grows touches nothing but itself.
+#include "stream/dedupe.h"
+
+#include "base/memory.h"
+#include "base/must.h"
+
+enum { FIRST_SLOTS = 16, FIRST_CHUNKS = 8 };
+
+static struct dedupe_part *part_of(const struct dedupe *dedupe, struct hash128 key);
+static uint32_t tag_of(struct hash128 key);
+static uint64_t position_of(const struct dedupe *dedupe, uint32_t low);
+static void part_grow(struct dedupe_part *part);
+static void part_put(struct dedupe_part *part, struct dedupe_slot slot);
+static void part_take(struct dedupe_part *part, uint32_t at);
+static void forget(struct dedupe *dedupe, uint64_t position);
+static struct dedupe_slot *slot_find(const struct dedupe *dedupe, struct hash128 key);
+static void ring_open(struct dedupe *dedupe);
+static void ring_close(struct dedupe *dedupe, uint64_t chunk);
+static uint64_t index_at(const struct dedupe *dedupe, uint64_t position);
+static uint64_t position_above(const struct dedupe *dedupe, uint64_t index);
+
+void dedupe_init(struct dedupe *dedupe, uint64_t max)
+{
+    *dedupe = (struct dedupe){.max = max < UINT32_MAX / 2 ? max : UINT32_MAX / 2};
+}
+
+void dedupe_deinit(struct dedupe *dedupe)
+{
+    for (size_t i = 0; i < DEDUPE_PARTS; i++)
+        mem_free(dedupe->parts[i].slots);
+    for (size_t i = 0; i < dedupe->chunk_cap; i++)
+        mem_free(dedupe->chunks[i]);
+    mem_free(dedupe->chunks);
+    mem_free(dedupe->spare);
+    dedupe_init(dedupe, dedupe->max);
+}
+
+bool dedupe_find(const struct dedupe *dedupe, struct hash128 key, uint32_t now_ms, uint64_t *ret_sequence)
+{
+    const struct dedupe_slot *slot = slot_find(dedupe, key);
+    if (!slot)
+        return false;
+    const struct dedupe_id *id = dedupe_at(dedupe, position_of(dedupe, slot->position));
+    if (dedupe_is_past(id->expires_ms, now_ms))
+        return false;
+    *ret_sequence = id->sequence;
+    return true;
+}
+
+void dedupe_add(struct dedupe *dedupe, struct hash128 key, uint64_t sequence, uint64_t index, uint32_t expires_ms)
+{
+    must(!dedupe_is_full(dedupe) && index >= dedupe->last_index);
+    uint64_t position = dedupe->back;
+    ring_open(dedupe);
+    *dedupe_at(dedupe, position) = (struct dedupe_id){key, sequence, (uint32_t)index, expires_ms};
+    dedupe->back++;
+    dedupe->last_index = index;
+    struct dedupe_slot *slot = slot_find(dedupe, key);
+    if (slot) {
+        slot->position = (uint32_t)position;
+        return;
+    }
+    struct dedupe_part *part = part_of(dedupe, key);
+    if ((part->count + 1) * 5 > part->cap * 4)
+        part_grow(part);
+    part_put(part, (struct dedupe_slot){tag_of(key), (uint32_t)position});
+    part->count++;
+}
+
+void dedupe_restore(struct dedupe *dedupe, const struct dedupe_id *id)
+{
+    must(dedupe->restored == dedupe->back || dedupe->front == dedupe->back);
+    if (dedupe_is_full(dedupe))
+        return;
+    dedupe_add(dedupe, id->key, id->sequence, dedupe->last_index, id->expires_ms);
+    dedupe->restored = dedupe->back;
+}
+
+bool dedupe_expire(struct dedupe *dedupe, uint32_t now_ms, size_t budget)
+{
+    while (dedupe->front != dedupe->back && dedupe_is_past(dedupe_at(dedupe, dedupe->front)->expires_ms, now_ms)) {
+        if (budget-- == 0)
+            return true;
+        forget(dedupe, dedupe->front++);
+        if (dedupe->front % DEDUPE_CHUNK == 0)
+            ring_close(dedupe, dedupe->front / DEDUPE_CHUNK - 1);
+    }
+    return false;
+}
+
+void dedupe_drop(struct dedupe *dedupe, uint64_t last_good)
+{
+    while (dedupe->back > dedupe->front && dedupe->back > dedupe->restored && index_at(dedupe, dedupe->back - 1) > last_good) {
+        forget(dedupe, --dedupe->back);
+        if (dedupe->back % DEDUPE_CHUNK == 0)
+            ring_close(dedupe, dedupe->back / DEDUPE_CHUNK);
+    }
+    if (dedupe->last_index > last_good)
+        dedupe->last_index = last_good;
+}
+
+void dedupe_shift(struct dedupe *dedupe, uint32_t delta_ms)
+{
+    for (uint64_t position = dedupe->front; position < dedupe->back; position++)
+        dedupe_at(dedupe, position)->expires_ms += delta_ms;
+}
+
+bool dedupe_next_expiry(const struct dedupe *dedupe, uint32_t *ret_expires_ms)
+{
+    if (dedupe->front == dedupe->back)
+        return false;
+    *ret_expires_ms = dedupe_at(dedupe, dedupe->front)->expires_ms;
+    return true;
+}
+
+void dedupe_range(const struct dedupe *dedupe, uint64_t first_index, uint64_t last_index, uint64_t *ret_from, uint64_t *ret_to)
+{
+    *ret_from = first_index ? position_above(dedupe, first_index - 1) : position_above(dedupe, 0);
+    *ret_to = position_above(dedupe, last_index);
+    if (*ret_to < *ret_from)
+        *ret_to = *ret_from;
+}
+
+size_t dedupe_memory(const struct dedupe *dedupe)
+{
+    size_t bytes = dedupe->chunk_cap * sizeof(*dedupe->chunks);
+    for (size_t i = 0; i < dedupe->chunk_cap; i++)
+        bytes += dedupe->chunks[i] ? DEDUPE_CHUNK * sizeof(struct dedupe_id) : 0;
+    for (size_t i = 0; i < DEDUPE_PARTS; i++)
+        bytes += dedupe->parts[i].cap * sizeof(struct dedupe_slot);
+    return bytes;
+}
+
+void dedupe_check(const struct dedupe *dedupe)
+{
+    must(dedupe_count(dedupe) <= dedupe->max);
+    for (size_t i = 0; i < DEDUPE_PARTS; i++) {
+        const struct dedupe_part *part = &dedupe->parts[i];
+        uint32_t count = 0;
+        for (uint32_t at = 0; at < part->cap; at++) {
+            if (part->slots[at].tag == 0)
+                continue;
+            count++;
+            uint64_t position = position_of(dedupe, part->slots[at].position);
+            must(position >= dedupe->front && position < dedupe->back);
+            must(tag_of(dedupe_at(dedupe, position)->key) == part->slots[at].tag);
+        }
+        must(count == part->count);
+    }
+    for (uint64_t at = dedupe->restored > dedupe->front ? dedupe->restored : dedupe->front; at + 1 < dedupe->back; at++)
+        must(index_at(dedupe, at) <= index_at(dedupe, at + 1));
+}
+
+static struct dedupe_part *part_of(const struct dedupe *dedupe, struct hash128 key)
+{
+    return (struct dedupe_part *)&dedupe->parts[key.hi >> 56];
+}
+
+static uint32_t tag_of(struct hash128 key)
+{
+    uint32_t tag = (uint32_t)key.lo;
+    return tag ? tag : 1;
+}
+
+static uint64_t position_of(const struct dedupe *dedupe, uint32_t low)
+{
+    return dedupe->front + (uint32_t)(low - (uint32_t)dedupe->front);
+}
+
+static struct dedupe_slot *slot_find(const struct dedupe *dedupe, struct hash128 key)
+{
+    const struct dedupe_part *part = part_of(dedupe, key);
+    if (part->cap == 0)
+        return NULL;
+    uint32_t tag = tag_of(key), mask = part->cap - 1;
+    for (uint32_t at = tag & mask; part->slots[at].tag; at = (at + 1) & mask) {
+        if (part->slots[at].tag == tag &&
+            hash128_equal(dedupe_at(dedupe, position_of(dedupe, part->slots[at].position))->key, key))
+            return &part->slots[at];
+    }
+    return NULL;
+}
+
+static void part_grow(struct dedupe_part *part)
+{
+    struct dedupe_part old = *part;
+    part->cap = old.cap ? old.cap * 2 : FIRST_SLOTS;
+    part->slots = mem_alloc_zero(part->cap * sizeof(*part->slots));
+    for (uint32_t at = 0; at < old.cap; at++) {
+        if (old.slots[at].tag)
+            part_put(part, old.slots[at]);
+    }
+    mem_free(old.slots);
+}
+
+static void part_put(struct dedupe_part *part, struct dedupe_slot slot)
+{
+    uint32_t mask = part->cap - 1, at = slot.tag & mask;
+    while (part->slots[at].tag)
+        at = (at + 1) & mask;
+    part->slots[at] = slot;
+}
+
+// Takes a slot out and moves back those behind it that would no longer be found.
+static void part_take(struct dedupe_part *part, uint32_t at)
+{
+    uint32_t mask = part->cap - 1;
+    for (uint32_t next = (at + 1) & mask; part->slots[next].tag; next = (next + 1) & mask) {
+        uint32_t home = part->slots[next].tag & mask;
+        if (((next - home) & mask) >= ((next - at) & mask)) {
+            part->slots[at] = part->slots[next];
+            at = next;
+        }
+    }
+    part->slots[at].tag = 0;
+    part->count--;
+}
+
+// Takes the id at a position out of its table, unless a newer one with the same key has its place.
+static void forget(struct dedupe *dedupe, uint64_t position)
+{
+    struct hash128 key = dedupe_at(dedupe, position)->key;
+    struct dedupe_part *part = part_of(dedupe, key);
+    uint32_t tag = tag_of(key), mask = part->cap - 1;
+    for (uint32_t at = tag & mask; part->cap && part->slots[at].tag; at = (at + 1) & mask) {
+        if (part->slots[at].tag == tag && part->slots[at].position == (uint32_t)position) {
+            part_take(part, at);
+            return;
+        }
+    }
+}
+
+// Makes sure that the chunk of the next position is there.
+static void ring_open(struct dedupe *dedupe)
+{
+    uint64_t chunk = dedupe->back / DEDUPE_CHUNK, first = dedupe->front / DEDUPE_CHUNK;
+    if (chunk - first >= dedupe->chunk_cap) {
+        size_t cap = dedupe->chunk_cap ? dedupe->chunk_cap * 2 : FIRST_CHUNKS;
+        struct dedupe_id **chunks = mem_alloc_zero(cap * sizeof(struct dedupe_id *));
+        for (uint64_t at = first; at < first + dedupe->chunk_cap; at++)
+            chunks[at & (cap - 1)] = dedupe->chunks[at & (dedupe->chunk_cap - 1)];
+        mem_free(dedupe->chunks);
+        dedupe->chunks = chunks;
+        dedupe->chunk_cap = cap;
+    }
+    struct dedupe_id **place = &dedupe->chunks[chunk & (dedupe->chunk_cap - 1)];
+    if (!*place) {
+        *place = dedupe->spare ? dedupe->spare : mem_alloc(DEDUPE_CHUNK * sizeof(struct dedupe_id));
+        dedupe->spare = NULL;
+    }
+}
+
+static void ring_close(struct dedupe *dedupe, uint64_t chunk)
+{
+    struct dedupe_id **place = &dedupe->chunks[chunk & (dedupe->chunk_cap - 1)];
+    if (dedupe->spare)
+        mem_free(*place);
+    else
+        dedupe->spare = *place;
+    *place = NULL;
+}
+
+static uint64_t index_at(const struct dedupe *dedupe, uint64_t position)
+{
+    return dedupe->last_index - (uint32_t)((uint32_t)dedupe->last_index - dedupe_at(dedupe, position)->index);
+}
+
+// The first position whose index is above the given one.
+static uint64_t position_above(const struct dedupe *dedupe, uint64_t index)
+{
+    uint64_t low = dedupe->restored > dedupe->front ? dedupe->restored : dedupe->front, high = dedupe->back;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (index_at(dedupe, middle) > index)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}

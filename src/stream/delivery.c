@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pump: who has work gets a slice of the turn. A consumer picks a message and a member, reserves a place, reads, and sends
+// when the message is there. Redeliveries go before new messages (ST-B11), and what is read leaves in the order in which it was
+// picked, so first deliveries leave in sequence order although the disk may answer in any. When the answer comes, everything
+// is checked again: stream trimmed, message acknowledged, member gone.
+#include "stream/engine_internal.h"
+
+static bool step_consumer(struct consumer *consumer, size_t *budget);
+static bool start_next(struct consumer *consumer);
+static bool start_redelivery(struct consumer *consumer, struct pending *pending);
+static bool start_first(struct consumer *consumer);
+static uint64_t next_to_pick(struct consumer *consumer);
+static void fetch_start(struct consumer *consumer, uint64_t sequence, struct member *member, struct pending *pending);
+static void fetch_done(struct engine_read *read);
+static void fetch_unreserve(struct fetch *fetch);
+static void fetch_free(struct fetch *fetch);
+static struct member *choose_first(struct consumer *consumer);
+static struct member *choose_again(struct consumer *consumer, uint32_t holder);
+static struct member *member_of(struct choice_entry *entry);
+static void arrive(struct consumer *consumer, struct fetch *fetch);
+static void arrive_failed(struct consumer *consumer, struct fetch *fetch, int result);
+static bool send(struct consumer *consumer, struct fetch *fetch, struct member *member);
+static void put_back(struct consumer *consumer, struct fetch *fetch);
+
+bool delivery_step(struct engine *engine, size_t *budget)
+{
+    for (struct list *link = list_pop_front(&engine->active); link; link = list_pop_front(&engine->active)) {
+        struct stream *stream = container_of(link, struct stream, active_link);
+        list_foreach (consumer_link, &stream->consumers)
+            consumer_wake(container_of(consumer_link, struct consumer, link));
+    }
+    while (*budget) {
+        struct list *link = list_pop_front(&engine->work);
+        if (!link)
+            break;
+        size_t slice = *budget < ENGINE_SLICE ? *budget : ENGINE_SLICE, left = slice;
+        struct consumer *consumer = container_of(link, struct consumer, work_link);
+        if (step_consumer(consumer, &left))
+            consumer_wake(consumer);
+        *budget -= slice - left;
+    }
+    return !list_empty(&engine->work);
+}
+
+void delivery_member_lost(struct member *member)
+{
+    if (member->reserved == 0)
+        return;
+    list_foreach (link, &member->consumer->fetches) {
+        struct fetch *fetch = container_of(link, struct fetch, link);
+        if (fetch->member == member)
+            fetch_unreserve(fetch);
+    }
+}
+
+void delivery_forget(struct consumer *consumer, struct pending *pending)
+{
+    list_foreach (link, &consumer->fetches) {
+        struct fetch *fetch = container_of(link, struct fetch, link);
+        if (fetch->pending == pending)
+            fetch->pending = NULL;
+    }
+}
+
+void delivery_cancel(struct consumer *consumer)
+{
+    const struct engine_host *host = &consumer->stream->engine->options.host;
+    for (struct list *link = list_first(&consumer->fetches); link; link = list_first(&consumer->fetches)) {
+        struct fetch *fetch = container_of(link, struct fetch, link);
+        if (!fetch->done)
+            host->read_cancel(host->owner, &fetch->read);
+        else if (fetch->read.result == 0)
+            host->release(host->owner, fetch->read.hold);
+        list_remove(link);
+        consumer->fetch_count--;
+        put_back(consumer, fetch);
+        fetch_free(fetch);
+    }
+    consumer->pick_sequence = consumer->next_sequence;
+}
+
+// Returns whether it stopped for lack of budget.
+static bool step_consumer(struct consumer *consumer, size_t *budget)
+{
+    if (!consumer->committed || consumer->deleting || consumer->stream->deleting)
+        return false;
+    if (pending_trim(consumer, budget))
+        return true;
+    for (;;) {
+        struct list *link = list_first(&consumer->fetches);
+        struct fetch *fetch = link ? container_of(link, struct fetch, link) : NULL;
+        if (*budget == 0)
+            return true;
+        if (fetch && fetch->done) {
+            --*budget;
+            list_remove(link);
+            consumer->fetch_count--;
+            arrive(consumer, fetch);
+        } else if (consumer->fetch_count >= ENGINE_READ_AHEAD || !start_next(consumer)) {
+            return false;
+        }
+    }
+}
+
+static bool start_next(struct consumer *consumer)
+{
+    struct heap_node *node = heap_min(&consumer->redelivery);
+    return node ? start_redelivery(consumer, container_of(node, struct pending, node)) : start_first(consumer);
+}
+
+static bool start_redelivery(struct consumer *consumer, struct pending *pending)
+{
+    struct member *member = choose_again(consumer, pending->holder);
+    if (!member)
+        return false;
+    pending_set_reading(consumer, pending);
+    fetch_start(consumer, pending->sequence, member, pending);
+    return true;
+}
+
+static bool start_first(struct consumer *consumer)
+{
+    struct engine *engine = consumer->stream->engine;
+    uint64_t sequence = next_to_pick(consumer);
+    if (sequence > consumer->stream->state.last_sequence || pool_count(&engine->pendings) >= ENGINE_PENDING_MAX)
+        return false;
+    struct member *member = choose_first(consumer);
+    if (!member)
+        return false;
+    consumer->pick_sequence = sequence + 1;
+    fetch_start(consumer, sequence, member, NULL);
+    return true;
+}
+
+static uint64_t next_to_pick(struct consumer *consumer)
+{
+    uint64_t sequence = consumer->pick_sequence, first = consumer->stream->state.first_sequence;
+    sequence = sequence < first ? first : sequence;
+    if (sequence <= consumer->acked_max)
+        sequence = seqset_next_absent(&consumer->acked, sequence);
+    return sequence;
+}
+
+static void fetch_start(struct consumer *consumer, uint64_t sequence, struct member *member, struct pending *pending)
+{
+    struct engine *engine = consumer->stream->engine;
+    struct fetch *fetch = pool_get(&engine->fetches);
+    must(fetch);
+    *fetch = (struct fetch){
+        .read = {.stream = consumer->stream->id, .sequence = sequence, .done = fetch_done},
+        .consumer = consumer,
+        .member = member,
+        .pending = pending,
+        .first_time = !pending,
+    };
+    list_push_back(&consumer->fetches, &fetch->link);
+    consumer->fetch_count++;
+    member->reserved++;
+    member_choice_update(member);
+    int result = engine->options.host.read(engine->options.host.owner, &fetch->read);
+    if (result == ERR_AGAIN)
+        return;
+    fetch->read.result = result;
+    fetch->done = true;
+}
+
+static void fetch_done(struct engine_read *read)
+{
+    struct fetch *fetch = container_of(read, struct fetch, read);
+    fetch->done = true;
+    consumer_wake(fetch->consumer);
+}
+
+static void fetch_unreserve(struct fetch *fetch)
+{
+    struct member *member = fetch->member;
+    if (!member)
+        return;
+    must(member->reserved > 0);
+    member->reserved--;
+    fetch->member = NULL;
+    member_choice_update(member);
+}
+
+static void fetch_free(struct fetch *fetch)
+{
+    fetch_unreserve(fetch);
+    pool_put(&fetch->consumer->stream->engine->fetches, fetch);
+}
+
+static struct member *choose_first(struct consumer *consumer)
+{
+    struct choice_entry *entry = choice_first(&consumer->choices[CHOICE_FREE], NULL);
+    return member_of(entry ? entry : choice_first(&consumer->choices[CHOICE_SUSPECT_FREE], NULL));
+}
+
+// Somebody else than the holder, who may be stuck; with room, but it goes out without it as well (ST-B03).
+static struct member *choose_again(struct consumer *consumer, uint32_t holder)
+{
+    static const uint8_t order[] = {CHOICE_FREE, CHOICE_STALLED, CHOICE_SUSPECT_FREE, CHOICE_SUSPECT_STALLED};
+    struct member *had = holder ? member_in(consumer, holder) : NULL;
+    for (size_t i = 0; i < sizeof(order); i++) {
+        const struct choice *choice = &consumer->choices[order[i]];
+        struct choice_entry *entry = choice_first(choice, had ? &had->entry : NULL);
+        entry = entry ? entry : choice_first(choice, NULL);
+        if (entry)
+            return member_of(entry);
+    }
+    return NULL;
+}
+
+static struct member *member_of(struct choice_entry *entry)
+{
+    return entry ? container_of(entry, struct member, entry) : NULL;
+}
+
+// A fetch that was first in line has its answer.
+static void arrive(struct consumer *consumer, struct fetch *fetch)
+{
+    const struct engine_host *host = &consumer->stream->engine->options.host;
+    struct member *member = fetch->member;
+    int result = fetch->read.result;
+    bool forgotten = !fetch->first_time && !fetch->pending;
+    bool sent = true;
+    fetch_unreserve(fetch);
+    if (!forgotten && result == 0) {
+        if (!member)
+            member = fetch->first_time ? choose_first(consumer) : choose_again(consumer, fetch->pending->holder);
+        sent = member && send(consumer, fetch, member);
+    } else if (!forgotten) {
+        arrive_failed(consumer, fetch, result);
+    }
+    if (result == 0)
+        host->release(host->owner, fetch->read.hold);
+    if (!sent)
+        put_back(consumer, fetch);
+    bool rewind = !sent && fetch->first_time;
+    fetch_free(fetch);
+    if (rewind)
+        delivery_cancel(consumer);
+}
+
+// The message cannot be read. Gone or damaged, it is finished for this consumer; else it is tried again later, and holds up nobody.
+static void arrive_failed(struct consumer *consumer, struct fetch *fetch, int result)
+{
+    struct engine *engine = consumer->stream->engine;
+    struct pending *pending = fetch->pending;
+    if (fetch->first_time) {
+        pending = pending_new(consumer, fetch->read.sequence);
+        consumer->next_sequence = fetch->read.sequence + 1;
+        journal_delivered(consumer, fetch->read.sequence, 0, 0);
+    }
+    fetch->pending = NULL;
+    engine->stats.unreadable += result == ERR_CORRUPT;
+    if (result == ERR_NOT_FOUND || result == ERR_CORRUPT)
+        pending_set_acked(consumer, pending);
+    else
+        pending_set_parked(consumer, pending);
+}
+
+// The state changes before the adapter is called, so that it may call back; false takes it back.
+static bool send(struct consumer *consumer, struct fetch *fetch, struct member *member)
+{
+    struct engine *engine = consumer->stream->engine;
+    struct pending *pending = fetch->pending;
+    if (fetch->first_time) {
+        pending = pending_new(consumer, fetch->read.sequence);
+        consumer->next_sequence = fetch->read.sequence + 1;
+    }
+    fetch->pending = NULL;
+    pending->attempts++;
+    pending_set_out(consumer, pending, member, pending_deadline(member));
+    struct delivery delivery = {consumer->stream, consumer, member, &fetch->read.message, pending->attempts - 1};
+    const struct engine_adapter *adapter = engine_adapter_of(engine, consumer);
+    if (adapter->deliver && adapter->deliver(adapter->owner, &delivery)) {
+        journal_delivered(consumer, fetch->read.sequence, member->id, delivery.redelivery_count + 1);
+        engine->stats.delivered++;
+        engine->stats.redelivered += delivery.redelivery_count > 0;
+        consumer->redelivered += delivery.redelivery_count > 0;
+        return true;
+    }
+    member_refused(member);
+    pending->attempts--;
+    if (fetch->first_time) {
+        pending_free(consumer, pending);
+        consumer->next_sequence = fetch->read.sequence;
+    } else {
+        fetch->pending = pending;
+    }
+    return false;
+}
+
+// What was picked and not delivered waits again. First deliveries are picked anew, see delivery_cancel().
+static void put_back(struct consumer *consumer, struct fetch *fetch)
+{
+    struct pending *pending = fetch->pending;
+    fetch->pending = NULL;
+    if (pending && pending->state != PENDING_ACKED)
+        pending_set_waiting(consumer, pending);
+}

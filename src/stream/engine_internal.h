@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix engine stream consumer member pending delivery journal codec image
+// What the files of the engine share. Everything hangs on struct engine; streams own consumers, consumers own members and pending
+// messages. Whatever exists has a committed flag: false from its proposal to its record's apply.
+//
+// A pending message is in exactly one place:
+//
+//            deliver                 ack                  turn end: record    commit
+//   (none) ─────────► OUT ────────────────► ACKED (acks) ───────────────► ACKED ─────► (none)
+//                    │   ▲ deliver            ▲
+//    ack wait, gone  ▼   │                    │ ack (late)
+//                  WAITING ──► READING ───────┘
+//                    ▲            │ input/output error
+//                    └── PARKED ◄─┘
+//
+// OUT: in its member's list, by deadline. WAITING: in the consumer's heap, by sequence. READING: a fetch has it. PARKED: in the
+// consumer's list, until its timer. ACKED: first in the consumer's list of acks to be recorded, then in no list.
+#pragma once
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "base/map_u64.h"
+#include "base/memory.h"
+#include "base/must.h"
+#include "base/pool.h"
+#include "base/seqset.h"
+#include "base/wheel.h"
+#include "stream/choice.h"
+#include "stream/dedupe.h"
+#include "stream/engine.h"
+
+enum {
+    ENGINE_PENDING_MAX = 1 << 22, // messages out, of all consumers; new deliveries wait beyond it
+    ENGINE_READ_AHEAD = 64,       // reads under way per consumer
+    ENGINE_SLICE = 64,            // deliveries of one consumer before the next has its turn
+    ENGINE_RETRY_MS = 1000,       // after an input/output error
+    ENGINE_REFUSED_MS = 50,       // until a member that refused a delivery is tried again
+    ENGINE_RUNS_MAX = 65536,      // unrecorded runs of a consumer when the log takes nothing any more
+    ENGINE_AGE_LOOK_MS = 60000,   // at least this often, because the wall clock may jump
+};
+
+// What a tail_op was, to take it back.
+enum tail_kind {
+    TAIL_STREAM_CREATE, TAIL_STREAM_DELETE, TAIL_CONSUMER_CREATE, TAIL_CONSUMER_DELETE, TAIL_MEMBER_ADD, TAIL_MEMBER_REMOVE,
+    TAIL_STREAM_UPDATE,
+};
+
+// A proposal that is not committed yet.
+struct tail_op {
+    struct list link; // engine's tail
+    uint64_t index;
+    enum tail_kind kind;
+    void *object;     // borrowed: the stream, consumer or member
+    bool with_consumer; // TAIL_MEMBER_REMOVE: its consumer goes too
+};
+
+struct stream_totals {
+    uint64_t first_sequence, last_sequence; // first = last + 1: empty
+    uint64_t last_time_ns;
+    uint64_t messages, bytes;
+};
+
+// The totals of a stream's tail as they are after the proposals of one entry.
+struct stream_mark {
+    struct list link; // stream's marks
+    uint64_t index;
+    struct stream_totals totals;
+};
+
+struct stream {
+    struct engine *engine; // borrowed
+    uint32_t id;
+    bool committed, deleting;
+    bool sizes_wait;             // limits: the store is reading
+    struct stream_config config; // its name lies in `key`
+    char *key;                   // owned: account, name; see engine_key()
+    struct stream_totals state;  // committed
+    struct stream_totals tail;   // with what is proposed
+    struct list marks;           // stream_mark, by index
+    uint64_t image_index;        // records up to here are in the restored image
+    uint32_t member_count;       // without those being removed
+    struct map consumer_names;   // those not being deleted
+    struct list consumers;       // by id
+    uint32_t consumer_count;
+    struct list link;            // engine's streams, by id
+    struct list dirty_link;      // engine's dirty or image queue
+    struct list active_link;     // engine's active: messages came or went
+    struct list limits_link;     // engine's limited: over a limit, or oldest message to be looked at
+    struct wheel_timer age_timer;
+};
+
+enum pending_state { PENDING_NONE, PENDING_OUT, PENDING_WAITING, PENDING_READING, PENDING_PARKED, PENDING_ACKED };
+
+struct pending {
+    uint64_t sequence;
+    struct member *member; // borrowed; OUT only
+    union {
+        uint64_t deadline_ns; // OUT; UINT64_MAX: stays until its member is back
+        uint64_t index;       // ACKED: of the record; 0: not recorded yet
+    };
+    union {
+        struct list link; // OUT, PARKED, ACKED
+        struct heap_node node;
+    };
+    uint32_t holder;        // id of the member that has it or had it last; 0: none
+    uint32_t attempts : 24; // deliveries so far
+    uint32_t state : 8;
+};
+
+struct delivered_run {
+    uint64_t first, last;
+    uint32_t member, attempt;
+};
+
+// A message on its way from the store to a member.
+struct fetch {
+    struct engine_read read;
+    struct consumer *consumer; // borrowed
+    struct member *member;     // borrowed, a place reserved; NULL: gone meanwhile
+    struct pending *pending;   // redelivery; NULL: the first time, or acknowledged meanwhile
+    bool first_time;
+    bool done;
+    struct list link;          // consumer's, in order of delivery
+};
+
+struct consumer {
+    struct stream *stream; // borrowed
+    uint32_t id;
+    bool committed, deleting;
+    struct consumer_config config; // name and data lie in `text`
+    char *text;                    // owned
+    uint64_t next_sequence;
+    uint64_t pick_sequence; // the next to be read: >= next_sequence
+    uint64_t ack_floor;
+    struct seqset acked;     // above the floor, committed
+    uint64_t acked_max;      // no acknowledged sequence is above this
+    struct map_u64 pending;  // sequence -> struct pending
+    uint32_t acked_count;    // of them ACKED
+    struct heap redelivery;  // WAITING
+    struct list parked;
+    struct wheel_timer parked_timer;
+    struct list members;     // by id
+    uint32_t member_count;   // without those being removed
+    struct choice choices[CHOICE_KINDS]; // READY members
+    struct list fetches;
+    uint32_t fetch_count;
+    struct delivered_run *runs; // owned; deliveries of this turn
+    uint32_t run_count, run_cap;
+    struct list acks;        // ACKED, to be recorded
+    uint64_t redelivered;
+    uint64_t image_index;
+    struct list link;         // stream's
+    struct list dirty_link;
+    struct list work_link;    // engine's work: may have something to deliver or to trim
+    struct list journal_link; // engine's journal: has runs or acks
+};
+
+struct member {
+    struct consumer *consumer; // borrowed
+    uint32_t id;
+    bool committed, removing, suspect;
+    bool recovered; // the deadlines of what it has begin when it is READY
+    bool refused;   // CONGESTED because it refused a delivery: tried again by timer
+    enum member_state state;
+    struct member_config config; // data is owned
+    struct list out;             // pending, by deadline
+    uint32_t in_flight;
+    uint32_t reserved;           // fetches for it
+    struct choice_entry entry;
+    struct wheel_timer ack_timer;   // set, not after the first deadline, while anything is out with a deadline
+    struct wheel_timer state_timer; // GONE: grace; refused: retry
+    void *context;
+    struct list link; // consumer's
+};
+
+// engine_consumer_create() waiting for a seek.
+struct create_request {
+    struct engine *engine;
+    struct engine_read read;
+    struct stream *stream; // borrowed
+    struct consumer_config config; // name and data lie in `text`
+    char *text;            // owned
+    engine_consumer_done *done;
+    void *owner;
+    struct list link;
+};
+
+struct gone {
+    struct list link;
+    uint32_t id;
+    uint16_t image_kind;
+};
+
+struct engine {
+    struct engine_options options;
+    struct engine_adapter adapters[ENGINE_PROTOCOL_COUNT];
+    struct engine_time now;
+    bool live;           // recovery is over
+    uint64_t last_index; // of the newest record appended
+    uint32_t next_stream, next_consumer, next_member; // an unknown id below these was deleted
+    struct map stream_names; // those not being deleted
+    struct map_u64 streams, consumers, members; // by id
+    struct list stream_list; // by id
+    struct dedupe dedupe;
+    uint64_t replay_ms;      // recovery: newest record time
+    struct wheel wheel;
+    struct list tail;        // tail_op, by index
+    struct list active, limited, work, journal, requests;
+    struct list dirty_streams, dirty_consumers, gone;             // since the last checkpoint began
+    struct list image_streams, image_consumers, image_gone;       // still to be written in this one
+    bool image_counters;
+    struct pool pendings, fetches, marks, ops, buckets;
+    struct buffer scratch;
+    struct engine_stats stats;
+};
+
+// --- engine.c
+// Appends a record; the caller was admitted. Returns its index.
+uint64_t engine_append(struct engine *engine, uint16_t kind, uint32_t object, struct bytes body);
+int engine_admit(struct engine *engine, size_t body_size, bool reserved);
+const struct engine_adapter *engine_adapter_of(const struct engine *engine, const struct consumer *consumer);
+void engine_time_set(struct engine *engine, struct engine_time now);
+static inline uint64_t engine_now_ms(const struct engine *engine)
+{
+    return engine->now.mono_ns / 1000000;
+}
+
+// --- engine_tail.c
+void engine_tail_push(struct engine *engine, enum tail_kind kind, void *object, uint64_t index, bool with_consumer);
+// Its record was applied: takes the oldest operation off the tail if it is this one.
+void engine_tail_commit(struct engine *engine, enum tail_kind kind, const void *object);
+
+// --- stream.c
+struct stream *stream_new(struct engine *engine, uint32_t id, const struct stream_config *config);
+// Frees it with its consumers, which are told to their adapters.
+void stream_free(struct stream *stream);
+void stream_name_add(struct stream *stream);
+void stream_name_remove(struct stream *stream);
+// The tail changed with an entry.
+void stream_mark(struct stream *stream, uint64_t index);
+void stream_drop_marks(struct stream *stream, uint64_t last_good);
+void stream_dirty(struct stream *stream);
+void stream_activate(struct stream *stream);
+int stream_apply_create(struct engine *engine, const struct record *record, uint64_t index);
+int stream_apply_update(struct engine *engine, const struct record *record, uint64_t index);
+int stream_apply_delete(struct engine *engine, const struct record *record, uint64_t index);
+// The object of a record. NULL: skip the record, because the object was deleted or its image is newer. ERR_CORRUPT: never heard of.
+int stream_of_record(struct engine *engine, uint32_t id, uint64_t index, struct stream **ret_stream);
+
+// --- stream_publish.c
+int stream_publish_apply(struct engine *engine, const struct record *record, uint64_t index, bool covered);
+
+// --- stream_limits.c
+void stream_limits_look(struct stream *stream);
+bool stream_limits_step(struct engine *engine, size_t *budget);
+int stream_limits_apply(struct engine *engine, const struct record *record, uint64_t index);
+
+// --- consumer.c
+struct consumer *consumer_new(struct stream *stream, uint32_t id, const struct consumer_config *config, uint64_t next_sequence);
+void consumer_free(struct consumer *consumer);
+void consumer_name_add(struct consumer *consumer);
+void consumer_name_remove(struct consumer *consumer);
+void consumer_dirty(struct consumer *consumer);
+void consumer_wake(struct consumer *consumer);
+int consumer_apply_create(struct engine *engine, const struct record *record, uint64_t index);
+int consumer_apply_delete(struct engine *engine, const struct record *record, uint64_t index);
+int consumer_of_record(struct engine *engine, uint32_t id, uint64_t index, struct consumer **ret_consumer);
+
+// --- consumer_start.c
+void consumer_start_cancel_stream(struct stream *stream);
+
+// --- member.c
+struct member *member_new(struct consumer *consumer, uint32_t id, const struct member_config *config);
+void member_free(struct member *member);
+// Tells the adapter that it goes, if it ever was there.
+void member_tell_removed(struct member *member);
+void member_choice_update(struct member *member);
+void member_recovered(struct member *member);
+void member_refused(struct member *member);
+int member_apply_add(struct engine *engine, const struct record *record, uint64_t index);
+int member_apply_remove(struct engine *engine, const struct record *record, uint64_t index);
+struct member *member_in(const struct consumer *consumer, uint32_t id);
+
+// --- pending.c
+struct pending *pending_find(const struct consumer *consumer, uint64_t sequence);
+// NULL: too many. The state is set by one of the functions below.
+struct pending *pending_new(struct consumer *consumer, uint64_t sequence);
+// Takes it out of wherever it is and frees it.
+void pending_free(struct consumer *consumer, struct pending *pending);
+void pending_set_out(struct consumer *consumer, struct pending *pending, struct member *member, uint64_t deadline_ns);
+void pending_set_waiting(struct consumer *consumer, struct pending *pending);
+void pending_set_reading(struct consumer *consumer, struct pending *pending);
+void pending_set_parked(struct consumer *consumer, struct pending *pending);
+void pending_set_acked(struct consumer *consumer, struct pending *pending);
+// All of a member's messages wait for redelivery.
+void pending_release(struct member *member);
+void pending_ack_timer_fire(struct wheel_timer *timer, uint64_t now_ms);
+void pending_parked_timer_fire(struct wheel_timer *timer, uint64_t now_ms);
+// When the ack wait of a message that goes out now is over.
+uint64_t pending_deadline(const struct member *member);
+void pending_restart_deadlines(struct member *member);
+// Drops what the stream does not have any more, at most *budget sequences. Returns whether more is to be dropped.
+bool pending_trim(struct consumer *consumer, size_t *budget);
+// A sequence is finished (committed).
+void pending_finish(struct consumer *consumer, uint64_t first, uint64_t last);
+void pending_clear(struct consumer *consumer);
+
+// --- delivery.c
+// Delivers what can be. Returns whether more can be done at once.
+bool delivery_step(struct engine *engine, size_t *budget);
+// A member takes nothing any more: what is read for it goes to others.
+void delivery_member_lost(struct member *member);
+// What is read of this pending message is not to be delivered.
+void delivery_forget(struct consumer *consumer, struct pending *pending);
+void delivery_cancel(struct consumer *consumer);
+
+// --- journal.c
+void journal_delivered(struct consumer *consumer, uint64_t sequence, uint32_t member, uint32_t attempt);
+void journal_write(struct engine *engine);
+void journal_drop(struct engine *engine, uint64_t last_good);
+int journal_apply_delivered(struct engine *engine, const struct record *record, uint64_t index);
+int journal_apply_acked(struct engine *engine, const struct record *record, uint64_t index);
+
+// --- codec.c: bodies of records; RECORDS.md
+int codec_put_stream(struct buffer *to, const struct stream_config *config);
+int codec_get_stream(struct bytes from, struct stream_config *ret_config);
+int codec_put_consumer(struct buffer *to, uint32_t stream, const struct consumer_config *config, uint64_t next_sequence);
+int codec_get_consumer(struct bytes from, uint32_t *ret_stream, struct consumer_config *ret_config, uint64_t *ret_next_sequence);
+int codec_put_member(struct buffer *to, uint32_t id, const struct member_config *config);
+int codec_get_member(struct bytes from, uint32_t *ret_id, struct member_config *ret_config);
+void codec_put_number(struct buffer *to, uint64_t value);
+int codec_get_number(struct bytes *from, uint64_t *ret_value);
+static inline uint64_t codec_zigzag(int64_t value)
+{
+    return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
+}
+static inline int64_t codec_unzigzag(uint64_t value)
+{
+    return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+}
+
+// --- image.c
+void image_gone(struct engine *engine, uint16_t image_kind, uint32_t id);

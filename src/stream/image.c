@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix engine
+// Checkpoints: images of what changed since the last one, taken object by object between turns, each with the log index at which
+// it was taken. An image holds committed state, and deliveries that happened, which are facts even if their record is lost.
+// Acknowledgements that are not committed are not in it. Counters come last, so that they cover every object that was deleted
+// while the checkpoint was written. RECORDS.md has the formats.
+#include "stream/engine_internal.h"
+
+enum { STREAM_HEAD = 48, CONSUMER_HEAD = 40, COUNTERS_SIZE = 20, ID_SIZE = 32 };
+
+static void put_begin(struct buffer *out, size_t *ret_at);
+static void put_end(struct buffer *out, size_t at, uint16_t kind, uint16_t flags, uint32_t object);
+static void put_u64_at_end(struct buffer *out, uint64_t value);
+static void put_stream(struct stream *stream, uint64_t index, struct buffer *out);
+static void put_consumer(struct consumer *consumer, uint64_t index, struct buffer *out);
+static void put_members(const struct consumer *consumer, struct buffer *out);
+static void put_pending(const struct consumer *consumer, struct buffer *out);
+static void put_gone(const struct gone *gone, uint64_t index, struct buffer *out);
+static void put_counters(const struct engine *engine, uint64_t index, struct buffer *out);
+static int get_stream(struct engine *engine, const struct record *image);
+static int get_consumer(struct engine *engine, const struct record *image);
+static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint32_t members);
+static int get_pending(struct consumer *consumer, struct bytes rest);
+static int get_counters(struct engine *engine, const struct record *image);
+static int get_gone(struct engine *engine, const struct record *image);
+static void mark_all(struct engine *engine);
+
+void engine_checkpoint_begin(struct engine *engine, bool base)
+{
+    if (base)
+        mark_all(engine);
+    list_append_all(&engine->image_streams, &engine->dirty_streams);
+    list_append_all(&engine->image_consumers, &engine->dirty_consumers);
+    list_append_all(&engine->image_gone, &engine->gone);
+    engine->image_counters = true;
+}
+
+int engine_checkpoint_next(struct engine *engine, uint64_t index, struct buffer *out, size_t max_bytes)
+{
+    size_t end = out->len + max_bytes;
+    struct list *link;
+    while (out->len < end) {
+        if ((link = list_pop_front(&engine->image_gone))) {
+            struct gone *gone = container_of(link, struct gone, link);
+            put_gone(gone, index, out);
+            mem_free(gone);
+        } else if ((link = list_pop_front(&engine->image_streams))) {
+            put_stream(container_of(link, struct stream, dirty_link), index, out);
+        } else if ((link = list_pop_front(&engine->image_consumers))) {
+            put_consumer(container_of(link, struct consumer, dirty_link), index, out);
+        } else {
+            if (engine->image_counters)
+                put_counters(engine, index, out);
+            engine->image_counters = false;
+            return 0;
+        }
+    }
+    return 1;
+}
+
+int engine_restore(struct engine *engine, const struct record *image)
+{
+    switch (image->kind) {
+    case RECORD_IMAGE_STREAM: return get_stream(engine, image);
+    case RECORD_IMAGE_CONSUMER: return get_consumer(engine, image);
+    case RECORD_IMAGE_COUNTERS: return get_counters(engine, image);
+    case RECORD_IMAGE_GONE: return get_gone(engine, image);
+    default: return ERR_CORRUPT;
+    }
+}
+
+void engine_save_ids(struct engine *engine, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns, struct buffer *out)
+{
+    uint64_t from, to, until_ms = 0, wall_ms = engine->now.wall_ns / 1000000;
+    uint32_t now_ms = (uint32_t)engine_now_ms(engine);
+    dedupe_range(&engine->dedupe, first_index, last_index, &from, &to);
+    for (; from < to; from++) {
+        const struct dedupe_id *id = dedupe_at(&engine->dedupe, from);
+        if (dedupe_is_past(id->expires_ms, now_ms))
+            continue;
+        uint64_t expires_ms = wall_ms + (id->expires_ms - now_ms);
+        until_ms = expires_ms > until_ms ? expires_ms : until_ms;
+        put_u64_at_end(out, id->key.lo);
+        put_u64_at_end(out, id->key.hi);
+        put_u64_at_end(out, id->sequence);
+        put_u64_at_end(out, expires_ms);
+    }
+    *ret_until_ns = until_ms * 1000000;
+}
+
+int engine_restore_ids(struct engine *engine, struct bytes ids)
+{
+    if (ids.len % ID_SIZE)
+        return ERR_CORRUPT;
+    for (; ids.len; ids = bytes_skip(ids, ID_SIZE)) {
+        struct dedupe_id id = {
+            .key = {get_u64(ids.ptr), get_u64(ids.ptr + 8)},
+            .sequence = get_u64(ids.ptr + 16),
+            .expires_ms = (uint32_t)get_u64(ids.ptr + 24),
+        };
+        dedupe_restore(&engine->dedupe, &id);
+    }
+    return 0;
+}
+
+void image_gone(struct engine *engine, uint16_t image_kind, uint32_t id)
+{
+    struct gone *gone = mem_alloc_zero(sizeof(*gone));
+    gone->id = id;
+    gone->image_kind = image_kind;
+    list_push_back(&engine->gone, &gone->link);
+}
+
+// Leaves room for the record's header.
+static void put_begin(struct buffer *out, size_t *ret_at)
+{
+    *ret_at = out->len;
+    must(buffer_reserve(out, RECORD_HEADER_SIZE));
+    buffer_commit(out, RECORD_HEADER_SIZE);
+}
+
+static void put_end(struct buffer *out, size_t at, uint16_t kind, uint16_t flags, uint32_t object)
+{
+    size_t size = out->len - at;
+    must(size <= UINT32_MAX / 2 && buffer_reserve(out, record_padded(size) - size));
+    buffer_commit(out, record_padded(size) - size);
+    record_begin(out->ptr + at, (uint32_t)size, kind, flags, object);
+    record_seal(out->ptr + at);
+}
+
+static void put_u64_at_end(struct buffer *out, uint64_t value)
+{
+    char *at = buffer_reserve(out, 8);
+    must(at);
+    put_u64(at, value);
+    buffer_commit(out, 8);
+}
+
+static void put_stream(struct stream *stream, uint64_t index, struct buffer *out)
+{
+    size_t at;
+    put_begin(out, &at);
+    put_u64_at_end(out, index);
+    put_u64_at_end(out, stream->state.first_sequence);
+    put_u64_at_end(out, stream->state.last_sequence);
+    put_u64_at_end(out, stream->state.last_time_ns);
+    put_u64_at_end(out, stream->state.messages);
+    put_u64_at_end(out, stream->state.bytes);
+    must(codec_put_stream(out, &stream->config) == 0);
+    put_end(out, at, RECORD_IMAGE_STREAM, 0, stream->id);
+}
+
+static void put_consumer(struct consumer *consumer, uint64_t index, struct buffer *out)
+{
+    uint32_t members = 0;
+    list_foreach (link, &consumer->members)
+        members += container_of(link, struct member, link)->committed;
+    size_t at;
+    put_begin(out, &at);
+    put_u64_at_end(out, index);
+    put_u64_at_end(out, consumer->next_sequence);
+    put_u64_at_end(out, consumer->ack_floor);
+    put_u64_at_end(out, consumer->redelivered);
+    put_u64_at_end(out, members | (uint64_t)(20 + consumer->config.name.len + consumer->config.data.len) << 32);
+    must(codec_put_consumer(out, consumer->stream->id, &consumer->config, consumer->config.start_sequence) == 0);
+    put_members(consumer, out);
+    must(seqset_encode(&consumer->acked, out) == 0);
+    put_pending(consumer, out);
+    put_end(out, at, RECORD_IMAGE_CONSUMER, 0, consumer->id);
+}
+
+static void put_members(const struct consumer *consumer, struct buffer *out)
+{
+    list_foreach (link, &consumer->members) {
+        const struct member *member = container_of(link, struct member, link);
+        if (!member->committed)
+            continue;
+        codec_put_number(out, 18 + member->config.data.len);
+        must(codec_put_member(out, member->id, &member->config) == 0);
+    }
+}
+
+static void put_pending(const struct consumer *consumer, struct buffer *out)
+{
+    size_t pos = 0;
+    uint64_t sequence, last = 0;
+    codec_put_number(out, map_u64_count(&consumer->pending));
+    for (struct pending *p = map_u64_next(&consumer->pending, &pos, &sequence); p;
+         p = map_u64_next(&consumer->pending, &pos, &sequence)) {
+        codec_put_number(out, codec_zigzag((int64_t)(sequence - last)));
+        codec_put_number(out, p->attempts);
+        codec_put_number(out, p->state == PENDING_OUT ? p->holder : 0);
+        last = sequence;
+    }
+}
+
+static void put_gone(const struct gone *gone, uint64_t index, struct buffer *out)
+{
+    size_t at;
+    put_begin(out, &at);
+    put_u64_at_end(out, index);
+    put_end(out, at, RECORD_IMAGE_GONE, gone->image_kind, gone->id);
+}
+
+static void put_counters(const struct engine *engine, uint64_t index, struct buffer *out)
+{
+    size_t at;
+    put_begin(out, &at);
+    put_u64_at_end(out, index);
+    put_u64_at_end(out, engine->next_stream | (uint64_t)engine->next_consumer << 32);
+    char *to = buffer_reserve(out, 4);
+    must(to);
+    put_u32(to, engine->next_member);
+    buffer_commit(out, 4);
+    put_end(out, at, RECORD_IMAGE_COUNTERS, 0, 0);
+}
+
+static int get_stream(struct engine *engine, const struct record *image)
+{
+    struct stream_config config;
+    struct bytes body = image->body;
+    if (image->object == 0 || body.len < STREAM_HEAD || codec_get_stream(bytes_skip(body, STREAM_HEAD), &config))
+        return ERR_CORRUPT;
+    struct stream_totals state = {
+        .first_sequence = get_u64(body.ptr + 8),
+        .last_sequence = get_u64(body.ptr + 16),
+        .last_time_ns = get_u64(body.ptr + 24),
+        .messages = get_u64(body.ptr + 32),
+        .bytes = get_u64(body.ptr + 40),
+    };
+    if (state.first_sequence == 0 || state.first_sequence > state.last_sequence + 1 ||
+        state.messages > state.last_sequence + 1 - state.first_sequence)
+        return ERR_CORRUPT;
+    struct stream *stream = map_u64_find(&engine->streams, image->object);
+    struct stream *named = engine_stream_find(engine, config.account, config.name);
+    if (named != stream)
+        return ERR_CORRUPT;
+    if (!stream)
+        stream = stream_new(engine, image->object, &config);
+    config.name = stream->config.name;
+    stream->config = config;
+    stream->committed = true;
+    stream->image_index = get_u64(body.ptr);
+    engine->stats.messages += state.messages - stream->state.messages;
+    engine->stats.bytes += state.bytes - stream->state.bytes;
+    stream->state = stream->tail = state;
+    return 0;
+}
+
+static int get_consumer(struct engine *engine, const struct record *image)
+{
+    struct consumer_config config;
+    struct bytes body = image->body;
+    uint32_t stream_id;
+    uint64_t start;
+    if (image->object == 0 || body.len < CONSUMER_HEAD)
+        return ERR_CORRUPT;
+    uint32_t members = get_u32(body.ptr + 32), create_size = get_u32(body.ptr + 36);
+    uint64_t next = get_u64(body.ptr + 8), floor = get_u64(body.ptr + 16);
+    struct bytes rest = bytes_skip(body, CONSUMER_HEAD);
+    if (create_size > rest.len || codec_get_consumer(bytes_make(rest.ptr, create_size), &stream_id, &config, &start) ||
+        next == 0 || floor >= SEQSET_MAX)
+        return ERR_CORRUPT;
+    struct stream *stream = map_u64_find(&engine->streams, stream_id);
+    struct consumer *consumer = map_u64_find(&engine->consumers, image->object);
+    if (!stream || (consumer && consumer->stream != stream) || engine_consumer_find(engine, stream, config.name) != consumer)
+        return ERR_CORRUPT;
+    if (consumer)
+        consumer_free(consumer);
+    consumer = consumer_new(stream, image->object, &config, start);
+    consumer->committed = true;
+    consumer->image_index = get_u64(body.ptr);
+    consumer->next_sequence = consumer->pick_sequence = next;
+    consumer->ack_floor = floor;
+    consumer->redelivered = get_u64(body.ptr + 24);
+    return get_consumer_rest(consumer, bytes_skip(rest, create_size), members);
+}
+
+static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint32_t members)
+{
+    struct engine *engine = consumer->stream->engine;
+    for (; members; members--) {
+        struct member_config config;
+        uint64_t size;
+        uint32_t id;
+        if (codec_get_number(&rest, &size) || size > rest.len || codec_get_member(bytes_make(rest.ptr, size), &id, &config) ||
+            map_u64_find(&engine->members, id))
+            return ERR_CORRUPT;
+        member_new(consumer, id, &config)->committed = true;
+        rest = bytes_skip(rest, size);
+    }
+    size_t used;
+    if (seqset_decode(&consumer->acked, rest, &used))
+        return ERR_CORRUPT;
+    uint64_t first, last;
+    for (uint64_t at = 0; seqset_next_present(&consumer->acked, at, &first, &last); at = last + 1) {
+        if (first <= consumer->ack_floor)
+            return ERR_CORRUPT;
+        consumer->acked_max = last;
+    }
+    return get_pending(consumer, bytes_skip(rest, used));
+}
+
+static int get_pending(struct consumer *consumer, struct bytes rest)
+{
+    uint64_t count, sequence = 0;
+    if (codec_get_number(&rest, &count))
+        return ERR_CORRUPT;
+    for (; count; count--) {
+        uint64_t step, attempts, holder;
+        if (codec_get_number(&rest, &step) || codec_get_number(&rest, &attempts) || codec_get_number(&rest, &holder) ||
+            holder > UINT32_MAX || attempts >= 1 << 24)
+            return ERR_CORRUPT;
+        sequence += (uint64_t)codec_unzigzag(step);
+        struct member *member = holder ? member_in(consumer, (uint32_t)holder) : NULL;
+        if (sequence <= consumer->ack_floor || sequence >= consumer->next_sequence || seqset_has(&consumer->acked, sequence) ||
+            pending_find(consumer, sequence) || (holder && !member))
+            return ERR_CORRUPT;
+        struct pending *pending = pending_new(consumer, sequence);
+        pending->attempts = attempts & 0xffffff;
+        if (member)
+            pending_set_out(consumer, pending, member, UINT64_MAX);
+        else
+            pending_set_waiting(consumer, pending);
+    }
+    return rest.len == 0 ? 0 : ERR_CORRUPT;
+}
+
+static int get_counters(struct engine *engine, const struct record *image)
+{
+    if (image->body.len != COUNTERS_SIZE)
+        return ERR_CORRUPT;
+    uint32_t next[3] = {get_u32(image->body.ptr + 8), get_u32(image->body.ptr + 12), get_u32(image->body.ptr + 16)};
+    engine->next_stream = next[0] > engine->next_stream ? next[0] : engine->next_stream;
+    engine->next_consumer = next[1] > engine->next_consumer ? next[1] : engine->next_consumer;
+    engine->next_member = next[2] > engine->next_member ? next[2] : engine->next_member;
+    return 0;
+}
+
+static int get_gone(struct engine *engine, const struct record *image)
+{
+    if (image->flags == RECORD_IMAGE_STREAM && map_u64_find(&engine->streams, image->object))
+        stream_free(map_u64_find(&engine->streams, image->object));
+    if (image->flags == RECORD_IMAGE_CONSUMER && map_u64_find(&engine->consumers, image->object))
+        consumer_free(map_u64_find(&engine->consumers, image->object));
+    return 0;
+}
+
+static void mark_all(struct engine *engine)
+{
+    for (struct list *link = list_pop_front(&engine->gone); link; link = list_pop_front(&engine->gone))
+        mem_free(container_of(link, struct gone, link));
+    list_foreach (link, &engine->stream_list) {
+        struct stream *stream = container_of(link, struct stream, link);
+        if (stream->committed)
+            stream_dirty(stream);
+        list_foreach (consumer_link, &stream->consumers)
+            consumer_dirty(container_of(consumer_link, struct consumer, link));
+    }
+}

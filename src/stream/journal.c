@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes to the log at the end of a turn: per consumer one record of its deliveries and one of its acknowledgements, as runs.
+// No delivery waits for its record; an acknowledgement counts when its record is committed. If the log takes nothing, both are
+// kept for later; acknowledgements of a dropped tail are recorded again, because the client did give them.
+#include "stream/engine_internal.h"
+
+enum { BODY_MAX = 65536, RUN_MAX = 40, FIRST_RUNS = 16 };
+
+static bool write_consumer(struct engine *engine, struct consumer *consumer);
+static bool write_delivered(struct engine *engine, struct consumer *consumer);
+static bool write_acked(struct engine *engine, struct consumer *consumer);
+static struct list *encode_acks(struct consumer *consumer, struct buffer *to);
+static void put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t end);
+static int get_run(struct bytes *from, uint64_t *last, uint64_t *ret_first, uint64_t *ret_last);
+static int apply_run(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t member, uint32_t attempt);
+static void apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id, uint32_t attempt);
+static void drop_consumer(struct consumer *consumer, uint64_t last_good);
+static void journal_link(struct consumer *consumer);
+
+void journal_delivered(struct consumer *consumer, uint64_t sequence, uint32_t member, uint32_t attempt)
+{
+    struct delivered_run *run = consumer->run_count ? &consumer->runs[consumer->run_count - 1] : NULL;
+    if (run && run->member == member && run->attempt == attempt && run->last + 1 == sequence) {
+        run->last = sequence;
+        return;
+    }
+    if (consumer->run_count == consumer->run_cap) {
+        consumer->run_cap = consumer->run_cap ? consumer->run_cap * 2 : FIRST_RUNS;
+        consumer->runs = mem_realloc(consumer->runs, consumer->run_cap * sizeof(*consumer->runs));
+    }
+    consumer->runs[consumer->run_count++] = (struct delivered_run){sequence, sequence, member, attempt};
+    journal_link(consumer);
+}
+
+void journal_write(struct engine *engine)
+{
+    list_foreach (link, &engine->journal) {
+        struct consumer *consumer = container_of(link, struct consumer, journal_link);
+        if (write_consumer(engine, consumer))
+            list_remove(link);
+        consumer_dirty(consumer);
+    }
+}
+
+void journal_drop(struct engine *engine, uint64_t last_good)
+{
+    list_foreach (link, &engine->stream_list) {
+        list_foreach (consumer_link, &container_of(link, struct stream, link)->consumers) {
+            struct consumer *consumer = container_of(consumer_link, struct consumer, link);
+            if (consumer->acked_count)
+                drop_consumer(consumer, last_good);
+        }
+    }
+}
+
+int journal_apply_delivered(struct engine *engine, const struct record *record, uint64_t index)
+{
+    struct consumer *consumer;
+    int error = consumer_of_record(engine, record->object, index, &consumer);
+    if (error || !consumer || engine->live)
+        return error;
+    struct bytes body = record->body;
+    uint64_t at = 0;
+    while (body.len) {
+        uint64_t first, last, member, attempt;
+        if (get_run(&body, &at, &first, &last) || codec_get_number(&body, &member) || codec_get_number(&body, &attempt) ||
+            member > UINT32_MAX || attempt >= 1 << 24)
+            return ERR_CORRUPT;
+        error = apply_run(consumer, first, last, (uint32_t)member, (uint32_t)attempt);
+        if (error)
+            return error;
+    }
+    consumer->pick_sequence = consumer->next_sequence;
+    consumer_dirty(consumer);
+    return 0;
+}
+
+int journal_apply_acked(struct engine *engine, const struct record *record, uint64_t index)
+{
+    struct consumer *consumer;
+    int error = consumer_of_record(engine, record->object, index, &consumer);
+    if (error || !consumer)
+        return error;
+    struct bytes body = record->body;
+    uint64_t at = 0;
+    while (body.len) {
+        uint64_t first, last;
+        if (get_run(&body, &at, &first, &last))
+            return ERR_CORRUPT;
+        pending_finish(consumer, first, last);
+    }
+    consumer_dirty(consumer);
+    return 0;
+}
+
+static bool write_consumer(struct engine *engine, struct consumer *consumer)
+{
+    while (consumer->run_count) {
+        if (!write_delivered(engine, consumer))
+            break;
+    }
+    if (consumer->run_count > ENGINE_RUNS_MAX)
+        consumer->run_count = 0;
+    while (consumer->run_count == 0 && !list_empty(&consumer->acks)) {
+        if (!write_acked(engine, consumer))
+            break;
+    }
+    return consumer->run_count == 0 && list_empty(&consumer->acks);
+}
+
+static bool write_delivered(struct engine *engine, struct consumer *consumer)
+{
+    struct buffer *body = &engine->scratch;
+    uint64_t last = 0;
+    uint32_t count = 0;
+    buffer_clear(body);
+    for (; count < consumer->run_count && body->len < BODY_MAX; count++) {
+        const struct delivered_run *run = &consumer->runs[count];
+        put_run(body, &last, run->first, run->last);
+        codec_put_number(body, run->member);
+        codec_put_number(body, run->attempt);
+    }
+    if (engine_admit(engine, body->len, true))
+        return false;
+    engine_append(engine, RECORD_DELIVERED, consumer->id, buffer_bytes(body));
+    consumer->run_count -= count;
+    memmove(consumer->runs, consumer->runs + count, consumer->run_count * sizeof(*consumer->runs));
+    return true;
+}
+
+static bool write_acked(struct engine *engine, struct consumer *consumer)
+{
+    buffer_clear(&engine->scratch);
+    struct list *end = encode_acks(consumer, &engine->scratch);
+    if (engine_admit(engine, engine->scratch.len, true))
+        return false;
+    uint64_t index = engine_append(engine, RECORD_ACKED, consumer->id, buffer_bytes(&engine->scratch));
+    while (consumer->acks.next != end) {
+        struct list *link = list_pop_front(&consumer->acks);
+        container_of(link, struct pending, link)->index = index;
+    }
+    return true;
+}
+
+// In the order in which they came; returns the first link that had no room.
+static struct list *encode_acks(struct consumer *consumer, struct buffer *to)
+{
+    struct list *link = consumer->acks.next;
+    uint64_t last = 0, first = container_of(link, struct pending, link)->sequence, end = first;
+    for (link = link->next; link != &consumer->acks && to->len < BODY_MAX; link = link->next) {
+        uint64_t sequence = container_of(link, struct pending, link)->sequence;
+        if (sequence == end + 1) {
+            end = sequence;
+            continue;
+        }
+        put_run(to, &last, first, end);
+        first = end = sequence;
+    }
+    put_run(to, &last, first, end);
+    return link;
+}
+
+static void put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t end)
+{
+    codec_put_number(to, codec_zigzag((int64_t)(first - *last - 1)));
+    codec_put_number(to, end - first);
+    *last = end;
+}
+
+static int get_run(struct bytes *from, uint64_t *last, uint64_t *ret_first, uint64_t *ret_last)
+{
+    uint64_t step, length;
+    if (codec_get_number(from, &step) || codec_get_number(from, &length))
+        return ERR_CORRUPT;
+    *ret_first = *last + 1 + (uint64_t)codec_unzigzag(step);
+    *ret_last = *ret_first + length;
+    *last = *ret_last;
+    return *ret_first == 0 || *ret_last < *ret_first || *ret_last > SEQSET_MAX ? ERR_CORRUPT : 0;
+}
+
+// Recovery: these were with this member when the server ended. Attempt 0: passed over, because it could not be read.
+static int apply_run(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t id, uint32_t attempt)
+{
+    struct member *member = id ? member_in(consumer, id) : NULL;
+    if (last - first > ENGINE_PENDING_MAX)
+        return ERR_CORRUPT;
+    if (consumer->next_sequence <= last)
+        consumer->next_sequence = last + 1;
+    for (uint64_t sequence = first; sequence <= last; sequence++) {
+        if (sequence > consumer->ack_floor && !seqset_has(&consumer->acked, sequence))
+            apply_one(consumer, sequence, member, id, attempt);
+    }
+    return 0;
+}
+
+static void apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id, uint32_t attempt)
+{
+    struct pending *pending = pending_find(consumer, sequence);
+    if (!pending)
+        pending = pending_new(consumer, sequence);
+    if (attempt > pending->attempts)
+        pending->attempts = attempt & 0xffffff;
+    if (member)
+        pending_set_out(consumer, pending, member, UINT64_MAX);
+    else
+        pending_set_waiting(consumer, pending);
+    pending->holder = id;
+}
+
+static void drop_consumer(struct consumer *consumer, uint64_t last_good)
+{
+    size_t pos = 0;
+    uint64_t sequence;
+    for (struct pending *p = map_u64_next(&consumer->pending, &pos, &sequence); p;
+         p = map_u64_next(&consumer->pending, &pos, &sequence)) {
+        if (p->state != PENDING_ACKED || p->index <= last_good)
+            continue;
+        p->index = 0;
+        list_push_back(&consumer->acks, &p->link);
+        journal_link(consumer);
+    }
+}
+
+static void journal_link(struct consumer *consumer)
+{
+    if (!list_is_linked(&consumer->journal_link))
+        list_push_back(&consumer->stream->engine->journal, &consumer->journal_link);
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix engine
+// Messages that were delivered and are not finished: who has them, until when, and in which of the places drawn in
+// engine_internal.h. Every change of place goes through a pending_set_*() function, which keeps counts and choices right.
+#include "stream/engine_internal.h"
+
+enum { EXPIRY_BATCH = 1024 };
+
+static const uint64_t WAIT_MAX_NS = 1ULL << 62; // so that no sum overflows
+
+static void leave(struct consumer *consumer, struct pending *pending);
+static void ack_timer_set(struct member *member);
+static void floor_join(struct consumer *consumer);
+
+int engine_ack(struct engine *engine, struct consumer *consumer, uint64_t sequence, struct engine_time now)
+{
+    engine_time_set(engine, now);
+    struct pending *pending = pending_find(consumer, sequence);
+    if (!pending || pending->state == PENDING_ACKED)
+        return ERR_NOT_FOUND;
+    pending_set_acked(consumer, pending);
+    engine->stats.acked++;
+    consumer_wake(consumer);
+    return 0;
+}
+
+struct pending *pending_find(const struct consumer *consumer, uint64_t sequence)
+{
+    return map_u64_find(&consumer->pending, sequence);
+}
+
+struct pending *pending_new(struct consumer *consumer, uint64_t sequence)
+{
+    struct pending *pending = pool_get(&consumer->stream->engine->pendings);
+    must(pending);
+    *pending = (struct pending){.sequence = sequence};
+    must(map_u64_add(&consumer->pending, sequence, pending) == 0);
+    return pending;
+}
+
+void pending_free(struct consumer *consumer, struct pending *pending)
+{
+    leave(consumer, pending);
+    must(map_u64_remove(&consumer->pending, pending->sequence) == pending);
+    pool_put(&consumer->stream->engine->pendings, pending);
+}
+
+void pending_set_out(struct consumer *consumer, struct pending *pending, struct member *member, uint64_t deadline_ns)
+{
+    leave(consumer, pending);
+    pending->state = PENDING_OUT;
+    pending->member = member;
+    pending->holder = member->id;
+    pending->deadline_ns = deadline_ns;
+    list_push_back(&member->out, &pending->link);
+    member->in_flight++;
+    member_choice_update(member);
+    if (!wheel_is_set(&member->ack_timer) && deadline_ns != UINT64_MAX)
+        ack_timer_set(member);
+}
+
+void pending_set_waiting(struct consumer *consumer, struct pending *pending)
+{
+    leave(consumer, pending);
+    pending->state = PENDING_WAITING;
+    must(heap_insert(&consumer->redelivery, &pending->node, pending->sequence) == 0);
+    consumer_wake(consumer);
+}
+
+void pending_set_reading(struct consumer *consumer, struct pending *pending)
+{
+    leave(consumer, pending);
+    pending->state = PENDING_READING;
+}
+
+void pending_set_parked(struct consumer *consumer, struct pending *pending)
+{
+    struct engine *engine = consumer->stream->engine;
+    leave(consumer, pending);
+    pending->state = PENDING_PARKED;
+    list_push_back(&consumer->parked, &pending->link);
+    if (!wheel_is_set(&consumer->parked_timer))
+        wheel_set(&engine->wheel, &consumer->parked_timer, engine_now_ms(engine) + ENGINE_RETRY_MS);
+}
+
+void pending_set_acked(struct consumer *consumer, struct pending *pending)
+{
+    leave(consumer, pending);
+    pending->state = PENDING_ACKED;
+    pending->index = 0;
+    list_push_back(&consumer->acks, &pending->link);
+    consumer->acked_count++;
+    if (!list_is_linked(&consumer->journal_link))
+        list_push_back(&consumer->stream->engine->journal, &consumer->journal_link);
+}
+
+void pending_release(struct member *member)
+{
+    struct consumer *consumer = member->consumer;
+    for (struct list *link = list_first(&member->out); link; link = list_first(&member->out))
+        pending_set_waiting(consumer, container_of(link, struct pending, link));
+}
+
+void pending_ack_timer_fire(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct member *member = container_of(timer, struct member, ack_timer);
+    struct consumer *consumer = member->consumer;
+    uint64_t now_ns = consumer->stream->engine->now.mono_ns;
+    (void)now_ms;
+    for (int i = 0; i < EXPIRY_BATCH && !list_empty(&member->out); i++) {
+        struct pending *pending = container_of(list_first(&member->out), struct pending, link);
+        if (pending->deadline_ns > now_ns)
+            break;
+        pending_set_waiting(consumer, pending);
+    }
+    ack_timer_set(member);
+}
+
+void pending_parked_timer_fire(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct consumer *consumer = container_of(timer, struct consumer, parked_timer);
+    (void)now_ms;
+    for (struct list *link = list_first(&consumer->parked); link; link = list_first(&consumer->parked))
+        pending_set_waiting(consumer, container_of(link, struct pending, link));
+}
+
+uint64_t pending_deadline(const struct member *member)
+{
+    uint64_t wait_ns = member->config.ack_wait_ns < WAIT_MAX_NS ? member->config.ack_wait_ns : WAIT_MAX_NS;
+    return member->consumer->stream->engine->now.mono_ns + wait_ns;
+}
+
+void pending_restart_deadlines(struct member *member)
+{
+    uint64_t deadline_ns = pending_deadline(member);
+    list_foreach (link, &member->out)
+        container_of(link, struct pending, link)->deadline_ns = deadline_ns;
+    ack_timer_set(member);
+}
+
+bool pending_trim(struct consumer *consumer, size_t *budget)
+{
+    uint64_t first = consumer->stream->state.first_sequence;
+    if (consumer->ack_floor + 1 >= first)
+        return false;
+    if (consumer->next_sequence < first) {
+        delivery_cancel(consumer);
+        consumer->next_sequence = consumer->pick_sequence = first;
+    }
+    while (consumer->ack_floor + 1 < first && map_u64_count(&consumer->pending) && *budget) {
+        struct pending *pending = pending_find(consumer, consumer->ack_floor + 1);
+        if (pending)
+            pending_free(consumer, pending);
+        consumer->ack_floor++;
+        --*budget;
+    }
+    if (map_u64_count(&consumer->pending) == 0 && consumer->ack_floor + 1 < first)
+        consumer->ack_floor = first - 1;
+    floor_join(consumer);
+    consumer_dirty(consumer);
+    return consumer->ack_floor + 1 < first;
+}
+
+void pending_finish(struct consumer *consumer, uint64_t first, uint64_t last)
+{
+    if (last <= consumer->ack_floor)
+        return;
+    if (first <= consumer->ack_floor)
+        first = consumer->ack_floor + 1;
+    for (uint64_t sequence = first; sequence <= last && map_u64_count(&consumer->pending); sequence++) {
+        struct pending *pending = pending_find(consumer, sequence);
+        if (pending)
+            pending_free(consumer, pending);
+    }
+    if (last > consumer->acked_max)
+        consumer->acked_max = last;
+    if (first > consumer->ack_floor + 1) {
+        seqset_add_range(&consumer->acked, first, last);
+        return;
+    }
+    consumer->ack_floor = last;
+    if (seqset_count(&consumer->acked))
+        floor_join(consumer);
+    if (consumer->next_sequence <= consumer->ack_floor)
+        consumer->next_sequence = consumer->ack_floor + 1;
+    if (consumer->pick_sequence < consumer->next_sequence)
+        consumer->pick_sequence = consumer->next_sequence;
+}
+
+void pending_clear(struct consumer *consumer)
+{
+    size_t pos = 0;
+    uint64_t sequence;
+    for (struct pending *p = map_u64_next(&consumer->pending, &pos, &sequence); p;
+         p = map_u64_next(&consumer->pending, &pos, &sequence)) {
+        leave(consumer, p);
+        pool_put(&consumer->stream->engine->pendings, p);
+    }
+    map_u64_deinit(&consumer->pending);
+}
+
+// Takes it out of its place.
+static void leave(struct consumer *consumer, struct pending *pending)
+{
+    switch ((enum pending_state)pending->state) {
+    case PENDING_NONE: break;
+    case PENDING_OUT:
+        list_remove(&pending->link);
+        must(pending->member->in_flight > 0);
+        pending->member->in_flight--;
+        member_choice_update(pending->member);
+        pending->member = NULL;
+        break;
+    case PENDING_WAITING: heap_remove(&consumer->redelivery, &pending->node); break;
+    case PENDING_READING: delivery_forget(consumer, pending); break;
+    case PENDING_PARKED: list_remove(&pending->link); break;
+    case PENDING_ACKED:
+        list_remove(&pending->link);
+        consumer->acked_count--;
+        break;
+    }
+    pending->state = PENDING_NONE;
+}
+
+// For the first deadline of the member, which is that of the front.
+static void ack_timer_set(struct member *member)
+{
+    struct list *link = list_first(&member->out);
+    if (!link || container_of(link, struct pending, link)->deadline_ns == UINT64_MAX)
+        return;
+    uint64_t deadline_ns = container_of(link, struct pending, link)->deadline_ns;
+    wheel_set(&member->consumer->stream->engine->wheel, &member->ack_timer, (deadline_ns + 999999) / 1000000);
+}
+
+// The floor takes in what follows it without a gap.
+static void floor_join(struct consumer *consumer)
+{
+    uint64_t next = seqset_next_absent(&consumer->acked, consumer->ack_floor + 1);
+    consumer->ack_floor = next - 1;
+    seqset_remove_below(&consumer->acked, next);
+}

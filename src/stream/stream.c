@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix engine
+// Streams: created and deleted by record, found by account and name or by id. Messages are in stream_publish.c, limits in
+// stream_limits.c.
+#include "stream/engine_internal.h"
+
+enum { KEY_MAX = 4 + ENGINE_NAME_MAX };
+
+static struct bytes key_put(char *to, uint32_t account, struct bytes name);
+static int config_check(const struct stream_config *config);
+static void list_in_order(struct engine *engine, struct stream *stream);
+static void take_config(struct stream *stream, const struct stream_config *config);
+
+struct stream *engine_stream_find(struct engine *engine, uint32_t account, struct bytes name)
+{
+    char key[KEY_MAX];
+    return name.len <= ENGINE_NAME_MAX ? map_find(&engine->stream_names, key_put(key, account, name)) : NULL;
+}
+
+struct stream *engine_stream_by_id(struct engine *engine, uint32_t id)
+{
+    struct stream *stream = map_u64_find(&engine->streams, id);
+    return stream && !stream->deleting ? stream : NULL;
+}
+
+int engine_stream_create(struct engine *engine, const struct stream_config *config, struct engine_time now,
+                         struct stream **ret_stream, uint64_t *ret_index)
+{
+    engine_time_set(engine, now);
+    int error = config_check(config);
+    if (error)
+        return error;
+    if (engine_stream_find(engine, config->account, config->name))
+        return ERR_EXISTS;
+    if (engine->options.max_streams && map_count(&engine->stream_names) >= engine->options.max_streams)
+        return ERR_LIMIT;
+    buffer_clear(&engine->scratch);
+    must(codec_put_stream(&engine->scratch, config) == 0);
+    error = engine_admit(engine, engine->scratch.len, false);
+    if (error)
+        return error;
+    struct stream *stream = stream_new(engine, engine->next_stream++, config);
+    *ret_index = engine_append(engine, RECORD_STREAM_CREATE, stream->id, buffer_bytes(&engine->scratch));
+    engine_tail_push(engine, TAIL_STREAM_CREATE, stream, *ret_index, false);
+    *ret_stream = stream;
+    return 0;
+}
+
+int engine_stream_update(struct engine *engine, struct stream *stream, const struct stream_config *config, struct engine_time now,
+                         uint64_t *ret_index)
+{
+    engine_time_set(engine, now);
+    int error = config_check(config);
+    if (error || stream->deleting)
+        return error ? error : ERR_NOT_FOUND;
+    if (config->account != stream->config.account || !bytes_equal(config->name, stream->config.name))
+        return ERR_INVALID;
+    buffer_clear(&engine->scratch);
+    must(codec_put_stream(&engine->scratch, config) == 0);
+    error = engine_admit(engine, engine->scratch.len, false);
+    if (error)
+        return error;
+    *ret_index = engine_append(engine, RECORD_STREAM_UPDATE, stream->id, buffer_bytes(&engine->scratch));
+    engine_tail_push(engine, TAIL_STREAM_UPDATE, stream, *ret_index, false);
+    return 0;
+}
+
+int engine_stream_delete(struct engine *engine, struct stream *stream, struct engine_time now, uint64_t *ret_index)
+{
+    engine_time_set(engine, now);
+    if (stream->deleting)
+        return ERR_NOT_FOUND;
+    int error = engine_admit(engine, 0, true);
+    if (error)
+        return error;
+    *ret_index = engine_append(engine, RECORD_STREAM_DELETE, stream->id, bytes_make(NULL, 0));
+    stream->deleting = true;
+    stream_name_remove(stream);
+    engine_tail_push(engine, TAIL_STREAM_DELETE, stream, *ret_index, false);
+    return 0;
+}
+
+void stream_state_get(const struct stream *stream, struct stream_state *ret_state)
+{
+    *ret_state = (struct stream_state){
+        .id = stream->id,
+        .config = stream->config,
+        .messages = stream->state.messages,
+        .bytes = stream->state.bytes,
+        .first_sequence = stream->state.first_sequence,
+        .last_sequence = stream->state.last_sequence,
+        .last_time_ns = stream->state.last_time_ns,
+        .consumers = stream->consumer_count,
+        .members = stream->member_count,
+    };
+}
+
+struct stream *engine_stream_next(struct engine *engine, struct stream *after)
+{
+    struct list *link = after ? after->link.next : engine->stream_list.next;
+    while (link != &engine->stream_list && container_of(link, struct stream, link)->deleting)
+        link = link->next;
+    return link != &engine->stream_list ? container_of(link, struct stream, link) : NULL;
+}
+
+struct consumer *stream_consumer_next(struct stream *stream, struct consumer *after)
+{
+    struct list *link = after ? after->link.next : stream->consumers.next;
+    while (link != &stream->consumers && container_of(link, struct consumer, link)->deleting)
+        link = link->next;
+    return link != &stream->consumers ? container_of(link, struct consumer, link) : NULL;
+}
+
+struct stream *stream_new(struct engine *engine, uint32_t id, const struct stream_config *config)
+{
+    struct stream *stream = mem_alloc_zero(sizeof(*stream));
+    stream->engine = engine;
+    stream->id = id;
+    stream->key = mem_alloc(4 + config->name.len);
+    key_put(stream->key, config->account, config->name);
+    take_config(stream, config);
+    stream->state.first_sequence = stream->tail.first_sequence = 1;
+    list_init(&stream->marks);
+    map_init(&stream->consumer_names, SIZE_MAX);
+    list_init(&stream->consumers);
+    list_init(&stream->dirty_link);
+    list_init(&stream->active_link);
+    list_init(&stream->limits_link);
+    must(map_u64_add(&engine->streams, id, stream) == 0);
+    stream_name_add(stream);
+    list_in_order(engine, stream);
+    if (engine->next_stream <= id)
+        engine->next_stream = id + 1;
+    return stream;
+}
+
+void stream_free(struct stream *stream)
+{
+    struct engine *engine = stream->engine;
+    consumer_start_cancel_stream(stream);
+    for (struct list *link = list_first(&stream->consumers); link; link = list_first(&stream->consumers))
+        consumer_free(container_of(link, struct consumer, link));
+    if (!stream->deleting)
+        stream_name_remove(stream);
+    must(map_u64_remove(&engine->streams, stream->id) == stream);
+    engine->stats.messages -= stream->state.messages;
+    engine->stats.bytes -= stream->state.bytes;
+    for (struct list *link = list_pop_front(&stream->marks); link; link = list_pop_front(&stream->marks))
+        pool_put(&engine->marks, container_of(link, struct stream_mark, link));
+    map_deinit(&stream->consumer_names);
+    wheel_cancel(&engine->wheel, &stream->age_timer);
+    list_remove(&stream->link);
+    list_remove(&stream->dirty_link);
+    list_remove(&stream->active_link);
+    list_remove(&stream->limits_link);
+    mem_free(stream->key);
+    mem_free(stream);
+}
+
+void stream_name_add(struct stream *stream)
+{
+    must(map_add(&stream->engine->stream_names, bytes_make(stream->key, 4 + stream->config.name.len), stream) == 0);
+}
+
+void stream_name_remove(struct stream *stream)
+{
+    struct bytes key = bytes_make(stream->key, 4 + stream->config.name.len);
+    must(map_remove(&stream->engine->stream_names, key) == stream);
+}
+
+void stream_mark(struct stream *stream, uint64_t index)
+{
+    struct list *link = list_last(&stream->marks);
+    struct stream_mark *mark = link ? container_of(link, struct stream_mark, link) : NULL;
+    if (!mark || mark->index != index) {
+        mark = pool_get(&stream->engine->marks);
+        must(mark);
+        mark->index = index;
+        list_push_back(&stream->marks, &mark->link);
+    }
+    mark->totals = stream->tail;
+}
+
+void stream_drop_marks(struct stream *stream, uint64_t last_good)
+{
+    struct list *link = list_last(&stream->marks);
+    for (; link && container_of(link, struct stream_mark, link)->index > last_good; link = list_last(&stream->marks)) {
+        list_remove(link);
+        pool_put(&stream->engine->marks, container_of(link, struct stream_mark, link));
+    }
+    stream->tail = link ? container_of(link, struct stream_mark, link)->totals : stream->state;
+}
+
+void stream_dirty(struct stream *stream)
+{
+    if (!list_is_linked(&stream->dirty_link))
+        list_push_back(&stream->engine->dirty_streams, &stream->dirty_link);
+}
+
+void stream_activate(struct stream *stream)
+{
+    if (!list_is_linked(&stream->active_link))
+        list_push_back(&stream->engine->active, &stream->active_link);
+}
+
+int stream_apply_create(struct engine *engine, const struct record *record, uint64_t index)
+{
+    struct stream_config config;
+    if (codec_get_stream(record->body, &config) || record->object == 0)
+        return ERR_CORRUPT;
+    struct stream *stream = map_u64_find(&engine->streams, record->object);
+    if (stream && (stream->committed || !engine->live))
+        return index <= stream->image_index ? 0 : ERR_CORRUPT;
+    if (!stream && engine_stream_find(engine, config.account, config.name))
+        return ERR_CORRUPT;
+    if (!stream)
+        stream = stream_new(engine, record->object, &config);
+    stream->committed = true;
+    stream_dirty(stream);
+    engine_tail_commit(engine, TAIL_STREAM_CREATE, stream);
+    return 0;
+}
+
+int stream_apply_update(struct engine *engine, const struct record *record, uint64_t index)
+{
+    struct stream_config config;
+    struct stream *stream;
+    int error = stream_of_record(engine, record->object, index, &stream);
+    if (error || !stream)
+        return error;
+    if (codec_get_stream(record->body, &config) || !bytes_equal(config.name, stream->config.name))
+        return ERR_CORRUPT;
+    take_config(stream, &config);
+    stream_dirty(stream);
+    engine_tail_commit(engine, TAIL_STREAM_UPDATE, stream);
+    stream_limits_look(stream);
+    return 0;
+}
+
+int stream_apply_delete(struct engine *engine, const struct record *record, uint64_t index)
+{
+    struct stream *stream;
+    int error = stream_of_record(engine, record->object, index, &stream);
+    if (error || !stream)
+        return error;
+    engine_tail_commit(engine, TAIL_STREAM_DELETE, stream);
+    image_gone(engine, RECORD_IMAGE_STREAM, stream->id);
+    uint32_t id = stream->id;
+    stream_free(stream);
+    engine->options.host.trimmed(engine->options.host.owner, id, UINT64_MAX);
+    return 0;
+}
+
+int stream_of_record(struct engine *engine, uint32_t id, uint64_t index, struct stream **ret_stream)
+{
+    struct stream *stream = map_u64_find(&engine->streams, id);
+    if (!stream && id >= engine->next_stream)
+        return ERR_CORRUPT;
+    *ret_stream = stream && index > stream->image_index ? stream : NULL;
+    return 0;
+}
+
+static struct bytes key_put(char *to, uint32_t account, struct bytes name)
+{
+    put_u32(to, account);
+    if (name.len)
+        memcpy(to + 4, name.ptr, name.len);
+    return bytes_make(to, 4 + name.len);
+}
+
+static int config_check(const struct stream_config *config)
+{
+    bool good = config->name.len > 0 && config->name.len <= ENGINE_NAME_MAX &&
+                config->duplicate_window_ns / 1000000 <= DEDUPE_WINDOW_MAX_MS;
+    return good ? 0 : ERR_INVALID;
+}
+
+// Ids grow, but images may come in another order.
+static void list_in_order(struct engine *engine, struct stream *stream)
+{
+    struct list *after = engine->stream_list.prev;
+    while (after != &engine->stream_list && container_of(after, struct stream, link)->id > stream->id)
+        after = after->prev;
+    list_push_front(after, &stream->link);
+}
+
+static void take_config(struct stream *stream, const struct stream_config *config)
+{
+    stream->config = *config;
+    stream->config.name = bytes_make(stream->key + 4, config->name.len);
+}

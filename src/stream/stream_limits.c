@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a stream may hold: number, bytes and age of messages. Beyond it the oldest go, finished or not (ST-B20), as one record per
+// turn with the result: the new first sequence, and how many messages and bytes left. Only messages that are committed go.
+#include "stream/engine_internal.h"
+
+enum { SIZES_BATCH = 128, EVICT_SIZE = 24 };
+
+struct eviction {
+    uint64_t first; // the new first sequence
+    uint64_t count, bytes;
+    uint64_t oldest_ns; // time of the first message that stays, if known
+    bool wait, more;
+};
+
+static bool is_over(const struct stream *stream, const struct eviction *eviction, uint64_t time_ns);
+static void choose(struct stream *stream, size_t *budget, struct eviction *eviction);
+static bool take_batch(struct stream *stream, struct eviction *eviction, const struct engine_size *sizes, size_t count);
+static bool write_record(struct stream *stream, const struct eviction *eviction);
+static bool run(struct stream *stream, size_t *budget);
+static void age_fire(struct wheel_timer *timer, uint64_t now_ms);
+static void age_timer_set(struct stream *stream, uint64_t oldest_ns);
+
+void stream_limits_look(struct stream *stream)
+{
+    const struct stream_config *config = &stream->config;
+    const struct stream_totals *tail = &stream->tail;
+    bool over = (config->max_msgs && tail->messages > config->max_msgs) || (config->max_bytes && tail->bytes > config->max_bytes) ||
+                (config->max_age_ns && tail->messages && !wheel_is_set(&stream->age_timer));
+    if (over && !list_is_linked(&stream->limits_link))
+        list_push_back(&stream->engine->limited, &stream->limits_link);
+}
+
+bool stream_limits_step(struct engine *engine, size_t *budget)
+{
+    struct list again;
+    list_init(&again);
+    for (struct list *link = list_first(&engine->limited); link && *budget; link = list_first(&engine->limited)) {
+        struct stream *stream = container_of(link, struct stream, limits_link);
+        list_remove(link);
+        if (run(stream, budget))
+            list_push_back(&engine->limited, link);
+        else
+            list_push_back(&again, link);
+    }
+    bool more = !list_empty(&engine->limited);
+    list_foreach (link, &again) {
+        struct stream *stream = container_of(link, struct stream, limits_link);
+        list_remove(link);
+        if (stream->sizes_wait)
+            list_push_back(&engine->limited, link);
+        else
+            stream_limits_look(stream);
+    }
+    return more;
+}
+
+int stream_limits_apply(struct engine *engine, const struct record *record, uint64_t index)
+{
+    struct stream *stream;
+    int error = stream_of_record(engine, record->object, index, &stream);
+    if (error || !stream)
+        return error;
+    struct stream_totals *state = &stream->state;
+    if (record->body.len != EVICT_SIZE)
+        return ERR_CORRUPT;
+    uint64_t first = get_u64(record->body.ptr), count = get_u64(record->body.ptr + 8), bytes = get_u64(record->body.ptr + 16);
+    if (first < state->first_sequence || first > state->last_sequence + 1 || count > state->messages || bytes > state->bytes)
+        return ERR_CORRUPT;
+    state->first_sequence = first;
+    state->messages -= count;
+    state->bytes -= bytes;
+    engine->stats.messages -= count;
+    engine->stats.bytes -= bytes;
+    stream_dirty(stream);
+    stream_activate(stream);
+    engine->options.host.trimmed(engine->options.host.owner, stream->id, first);
+    return 0;
+}
+
+// Must the oldest message, of this time, go as well?
+static bool is_over(const struct stream *stream, const struct eviction *eviction, uint64_t time_ns)
+{
+    const struct stream_config *config = &stream->config;
+    uint64_t wall_ns = stream->engine->now.wall_ns;
+    return (config->max_msgs && stream->tail.messages - eviction->count > config->max_msgs) ||
+           (config->max_bytes && stream->tail.bytes - eviction->bytes > config->max_bytes) ||
+           (config->max_age_ns && wall_ns > config->max_age_ns && time_ns <= wall_ns - config->max_age_ns);
+}
+
+static void choose(struct stream *stream, size_t *budget, struct eviction *eviction)
+{
+    const struct engine_host *host = &stream->engine->options.host;
+    struct engine_size sizes[SIZES_BATCH];
+    *eviction = (struct eviction){.first = stream->tail.first_sequence};
+    for (;;) {
+        if (*budget == 0) {
+            eviction->more = true;
+            return;
+        }
+        size_t max = *budget < SIZES_BATCH ? *budget : SIZES_BATCH;
+        size_t count = host->sizes(host->owner, stream->id, eviction->first, sizes, max, &eviction->wait);
+        if (count == 0)
+            return;
+        *budget -= count;
+        eviction->wait = false;
+        if (!take_batch(stream, eviction, sizes, count))
+            return;
+    }
+}
+
+static bool take_batch(struct stream *stream, struct eviction *eviction, const struct engine_size *sizes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!is_over(stream, eviction, sizes[i].time_ns)) {
+            eviction->oldest_ns = sizes[i].time_ns;
+            return false;
+        }
+        must(sizes[i].sequence >= eviction->first && sizes[i].sequence <= stream->state.last_sequence);
+        eviction->first = sizes[i].sequence + 1;
+        eviction->count++;
+        eviction->bytes += sizes[i].size;
+    }
+    return true;
+}
+
+static bool write_record(struct stream *stream, const struct eviction *eviction)
+{
+    char body[EVICT_SIZE];
+    if (engine_admit(stream->engine, EVICT_SIZE, true))
+        return false;
+    put_u64(body, eviction->first);
+    put_u64(body + 8, eviction->count);
+    put_u64(body + 16, eviction->bytes);
+    uint64_t index = engine_append(stream->engine, RECORD_STREAM_EVICT, stream->id, bytes_make(body, EVICT_SIZE));
+    stream->tail.first_sequence = eviction->first;
+    stream->tail.messages -= eviction->count;
+    stream->tail.bytes -= eviction->bytes;
+    stream_mark(stream, index);
+    return true;
+}
+
+// Returns whether more is to be done at once.
+static bool run(struct stream *stream, size_t *budget)
+{
+    struct eviction eviction;
+    stream->sizes_wait = false;
+    if (stream->deleting || stream->tail.messages == 0)
+        return false;
+    choose(stream, budget, &eviction);
+    if (eviction.count && !write_record(stream, &eviction))
+        return false;
+    stream->sizes_wait = eviction.wait;
+    if (stream->config.max_age_ns && !eviction.more && !eviction.wait)
+        age_timer_set(stream, eviction.oldest_ns);
+    return eviction.more;
+}
+
+static void age_fire(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct stream *stream = container_of(timer, struct stream, age_timer);
+    (void)now_ms;
+    stream_limits_look(stream);
+}
+
+// When the oldest message that stays is due; without one (all of them are still being committed) soon.
+static void age_timer_set(struct stream *stream, uint64_t oldest_ns)
+{
+    struct engine *engine = stream->engine;
+    uint64_t wait_ms = ENGINE_RETRY_MS;
+    if (oldest_ns) {
+        uint64_t due_ns = oldest_ns + stream->config.max_age_ns;
+        wait_ms = due_ns > engine->now.wall_ns ? (due_ns - engine->now.wall_ns) / 1000000 + 1 : 1;
+    }
+    wait_ms = wait_ms < ENGINE_AGE_LOOK_MS ? wait_ms : ENGINE_AGE_LOOK_MS;
+    stream->age_timer.fire = age_fire;
+    if (stream->tail.messages)
+        wheel_set(&engine->wheel, &stream->age_timer, engine_now_ms(engine) + wait_ms);
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix engine
+// Messages come in. Proposed, a message has its sequence and time and its id is known; applied, it is there for consumers. The
+// time of a stream never goes back, whatever the wall clock does.
+#include "stream/engine_internal.h"
+
+static bool is_duplicate(struct engine *engine, struct stream *stream, struct hash128 key, struct publish_result *ret_result);
+static void id_replay(struct engine *engine, const struct stream *stream, const struct message_record *message, uint64_t index);
+
+int engine_publish(struct engine *engine, struct stream *stream, const struct publish *publish, struct engine_time now,
+                   struct publish_result *ret_result)
+{
+    engine_time_set(engine, now);
+    if (stream->deleting)
+        return ERR_NOT_FOUND;
+    if (publish->subject.len > UINT16_MAX || publish->reply.len > UINT16_MAX || publish->headers.len > INT32_MAX ||
+        publish->payload.len > INT32_MAX - publish->headers.len - RECORD_MESSAGE_SIZE - 2 * UINT16_MAX)
+        return ERR_TOO_BIG;
+    bool unique = (publish->dedupe.lo || publish->dedupe.hi) && stream->config.duplicate_window_ns;
+    struct hash128 key = dedupe_key(stream->id, publish->dedupe);
+    if (unique && is_duplicate(engine, stream, key, ret_result))
+        return 0;
+    size_t size = message_record_size(publish->subject.len, publish->reply.len, publish->headers.len, publish->payload.len);
+    int error = engine->options.host.admit(engine->options.host.owner, record_padded(size), false);
+    if (error)
+        return error;
+    uint32_t now_ms = (uint32_t)engine_now_ms(engine);
+    if (unique && dedupe_is_full(&engine->dedupe)) {
+        dedupe_expire(&engine->dedupe, now_ms, 16);
+        if (dedupe_is_full(&engine->dedupe))
+            return ERR_IDS_FULL;
+    }
+    struct message_record message = {
+        .stream_id = stream->id,
+        .sequence = stream->tail.last_sequence + 1,
+        .time_ns = now.wall_ns > stream->tail.last_time_ns ? now.wall_ns : stream->tail.last_time_ns,
+        .dedupe = publish->dedupe,
+        .subject = publish->subject,
+        .reply = publish->reply,
+        .headers = publish->headers,
+        .payload = publish->payload,
+    };
+    uint64_t index;
+    message_record_put(engine->options.host.append(engine->options.host.owner, size, &index), &message);
+    must(index >= engine->last_index);
+    engine->last_index = index;
+    stream->tail.last_sequence = message.sequence;
+    stream->tail.last_time_ns = message.time_ns;
+    stream->tail.messages++;
+    stream->tail.bytes += size;
+    stream_mark(stream, index);
+    if (unique)
+        dedupe_add(&engine->dedupe, key, message.sequence, index,
+                   now_ms + (uint32_t)(stream->config.duplicate_window_ns / 1000000));
+    stream_limits_look(stream);
+    *ret_result = (struct publish_result){.index = index, .sequence = message.sequence};
+    return 0;
+}
+
+int stream_publish_apply(struct engine *engine, const struct record *record, uint64_t index, bool covered)
+{
+    struct message_record message;
+    if (message_record_get(record, &message))
+        return ERR_CORRUPT;
+    struct stream *stream = map_u64_find(&engine->streams, message.stream_id);
+    if (!engine->live)
+        id_replay(engine, stream, &message, index);
+    if (covered)
+        return 0;
+    int error = stream_of_record(engine, message.stream_id, index, &stream);
+    if (error || !stream)
+        return error;
+    if (message.sequence <= stream->state.last_sequence)
+        return ERR_CORRUPT;
+    for (struct list *link = list_first(&stream->marks); link; link = list_first(&stream->marks)) {
+        struct stream_mark *mark = container_of(link, struct stream_mark, link);
+        if (mark->index >= index)
+            break;
+        list_remove(link);
+        pool_put(&engine->marks, mark);
+    }
+    struct stream_totals *state = &stream->state;
+    if (state->messages == 0)
+        state->first_sequence = message.sequence;
+    state->last_sequence = message.sequence;
+    state->last_time_ns = message.time_ns;
+    state->messages++;
+    state->bytes += record->whole.len;
+    engine->stats.messages++;
+    engine->stats.bytes += record->whole.len;
+    if (engine->live)
+        engine->stats.published++;
+    stream_dirty(stream);
+    stream_activate(stream);
+    return 0;
+}
+
+// Its original may be in flight; the newest index is at or behind it, and an answer for that never overtakes another.
+static bool is_duplicate(struct engine *engine, struct stream *stream, struct hash128 key, struct publish_result *ret_result)
+{
+    uint64_t sequence;
+    if (!dedupe_find(&engine->dedupe, key, (uint32_t)engine_now_ms(engine), &sequence))
+        return false;
+    engine->stats.duplicates++;
+    *ret_result = (struct publish_result){.index = engine->last_index, .sequence = sequence, .duplicate = true};
+    return true;
+}
+
+// Without its stream the window is unknown; but then the stream is gone, and with it the meaning of the id.
+static void id_replay(struct engine *engine, const struct stream *stream, const struct message_record *message, uint64_t index)
+{
+    uint64_t time_ms = message->time_ns / 1000000;
+    if (time_ms > engine->replay_ms)
+        engine->replay_ms = time_ms;
+    dedupe_expire(&engine->dedupe, (uint32_t)engine->replay_ms, 16);
+    if (!stream || !stream->config.duplicate_window_ns || (message->dedupe.lo == 0 && message->dedupe.hi == 0))
+        return;
+    uint32_t expires_ms = (uint32_t)time_ms + (uint32_t)(stream->config.duplicate_window_ns / 1000000);
+    if (!dedupe_is_full(&engine->dedupe) && !dedupe_is_past(expires_ms, (uint32_t)engine->replay_ms))
+        dedupe_add(&engine->dedupe, dedupe_key(stream->id, message->dedupe), message->sequence, index, expires_ms);
+}
