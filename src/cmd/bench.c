@@ -35,6 +35,7 @@ static const struct mode modes[] = {
     {"request", bench_core_request},
     {"stan-pub", bench_stan_publish},
     {"stan-sub", bench_stan_subscribe},
+    {"sync", bench_disk_sync},
 };
 
 static const char usage[] =
@@ -50,15 +51,17 @@ static const char usage[] =
     "  request     request and reply, one at a time; latency is the round trip\n"
     "  stan-pub    NATS Streaming: publish with --window (512) in flight; latency until the acknowledgement\n"
     "  stan-sub    NATS Streaming: receive and acknowledge what was stored before\n"
+    "  sync        no server: one write and fdatasync to a preallocated file in --dir\n"
     "\n"
     "Options:\n"
     "  -s, --server URL      nats://[user:password@]host[:port] (nats://127.0.0.1:4222)\n"
     "  --cid ID              STAN cluster id (test-cluster)\n"
-    "  --msgs N              messages (1000000; request: 20000)\n"
+    "  --msgs N              messages (1000000; request: 20000, sync: 2000)\n"
     "  --size N              payload bytes, at least 16 (128)\n"
     "  --window N            STAN: publishes in flight, MaxInflight (512)\n"
     "  --subscribers N       fanout, queue (8)\n"
     "  --subject NAME        subject or channel (bench.<pid>)\n"
+    "  --dir DIR             sync: where the file is (.)\n"
     "  --server-pid PID      also measure the CPU time of this process\n"
     "  --json                one line of JSON\n"
     "  --quiet               no progress line\n";
@@ -73,7 +76,8 @@ int bench_run(int count, char **arguments)
     // getopt wants the name in front.
     int argc = count + 1;
     char **argv = arguments - 1;
-    struct bench bench = {.server = "nats://127.0.0.1:4222", .cluster_id = "test-cluster", .size = 128, .window = 512};
+    struct bench bench = {
+        .server = "nats://127.0.0.1:4222", .cluster_id = "test-cluster", .directory = ".", .size = 128, .window = 512};
     int status = options_parse(&bench, argc, argv);
     if (status)
         return status;
@@ -186,9 +190,14 @@ static int number_option(const char *name, const char *text, uint64_t min, uint6
     return 2;
 }
 
+static uint64_t default_messages(const char *mode)
+{
+    return strcmp(mode, "request") == 0 ? 20000 : strcmp(mode, "sync") == 0 ? 2000 : 1000000;
+}
+
 static int options_parse(struct bench *bench, int argc, char **argv)
 {
-    enum { CID = 256, MSGS, SIZE, WINDOW, SUBSCRIBERS, SUBJECT, SERVER_PID, JSON, QUIET };
+    enum { CID = 256, MSGS, SIZE, WINDOW, SUBSCRIBERS, SUBJECT, SERVER_PID, JSON, QUIET, DIRECTORY };
     static const struct option options[] = {
         {"server", required_argument, NULL, 's'},
         {"cid", required_argument, NULL, CID},
@@ -200,6 +209,7 @@ static int options_parse(struct bench *bench, int argc, char **argv)
         {"server-pid", required_argument, NULL, SERVER_PID},
         {"json", no_argument, NULL, JSON},
         {"quiet", no_argument, NULL, QUIET},
+        {"dir", required_argument, NULL, DIRECTORY},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -213,6 +223,7 @@ static int options_parse(struct bench *bench, int argc, char **argv)
         case SIZE: error = number_option("size", optarg, BENCH_SIZE_MIN, 64 << 20, &size); break;
         case WINDOW: error = number_option("window", optarg, 1, 1000000, &window); break;
         case SUBSCRIBERS: error = number_option("subscribers", optarg, 1, BENCH_SUBSCRIBERS_MAX, &subscribers); break;
+        case DIRECTORY: bench->directory = optarg; break;
         case SUBJECT: bench->subject = optarg; break;
         case SERVER_PID: error = number_option("server-pid", optarg, 1, INT32_MAX, &pid); break;
         case JSON: bench->json = true; break;
@@ -226,7 +237,7 @@ static int options_parse(struct bench *bench, int argc, char **argv)
         return 2;
     }
     bench->mode = argv[argc - 1];
-    bench->messages = messages ? messages : strcmp(bench->mode, "request") == 0 ? 20000 : 1000000;
+    bench->messages = messages ? messages : default_messages(bench->mode);
     bench->size = (uint32_t)size;
     bench->window = (uint32_t)window;
     bench->subscribers = (uint32_t)subscribers;

@@ -17,7 +17,8 @@ struct bench {
     uint32_t size;   // payload bytes, at least BENCH_SIZE_MIN
     uint32_t window; // STAN: publishes in flight; MaxInflight of subscriptions
     uint32_t subscribers;
-    int server_pid; // 0: unknown; else its CPU time is measured
+    const char *directory; // sync: where the file is
+    int server_pid;        // 0: unknown; else its CPU time is measured
     bool json, quiet;
 
     // Results.
@@ -46,6 +47,7 @@ void bench_stop(struct bench *bench);
 int bench_core_publish(struct bench *bench);
 int bench_core_deliver(struct bench *bench, bool queue);
 int bench_core_request(struct bench *bench);
+int bench_disk_sync(struct bench *bench);
 int bench_stan_publish(struct bench *bench);
 int bench_stan_subscribe(struct bench *bench);
 
