@@ -155,7 +155,7 @@ static int open_directory(struct serve *serve)
         return error;
     }
     serve->has_directory = true;
-    error = directory_lock(&serve->directory);
+    error = directory_lock(&serve->directory, true);
     if (error)
         logger_write(&serve->log.logger, LOG_ERROR, "the data directory %s is %s", path,
                      error == ERR_IN_USE ? "in use by another process: stop it, or choose another --dir"

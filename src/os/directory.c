@@ -13,6 +13,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 
+static void directory_sign(int lock_fd);
 static int directory_make(const char *path);
 static int directory_make_one(const char *path);
 static void directory_sync_parent(const char *path);
@@ -42,22 +43,19 @@ void directory_close(struct directory *directory)
         close(directory->lock_fd);
 }
 
-int directory_lock(struct directory *directory)
+int directory_lock(struct directory *directory, bool create)
 {
-    int fd = openat(directory->fd, "LOCK", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    int fd = openat(directory->fd, "LOCK", (create ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, 0640);
     if (fd < 0)
-        return file_error(errno);
+        return errno == ENOENT && !create ? 0 : file_error(errno);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         int error = errno == EWOULDBLOCK ? ERR_IN_USE : ERR_IO;
         close(fd);
         return error;
     }
     directory->lock_fd = fd;
-    // Only for people: whoever finds the directory in use wants to know by whom. The lock itself is the kernel's.
-    char line[24];
-    int len = snprintf(line, sizeof(line), "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, line, (size_t)len, 0) != len)
-        return 0;
+    if (create)
+        directory_sign(fd);
     return 0;
 }
 
@@ -75,6 +73,16 @@ uint64_t directory_free_bytes(const struct directory *directory)
     if (fstatvfs(directory->fd, &figures) != 0)
         return UINT64_MAX;
     return (uint64_t)figures.f_bavail * figures.f_frsize;
+}
+
+// Only for people: whoever finds the directory in use wants to know by whom. The lock itself is the kernel's, so a failure
+// does not matter.
+static void directory_sign(int lock_fd)
+{
+    char line[24];
+    int len = snprintf(line, sizeof(line), "%ld\n", (long)getpid());
+    if (ftruncate(lock_fd, 0) == 0)
+        (void)!pwrite(lock_fd, line, (size_t)len, 0);
 }
 
 // Each missing part of the path from left to right; every new name is synced into its parent.

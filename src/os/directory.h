@@ -22,9 +22,10 @@ struct directory {
 int directory_open(struct directory *directory, const char *path, bool create) MUST_USE;
 void directory_close(struct directory *directory);
 
-// Takes the exclusive lock (flock on the file LOCK, created if missing, with our process id in it for people to read).
-// It is gone when the process is, however it ends. ERR_IN_USE, ERR_PERMISSION, ERR_IO.
-int directory_lock(struct directory *directory) MUST_USE;
+// Takes the exclusive lock: flock on the file LOCK, which is gone when the process is, however it ends. With `create` the
+// file is made if missing, and our process id is written into it for people to read; without, a directory that has no such
+// file counts as locked and nothing is changed. ERR_IN_USE, ERR_PERMISSION, ERR_IO.
+int directory_lock(struct directory *directory, bool create) MUST_USE;
 
 // Executes: fills result, transferred, duration_ns and the out-fields of the operation.
 void directory_execute(const struct directory *directory, struct disk_request *request);

@@ -62,6 +62,8 @@ static const struct flag flags[] = {
      "missed ones before a client is given up (10)"},
     {"duplicate_window", FLAG_DURATION, AT(duplicate_window_ns), 0, 7 * DAY, NULL, "TIME",
      "in which a repeated publish is stored once (2m)"},
+    {"max_ids", FLAG_COUNT64, AT(max_ids), 1000, 1000000000000, NULL, "N",
+     "publishes remembered for that, 40 bytes each (20000000)"},
     {"disconnect_grace", FLAG_DURATION, AT(disconnect_grace_ns), 0, DAY, NULL, "TIME",
      "a lost client keeps its messages (5s)"},
     {"", FLAG_HEADING, 0, 0, 0, NULL, NULL, "\nOther:"},
@@ -101,6 +103,7 @@ void options_default(struct options *options)
         .heartbeat_timeout_ns = 10 * SECOND,
         .heartbeat_fail_count = 10,
         .duplicate_window_ns = 120 * SECOND,
+        .max_ids = 20000000,
         .disconnect_grace_ns = 5 * SECOND,
     };
 }

@@ -50,6 +50,7 @@ struct options {
     uint64_t heartbeat_timeout_ns;  // -hbt: 10 s
     uint32_t heartbeat_fail_count;  // -hbf: 10
     uint64_t duplicate_window_ns;   // --duplicate_window: 2 min
+    uint64_t max_ids;               // --max_ids: publishes remembered in that window, about 40 bytes each, 20,000,000
     uint64_t disconnect_grace_ns;   // --disconnect_grace: 5 s
 
     bool help; // -h: show options_help() and do nothing

@@ -195,11 +195,15 @@ static void the_lock_is_held_by_one(void **state)
     struct rig *rig = *state;
     struct directory second;
     assert_int_equal(directory_open(&second, rig->path, false), 0);
-    assert_int_equal(directory_lock(&rig->directory), 0);
-    assert_int_equal(directory_lock(&second), ERR_IN_USE);
+    assert_int_equal(directory_lock(&second, false), 0);
+    assert_int_equal(second.lock_fd, -1);
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_OPEN, .path = "LOCK"}), ERR_NOT_FOUND);
+    assert_int_equal(directory_lock(&rig->directory, true), 0);
+    assert_int_equal(directory_lock(&second, true), ERR_IN_USE);
+    assert_int_equal(directory_lock(&second, false), ERR_IN_USE);
     close(rig->directory.lock_fd);
     rig->directory.lock_fd = -1;
-    assert_int_equal(directory_lock(&second), 0);
+    assert_int_equal(directory_lock(&second, true), 0);
     directory_close(&second);
 }
 
