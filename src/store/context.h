@@ -55,4 +55,5 @@ struct store_context {
     uint32_t requests;      // under way for reader, roll-over and checkpoint
     bool failed;            // the log FAILED: nothing is written any more
     bool closing;           // start nothing new
+    bool starved;           // no space for log files: roll over and release what can be, whatever the budget
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The composition of everything that is not appending (see parts.h): index, cache, segments, reader. Only passes on.
+// The composition of everything that is not appending (see parts.h): index, cache, segments, reader,
+// checkpoints, roll-over. Only passes on.
 #include "store/parts.h"
 
 #include "base/memory.h"
@@ -16,6 +17,8 @@ struct parts *parts_new(struct store_context *context)
     tail_init(&parts->tail, context->options.cache_bytes);
     segment_set_init(&parts->segments, context);
     reader_init(&parts->reader, context, &parts->index, &parts->tail, &parts->segments);
+    checkpoint_init(&parts->checkpoint, context, &parts->segments);
+    rollover_init(&parts->rollover, context, &parts->index, &parts->segments, &parts->checkpoint);
     return parts;
 }
 
@@ -24,6 +27,8 @@ void parts_free(struct parts *parts)
     if (!parts) {
         return;
     }
+    rollover_deinit(&parts->rollover);
+    checkpoint_deinit(&parts->checkpoint);
     reader_deinit(&parts->reader);
     segment_set_deinit(&parts->segments);
     index_deinit(&parts->index);
@@ -33,12 +38,23 @@ void parts_free(struct parts *parts)
 
 int parts_load(struct parts *parts, uint64_t first_index, struct parts_loaded *ret_loaded)
 {
-    *ret_loaded = (struct parts_loaded){ 0 };
-    return 0;
+    struct checkpoint_loaded loaded;
+    int result = checkpoint_load(&parts->checkpoint, first_index, &loaded);
+    if (result == 0) {
+        *ret_loaded = (struct parts_loaded){ loaded.begin_index, loaded.end_index, loaded.rolled_index };
+    }
+    return result;
 }
 
 void parts_recovered(struct parts *parts, uint64_t first_index, uint64_t last_index, bool damaged)
 {
+    const struct log_view *log = &parts->context->log;
+    rollover_recover(&parts->rollover, first_index, last_index, damaged);
+    // What was replayed as new is not in a checkpoint and counts towards the next.
+    bool much = log->retained_bytes(log->owner) > parts->context->options.checkpoint_bytes;
+    if (last_index > parts->checkpoint.covered_index && much) {
+        checkpoint_request(&parts->checkpoint, true);
+    }
 }
 
 void parts_add_durable(struct parts *parts, uint64_t file, uint64_t offset, struct bytes bytes, struct chunk *chunk)
@@ -49,17 +65,26 @@ void parts_add_durable(struct parts *parts, uint64_t file, uint64_t offset, stru
 
 bool parts_step(struct parts *parts)
 {
-    return false;
+    if (parts->context->options.memory) {
+        return false;
+    }
+    bool rolling = rollover_step(&parts->rollover), writing = checkpoint_step(&parts->checkpoint);
+    return rolling || writing;
 }
 
 uint64_t parts_next_deadline_ms(const struct parts *parts)
 {
-    return UINT64_MAX;
+    if (parts->context->options.memory) {
+        return UINT64_MAX;
+    }
+    uint64_t rollover = rollover_next_deadline_ms(&parts->rollover);
+    uint64_t checkpoint = checkpoint_next_deadline_ms(&parts->checkpoint);
+    return rollover < checkpoint ? rollover : checkpoint;
 }
 
 bool parts_is_behind(const struct parts *parts)
 {
-    return false;
+    return !parts->context->options.memory && rollover_is_behind(&parts->rollover);
 }
 
 void parts_quiesce(struct parts *parts)
@@ -81,6 +106,8 @@ void parts_stats(const struct parts *parts, struct store_stats *stats)
 {
     stats->segments = parts->segments.count;
     stats->segment_bytes = parts->segments.file_bytes;
+    stats->checkpoints = parts->checkpoint.written;
+    stats->checkpoint_index = parts->checkpoint.covered_index;
     stats->index_bytes = parts->index.bytes + parts->segments.bytes;
     stats->cache_bytes = tail_bytes(&parts->tail);
 }

@@ -2,8 +2,10 @@
 // The members of `struct parts`, for parts.c and read_api.c.
 #pragma once
 
+#include "store/checkpoint.h"
 #include "store/index.h"
 #include "store/reader.h"
+#include "store/rollover.h"
 #include "store/segment_set.h"
 #include "store/tail.h"
 
@@ -13,4 +15,6 @@ struct parts {
     struct tail tail;
     struct segment_set segments;
     struct reader reader;
+    struct checkpoint checkpoint;
+    struct rollover rollover;
 };

@@ -31,6 +31,16 @@ void segment_name(uint64_t id, char ret_path[STORE_PATH_BYTES])
 
 int segment_parse_name(const char *name, uint64_t *ret_id)
 {
+    uint64_t id;
+    if (segment_parse_prefix(name, &id) != 0 || strcmp(name + 16, ".seg") != 0) {
+        return ERR_NOT_OURS;
+    }
+    *ret_id = id;
+    return 0;
+}
+
+int segment_parse_prefix(const char *name, uint64_t *ret_id)
+{
     uint64_t id = 0;
     for (int i = 0; i < 16; i++) {
         char c = name[i];
@@ -40,7 +50,7 @@ int segment_parse_name(const char *name, uint64_t *ret_id)
         }
         id = id << 4 | (unsigned)digit;
     }
-    if (strcmp(name + 16, ".seg") != 0) {
+    if (strncmp(name + 16, ".seg", 4) != 0) {
         return ERR_NOT_OURS;
     }
     *ret_id = id;

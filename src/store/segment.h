@@ -59,6 +59,8 @@ struct segment_info {
 void segment_name(uint64_t id, char ret_path[STORE_PATH_BYTES]);
 // The id in a name without its folder; ERR_NOT_OURS for any other name.
 int segment_parse_name(const char *name, uint64_t *ret_id) MUST_USE;
+// The same for a name that goes on (.tmp, .orphan).
+int segment_parse_prefix(const char *name, uint64_t *ret_id) MUST_USE;
 
 // The first block of the file. Only id, first_index and last_index of `info` are in it.
 void segment_header_encode(const struct segment_info *info, struct bytes identity, char block[STORE_BLOCK]);

@@ -32,6 +32,7 @@ struct closing {
 
 static void stream_add(struct segment_set *set, struct segment *segment, const struct segment_extent *extent);
 static void stream_trim(struct segment_set *set, struct segment_stream *stream, uint64_t first);
+static void stream_remove(struct segment_set *set, struct segment_stream *stream, const struct segment_extent *extent);
 static uint32_t stream_position(const struct segment_stream *stream, uint64_t sequence);
 static void segment_close(struct segment_set *set, struct segment *segment);
 static void closing_done(struct disk_request *request);
@@ -193,14 +194,31 @@ void segment_set_remove(struct segment_set *set, struct segment *segment)
     segment_unref(set, segment);
 }
 
-void segment_set_recorded(struct segment_set *set)
+void segment_set_recorded(struct segment_set *set, uint64_t rolled_index)
 {
     list_foreach (link, &set->all) {
         struct segment *segment = container_of(link, struct segment, link);
-        segment->fresh = false;
-        segment->died = false;
+        segment->fresh = segment->fresh && segment->info.last_index > rolled_index;
+        segment->died = segment->died && segment->fresh;
     }
     set->gone_count = 0;
+}
+
+void segment_set_declare(struct segment_set *set, struct segment *segment, enum segment_state state)
+{
+    struct segment_stream *stream;
+    for (uint32_t i = 0; i < segment->info.extent_count; i++) {
+        stream = map_u64_find(&set->streams, segment->extents[i].stream);
+        if (stream) {
+            stream_remove(set, stream, &segment->extents[i]);
+        }
+    }
+    segment->state = SEGMENT_DEAD;
+    segment->stamp = 1;
+    if (state == SEGMENT_GONE) {
+        segment_set_remove(set, segment);
+        set->gone_count--;
+    }
 }
 
 struct segment *segment_ref(struct segment *segment)
@@ -280,6 +298,17 @@ static void stream_add(struct segment_set *set, struct segment *segment, const s
         }
     }
     stream->extents[stream->head + stream->count++] = (struct segment_reference){ segment, extent };
+}
+
+// Takes one extent out, wherever it is.
+static void stream_remove(struct segment_set *set, struct segment_stream *stream, const struct segment_extent *extent)
+{
+    uint32_t at = stream_position(stream, extent->first), end = stream->head + stream->count;
+    if (at < end && stream->extents[at].extent == extent) {
+        memmove(&stream->extents[at], &stream->extents[at + 1], (end - at - 1) * sizeof(struct segment_reference));
+        stream->count--;
+        stream_trim(set, stream, 0);
+    }
 }
 
 static void stream_trim(struct segment_set *set, struct segment_stream *stream, uint64_t first)

@@ -70,10 +70,12 @@ void segment_set_settle(struct segment_set *set);
 // May it be declared dead? No extent and no dedupe id of it is wanted.
 bool segment_set_is_dead(const struct segment_set *set, const struct segment *segment);
 void segment_set_die(struct segment_set *set, struct segment *segment, uint64_t stamp);
-// DEAD only: leaves the set; its id stays in `gone` until a checkpoint has said so. The file is the caller's.
+// DEAD only: leaves the set, may be freed; its id stays in `gone` until a checkpoint has said so. The file is the caller's.
 void segment_set_remove(struct segment_set *set, struct segment *segment);
-// Changes up to now are in a checkpoint that has begun.
-void segment_set_recorded(struct segment_set *set);
+// Changes of segments whose entries are up to rolled_index are in a checkpoint.
+void segment_set_recorded(struct segment_set *set, uint64_t rolled_index);
+// What the manifest says of a segment when it is read: DEAD or GONE. The file is left alone.
+void segment_set_declare(struct segment_set *set, struct segment *segment, enum segment_state state);
 // Empties the set: before another checkpoint is tried.
 void segment_set_clear(struct segment_set *set);
 

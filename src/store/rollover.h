@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Roll-over: when the retained log exceeds its budget, what is still wanted of its oldest file goes, grouped by stream, into one
+// segment; later the file is released.
+//
+//   IDLE ──► COLLECTING ◄──► READING     up to 1,024 messages a turn are looked up, read and verified into the slice
+//               │  ▲
+//               ▼  │
+//             WRITING ──► SEALING ──► ATTACHING ──► DROPPING ──► IDLE
+//               a slice of 1 MiB      the set of    the index of the file goes
+//               with its sync         segments
+//
+// The file stays until checkpoints of both generations know the segment (checkpoint_safe); so after a crash at any point either
+// the log file or the segment is in force. A file of which nothing is wanted, no dedupe id either, needs no segment. Segments of
+// which nothing is wanted any more are declared dead, and removed when both generations say so. Embedded; one thread.
+#pragma once
+
+#include "store/checkpoint.h"
+#include "store/file_writer.h"
+#include "store/index.h"
+#include "store/segment_set.h"
+
+enum rollover_state {
+    ROLLOVER_IDLE,
+    ROLLOVER_COLLECTING,
+    ROLLOVER_READING,
+    ROLLOVER_WRITING,
+    ROLLOVER_SEALING,
+    ROLLOVER_ATTACHING,
+    ROLLOVER_DROPPING,
+};
+
+// A log file whose messages are in segments, waiting to be released.
+struct rolled_file {
+    struct log_file_info info;
+    uint64_t stamp; // number of the first checkpoint that knows
+};
+
+struct rollover {
+    struct store_context *context; // borrowed, as the next three
+    struct index *index;
+    struct segment_set *segments;
+    struct checkpoint *checkpoint;
+    enum rollover_state state;
+    struct rolled_file *rolled; // owned, oldest first
+    size_t rolled_count;
+    size_t rolled_cap;
+    uint64_t rolled_bytes;
+    uint64_t last_file;         // id of the newest rolled file
+    uint64_t slice_ns;          // monotonic: when the last slice began
+    uint32_t failures;          // in a row
+    uint64_t retry_ns;
+    // Of the file being rolled over:
+    struct log_file_info file;
+    struct disk_file *handle;   // held
+    struct index_cursor cursor;
+    bool collected;             // the cursor is at the end
+    bool footed;                // the footer is in the writer's buffer
+    struct segment_info info;
+    struct file_writer *writer; // owned; NULL until there is something to write
+    struct segment_extent *extents; // owned
+    uint32_t extent_cap;
+    struct buffer summaries;    // encoded
+    struct segment_summary block; // the open one; count 0: none
+    // Of the slice being read:
+    struct rollover_item *items; // owned; 1,024 of them
+    uint32_t item_count;
+    struct disk_span *spans;    // owned: as many
+    uint32_t span_count;
+    struct disk_request request;
+    // Removing dead segments:
+    struct list *look;          // the segment looked at last, or the list's head
+    uint64_t look_ns;           // monotonic: when the next round of it begins
+    uint64_t dead_bytes;        // of the dead segments seen in this round
+    struct segment *removing;   // borrowed: DEAD, in the set
+    bool removed;               // its file is gone, durably; it leaves the set when no checkpoint is being written
+    struct disk_request remove_request;
+    char path[STORE_PATH_BYTES];
+};
+
+void rollover_init(struct rollover *rollover, struct store_context *context, struct index *index, struct segment_set *segments,
+                   struct checkpoint *checkpoint);
+// No request completes any more.
+void rollover_deinit(struct rollover *rollover);
+
+// After replay: which retained files are rolled already (checkpoint->rolled_index), which segments are dead; what is left over
+// of interrupted roll-overs is removed when the log still has it all (first_index to last_index without damage), else kept as
+// .orphan and reported.
+void rollover_recover(struct rollover *rollover, uint64_t first_index, uint64_t last_index, bool damaged);
+
+// One slice. True: there is more to do at once.
+bool rollover_step(struct rollover *rollover);
+uint64_t rollover_next_deadline_ms(const struct rollover *rollover);
+// The log grows faster than it rolls over: no publish is admitted for a while.
+bool rollover_is_behind(const struct rollover *rollover);

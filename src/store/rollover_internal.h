@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What rollover.c, rollover_copy.c and rollover_sweep.c share.
+#pragma once
+
+#include "store/rollover.h"
+
+// Copying the messages of rollover->file into the writer (rollover_copy.c).
+void rollover_copy_begin(struct rollover *rollover);
+// COLLECTING: looks up the next messages and begins to read them, or goes on to WRITING or ATTACHING. True: more at once.
+bool rollover_collect(struct rollover *rollover);
+// Everything is copied: appends the footer to the writer's buffer.
+void rollover_copy_foot(struct rollover *rollover);
+// Gives the log file back and frees what copying needed.
+void rollover_copy_end(struct rollover *rollover);
+
+// Back to IDLE, to be tried again (rollover.c).
+void rollover_failed(struct rollover *rollover, int error);
+// A request of the writer completed.
+void rollover_wake(void *owner);
+
+// Declares segments dead, and removes the files of those both generations know to be (rollover_sweep.c).
+void rollover_sweep_dead(struct rollover *rollover);
+// Start: what interrupted roll-overs left behind.
+void rollover_sweep_orphans(struct rollover *rollover, uint64_t first_index, uint64_t last_index, bool damaged);
