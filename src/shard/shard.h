@@ -43,7 +43,11 @@ void shard_free(struct shard *shard);
 void shard_machine_add(struct shard *shard, struct shard_machine *machine);
 // Recovers. Errors of store_open(), or ERR_CORRUPT of a machine.
 int shard_open(struct shard *shard, struct disk *disk, struct moment now);
-// Everything appended is made durable; answers leave; the store is closed.
+// Stopping, step one: nothing is delivered, read or begun in the background any more.
+void shard_quiesce(struct shard *shard);
+// Everything appended is durable (or the log FAILED) and no request is under way. The caller turns its loop until then.
+bool shard_is_idle(const struct shard *shard);
+// Step two, when idle: answers that still wait are refused (ERR_CLOSED), the store is closed. The engine stays readable.
 void shard_stop(struct shard *shard);
 
 struct engine *shard_engine(struct shard *shard);

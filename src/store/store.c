@@ -43,9 +43,11 @@ int store_open(const struct store_options *options, struct disk *disk, const str
     if (error)
         return error;
     struct store *store = make(options, disk, handler, now);
+    *ret_store = store; // the handler needs it to index what is replayed
     if (!options->memory) {
         error = recovery_run(store);
         if (error) {
+            *ret_store = NULL;
             destroy(store);
             return error;
         }
@@ -55,7 +57,6 @@ int store_open(const struct store_options *options, struct disk *disk, const str
                          "them are lost when the machine or its power fails",
                          options->sync == STORE_SYNC_NEVER ? "never" : "interval");
     }
-    *ret_store = store;
     return 0;
 }
 

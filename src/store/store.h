@@ -94,7 +94,8 @@ struct store_handler {
 // Opens and recovers, or creates, the directory. Uses disk_run() only; afterwards disk_submit() only. The handler is copied, its
 // owner borrowed for life. Errors, each logged with what to do: ERR_NOT_OURS (files there, but not a Weir directory),
 // ERR_OTHER_CLUSTER, ERR_NEWER, ERR_CORRUPT (nothing left to serve from; nothing was changed), ERR_NO_SPACE, ERR_IO.
-// The LOCK file is the caller's business (os/). `disk` may be NULL for the memory store.
+// The LOCK file is the caller's business (os/). `disk` may be NULL for the memory store. *ret_store is set before the first
+// restore() or replay(), for store_index_add() and store_trim(), and NULL again on failure.
 int store_open(const struct store_options *options, struct disk *disk, const struct store_handler *handler,
                struct moment now, struct store **ret_store);
 // Stopping, step one: no more background work is begun. What is under way goes on.

@@ -39,7 +39,7 @@ void engine_consumer_create_cancel(struct engine *engine, void *owner)
     }
 }
 
-void consumer_start_cancel_stream(struct stream *stream)
+void consumer_start_cancel_stream(struct stream *stream, int error)
 {
     list_foreach (link, &stream->engine->requests) {
         struct create_request *request = container_of(link, struct create_request, link);
@@ -49,14 +49,14 @@ void consumer_start_cancel_stream(struct stream *stream)
         void *owner = request->owner;
         request_free(request, true);
         if (stream->engine->live)
-            done(owner, ERR_NOT_FOUND, NULL, 0);
+            done(owner, error, NULL, 0);
     }
 }
 
 static int check(struct engine *engine, struct stream *stream, const struct consumer_config *config)
 {
-    if (stream->deleting)
-        return ERR_NOT_FOUND;
+    if (stream->deleting || engine->quiet)
+        return stream->deleting ? ERR_NOT_FOUND : ERR_CLOSED;
     if (config->name.len == 0 || config->name.len > ENGINE_NAME_MAX || config->data.len > ENGINE_DATA_MAX || config->protocol == 0 ||
         config->protocol >= ENGINE_PROTOCOL_COUNT)
         return ERR_INVALID;

@@ -109,9 +109,11 @@ bool engine_turn_end(struct engine *engine, struct engine_time now)
     wheel_advance(&engine->wheel, engine_now_ms(engine));
     size_t budget = engine->options.turn_budget;
     bool more = dedupe_expire(&engine->dedupe, (uint32_t)engine_now_ms(engine), budget);
-    more |= stream_limits_step(engine, &budget);
-    budget = engine->options.turn_budget;
-    more |= delivery_step(engine, &budget);
+    if (!engine->quiet) {
+        more |= stream_limits_step(engine, &budget);
+        budget = engine->options.turn_budget;
+        more |= delivery_step(engine, &budget);
+    }
     journal_write(engine);
     return more;
 }
@@ -127,6 +129,17 @@ uint64_t engine_next_deadline_ms(const struct engine *engine)
         deadline_ms = expiry_ms < deadline_ms ? expiry_ms : deadline_ms;
     }
     return deadline_ms;
+}
+
+void engine_quiesce(struct engine *engine)
+{
+    engine->quiet = true;
+    list_foreach (link, &engine->stream_list) {
+        struct stream *stream = container_of(link, struct stream, link);
+        consumer_start_cancel_stream(stream, ERR_CLOSED);
+        list_foreach (consumer_link, &stream->consumers)
+            delivery_cancel(container_of(consumer_link, struct consumer, link));
+    }
 }
 
 void engine_stats_get(const struct engine *engine, struct engine_stats *ret_stats)

@@ -261,6 +261,9 @@ uint64_t engine_first_wanted(const struct engine *engine, uint32_t stream);
 // Deliveries, evictions, deadlines, then the records of this turn's deliveries and acks. True: more is left to do at once.
 bool engine_turn_end(struct engine *engine, struct engine_time now);
 uint64_t engine_next_deadline_ms(const struct engine *engine);
+// The end is near: nothing is delivered and nothing read any more (what is being read is given up, creates that wait for a seek
+// fail with ERR_CLOSED). Acknowledgements are still taken and recorded.
+void engine_quiesce(struct engine *engine);
 
 // Checkpoint images, as store_handler asks for them.
 void engine_checkpoint_begin(struct engine *engine, bool base);

@@ -197,6 +197,7 @@ struct engine {
     struct engine_adapter adapters[ENGINE_PROTOCOL_COUNT];
     struct engine_time now;
     bool live;           // recovery is over
+    bool quiet;          // engine_quiesce()
     uint64_t last_index; // of the newest record appended
     uint32_t next_stream, next_consumer, next_member; // an unknown id below these was deleted
     struct map stream_names; // those not being deleted
@@ -268,7 +269,8 @@ int consumer_apply_delete(struct engine *engine, const struct record *record, ui
 int consumer_of_record(struct engine *engine, uint32_t id, uint64_t index, struct consumer **ret_consumer);
 
 // --- consumer_start.c
-void consumer_start_cancel_stream(struct stream *stream);
+// Creates waiting for a seek on this stream fail with the error.
+void consumer_start_cancel_stream(struct stream *stream, int error);
 
 // --- member.c
 struct member *member_new(struct consumer *consumer, uint32_t id, const struct member_config *config);

@@ -137,7 +137,7 @@ struct stream *stream_new(struct engine *engine, uint32_t id, const struct strea
 void stream_free(struct stream *stream)
 {
     struct engine *engine = stream->engine;
-    consumer_start_cancel_stream(stream);
+    consumer_start_cancel_stream(stream, ERR_NOT_FOUND);
     for (struct list *link = list_first(&stream->consumers); link; link = list_first(&stream->consumers))
         consumer_free(container_of(link, struct consumer, link));
     if (!stream->deleting)
