@@ -144,6 +144,7 @@ void broker_check(const struct broker *broker)
     must(subscriptions == broker->stats.subscriptions);
     must(trie_count(broker->trie) >= subscriptions);
     must(broker->dead == NULL || broker->depth > 0 || trie_pinned_count(broker->trie) > 0);
+    broker_inlet_check(broker);
     broker_watch_check(broker);
     trie_check(broker->trie);
 }

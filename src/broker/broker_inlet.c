@@ -9,7 +9,7 @@
 #include "subject/subject.h"
 
 struct overlap_count {
-    struct broker *broker;
+    const struct broker *broker;
     struct bytes pattern;
     uint64_t count;
 };
@@ -110,6 +110,17 @@ void broker_inlet_resume_paused(struct broker *broker)
     struct list *link;
     while ((link = list_first(&paused)))
         connection_resume(container_of(link, struct connection, paused));
+}
+
+void broker_inlet_check(const struct broker *broker)
+{
+    for (uint32_t i = 0; i < broker->prefix_count; i++) {
+        const struct inlet_target *target = broker->prefixes[i];
+        must(target->is_prefix && !target->target.dead && is_prefix_pattern(target->pattern));
+        struct overlap_count overlaps = {.broker = broker, .pattern = target->pattern};
+        trie_each(broker->trie, count_overlap, &overlaps);
+        must(overlaps.count == target->overlap_count + 1); // it overlaps itself
+    }
 }
 
 static bool may_overlap(const struct inlet_target *target, struct bytes pattern)

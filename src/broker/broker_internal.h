@@ -111,6 +111,7 @@ bool broker_inlet_deliver(struct broker *broker, struct inlet_target *target, st
 void broker_inlet_count_overlap(struct broker *broker, const struct inlet_target *except, struct bytes pattern,
                                 int change);
 void broker_inlet_resume_paused(struct broker *broker);
+void broker_inlet_check(const struct broker *broker);
 
 // Whoever subscribes to the pattern came, went or changed its congestion.
 void broker_watch_touch(struct broker *broker, struct bytes pattern, bool was_congested);

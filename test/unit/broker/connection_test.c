@@ -327,6 +327,30 @@ static void large_payload(void **state)
     }
 }
 
+// Shared by those that know headers, copied without them for who does not.
+static void large_with_headers(void **state)
+{
+    (void)state;
+    struct broker_options options = options_make();
+    options.max_payload = 10000;
+    struct world world;
+    world_init(&world, &options);
+    struct peer *modern = peer_connect(&world, MODERN), *plain = peer_connect(&world, "");
+    peer_say(modern, "SUB a 1\r\nSUB a 2\r\n");
+    peer_say(plain, "SUB a 3\r\n");
+    char text[6100], payload[6001];
+    memset(payload, 'p', 6000);
+    payload[6000] = '\0';
+    snprintf(text, sizeof(text), "HPUB a 12 6012\r\nNATS/1.0\r\n\r\n%s\r\n", payload);
+    peer_say(modern, text);
+    snprintf(text, sizeof(text), "MSG a 3 6000\r\n%s\r\n", payload);
+    peer_expect(plain, text);
+    size_t one = (size_t)snprintf(text, sizeof(text), "HMSG a 1 12 6012\r\nNATS/1.0\r\n\r\n%s\r\n", payload);
+    assert_int_equal(modern->received.len, 2 * one);
+    assert_memory_equal(modern->received.ptr, text, one);
+    world_deinit(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +370,7 @@ int main(void)
         {"CO-P14 limits of connections and subscriptions", connection_limit, NULL, NULL, NULL},
         {"CO-P16 ping timer and stale connection", ping_timer, NULL, NULL, NULL},
         {"CO-P16 defaults", defaults, NULL, NULL, NULL},
+        {"CO-P06 large payloads with headers, shared", large_with_headers, NULL, NULL, NULL},
         {"payloads of all sizes, shared and copied", large_payload, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,7 +154,10 @@ static void an_error_ends_interest(void **state)
     heard(&watcher, READY);
     peer_take(peer, 0);
     peer->takes = 0; // it cannot even be told
-    peer_say(peer, "NONSENSE\r\n");
+    peer_give_bytes(peer, BYTES("NONSENSE\r\n"));
+    assert_int_equal(broker_interest(world.broker, BYTES("a")), NONE); // at once, though nothing has happened yet
+    silent(&watcher);
+    world_turn(&world);
     heard(&watcher, NONE);
     assert_false(peer->closed);
     peer_take(peer, 1000);
