@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// The store over a disk that crashes: whatever the seed, what was reported committed is there afterwards, in order and
+// intact, and nothing else is. JP-1, JP-4, PR-01, PR-03, PR-04, PR-05.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/memory.h"
+#include "store_model.h"
+
+enum { SEEDS = 1500 };
+
+struct world {
+    struct sim_disk disk;
+    struct model model;
+    struct prng prng;
+};
+
+static void print_log(void *owner, enum log_level level, const char *format, va_list arguments)
+{
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+static const struct logger verbose = { .write = print_log };
+
+static struct world *world_new(uint64_t seed)
+{
+    struct world *world = mem_alloc_zero(sizeof(*world));
+    sim_disk_init(&world->disk, seed);
+    model_init(&world->model, &world->disk, seed + 1000000);
+    if (getenv("SEED"))
+        world->model.options.logger = &verbose;
+    prng_seed(&world->prng, seed + 2000000);
+    return world;
+}
+
+static void world_free(struct world *world)
+{
+    sim_disk_deinit(&world->disk);
+    mem_free(world);
+}
+
+static void steps(struct world *world, uint64_t most)
+{
+    for (uint64_t n = prng_below(&world->prng, most + 1); n && sim_disk_step(&world->disk); n--)
+        ;
+}
+
+// A life: appends, turns, reads and deletes in some order.
+static void live(struct world *world, uint64_t turns)
+{
+    struct model *model = &world->model;
+    for (uint64_t turn = 0; turn < turns && !model->complaint[0]; turn++) {
+        for (uint64_t n = prng_below(&world->prng, 12); n; n--)
+            model_append(model, 8000);
+        if (prng_chance(&world->prng, 1, 20) && model->state_last >= model->state_first)
+            (void)model_trim(model, model->state_first +
+                                        prng_below(&world->prng, model->state_last - model->state_first + 1));
+        model_turn(model);
+        steps(world, 6);
+        if (prng_chance(&world->prng, 1, 4) && model->promised >= model->state_first)
+            model_fetch(model, model->state_first +
+                                   prng_below(&world->prng, model->promised - model->state_first + 1));
+    }
+}
+
+static void read_all(struct world *world)
+{
+    struct model *model = &world->model;
+    for (uint64_t s = model->state_first; s <= model->state_last && !model->complaint[0]; s++)
+        model_fetch(model, s);
+}
+
+// Opens; now and then an operation fails on the way, or the machine stops in the middle of it, and it is tried again.
+static void open_somehow(struct world *world, enum sim_loss loss)
+{
+    struct model *model = &world->model;
+    for (int attempt = 0;; attempt++) {
+        if (attempt < 3 && prng_chance(&world->prng, 1, 3))
+            sim_disk_fail(&world->disk, 1 + prng_below(&world->prng, 40), ERR_IO);
+        else
+            world->disk.fail_error = 0;
+        int error = model_open(model);
+        bool failed = world->disk.failed;
+        world->disk.fail_error = 0;
+        if (!error)
+            return;
+        if (!failed || attempt > 5) {
+            model_complain(model, "does not open: %s", error_text(error));
+            return;
+        }
+        sim_disk_crash(&world->disk, loss);
+    }
+}
+
+static enum sim_loss some_loss(struct world *world)
+{
+    uint64_t fate = prng_below(&world->prng, 10);
+    return fate < 2 ? SIM_LOSS_ALL : fate < 4 ? SIM_LOSS_NONE : SIM_LOSS_RANDOM;
+}
+
+static void run_lives(struct world *world, uint64_t lives, uint64_t turns)
+{
+    struct model *model = &world->model;
+    enum sim_loss loss = some_loss(world);
+    for (uint64_t life = 0; life < lives && !model->complaint[0]; life++) {
+        if (model->options.sync != STORE_SYNC_ALWAYS)
+            model->promised = loss == SIM_LOSS_NONE ? model->promised : 0, model->trimmed = 0;
+        open_somehow(world, loss);
+        if (!model->store)
+            return;
+        if (prng_chance(&world->prng, 1, 4))
+            read_all(world);
+        live(world, prng_below(&world->prng, turns) + 1);
+        loss = some_loss(world);
+        if (prng_chance(&world->prng, 1, 4)) {
+            model_stop(model);
+            model->promised = model->appended; // an orderly end writes everything
+            model->trimmed = model->asked_trim;
+        } else {
+            sim_disk_crash(&world->disk, loss);
+            model_abandon(model);
+        }
+    }
+}
+
+static void expect_no_complaint(struct world *world, uint64_t seed)
+{
+    if (world->model.complaint[0])
+        fail_msg("seed %llu: %s", (unsigned long long)seed, world->model.complaint);
+}
+
+static void test_crashes(void **state)
+{
+    const char *only = getenv("SEED"); // of a failure, to look into it
+    uint64_t first = only ? strtoull(only, NULL, 10) : 1;
+    for (uint64_t seed = first; seed <= (only ? first : SEEDS); seed++) {
+        struct world *world = world_new(seed);
+        run_lives(world, 5, 40);
+        expect_no_complaint(world, seed);
+        world_free(world);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_crashes),
+    };
+    return cmocka_run_group_tests_name("sim/store_crash", tests, NULL, NULL);
+}
