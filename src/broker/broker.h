@@ -30,7 +30,8 @@ struct broker_options {
     uint32_t max_subscriptions; // per connection; 0: unlimited
     uint32_t ping_interval_ms;  // 120,000
     uint32_t ping_max;          // unanswered pings before "Stale Connection": 2
-    uint32_t auth_timeout_ms;   // until the first CONNECT or other operation: 2,000
+    uint32_t
+        auth_timeout_ms; // until CONNECT where it is required: 2,000. Nothing requires it yet, so nobody is closed for it
     uint32_t
         write_deadline_ms; // a connection that takes nothing for so long while data waits is a slow consumer: 10,000
     uint64_t seed;         // of the generator that picks queue-group members
@@ -82,7 +83,8 @@ void broker_inlet_remove(struct broker *broker, struct inlet *inlet);
 void broker_inlets_resume(struct broker *broker);
 
 // Publishes from inside the process to whoever subscribes, inlets included: payload is the concatenation of the parts.
-// Returns how many got it. 0: nobody is interested (no 503 is sent: there is no connection to send it to).
+// Returns how many got it. 0: nobody is interested (no 503 is sent: there is no connection to send it to). Nested more than
+// BROKER_DEPTH_MAX (8) deep in inlet callbacks, the message is copied and waits for the turn's end: then 1 means that somebody was.
 size_t broker_publish(struct broker *broker, struct bytes subject, struct bytes reply, struct bytes headers,
                       const struct bytes *parts, size_t part_count);
 
@@ -96,7 +98,8 @@ enum broker_interest broker_interest(struct broker *broker, struct bytes literal
 
 // Tells when the interest in a literal subject changes: subscriptions (wildcards too) come and go, connections close, queues
 // drain. Reported at the turn's end, once however often it changed, only if it differs from the last report (or from
-// what it was at add). Embedded by its owner.
+// what it was at add). One exception: READY is reported again when it was CONGESTED in between, if only within the turn, since
+// whoever asked then and stopped publishing must learn that it may go on. Embedded by its owner.
 struct broker_watch {
     void (*on_change)(struct broker_watch *watch, enum broker_interest interest);
     void *implementation; // broker's

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "base/memory.h"
 #include "base/must.h"
 #include "world.h"
 
@@ -17,7 +16,6 @@
 struct spell {
     int number;
     uint64_t begin_ns;
-    uint64_t allocations;
     double best_ns;
 };
 
@@ -25,10 +23,6 @@ struct counter {
     struct inlet inlet;
     uint64_t count;
 };
-
-// Stands in for base/memory.c's (the linker's --wrap), to count.
-void *__real_mem_alloc(size_t size);
-void *__wrap_mem_alloc(size_t size);
 
 static uint64_t clock_ns(void);
 static void fill(struct buffer *buffer, const char *operation, size_t payload_len);
@@ -39,8 +33,6 @@ static bool spell_next(struct spell *spell, uint64_t count);
 static void spell_print(const struct spell *spell, const char *name);
 static struct peer *subscriber(struct world *world, const char *line);
 static bool count_message(struct inlet *inlet, const struct inlet_message *message);
-
-static uint64_t allocations; // tidy: allow mutable
 
 int main(void)
 {
@@ -71,12 +63,6 @@ int main(void)
     broker_inlet_remove(world.broker, &counter.inlet);
     world_deinit(&world);
     return 0;
-}
-
-void *__wrap_mem_alloc(size_t size)
-{
-    allocations++;
-    return __real_mem_alloc(size);
 }
 
 static uint64_t clock_ns(void)
@@ -146,16 +132,13 @@ static bool spell_next(struct spell *spell, uint64_t count)
     double ns = (double)(now_ns - spell->begin_ns) / (double)count;
     if (spell->number >= 2 && (spell->number == 2 || ns < spell->best_ns))
         spell->best_ns = ns;
-    if (spell->number == 1)
-        spell->allocations = allocations;
     spell->begin_ns = now_ns;
     return spell->number++ < SPELLS;
 }
 
 static void spell_print(const struct spell *spell, const char *name)
 {
-    printf("%-38s %7.1f ns/message, %llu allocations after warm-up\n", name, spell->best_ns,
-           (unsigned long long)(allocations - spell->allocations));
+    printf("%-38s %7.1f ns/message\n", name, spell->best_ns);
 }
 
 static bool count_message(struct inlet *inlet, const struct inlet_message *message)
