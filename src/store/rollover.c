@@ -205,7 +205,9 @@ static bool rollover_attach(struct rollover *rollover)
     rollover_copy_end(rollover);
     rolled_add(rollover, &rollover->file);
     rollover->failures = 0;
-    checkpoint->rolled_index = rollover->file.last_index;
+    if (checkpoint->rolled_index < rollover->file.last_index) {
+        checkpoint->rolled_index = rollover->file.last_index;
+    }
     checkpoint_request(checkpoint, rollover->rolled_count > 1);
     rollover->state = ROLLOVER_DROPPING;
     return true;
