@@ -170,7 +170,9 @@ static void many_prefixes(void **state)
         for (int i = 0; i < 40; i++) {
             snprintf(text, sizeof(text), "PUB p%d.a 1\r\nx\r\n", i);
             peer_say(peer, text);
-            snprintf(text, sizeof(text), round == 1 && i % 2 == 0 ? "" : "p%d.a|||x;", i);
+            snprintf(text, sizeof(text), "p%d.a|||x;", i);
+            if (round == 1 && i % 2 == 0)
+                text[0] = '\0';
             expect_seen(&recorders[i], text);
         }
         for (int i = 0; round == 0 && i < 40; i += 2)

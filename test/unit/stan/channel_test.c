@@ -11,14 +11,7 @@
 
 static void channel_names(void **state)
 {
-    const char *good[] = {"a",
-                          "a.b",
-                          "training.jobs",
-                          "with blank",
-                          "Gr\xc3\xb6\xc3\x9f"
-                          "e",
-                          "$x",
-                          "UPPER.lower"};
+    const char *good[] = {"a", "a.b", "training.jobs", "with blank", "Gru\xc3\x9f", "$x", "UPPER.lower"};
     const char *bad[] = {"",    ".",   ".a",  "a.",          "a..b",         "a/b",
                          "a.*", "a.>", "a*b", "caf\xc3\x28", "\xed\xa0\x80", "\xf5\x80\x80\x80"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
