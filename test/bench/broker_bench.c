@@ -29,6 +29,7 @@ static void fill(struct buffer *buffer, const char *operation, size_t payload_le
 static void run(struct world *world, struct peer *publisher, const char *name, const char *operation,
                 size_t payload_len);
 static void run_inside(struct world *world);
+static void run_inboxes(struct world *world, int count);
 static bool spell_next(struct spell *spell, uint64_t count);
 static void spell_print(const struct spell *spell, const char *name);
 static struct peer *subscriber(struct world *world, const char *line);
@@ -60,6 +61,8 @@ int main(void)
     run(&world, publisher, "pub, prefix inlet, 128 B", "PUB _STAN.pub.abcdef.orders _INBOX.abcdefghij 128\r\n", 128);
     must(counter.count > 0);
     run_inside(&world);
+    run_inboxes(&world, 1000);
+    run_inboxes(&world, 50000);
     broker_inlet_remove(world.broker, &counter.inlet);
     world_deinit(&world);
     return 0;
@@ -123,6 +126,31 @@ static void run_inside(struct world *world)
         }
     }
     spell_print(&spell, "broker_publish, 1 sub, 2 parts of 8 B");
+}
+
+// One message to each of many inboxes, in turn.
+static void run_inboxes(struct world *world, int count)
+{
+    struct peer *peer = subscriber(world, "");
+    char text[64], name[64];
+    for (int i = 0; i < count; i++) {
+        snprintf(text, sizeof(text), "SUB _INBOX.0123456789abcdef%d %d\r\n", i, i);
+        peer_give_bytes(peer, bytes_from_string(text));
+    }
+    struct bytes part = BYTES("0123456789abcdef");
+    struct spell spell = {0};
+    while (spell_next(&spell, (uint64_t)count)) {
+        for (int i = 0; i < count; i++) {
+            int len = snprintf(text, sizeof(text), "_INBOX.0123456789abcdef%d", i);
+            broker_publish(world->broker, bytes_make(text, (size_t)len), (struct bytes){0}, (struct bytes){0}, &part,
+                           1);
+            if (i % 500 == 0)
+                broker_turn_end(world->broker);
+        }
+    }
+    snprintf(name, sizeof(name), "broker_publish, %d inboxes, 16 B", count);
+    spell_print(&spell, name);
+    peer_close(peer);
 }
 
 // Ends one spell and begins the next; false after the last. The first is warm-up.
