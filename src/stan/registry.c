@@ -319,6 +319,7 @@ static struct stan_client *client_new(struct registry *registry, uint32_t number
     client->ping_max_out = request->ping_max_out;
     client->id_hash = hash_bytes(client->id, 0);
     list_init(&client->subscriptions);
+    list_init(&client->changed);
     if (map_u64_add(&registry->by_number, number, client))
         must(!"client numbers are unique and bounded by their names");
     if (number >= registry->next_number)

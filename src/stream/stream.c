@@ -95,6 +95,11 @@ void stream_state_get(const struct stream *stream, struct stream_state *ret_stat
     };
 }
 
+struct bytes stream_name(const struct stream *stream)
+{
+    return stream->config.name;
+}
+
 struct stream *engine_stream_next(struct engine *engine, struct stream *after)
 {
     struct list *link = after ? after->link.next : engine->stream_list.next;
