@@ -10,6 +10,8 @@
 #include "env/clock.h"
 #include "env/net.h"
 #include "env/process.h"
+#include "shard/shard.h"
+#include "stan/stan.h"
 
 struct monitor;
 
@@ -17,6 +19,8 @@ struct monitor;
 struct monitor_options {
     const struct broker_options *broker_options; // limits and names shown
     const struct broker *broker;
+    struct shard *shard;
+    const struct stan *stan;
     const char *http_host;
     uint16_t http_port;
     const char *cluster_id;               // STAN's; NULL: none

@@ -2,6 +2,7 @@
 // What the pages share: the monitor itself, and one function per page.
 #pragma once
 
+#include "codec/json_writer.h"
 #include "monitor/http_server.h"
 #include "monitor/monitor.h"
 
@@ -31,6 +32,9 @@ void monitor_index(struct monitor *monitor, struct page *page);
 void monitor_healthz(struct monitor *monitor, struct page *page);
 // "/varz"
 void monitor_varz(struct monitor *monitor, struct page *page);
+
+// The member "weir" of /varz.
+void monitor_weir(struct monitor *monitor, struct json_writer *json);
 
 // Replaces what is in the body by one line of text.
 void monitor_say(struct page *page, int status, const char *text);

@@ -33,6 +33,7 @@ void monitor_varz(struct monitor *monitor, struct page *page)
     put_requests(monitor, json);
     put_time(monitor, json, "config_load_time", monitor->start);
     json_writer_put_string(json, "system_account", BYTES("$SYS"));
+    monitor_weir(monitor, json);
     json_writer_end(json);
     if (json_writer_finish(json))
         monitor_say(page, 503, "this page has become too long");

@@ -5,9 +5,17 @@
 #include "base/must.h"
 #include "broker/broker.h"
 #include "monitor/monitor.h"
+#include "server/node_config.h"
 
 // Of a server id: the length of a public nkey, whose first letter N means "server".
 #define NODE_ID_LEN 56
+
+//  SERVING ──node_shutdown──► DRAINING ──what was taken is durable──► CLOSING
+enum node_state {
+    NODE_SERVING,
+    NODE_DRAINING, // serves on until everything appended before the shutdown is durable and answered
+    NODE_CLOSING,  // connections get their rest
+};
 
 struct node {
     struct options options;
@@ -15,14 +23,23 @@ struct node {
     char id[NODE_ID_LEN + 1];
     struct broker_options broker_options;
     struct broker *broker;   // owned
+    struct shard *shard;     // owned
+    struct stan *stan;       // owned
     struct monitor *monitor; // owned
     struct moment now;       // of this turn
-    bool stopping;
+    enum node_state state;
+    uint64_t drain_index; // DRAINING: the last entry appended before the shutdown
 };
 
 static void make_id(const struct random_source *random, char ret_id[NODE_ID_LEN + 1]);
 static void start_broker(struct node *node, struct moment now);
+static void make_shard(struct node *node);
+static void make_stan(struct node *node);
 static void start_monitor(struct node *node, struct moment now);
+static void on_admitting(void *owner);
+static bool is_drained(const struct node *node);
+static void release(struct node *node);
+static uint64_t earlier(uint64_t a_ms, uint64_t b_ms);
 
 int node_start(const struct options *options, const struct node_env *env, struct moment now, struct node **ret_node)
 {
@@ -32,6 +49,16 @@ int node_start(const struct options *options, const struct node_env *env, struct
     node->now = now;
     make_id(env->random, node->id);
     start_broker(node, now);
+    make_shard(node);
+    make_stan(node);
+    int error = shard_open(node->shard, env->disk, now);
+    if (!error)
+        error = stan_start(node->stan, now);
+    if (error) {
+        logger_write(env->logger, LOG_ERROR, "cannot serve from the data directory: %s", error_text(error));
+        release(node);
+        return error;
+    }
     start_monitor(node, now);
     *ret_node = node;
     return 0;
@@ -51,40 +78,53 @@ void node_turn_begin(struct node *node, struct moment now)
 {
     node->now = now;
     broker_turn_begin(node->broker, now);
+    stan_turn_begin(node->stan, now);
     monitor_turn_begin(node->monitor, now);
 }
 
+// The log's batch goes to its thread before the sockets are served, so that the
+// disk works meanwhile; a delivery cannot overtake the answer to the request
+// that caused it, because both leave through the broker, in order.
 bool node_turn_end(struct node *node)
 {
-    return broker_turn_end(node->broker);
+    stan_turn_end(node->stan);
+    bool again = shard_turn_end(node->shard, node->now);
+    if (node->state == NODE_DRAINING && is_drained(node)) {
+        node->state = NODE_CLOSING;
+        broker_shutdown(node->broker);
+    }
+    return broker_turn_end(node->broker) || again;
 }
 
 uint64_t node_next_deadline_ms(const struct node *node)
 {
-    uint64_t broker_ms = broker_next_deadline_ms(node->broker);
-    uint64_t monitor_ms = monitor_next_deadline_ms(node->monitor);
-    return broker_ms < monitor_ms ? broker_ms : monitor_ms;
+    uint64_t deadline_ms = broker_next_deadline_ms(node->broker);
+    deadline_ms = earlier(deadline_ms, stan_next_deadline_ms(node->stan));
+    deadline_ms = earlier(deadline_ms, shard_next_deadline_ms(node->shard));
+    return earlier(deadline_ms, monitor_next_deadline_ms(node->monitor));
 }
 
 void node_shutdown(struct node *node)
 {
-    if (node->stopping)
+    if (node->state != NODE_SERVING)
         return;
-    node->stopping = true;
+    node->state = NODE_DRAINING;
+    node->drain_index = shard_last_index(node->shard);
+    store_quiesce(shard_store(node->shard));
     monitor_shutdown(node->monitor);
-    broker_shutdown(node->broker);
 }
 
 bool node_is_quiet(const struct node *node)
 {
-    return node->stopping;
+    return node->state == NODE_CLOSING && store_is_idle(shard_store(node->shard));
 }
 
 void node_stop(struct node *node)
 {
     monitor_free(node->monitor);
-    broker_free(node->broker);
-    mem_free(node);
+    stan_stop(node->stan);
+    shard_stop(node->shard);
+    release(node);
 }
 
 const char *node_server_id(const struct node *node)
@@ -108,24 +148,34 @@ static void make_id(const struct random_source *random, char ret_id[NODE_ID_LEN 
 
 static void start_broker(struct node *node, struct moment now)
 {
-    const struct options *options = &node->options;
     struct broker_options *broker = &node->broker_options;
-    broker_options_default(broker);
+    node_config_broker(&node->options, broker);
     broker->server_id = node->id;
-    broker->server_name = options->server_name ? options->server_name : node->id;
-    broker->host = options->host;
+    broker->server_name = node->options.server_name ? node->options.server_name : node->id;
     broker->port = node->env.port;
-    broker->max_payload = options->max_payload;
-    broker->max_control_line = options->max_control_line;
-    broker->max_pending = options->max_pending;
-    broker->max_connections = options->max_connections;
-    broker->max_subscriptions = options->max_subscriptions;
-    broker->ping_interval_ms = (uint32_t)(options->ping_interval_ns / 1000000);
-    broker->ping_max = options->ping_max;
-    broker->write_deadline_ms = (uint32_t)(options->write_deadline_ns / 1000000);
     broker->seed = node->env.random->next(node->env.random->owner);
     broker->logger = node->env.logger;
     node->broker = broker_new(broker, now);
+}
+
+static void make_shard(struct node *node)
+{
+    struct shard_options shard;
+    node_config_shard(&node->options, &shard);
+    shard.store.salt_seed = node->env.random->next(node->env.random->owner);
+    shard.store.logger = node->env.logger;
+    shard.logger = node->env.logger;
+    shard.admitting = on_admitting;
+    shard.owner = node;
+    node->shard = shard_new(&shard);
+}
+
+static void make_stan(struct node *node)
+{
+    struct stan_options stan;
+    node_config_stan(&node->options, &stan);
+    stan.logger = node->env.logger;
+    node->stan = stan_new(&stan, node->broker, node->shard);
 }
 
 static void start_monitor(struct node *node, struct moment now)
@@ -135,6 +185,8 @@ static void start_monitor(struct node *node, struct moment now)
         &(struct monitor_options){
             .broker_options = &node->broker_options,
             .broker = node->broker,
+            .shard = node->shard,
+            .stan = node->stan,
             .http_host = options->host,
             .http_port = node->env.http_port,
             .cluster_id = options->cluster_id,
@@ -143,4 +195,32 @@ static void start_monitor(struct node *node, struct moment now)
             .process = node->env.process,
         },
         now);
+}
+
+static void on_admitting(void *owner)
+{
+    struct node *node = owner;
+    stan_admitting(node->stan);
+}
+
+// A log that has failed makes nothing durable any more: there is nothing to
+// wait for.
+static bool is_drained(const struct node *node)
+{
+    struct store_stats stats;
+    store_stats_get(shard_store(node->shard), &stats);
+    return stats.failed || stats.committed_index >= node->drain_index;
+}
+
+static void release(struct node *node)
+{
+    stan_free(node->stan);
+    shard_free(node->shard);
+    broker_free(node->broker);
+    mem_free(node);
+}
+
+static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
 }

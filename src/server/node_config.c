@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/node_config.h"
+
+// There is one shard.
+#define NODE_CONFIG_SHARD 1
+// Consumers and members take memory each; no service needs so many, but a
+// broken client might make them.
+#define NODE_CONFIG_MEMBERS_MAX 1000000
+// Deliveries, evictions and the like per turn.
+#define NODE_CONFIG_TURN_BUDGET 1024
+
+void node_config_broker(const struct options *options, struct broker_options *ret_broker)
+{
+    broker_options_default(ret_broker);
+    ret_broker->host = options->host;
+    ret_broker->max_payload = options->max_payload;
+    ret_broker->max_control_line = options->max_control_line;
+    ret_broker->max_pending = options->max_pending;
+    ret_broker->max_connections = options->max_connections;
+    ret_broker->max_subscriptions = options->max_subscriptions;
+    ret_broker->ping_interval_ms = (uint32_t)(options->ping_interval_ns / 1000000);
+    ret_broker->ping_max = options->ping_max;
+    ret_broker->write_deadline_ms = (uint32_t)(options->write_deadline_ns / 1000000);
+}
+
+void node_config_shard(const struct options *options, struct shard_options *ret_shard)
+{
+    static const enum store_sync modes[] = {
+        [OPTIONS_SYNC_ALWAYS] = STORE_SYNC_ALWAYS,
+        [OPTIONS_SYNC_INTERVAL] = STORE_SYNC_INTERVAL,
+        [OPTIONS_SYNC_NEVER] = STORE_SYNC_NEVER,
+    };
+    *ret_shard = (struct shard_options){.id = NODE_CONFIG_SHARD};
+    struct store_options *store = &ret_shard->store;
+    store_options_default(store);
+    store->memory = options->store == OPTIONS_STORE_MEMORY;
+    store->identity = bytes_from_string(options->cluster_id);
+    store->sync = modes[options->sync];
+    store->sync_interval_ns = options->sync_interval_ns;
+    store->log_bytes = options->log_bytes;
+    store->memory_bytes = options->memory_bytes;
+    store->max_payload = options->max_payload;
+    // The first file is small, so that the server listens at once, but takes the
+    // largest messages.
+    while (store->first_file_bytes < 4ULL * options->max_payload)
+        store->first_file_bytes *= 2;
+    ret_shard->engine = (struct engine_options){
+        .max_streams = options->max_channels,
+        .max_consumers = NODE_CONFIG_MEMBERS_MAX,
+        .max_members = NODE_CONFIG_MEMBERS_MAX,
+        .max_ids = options->max_ids,
+        .turn_budget = NODE_CONFIG_TURN_BUDGET,
+    };
+}
+
+void node_config_stan(const struct options *options, struct stan_options *ret_stan)
+{
+    stan_options_default(ret_stan);
+    ret_stan->cluster_id = bytes_from_string(options->cluster_id);
+    ret_stan->max_channels = options->max_channels;
+    ret_stan->max_subscriptions = options->max_channel_subs;
+    ret_stan->max_msgs = options->max_channel_msgs;
+    ret_stan->max_bytes = options->max_channel_bytes;
+    ret_stan->max_age_ns = options->max_channel_age_ns;
+    ret_stan->heartbeat_interval_ns = options->heartbeat_interval_ns;
+    ret_stan->heartbeat_timeout_ns = options->heartbeat_timeout_ns;
+    ret_stan->heartbeat_fail_count = options->heartbeat_fail_count;
+    ret_stan->duplicate_window_ns = options->duplicate_window_ns;
+    ret_stan->disconnect_grace_ns = options->disconnect_grace_ns;
+}

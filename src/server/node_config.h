@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the options mean to each part of a node: defaults of the part,
+// overridden by what the command line may say. Seeds, addresses and loggers are
+// the node's to fill in. Strings are borrowed from the options.
+#pragma once
+
+#include "broker/broker.h"
+#include "server/options.h"
+#include "shard/shard.h"
+#include "stan/stan.h"
+
+void node_config_broker(const struct options *options, struct broker_options *ret_broker);
+// Store and engine.
+void node_config_shard(const struct options *options, struct shard_options *ret_shard);
+void node_config_stan(const struct options *options, struct stan_options *ret_stan);

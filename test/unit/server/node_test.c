@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// A whole node over a made-up network and a memory store: that the parts are put together, take their turns and end in order.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "base/memory.h"
+#include "base/prng.h"
+#include "server/node.h"
+
+struct peer {
+    struct net_conn net;
+    const struct net_handler *handler;
+    void *context;
+    struct buffer got;
+    bool closing;
+    bool closed;
+};
+
+struct rig {
+    struct options options;
+    struct prng prng;
+    struct random_source random;
+    struct process_source process;
+    struct node *node;
+    struct moment now;
+    struct peer client;
+    struct peer browser;
+};
+
+static size_t peer_write(struct net_conn *net, const struct bytes *parts, size_t count)
+{
+    struct peer *peer = container_of(net, struct peer, net);
+    size_t taken = 0;
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(buffer_append(&peer->got, parts[i]), 0);
+        taken += parts[i].len;
+    }
+    return taken;
+}
+
+static void peer_nothing(struct net_conn *net)
+{
+}
+
+static void peer_close(struct net_conn *net)
+{
+    container_of(net, struct peer, net)->closing = true;
+}
+
+static const struct net_ops peer_ops = {peer_write, peer_nothing, peer_nothing, peer_close};
+
+static uint64_t random_next(void *owner)
+{
+    return prng_next(owner);
+}
+
+static void process_read(void *owner, struct process_usage *ret_usage)
+{
+    *ret_usage = (struct process_usage){.resident_bytes = 4711, .cpu_ns = 1000000, .cores = 3};
+}
+
+static void connect_peer(struct peer *peer, const struct net_handler *handler)
+{
+    peer->net.ops = &peer_ops;
+    peer->handler = handler;
+    buffer_init(&peer->got, 1 << 20);
+    peer->context = handler->on_accept(handler->owner, &peer->net, &(struct net_peer){"127.0.0.1", 1234});
+    assert_non_null(peer->context);
+}
+
+static void disconnect_peer(struct peer *peer)
+{
+    if (peer->context && !peer->closed)
+        peer->handler->on_close(peer->context, 0);
+    peer->closed = true;
+}
+
+static void start(struct rig *rig)
+{
+    struct node_env env = {.random = &rig->random, .process = &rig->process, .port = 4222, .http_port = 8222};
+    assert_int_equal(node_start(&rig->options, &env, rig->now, &rig->node), 0);
+}
+
+static int rig_setup(void **state)
+{
+    struct rig *rig = mem_alloc_zero(sizeof(*rig));
+    options_default(&rig->options);
+    rig->options.store = OPTIONS_STORE_MEMORY;
+    rig->now = (struct moment){.mono_ns = 5000000000, .wall_ns = 1795411771000000000};
+    prng_seed(&rig->prng, 1);
+    rig->random = (struct random_source){&rig->prng, random_next};
+    rig->process = (struct process_source){NULL, process_read};
+    start(rig);
+    node_turn_begin(rig->node, rig->now);
+    connect_peer(&rig->client, node_client_handler(rig->node));
+    connect_peer(&rig->browser, node_monitor_handler(rig->node));
+    node_turn_end(rig->node);
+    *state = rig;
+    return 0;
+}
+
+static int rig_teardown(void **state)
+{
+    struct rig *rig = *state;
+    disconnect_peer(&rig->client);
+    disconnect_peer(&rig->browser);
+    buffer_deinit(&rig->client.got);
+    buffer_deinit(&rig->browser.got);
+    if (rig->node) {
+        node_shutdown(rig->node);
+        node_turn_end(rig->node);
+        node_stop(rig->node);
+    }
+    mem_free(rig);
+    return 0;
+}
+
+// One turn, and those that follow at once, in which the peer says something.
+static void say(struct rig *rig, struct peer *peer, const char *text)
+{
+    buffer_clear(&peer->got);
+    rig->now.mono_ns += 1000000;
+    rig->now.wall_ns += 1000000;
+    node_turn_begin(rig->node, rig->now);
+    peer->handler->on_data(peer->context, bytes_from_string(text));
+    while (node_turn_end(rig->node))
+        node_turn_begin(rig->node, rig->now);
+}
+
+static const char *heard(struct peer *peer)
+{
+    assert_int_equal(buffer_append_char(&peer->got, '\0'), 0);
+    return peer->got.ptr;
+}
+
+static void expect(struct peer *peer, const char *part)
+{
+    const char *text = heard(peer);
+    if (!strstr(text, part))
+        fail_msg("\"%s\" is not in \"%s\"", part, text);
+}
+
+static void clients_are_served(void **state)
+{
+    struct rig *rig = *state;
+    expect(&rig->client, "\"port\":4222");
+    say(rig, &rig->client, "CONNECT {\"verbose\":false}\r\nSUB a.* 1\r\nPUB a.b 2\r\nhi\r\nPING\r\n");
+    assert_string_equal(heard(&rig->client), "MSG a.b 1 2\r\nhi\r\nPONG\r\n");
+}
+
+// CO-H02, CO-H11
+static void monitoring_shows_the_parts(void **state)
+{
+    struct rig *rig = *state;
+    say(rig, &rig->client, "CONNECT {\"verbose\":false}\r\nPUB a 3\r\nabc\r\n");
+    say(rig, &rig->browser, "GET /healthz?js-enabled-only=true HTTP/1.1\r\n\r\n");
+    expect(&rig->browser, "{\"status\":\"ok\"}");
+    say(rig, &rig->browser, "GET /varz HTTP/1.1\r\n\r\n");
+    static const char *const parts[] = {
+        "\"connections\": 1,",      "\"in_msgs\": 1,",     "\"in_bytes\": 3,",
+        "\"mem\": 4711,",           "\"cores\": 3,",       "\"now\": \"2026-11-23T05:29:31.003Z\"",
+        "\"type\": \"MEMORY\"",     "\"http_port\": 8222", "\"cluster_id\": \"test-cluster\"",
+        "\"appended_index\": ",     "\"synced_index\": ",  "\"/varz\": 1",
+        "\"version\": \"2.15.0\",",
+    };
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        expect(&rig->browser, parts[i]);
+    say(rig, &rig->browser, "GET / HTTP/1.1\r\n\r\n");
+    expect(&rig->browser, "<a href=\"./varz\">");
+    say(rig, &rig->browser, "GET /other HTTP/1.1\r\n\r\n");
+    expect(&rig->browser, "HTTP/1.1 404 ");
+}
+
+static void the_id_is_random_and_has_the_form_of_a_key(void **state)
+{
+    struct rig *rig = *state;
+    const char *id = node_server_id(rig->node);
+    assert_int_equal(strlen(id), 56);
+    assert_int_equal(id[0], 'N');
+    assert_int_equal(strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"), 56);
+    struct node *first = rig->node;
+    start(rig);
+    assert_string_not_equal(node_server_id(rig->node), id);
+    node_turn_begin(rig->node, rig->now);
+    node_shutdown(rig->node);
+    node_turn_end(rig->node);
+    node_stop(rig->node);
+    rig->node = first;
+}
+
+static void deadlines_are_those_of_the_parts(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t deadline_ms = node_next_deadline_ms(rig->node);
+    assert_in_range(deadline_ms, moment_mono_ms(rig->now), moment_mono_ms(rig->now) + 60000);
+}
+
+static void a_shutdown_gives_connections_their_rest_and_closes_them(void **state)
+{
+    struct rig *rig = *state;
+    say(rig, &rig->client, "CONNECT {\"verbose\":false}\r\nSUB a 1\r\n");
+    buffer_clear(&rig->client.got);
+    node_turn_begin(rig->node, rig->now);
+    struct bytes publish = BYTES("PUB a 2\r\nhi\r\n");
+    rig->client.handler->on_data(rig->client.context, publish);
+    node_shutdown(rig->node);
+    node_shutdown(rig->node);
+    node_turn_end(rig->node);
+    assert_string_equal(heard(&rig->client), "MSG a 1 2\r\nhi\r\n");
+    assert_true(rig->client.closing);
+    assert_true(rig->browser.closing);
+    assert_true(node_is_quiet(rig->node));
+    node_turn_begin(rig->node, rig->now);
+    disconnect_peer(&rig->client);
+    disconnect_peer(&rig->browser);
+    node_turn_end(rig->node);
+    node_stop(rig->node);
+    rig->node = NULL;
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+    const struct CMUnitTest tests[] = {
+        T(clients_are_served),
+        T(monitoring_shows_the_parts),
+        T(the_id_is_random_and_has_the_form_of_a_key),
+        T(deadlines_are_those_of_the_parts),
+        T(a_shutdown_gives_connections_their_rest_and_closes_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
