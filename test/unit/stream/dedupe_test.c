@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/prng.h"
+#include "stream/dedupe.h"
+
+static struct hash128 id_of(uint64_t n)
+{
+    return hash128_bytes(bytes_make(&n, sizeof(n)), 1);
+}
+
+static void test_finds_until_it_expires(void **state)
+{
+    struct dedupe d;
+    uint64_t sequence = 0;
+    dedupe_init(&d, 100);
+    dedupe_add(&d, id_of(1), 10, 5, 1000);
+    assert_true(dedupe_find(&d, id_of(1), 999, &sequence));
+    assert_int_equal(sequence, 10);
+    assert_false(dedupe_find(&d, id_of(2), 999, &sequence));
+    assert_false(dedupe_find(&d, id_of(1), 1000, &sequence));
+    dedupe_add(&d, id_of(1), 11, 6, 2000);
+    assert_true(dedupe_find(&d, id_of(1), 1500, &sequence));
+    assert_int_equal(sequence, 11);
+    assert_false(dedupe_expire(&d, 1500, 10));
+    assert_int_equal(dedupe_count(&d), 1);
+    assert_true(dedupe_find(&d, id_of(1), 1500, &sequence));
+    dedupe_check(&d);
+    dedupe_deinit(&d);
+}
+
+static void test_time_may_wrap(void **state)
+{
+    struct dedupe d;
+    uint64_t sequence;
+    dedupe_init(&d, 100);
+    dedupe_add(&d, id_of(1), 1, 1, UINT32_MAX - 5u + 100u);
+    assert_true(dedupe_find(&d, id_of(1), UINT32_MAX - 5u, &sequence));
+    assert_true(dedupe_find(&d, id_of(1), 93, &sequence));
+    assert_false(dedupe_find(&d, id_of(1), 94, &sequence));
+    dedupe_deinit(&d);
+}
+
+static void test_streams_do_not_share_ids(void **state)
+{
+    struct hash128 a = dedupe_key(1, id_of(1)), b = dedupe_key(2, id_of(1));
+    assert_false(hash128_equal(a, b));
+}
+
+static void test_drop_forgets_the_tail_only(void **state)
+{
+    struct dedupe d;
+    uint64_t sequence, from, to;
+    dedupe_init(&d, 100000);
+    for (uint64_t n = 1; n <= 10000; n++)
+        dedupe_add(&d, id_of(n), n, n / 10, 1000);
+    dedupe_drop(&d, 500);
+    dedupe_check(&d);
+    assert_int_equal(dedupe_count(&d), 5009);
+    assert_true(dedupe_find(&d, id_of(5009), 1, &sequence));
+    assert_false(dedupe_find(&d, id_of(5010), 1, &sequence));
+    dedupe_range(&d, 100, 199, &from, &to);
+    assert_int_equal(to - from, 1000);
+    assert_int_equal(dedupe_at(&d, from)->sequence, 1000);
+    dedupe_deinit(&d);
+}
+
+static void test_restored_ids_are_found_and_not_saved_again(void **state)
+{
+    struct dedupe d;
+    uint64_t sequence, from, to;
+    dedupe_init(&d, 100);
+    struct dedupe_id id = {.key = id_of(1), .sequence = 3, .expires_ms = 50};
+    dedupe_restore(&d, &id);
+    dedupe_add(&d, id_of(2), 4, 7, 60);
+    assert_true(dedupe_find(&d, id_of(1), 10, &sequence));
+    dedupe_range(&d, 0, 100, &from, &to);
+    assert_int_equal(to - from, 1);
+    dedupe_shift(&d, 1000);
+    assert_true(dedupe_find(&d, id_of(1), 1010, &sequence));
+    dedupe_deinit(&d);
+}
+
+static void test_full(void **state)
+{
+    struct dedupe d;
+    dedupe_init(&d, 3);
+    for (uint64_t n = 0; n < 3; n++)
+        dedupe_add(&d, id_of(n), n, n, (uint32_t)(10 + n));
+    assert_true(dedupe_is_full(&d));
+    assert_false(dedupe_expire(&d, 10, 10));
+    assert_false(dedupe_is_full(&d));
+    dedupe_deinit(&d);
+}
+
+// Against a plain array, with a window that moves.
+static void test_model(void **state)
+{
+    enum { IDS = 3000, STEPS = 200000, WINDOW = 5000 };
+    static uint32_t expires[IDS];
+    static uint64_t sequences[IDS];
+    struct dedupe d;
+    struct prng prng;
+    prng_seed(&prng, 7);
+    memset(expires, 0, sizeof(expires));
+    dedupe_init(&d, UINT32_MAX);
+    uint32_t now = 1;
+    for (uint64_t step = 1; step <= STEPS; step++) {
+        now += prng_next(&prng) % 3;
+        uint64_t n = prng_next(&prng) % IDS, sequence = 0;
+        bool known = dedupe_find(&d, id_of(n), now, &sequence);
+        assert_int_equal(known, expires[n] > now);
+        if (known) {
+            assert_int_equal(sequence, sequences[n]);
+        } else {
+            dedupe_add(&d, id_of(n), step, step, now + WINDOW);
+            expires[n] = now + WINDOW;
+            sequences[n] = step;
+        }
+        dedupe_expire(&d, now, 2);
+        if (step % 10000 == 0)
+            dedupe_check(&d);
+    }
+    dedupe_deinit(&d);
+}
+
+static void test_memory_per_id(void **state)
+{
+    struct dedupe d;
+    dedupe_init(&d, UINT32_MAX);
+    for (uint64_t n = 0; n < 300000; n++)
+        dedupe_add(&d, id_of(n), n, n, 1);
+    assert_in_range(dedupe_memory(&d) / 300000, 32, 52);
+    dedupe_deinit(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_finds_until_it_expires),
+        cmocka_unit_test(test_time_may_wrap),
+        cmocka_unit_test(test_streams_do_not_share_ids),
+        cmocka_unit_test(test_drop_forgets_the_tail_only),
+        cmocka_unit_test(test_restored_ids_are_found_and_not_saved_again),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_memory_per_id),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
