@@ -212,7 +212,8 @@ static void ahead_of_log(struct reader *reader, uint32_t file, struct tail_block
 {
     bool late = end > block->offset + READER_BLOCK / 2 && block->chunk->used >= READER_BLOCK;
     struct reader_want want = { .kind = TAIL_LOG, .file = file, .offset = block->offset + READER_BLOCK, .bytes = READER_BLOCK };
-    if (late && !block->ahead && reader_read_has_room(reader)) {
+    bool written = file != reader->tail->newest_file || want.offset + want.bytes <= reader->tail->newest_end;
+    if (late && written && !block->ahead && reader_read_has_room(reader)) {
         block->ahead = true;
         if (!map_u64_find(&reader->tail->blocks, reader_want_key(&want))) {
             (void)!reader_read_want(reader, &want, NULL);
@@ -234,7 +235,11 @@ static int fetch_place(struct reader *reader, uint32_t stream, const struct inde
         return fetch_answer(fetch, at, place->size, chunk);
     }
     uint64_t offset = place->offset & ~(uint64_t)(READER_BLOCK - 1), end = place->offset + place->size;
-    uint32_t bytes = end - offset > READER_BLOCK ? (uint32_t)(end - offset) : READER_BLOCK;
+    uint64_t until = offset + READER_BLOCK > end ? offset + READER_BLOCK : record_padded(end);
+    if (place->file == reader->tail->newest_file && until > reader->tail->newest_end) {
+        until = reader->tail->newest_end; // what lies behind may be written while it is read
+    }
+    uint32_t bytes = (uint32_t)(until - offset);
     *ret_want = (struct reader_want){ .kind = TAIL_LOG, .file = place->file, .offset = offset, .bytes = bytes };
     struct tail_block *block = tail_block_find(reader->tail, reader_want_key(ret_want));
     if (!block || end > offset + block->chunk->used) {

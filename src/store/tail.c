@@ -61,6 +61,8 @@ void tail_deinit(struct tail *tail)
 
 void tail_add(struct tail *tail, uint32_t file, uint64_t offset, const char *data, size_t len, struct chunk *chunk)
 {
+    tail->newest_file = file;
+    tail->newest_end = offset + len;
     if (tail->count > 0) {
         struct tail_slot *last = slot_at(tail, tail->count - 1);
         must(file > last->file || (file == last->file && offset >= last->end));

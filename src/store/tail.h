@@ -44,6 +44,8 @@ struct tail {
     size_t count;
     size_t cap;              // a power of two, or 0
     size_t hint;             // position found last, relative to head
+    uint32_t newest_file;    // what was added last ends here; behind it the file may still be written
+    uint64_t newest_end;
     struct map_u64 blocks;   // tail_key → struct tail_block, owned
     struct list lru;
     struct map_u64 chunks;   // memory store: number → chunk, referenced
