@@ -188,7 +188,7 @@ static int load(struct scan *scan, uint64_t position, size_t len)
     size_t wanted = len > WINDOW_BYTES ? len : left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
     if (!scan->window || scan->window->refs > 1 || scan->window->capacity < wanted) {
         chunk_unref(scan->window);
-        scan->window = chunk_new(wanted > WINDOW_BYTES ? wanted : WINDOW_BYTES);
+        scan->window = chunk_new(wanted);
     }
     scan->window_at = position;
     scan->window->used = (uint32_t)wanted;

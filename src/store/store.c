@@ -190,7 +190,7 @@ static struct store *make(const struct store_options *options, struct disk *disk
     store->context.handler = *handler;
     store->context.now = now;
     store->logger = options->logger;
-    size_t chunk_bytes = DISK_CHUNK;
+    size_t chunk_bytes = options->file_bytes < DISK_CHUNK ? options->file_bytes : DISK_CHUNK;
     if (options->memory) {
         uint64_t share = options->memory_bytes / 16;
         chunk_bytes = share > MEMORY_CHUNK_MAX ? MEMORY_CHUNK_MAX : share < MEMORY_CHUNK_MIN ? MEMORY_CHUNK_MIN : share;

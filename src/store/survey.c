@@ -258,8 +258,10 @@ static void note_entry(struct survey *survey, struct survey_place place, const s
         }
         survey->voids[survey->void_count++] = (struct survey_void){place, index};
     }
-    if (!survey->first_index || index < survey->first_index)
+    if (!survey->first_index) {
         survey->first_index = index;
+        survey->first = place;
+    }
     survey->last_index = index;
 }
 
@@ -292,6 +294,8 @@ static void note_break(struct survey *survey, struct survey_place place)
 static int find_end(struct survey *survey)
 {
     survey->end = survey->break_count ? survey->breaks[0] : (struct survey_place){UINT64_MAX, 0};
+    if (!survey_before(survey->first, survey->end))
+        survey->first_index = 0;
     for (size_t i = 0; i < survey->count; i++) {
         const struct survey_file *file = &survey->files[i];
         struct survey_place place = {file->id, file->unreadable};

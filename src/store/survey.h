@@ -46,8 +46,9 @@ struct survey {
     bool ballast;              // there is a ballast file
     struct survey_place mark;  // everything before was proven synced
     struct survey_place end;   // nothing from here on counts
-    uint64_t first_index;      // of shard 1, of the first entry found; 0: none
-    uint64_t last_index;       // before `end`
+    uint64_t first_index;      // of shard 1, of the first entry that counts; 0: none
+    struct survey_place first; // where it is
+    uint64_t last_index;       // of the entry looked at last
     struct survey_void *voids; // owned
     size_t void_count, void_capacity;
     struct survey_place *breaks; // owned: where something above the mark is bad or missing, in order

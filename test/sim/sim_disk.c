@@ -46,11 +46,11 @@ static void sync_inode(struct sim_inode *inode);
 static void crash_inode(struct sim_disk *disk, struct sim_inode *inode, enum sim_loss loss);
 static void crash_names(struct sim_disk *disk, enum sim_loss loss);
 
-static const struct disk_ops ops = { .submit = submit, .run = run, .free_bytes = free_bytes };
+static const struct disk_ops ops = {.submit = submit, .run = run, .free_bytes = free_bytes};
 
 void sim_disk_init(struct sim_disk *disk, uint64_t seed)
 {
-    *disk = (struct sim_disk){ .disk = { .ops = &ops }, .capacity = UINT64_MAX };
+    *disk = (struct sim_disk){.disk = {.ops = &ops}, .capacity = UINT64_MAX};
     prng_seed(&disk->prng, seed);
     disk->names = mem_alloc(NAMES_MAX * sizeof(*disk->names));
     disk->durable = mem_alloc(NAMES_MAX * sizeof(*disk->durable));
@@ -83,7 +83,7 @@ void sim_disk_deinit(struct sim_disk *disk)
         mem_free(disk->submitted[lane]);
         mem_free(disk->executed[lane]);
     }
-    *disk = (struct sim_disk){ 0 };
+    *disk = (struct sim_disk){0};
 }
 
 // ---- queues
@@ -112,8 +112,8 @@ static struct disk_request *take(struct disk_request **queue, size_t *count, siz
 
 bool sim_disk_step(struct sim_disk *disk)
 {
-    size_t choices[4] = { disk->submitted_count[0], disk->submitted_count[1], disk->executed_count[0],
-                          disk->executed_count[1] };
+    size_t choices[4] = {disk->submitted_count[0], disk->submitted_count[1], disk->executed_count[0],
+                         disk->executed_count[1]};
     if (sim_disk_is_idle(disk))
         return false;
     size_t what;
@@ -168,7 +168,8 @@ static void apply_change(struct sim_name *names, size_t *count, const struct sim
 {
     const char *gone = change->kind == CHANGE_RENAME ? change->path2 : change->name.path;
     for (size_t i = 0; i < *count; i++) {
-        if (strcmp(names[i].path, gone) == 0 || (change->kind == CHANGE_RENAME && strcmp(names[i].path, change->name.path) == 0))
+        if (strcmp(names[i].path, gone) == 0 ||
+            (change->kind == CHANGE_RENAME && strcmp(names[i].path, change->name.path) == 0))
             names[i--] = names[--*count];
     }
     if (change->kind == CHANGE_REMOVE)
@@ -183,7 +184,7 @@ static void apply_change(struct sim_name *names, size_t *count, const struct sim
 static void change(struct sim_disk *disk, enum change_kind kind, const char *path, const char *path2,
                    struct sim_inode *inode)
 {
-    struct sim_change made = { .kind = kind, .name = { .inode = inode } };
+    struct sim_change made = {.kind = kind, .name = {.inode = inode}};
     snprintf(made.name.path, PATH_MAX_BYTES, "%s", path);
     if (path2)
         snprintf(made.path2, PATH_MAX_BYTES, "%s", path2);
@@ -230,7 +231,7 @@ static int list_folder(struct sim_disk *disk, struct disk_request *request)
         mem_free(out);
         out = NULL;
     }
-    request->names = (struct disk_names){ out, count };
+    request->names = (struct disk_names){out, count};
     return 0;
 }
 
@@ -290,7 +291,7 @@ static int open_file(struct sim_disk *disk, struct disk_request *request)
     if (!inode)
         return ERR_IO;
     request->file = mem_alloc(sizeof(*request->file));
-    *request->file = (struct disk_file){ inode, disk->generation };
+    *request->file = (struct disk_file){inode, disk->generation};
     disk->open_handles++;
     return 0;
 }
@@ -619,7 +620,7 @@ void sim_disk_put(struct sim_disk *disk, const char *path, struct bytes content)
     snprintf(folder, sizeof(folder), "%s", path);
     for (char *slash = strchr(folder, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
-        struct disk_request make = { .op = DISK_MKDIR, .path = folder };
+        struct disk_request make = {.op = DISK_MKDIR, .path = folder};
         disk_run(&disk->disk, &make);
         sync_folder(disk, folder);
         *slash = '/';
@@ -637,7 +638,7 @@ void sim_disk_put(struct sim_disk *disk, const char *path, struct bytes content)
 
 void sim_disk_remove(struct sim_disk *disk, const char *path)
 {
-    struct sim_change gone = { .kind = CHANGE_REMOVE };
+    struct sim_change gone = {.kind = CHANGE_REMOVE};
     snprintf(gone.name.path, PATH_MAX_BYTES, "%s", path);
     apply_change(disk->names, &disk->name_count, &gone);
     apply_change(disk->durable, &disk->durable_count, &gone);

@@ -25,17 +25,17 @@ enum sim_loss {
 struct sim_disk {
     struct disk disk; // first
     struct prng prng;
-    uint64_t capacity;   // bytes; UINT64_MAX: endless
-    uint64_t operations; // executed ever
-    uint64_t syncs;      // of files, executed ever
-    uint64_t fail_at;    // the operation with this number fails …
-    int fail_error;      // … with this; 0: none does
-    bool failed;         // it has failed
-    bool lying;          // syncs say 0 and do nothing: what a test must notice
-    unsigned generation; // crashes so far
+    uint64_t capacity;         // bytes; UINT64_MAX: endless
+    uint64_t operations;       // executed ever
+    uint64_t syncs;            // of files, executed ever
+    uint64_t fail_at;          // the operation with this number fails …
+    int fail_error;            // … with this; 0: none does
+    bool failed;               // it has failed
+    bool lying;                // syncs say 0 and do nothing: what a test must notice
+    unsigned generation;       // crashes so far
     struct sim_inode **inodes; // owned
     size_t inode_count;
-    struct sim_name *names;   // owned: as programs see them
+    struct sim_name *names; // owned: as programs see them
     size_t name_count;
     struct sim_name *durable; // owned: as a crash leaves them at least
     size_t durable_count;
@@ -43,7 +43,7 @@ struct sim_disk {
     size_t change_count;
     struct disk_request **submitted[2]; // owned: per lane, not yet executed
     size_t submitted_count[2];
-    struct disk_request **executed[2];  // owned: per lane, `done` not yet called
+    struct disk_request **executed[2]; // owned: per lane, `done` not yet called
     size_t executed_count[2];
     size_t open_handles;
 };

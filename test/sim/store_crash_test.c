@@ -27,7 +27,19 @@ static void print_log(void *owner, enum log_level level, const char *format, va_
     fputc('\n', stderr);
 }
 
-static const struct logger verbose = { .write = print_log };
+static const struct logger verbose = {.write = print_log};
+
+// SEED=n in the environment: only that one, with the store's log, to look into a failure.
+static uint64_t first_seed(void)
+{
+    const char *only = getenv("SEED");
+    return only ? strtoull(only, NULL, 10) : 1;
+}
+
+static uint64_t last_seed(uint64_t last)
+{
+    return getenv("SEED") ? first_seed() : last;
+}
 
 static struct world *world_new(uint64_t seed)
 {
@@ -60,13 +72,12 @@ static void live(struct world *world, uint64_t turns)
         for (uint64_t n = prng_below(&world->prng, 12); n; n--)
             model_append(model, 8000);
         if (prng_chance(&world->prng, 1, 20) && model->state_last >= model->state_first)
-            (void)model_trim(model, model->state_first +
-                                        prng_below(&world->prng, model->state_last - model->state_first + 1));
+            (void)model_trim(model,
+                             model->state_first + prng_below(&world->prng, model->state_last - model->state_first + 1));
         model_turn(model);
         steps(world, 6);
         if (prng_chance(&world->prng, 1, 4) && model->promised >= model->state_first)
-            model_fetch(model, model->state_first +
-                                   prng_below(&world->prng, model->promised - model->state_first + 1));
+            model_fetch(model, model->state_first + prng_below(&world->prng, model->promised - model->state_first + 1));
     }
 }
 
@@ -138,9 +149,7 @@ static void expect_no_complaint(struct world *world, uint64_t seed)
 
 static void test_crashes(void **state)
 {
-    const char *only = getenv("SEED"); // of a failure, to look into it
-    uint64_t first = only ? strtoull(only, NULL, 10) : 1;
-    for (uint64_t seed = first; seed <= (only ? first : SEEDS); seed++) {
+    for (uint64_t seed = first_seed(); seed <= last_seed(SEEDS); seed++) {
         struct world *world = world_new(seed);
         run_lives(world, 5, 40);
         expect_no_complaint(world, seed);
@@ -148,10 +157,111 @@ static void test_crashes(void **state)
     }
 }
 
+// An acknowledgement that leaves before its sync is seen at once: each third commit is tried on a copy of the disk without
+// anything that was not synced.
+static void test_nothing_is_committed_before_its_sync(void **state)
+{
+    for (uint64_t seed = first_seed(); seed <= last_seed(60); seed++) {
+        struct world *world = world_new(seed);
+        world->model.check_commits = 3;
+        run_lives(world, 2, 30);
+        assert_true(world->model.commits_checked > 0 || world->model.promised == 0);
+        expect_no_complaint(world, seed);
+        world_free(world);
+    }
+}
+
+static void test_a_disk_that_does_not_sync_is_noticed(void **state)
+{
+    unsigned noticed = 0;
+    for (uint64_t seed = first_seed(); seed <= last_seed(40); seed++) {
+        struct world *world = world_new(seed);
+        world->disk.lying = true;
+        run_lives(world, 4, 30);
+        noticed += world->model.complaint[0] != 0;
+        if (world->model.store)
+            model_abandon(&world->model);
+        world_free(world);
+    }
+    assert_true(noticed > 10);
+}
+
+static void test_modes_without_sync(void **state)
+{
+    for (uint64_t seed = first_seed(); seed <= last_seed(300); seed++) {
+        struct world *world = world_new(seed);
+        world->model.options.sync = seed % 2 ? STORE_SYNC_INTERVAL : STORE_SYNC_NEVER;
+        world->model.options.sync_interval_ns = 5000000;
+        run_lives(world, 5, 40);
+        expect_no_complaint(world, seed);
+        world_free(world);
+    }
+}
+
+// A short life in which everything happens once; whatever fails, the next start must be right.
+static void scenario(struct world *world)
+{
+    struct model *model = &world->model;
+    for (int life = 0; life < 2; life++) {
+        if (model_open(model) != 0)
+            return;
+        for (int turn = 0; turn < 25 && !model->complaint[0]; turn++) {
+            for (int n = 0; n < 9; n++)
+                model_append(model, 8000);
+            if (turn == 20)
+                (void)model_trim(model, model->state_last / 2);
+            model_turn(model);
+            steps(world, 8);
+        }
+        model_stop(model);
+    }
+}
+
+static void fail_each_operation(int error, enum sim_loss loss)
+{
+    bool failed = true;
+    for (uint64_t n = 1; failed; n++) {
+        struct world *world = world_new(n);
+        sim_disk_fail(&world->disk, n, error);
+        scenario(world);
+        failed = world->disk.failed;
+        world->disk.fail_error = 0;
+        expect_no_complaint(world, n);
+        sim_disk_crash(&world->disk, loss);
+        int opened = model_open(&world->model);
+        if (opened)
+            fail_msg("after operation %llu failed: does not open: %s", (unsigned long long)n, error_text(opened));
+        read_all(world);
+        for (int i = 0; i < 20; i++)
+            model_append(&world->model, 8000);
+        model_turn(&world->model);
+        model_stop(&world->model);
+        expect_no_complaint(world, n);
+        world_free(world);
+    }
+}
+
+static void test_each_operation_fails_once(void **state)
+{
+    fail_each_operation(ERR_IO, SIM_LOSS_ALL);
+    fail_each_operation(ERR_IO, SIM_LOSS_NONE);
+}
+
+static void test_each_operation_finds_no_space_once(void **state)
+{
+    fail_each_operation(ERR_NO_SPACE, SIM_LOSS_ALL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crashes),
+        cmocka_unit_test(test_nothing_is_committed_before_its_sync),
+        cmocka_unit_test(test_a_disk_that_does_not_sync_is_noticed),
+        cmocka_unit_test(test_modes_without_sync),
+        cmocka_unit_test(test_each_operation_fails_once),
+        cmocka_unit_test(test_each_operation_finds_no_space_once),
     };
+    cmocka_set_test_filter(getenv("TEST"));
     return cmocka_run_group_tests_name("sim/store_crash", tests, NULL, NULL);
 }

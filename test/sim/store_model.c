@@ -12,7 +12,7 @@ static struct store_handler make_handler(struct model *model);
 
 void model_init(struct model *model, struct sim_disk *disk, uint64_t seed)
 {
-    *model = (struct model){ .disk = disk, .state_first = 1, .now = { 1000000000, 1700000000000000000ull } };
+    *model = (struct model){.disk = disk, .state_first = 1, .now = {1000000000, 1700000000000000000ull}};
     prng_seed(&model->prng, seed);
     store_options_default(&model->options);
     model->options.identity = BYTES("model");
@@ -109,8 +109,8 @@ bool model_turn(struct model *model)
 
 // ---- the state machine
 
-static void take_message(struct model *model, const struct entry_view *entry, const struct record *record, size_t offset,
-                         bool covered)
+static void take_message(struct model *model, const struct entry_view *entry, const struct record *record,
+                         size_t offset, bool covered)
 {
     uint64_t sequence = get_u64(record->whole.ptr + 16);
     if (!check_message(model, record, sequence))
@@ -354,7 +354,7 @@ static void on_fetched(struct store_fetch *fetch)
 
 void model_fetch(struct model *model, uint64_t sequence)
 {
-    struct store_fetch fetch = { .stream = MODEL_STREAM, .sequence = sequence, .done = on_fetched };
+    struct store_fetch fetch = {.stream = MODEL_STREAM, .sequence = sequence, .done = on_fetched};
     int error = store_fetch(model->store, &fetch);
     if (error == ERR_AGAIN) {
         while (fetch.stream && sim_disk_step(model->disk))

@@ -16,12 +16,12 @@ struct model {
     struct moment now;
     struct prng prng;
     // What was promised, over all lives of the store.
-    uint64_t promised;        // the last sequence whose commit was reported
+    uint64_t promised; // the last sequence whose commit was reported
     uint64_t promised_index;
-    uint64_t appended;        // the last sequence ever appended since the last recovery, or recovered by it
-    uint64_t trimmed;         // sequences up to this were deleted, and that was committed
-    uint64_t asked_trim;      // … was appended
-    uint32_t epoch;           // part of each message: which life of the store made it
+    uint64_t appended;   // the last sequence ever appended since the last recovery, or recovered by it
+    uint64_t trimmed;    // sequences up to this were deleted, and that was committed
+    uint64_t asked_trim; // … was appended
+    uint32_t epoch;      // part of each message: which life of the store made it
     uint32_t epochs[MODEL_MESSAGES_MAX + 1]; // of each sequence appended
     // The state machine on the log, as its records make it.
     uint64_t state_last;  // sequence
@@ -35,7 +35,7 @@ struct model {
     int refused_error;
     bool checkpointing;
     uint64_t commits_checked, check_commits; // verify one commit in so many against a fork; 0: none
-    char complaint[200];     // the first thing that was wrong; "" while all is well
+    char complaint[200];                     // the first thing that was wrong; "" while all is well
 };
 
 void model_init(struct model *model, struct sim_disk *disk, uint64_t seed);
