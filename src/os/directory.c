@@ -17,7 +17,7 @@ static void directory_sign(int lock_fd);
 static int directory_make(const char *path);
 static int directory_make_one(const char *path);
 static void directory_sync_parent(const char *path);
-static int directory_run(const struct directory *directory, struct disk_request *request);
+static int directory_run(const struct directory *directory, struct disk_request *request, char *bounce);
 static int directory_sync(const struct directory *directory, const char *path);
 static int directory_result(int failed);
 
@@ -59,11 +59,11 @@ int directory_lock(struct directory *directory, bool create)
     return 0;
 }
 
-void directory_execute(const struct directory *directory, struct disk_request *request)
+void directory_execute(const struct directory *directory, struct disk_request *request, char *bounce)
 {
     uint64_t begin_ns = clock_mono_ns();
     request->transferred = 0;
-    request->result = directory_run(directory, request);
+    request->result = directory_run(directory, request, bounce);
     request->duration_ns = clock_mono_ns() - begin_ns;
 }
 
@@ -125,12 +125,12 @@ static void directory_sync_parent(const char *path)
     mem_free(parent);
 }
 
-static int directory_run(const struct directory *directory, struct disk_request *request)
+static int directory_run(const struct directory *directory, struct disk_request *request, char *bounce)
 {
     switch (request->op) {
     case DISK_OPEN: return file_open(directory->fd, request->path, request->flags, &request->file);
     case DISK_CLOSE: return file_close(request->file);
-    case DISK_WRITE: return file_write(request->file, request);
+    case DISK_WRITE: return file_write(request->file, request, bounce);
     case DISK_READ: return file_read(request->file, request);
     case DISK_READ_EACH: return file_read_each(request->file, request);
     case DISK_SYNC: return file_sync(request->file);

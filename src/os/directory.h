@@ -2,8 +2,8 @@
 // A directory on the machine, and how one disk request (env/disk.h) is executed in it: blocking, in the caller's thread.
 // All names are relative to the directory's descriptor, so it may be renamed or lie under another's working directory.
 //
-// What touches data, in case a test wants to come between: openat, pwritev, preadv, fallocate, fdatasync, fsync (folders),
-// ftruncate, renameat, unlinkat, mkdirat. No write is ever repeated after a failure, and no sync either: a sync that
+// What touches data, in case a test wants to come between: openat (twice for a file that is written: plainly and with O_DIRECT),
+// pwritev, pwrite, preadv, pread, fallocate, fdatasync, fsync (folders), ftruncate, renameat, unlinkat, mkdirat. No write is ever repeated after a failure, and no sync either: a sync that
 // failed may have dropped the data, and a second one would say "fine".
 //
 // Thread-safe: the struct does not change between open and close.
@@ -27,8 +27,8 @@ void directory_close(struct directory *directory);
 // file counts as locked and nothing is changed. ERR_IN_USE, ERR_PERMISSION, ERR_IO.
 int directory_lock(struct directory *directory, bool create) MUST_USE;
 
-// Executes: fills result, transferred, duration_ns and the out-fields of the operation.
-void directory_execute(const struct directory *directory, struct disk_request *request);
+// Executes: fills result, transferred, duration_ns and the out-fields of the operation. `bounce`: see file_write().
+void directory_execute(const struct directory *directory, struct disk_request *request, char *bounce);
 
 // Free to unprivileged writers, in bytes; UINT64_MAX when the system does not tell.
 uint64_t directory_free_bytes(const struct directory *directory);

@@ -18,7 +18,8 @@
 #define FILE_LIST_MAX (64 * 1024 * 1024)
 
 struct disk_file {
-    int fd; // owned
+    int fd;        // owned
+    int direct_fd; // owned; the same file with O_DIRECT, -1: the file system has none, or the file is read only
 };
 
 typedef ssize_t file_transfer(int fd, const struct iovec *vector, int count, off_t offset);
@@ -26,7 +27,11 @@ typedef ssize_t file_transfer(int fd, const struct iovec *vector, int count, off
 static int file_move(int fd, struct disk_request *request, file_transfer *transfer, bool at_end_is_fine);
 static int file_load(const struct disk_request *request, size_t first, size_t skip, struct iovec *vector);
 static int file_read_span(int fd, const struct disk_span *span);
-static int file_write_zeros(int fd, uint64_t from, uint64_t to);
+static bool file_is_direct(const struct disk_file *file, const struct disk_request *request);
+static int file_write_direct(struct disk_file *file, struct disk_request *request, char *bounce);
+static size_t file_gather(const struct disk_request *request, uint64_t from, char *bounce);
+static int file_write_zeros(struct disk_file *file, uint64_t from, uint64_t to);
+static ssize_t file_write_slice(struct disk_file *file, const char *bytes, size_t len, uint64_t offset);
 static int file_collect(DIR *folder, struct buffer *names, size_t *ret_count);
 static char *file_sort(struct buffer *names, size_t count);
 static int file_compare(const void *a, const void *b);
@@ -60,19 +65,27 @@ int file_open(int directory_fd, const char *path, unsigned flags, struct disk_fi
         return file_error(errno);
     *ret_file = mem_alloc(sizeof(**ret_file));
     (*ret_file)->fd = fd;
+    bool writes = !(flags & DISK_FLAG_READ_ONLY);
+    (*ret_file)->direct_fd = writes ? openat(directory_fd, path, O_RDWR | O_DIRECT | O_CLOEXEC | O_NOFOLLOW) : -1;
     return 0;
 }
 
 int file_close(struct disk_file *file)
 {
+    if (file->direct_fd >= 0)
+        close(file->direct_fd);
     int failed = close(file->fd);
     mem_free(file);
     return failed ? file_error(errno) : 0;
 }
 
-int file_write(struct disk_file *file, struct disk_request *request)
+int file_write(struct disk_file *file, struct disk_request *request, char *bounce)
 {
-    int error = file_move(file->fd, request, pwritev, false);
+    int error = 0;
+    if (bounce && file_is_direct(file, request))
+        error = file_write_direct(file, request, bounce);
+    if (!error)
+        error = file_move(file->fd, request, pwritev, false);
     if (!error && (request->flags & DISK_FLAG_SYNC))
         error = file_sync(file);
     return error;
@@ -109,7 +122,7 @@ int file_allocate(struct disk_file *file, uint64_t length)
     // file system can; the zeros below do it as well.
     if (fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)length) != 0 && errno != EOPNOTSUPP && errno != EINTR)
         return file_error(errno);
-    error = file_write_zeros(file->fd, before, length);
+    error = file_write_zeros(file, before, length);
     if (error && ftruncate(file->fd, (off_t)before) != 0)
         return ERR_IO;
     return error;
@@ -152,12 +165,12 @@ int file_list(int directory_fd, const char *path, struct disk_names *ret_names)
     return error;
 }
 
-// Moves all spans from request->offset on. A short transfer goes on where it stopped; a read that gives nothing is at the
-// end of the file, a write that gives nothing would go round for ever.
+// Moves what is left of the spans, from request->transferred on. A short transfer goes on where it stopped; a read that gives
+// nothing is at the end of the file, a write that gives nothing would go round for ever.
 static int file_move(int fd, struct disk_request *request, file_transfer *transfer, bool at_end_is_fine)
 {
     size_t index = 0;
-    size_t skip = 0; // bytes of spans[index] that are done
+    size_t skip = (size_t)request->transferred; // bytes from spans[index] on that are done
     for (;;) {
         for (; index < request->span_count && skip >= request->spans[index].len; index++)
             skip -= request->spans[index].len;
@@ -203,21 +216,81 @@ static int file_read_span(int fd, const struct disk_span *span)
     return 0;
 }
 
-static int file_write_zeros(int fd, uint64_t from, uint64_t to)
+// Only what will be synced at once: the rest had better stay in the cache, where the kernel can gather it.
+static bool file_is_direct(const struct disk_file *file, const struct disk_request *request)
 {
-    char *zeros = mem_alloc_zero(FILE_ALLOCATE_SLICE);
-    struct disk_file file = {.fd = fd};
+    uint64_t len = 0;
+    for (size_t i = 0; i < request->span_count; i++)
+        len += request->spans[i].len;
+    return file->direct_fd >= 0 && (request->flags & DISK_FLAG_SYNC) && request->offset % FILE_BLOCK == 0 &&
+           len % FILE_BLOCK == 0;
+}
+
+// Writes as much as goes around the cache. What does not, for whatever reason but an error of the device, is left to the
+// caller: request->transferred says how far this came.
+static int file_write_direct(struct disk_file *file, struct disk_request *request, char *bounce)
+{
+    for (;;) {
+        size_t len = file_gather(request, request->transferred, bounce);
+        if (len == 0)
+            return 0;
+        ssize_t written = pwrite(file->direct_fd, bounce, len, (off_t)(request->offset + request->transferred));
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return errno == EINVAL ? 0 : file_error(errno);
+        request->transferred += (uint64_t)written;
+        if ((size_t)written < len)
+            return 0;
+    }
+}
+
+// Copies the spans' bytes from `from` on, as many as the bounce buffer takes.
+static size_t file_gather(const struct disk_request *request, uint64_t from, char *bounce)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < request->span_count && used < FILE_BOUNCE_SIZE; i++) {
+        const struct disk_span *span = &request->spans[i];
+        if (from >= span->len) {
+            from -= span->len;
+            continue;
+        }
+        size_t len = span->len - (size_t)from;
+        if (len > FILE_BOUNCE_SIZE - used)
+            len = FILE_BOUNCE_SIZE - used;
+        memcpy(bounce + used, span->ptr + from, len);
+        used += len;
+        from = 0;
+    }
+    return used;
+}
+
+static int file_write_zeros(struct disk_file *file, uint64_t from, uint64_t to)
+{
+    char *zeros = mem_alloc_aligned(FILE_BLOCK, FILE_ALLOCATE_SLICE);
+    memset(zeros, 0, FILE_ALLOCATE_SLICE);
     int error = 0;
     while (from < to && !error) {
-        struct disk_span span = {.ptr = zeros, .len = FILE_ALLOCATE_SLICE};
-        if (to - from < span.len)
-            span.len = (size_t)(to - from);
-        struct disk_request slice = {.offset = from, .spans = &span, .span_count = 1, .flags = DISK_FLAG_SYNC};
-        error = file_write(&file, &slice);
-        from += span.len;
+        size_t len = to - from < FILE_ALLOCATE_SLICE ? (size_t)(to - from) : FILE_ALLOCATE_SLICE;
+        ssize_t written = file_write_slice(file, zeros, len, from);
+        if (written < 0 && errno == EINTR)
+            continue;
+        error = written < 0 ? file_error(errno) : written == 0 ? ERR_IO : file_sync(file);
+        from += written > 0 ? (uint64_t)written : 0;
     }
     mem_free(zeros);
     return error;
+}
+
+static ssize_t file_write_slice(struct disk_file *file, const char *bytes, size_t len, uint64_t offset)
+{
+    size_t blocks = len - len % FILE_BLOCK;
+    if (file->direct_fd >= 0 && blocks > 0 && offset % FILE_BLOCK == 0) {
+        ssize_t written = pwrite(file->direct_fd, bytes, blocks, (off_t)offset);
+        if (written >= 0 || errno != EINVAL)
+            return written;
+    }
+    return pwrite(file->fd, bytes, len, (off_t)offset);
 }
 
 static int file_collect(DIR *folder, struct buffer *names, size_t *ret_count)

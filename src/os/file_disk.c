@@ -63,7 +63,7 @@ static void file_disk_submit(struct disk *base, enum disk_lane lane, struct disk
 
 static void file_disk_run(struct disk *base, struct disk_request *request)
 {
-    directory_execute(&container_of(base, struct file_disk, disk)->directory, request);
+    directory_execute(&container_of(base, struct file_disk, disk)->directory, request, NULL);
 }
 
 static uint64_t file_disk_free_bytes(struct disk *base)
@@ -75,7 +75,7 @@ static uint64_t file_disk_free_bytes(struct disk *base)
 static void file_disk_work(uv_work_t *uv)
 {
     struct file_disk_work *work = container_of(uv, struct file_disk_work, work);
-    directory_execute(&work->disk->directory, work->request);
+    directory_execute(&work->disk->directory, work->request, NULL);
 }
 
 static void file_disk_after_work(uv_work_t *uv, int status)

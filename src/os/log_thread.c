@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/log_thread.h"
 
+#include "base/memory.h"
 #include "base/must.h"
+#include "os/file.h"
 
 // The thread's stack: system calls and a vector of spans, nothing deep.
 #define LOG_THREAD_STACK (256 * 1024)
@@ -22,11 +24,13 @@ int log_thread_start(struct log_thread *thread, struct loop *loop, const struct 
     if (uv_async_init(&loop->uv, &thread->finished, log_thread_on_finished) != 0)
         goto fail_async;
     uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE, .stack_size = LOG_THREAD_STACK};
+    thread->bounce = mem_alloc_aligned(FILE_BLOCK, FILE_BOUNCE_SIZE);
     if (uv_thread_create_ex(&thread->thread, &options, log_thread_main, thread) != 0)
         goto fail_thread;
     return 0;
 
 fail_thread:
+    mem_free(thread->bounce);
     uv_close((uv_handle_t *)&thread->finished, NULL);
 fail_async:
     uv_sem_destroy(&thread->wake);
@@ -42,6 +46,7 @@ void log_thread_stop(struct log_thread *thread)
     must(thread->pending == 0);
     uv_close((uv_handle_t *)&thread->finished, NULL);
     uv_sem_destroy(&thread->wake);
+    mem_free(thread->bounce);
 }
 
 void log_thread_submit(struct log_thread *thread, struct disk_request *request)
@@ -62,7 +67,7 @@ static void log_thread_main(void *argument)
         }
         if (item == &thread->stop)
             return;
-        directory_execute(thread->directory, container_of(item, struct disk_request, item));
+        directory_execute(thread->directory, container_of(item, struct disk_request, item), thread->bounce);
         if (mailbox_send(&thread->outbox, item))
             uv_async_send(&thread->finished);
     }

@@ -21,6 +21,7 @@ struct log_thread {
     uv_thread_t thread;
     struct mailbox_item stop; // received: the thread ends
     size_t pending;           // requests whose `done` has not run
+    char *bounce;             // owned; the thread\'s, see file_write()
 };
 
 // ERR_LIMIT: no thread to be had.
