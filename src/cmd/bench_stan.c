@@ -58,9 +58,34 @@ static void on_pub_ack(struct session *session, struct bytes payload)
     session->bench->done++;
 }
 
+static int refused(const char *what, ProtobufCBinaryData error)
+{
+    fprintf(stderr, "weir bench: %s: %.*s\n", what, (int)error.len, (const char *)error.data);
+    return 1;
+}
+
+// From the answer to the subscription, which the first messages may follow in the same read.
+static int learn_ack_inbox(struct session *session)
+{
+    int status = 0;
+    StanPb__SubscriptionResponse *response =
+        stan_pb__subscription_response__unpack(NULL, session->answer.len, (const uint8_t *)session->answer.ptr);
+    if (!response || response->error.len)
+        status = response ? refused("subscribe", response->error) : 1;
+    else
+        copy_text(session->ack_inbox, response->ack_inbox);
+    if (response)
+        stan_pb__subscription_response__free_unpacked(response, NULL);
+    return status;
+}
+
 static void on_delivery(struct session *session, struct bytes payload)
 {
     struct bench *bench = session->bench;
+    if (!session->ack_inbox[0] && learn_ack_inbox(session)) {
+        bench->wrong++;
+        return;
+    }
     StanPb__MsgProto *message = stan_pb__msg_proto__unpack(NULL, payload.len, (const uint8_t *)payload.ptr);
     if (!message) {
         bench->wrong++;
@@ -110,12 +135,6 @@ static int request(struct session *session, const char *subject, const uint8_t *
     if (session->answered)
         return 0;
     fprintf(stderr, "weir bench: no answer on %s (a STAN server with another cluster id?)\n", subject);
-    return 1;
-}
-
-static int refused(const char *what, ProtobufCBinaryData error)
-{
-    fprintf(stderr, "weir bench: %s: %.*s\n", what, (int)error.len, (const char *)error.data);
     return 1;
 }
 
@@ -245,15 +264,7 @@ static int subscribe(struct session *session)
         request(session, session->subscribe_subject, frame, stan_pb__subscription_request__pack(&subscription, frame));
     if (status)
         return status;
-    StanPb__SubscriptionResponse *response =
-        stan_pb__subscription_response__unpack(NULL, session->answer.len, (const uint8_t *)session->answer.ptr);
-    if (!response || response->error.len)
-        status = response ? refused("subscribe", response->error) : 1;
-    else
-        copy_text(session->ack_inbox, response->ack_inbox);
-    if (response)
-        stan_pb__subscription_response__free_unpacked(response, NULL);
-    return status;
+    return learn_ack_inbox(session);
 }
 
 int bench_stan_subscribe(struct bench *bench)
