@@ -9,9 +9,10 @@ enum { QUEUE_START = 64 };
 static void open_entry(struct appender *appender, size_t padded);
 static void push(struct appender *appender, struct appender_entry entry);
 
-void appender_init(struct appender *appender, size_t chunk_bytes, uint64_t last_index)
+void appender_init(struct appender *appender, size_t chunk_bytes, size_t entry_max, uint64_t last_index)
 {
-    *appender = (struct appender){.chunk_bytes = chunk_bytes, .last_index = last_index, .next_number = 1};
+    *appender = (struct appender){
+        .chunk_bytes = chunk_bytes, .entry_max = entry_max, .last_index = last_index, .next_number = 1};
 }
 
 void appender_deinit(struct appender *appender)
@@ -27,7 +28,7 @@ char *appender_reserve(struct appender *appender, size_t size, uint64_t *ret_ind
     size_t padded = record_padded(size);
     if (appender->open) {
         size_t records = appender->chunk->used - appender->open_offset - ENTRY_HEADER_SIZE;
-        if (records + padded > ENTRY_RECORDS_MAX || appender->chunk->capacity - appender->chunk->used < padded)
+        if (records + padded > appender->entry_max || appender->chunk->capacity - appender->chunk->used < padded)
             appender_seal(appender);
     }
     if (!appender->open)

@@ -22,6 +22,7 @@ struct appender_entry {
 
 struct appender {
     size_t chunk_bytes;           // of an ordinary chunk
+    size_t entry_max;             // bytes of an entry's records, unless it is one larger record
     struct chunk *chunk;          // owned reference: where the open entry is, or the next one will be; NULL at first
     uint64_t next_number;         // of chunks
     bool open;                    // there is an open entry, with at least one record
@@ -34,7 +35,7 @@ struct appender {
     size_t capacity, head, count; // of the ring: capacity is a power of two
 };
 
-void appender_init(struct appender *appender, size_t chunk_bytes, uint64_t last_index);
+void appender_init(struct appender *appender, size_t chunk_bytes, size_t entry_max, uint64_t last_index);
 void appender_deinit(struct appender *appender);
 
 // See store_reserve().

@@ -10,6 +10,7 @@ enum {
     PREPARE_AFTER = 64 * 1024,        // bytes in a young log before spares are made
 };
 
+static uint64_t usable_bytes(const struct log *log, uint64_t need);
 static bool start_batch(struct log *log, size_t first);
 static bool has_room(const struct log *log, uint64_t length);
 static bool roll(struct log *log);
@@ -76,11 +77,11 @@ int log_admit(const struct store *store, size_t size, bool reserved)
     int error = 0;
     if (!reserved && (queued + size > store->context.options.inflight_bytes || parts_is_behind(store->parts)))
         error = ERR_AGAIN;
-    else if (log->prepare.full &&
-             log_free_bytes(log) < need + ENTRY_RECORDS_MAX + (reserved ? 0 : log->prepare.reserve))
-        error = rest >= need && reserved ? 0 : ERR_NO_SPACE;
-    else if (!reserved && rest < need && log_free_bytes(log) < need + ENTRY_RECORDS_MAX)
+    else if (log->prepare.full && usable_bytes(log, need) < need + (reserved ? 0 : log->prepare.reserve))
+        error = ERR_NO_SPACE;
+    else if (!reserved && rest < need && usable_bytes(log, need) < need)
         error = ERR_AGAIN;
+    log->prepare.wanted |= rest < need;
     log->was_refused |= error != 0;
     return error;
 }
@@ -143,6 +144,21 @@ int log_finish(struct log *log)
     int error = finish_sync(log);
     bool proof = log->begun && log->position + LOG_FILE_BLOCK <= log->current->size;
     return error || !proof ? error : finish_batch(log);
+}
+
+// Where `need` bytes of entries can go for sure: what does not fit into the rest of a file begins the next.
+static uint64_t usable_bytes(const struct log *log, uint64_t need)
+{
+    const struct prepare *prepare = &log->prepare;
+    uint64_t rest = log->current->size - log->position;
+    uint64_t largest = log->store->appender.entry_max + ENTRY_HEADER_SIZE;
+    uint64_t lost = prepare->spare_count * LOG_FILE_BLOCK;
+    if (log->store->context.options.max_payload > largest)
+        largest = log->store->context.options.max_payload;
+    if (prepare->spare_count > 1)
+        lost += (prepare->spare_count - 1) * largest;
+    uint64_t spares = prepare->spare_bytes > lost ? prepare->spare_bytes - lost : 0;
+    return rest >= need ? rest + spares : spares;
 }
 
 // Begins a batch with the queue's entries from `first` on (those before are being applied). False when it has to wait.
@@ -344,10 +360,8 @@ static void on_written(struct disk_request *request)
     take_batch(log);
     start_batch(log, count); // before the work on this one, so that the disk does not wait for it
     apply_entries(log, file, position, count);
-    if (!log->prepare.wanted && log->position > LOG_FILE_BLOCK + PREPARE_AFTER) {
-        log->prepare.wanted = true;
-        prepare_step(&log->prepare);
-    }
+    log->prepare.wanted |= log->position > LOG_FILE_BLOCK + PREPARE_AFTER;
+    prepare_step(&log->prepare);
     log_step(log);
 }
 

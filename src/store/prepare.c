@@ -92,7 +92,7 @@ void prepare_set_full(struct prepare *prepare)
                      "delete messages: service resumes by itself",
                      (unsigned long long)prepare->reserve);
     }
-    prepare->full = true;
+    prepare->full = prepare->wanted = true;
     prepare->retry_ms = moment_mono_ms(prepare->store->context.now) + PREPARE_RETRY_MS;
 }
 

@@ -199,7 +199,10 @@ static struct store *make(const struct store_options *options, struct disk *disk
         store->log = log_new(store);
         store->context.log = log_make_view(store->log);
     }
-    appender_init(&store->appender, chunk_bytes, 0);
+    size_t entry_max = ENTRY_RECORDS_MAX;
+    if (!options->memory && options->first_file_bytes / 4 < entry_max)
+        entry_max = options->first_file_bytes / 4; // an entry never spans files
+    appender_init(&store->appender, chunk_bytes, entry_max, 0);
     store->appender.time_ns = now.wall_ns;
     store->parts = parts_new(&store->context);
     return store;

@@ -211,9 +211,15 @@ static void link_files(struct survey *survey)
 static int read_files(struct survey *survey)
 {
     int error = 0;
+    bool began = false;
     for (size_t i = 0; !error && i < survey->count; i++) {
-        if (!survey->files[i].superseded)
-            error = read_file(survey, &survey->files[i]);
+        const struct survey_file *file = &survey->files[i];
+        if (file->superseded)
+            continue;
+        error = read_file(survey, &survey->files[i]);
+        if (!began && file->header_ok && file->header.shard_count && survey->first_index)
+            survey->first_index = file->header.shards[0].last_index + 1;
+        began |= file->begun;
     }
     return error;
 }

@@ -46,8 +46,8 @@ struct survey {
     bool ballast;              // there is a ballast file
     struct survey_place mark;  // everything before was proven synced
     struct survey_place end;   // nothing from here on counts
-    uint64_t first_index;      // of shard 1, of the first entry that counts; 0: none
-    struct survey_place first; // where it is
+    uint64_t first_index;      // of shard 1: where the log begins, as its oldest file says; 0: nothing counts
+    struct survey_place first; // the first entry found
     uint64_t last_index;       // of the entry looked at last
     struct survey_void *voids; // owned
     size_t void_count, void_capacity;

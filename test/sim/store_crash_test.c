@@ -5,110 +5,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
-#include "base/memory.h"
-#include "store_model.h"
+#include "store_world.h"
 
 enum { SEEDS = 1500 };
-
-struct world {
-    struct sim_disk disk;
-    struct model model;
-    struct prng prng;
-};
-
-static void print_log(void *owner, enum log_level level, const char *format, va_list arguments)
-{
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-}
-
-static const struct logger verbose = {.write = print_log};
-
-// SEED=n in the environment: only that one, with the store's log, to look into a failure.
-static uint64_t first_seed(void)
-{
-    const char *only = getenv("SEED");
-    return only ? strtoull(only, NULL, 10) : 1;
-}
-
-static uint64_t last_seed(uint64_t last)
-{
-    return getenv("SEED") ? first_seed() : last;
-}
-
-static struct world *world_new(uint64_t seed)
-{
-    struct world *world = mem_alloc_zero(sizeof(*world));
-    sim_disk_init(&world->disk, seed);
-    model_init(&world->model, &world->disk, seed + 1000000);
-    if (getenv("SEED"))
-        world->model.options.logger = &verbose;
-    prng_seed(&world->prng, seed + 2000000);
-    return world;
-}
-
-static void world_free(struct world *world)
-{
-    sim_disk_deinit(&world->disk);
-    mem_free(world);
-}
-
-static void steps(struct world *world, uint64_t most)
-{
-    for (uint64_t n = prng_below(&world->prng, most + 1); n && sim_disk_step(&world->disk); n--)
-        ;
-}
-
-// A life: appends, turns, reads and deletes in some order.
-static void live(struct world *world, uint64_t turns)
-{
-    struct model *model = &world->model;
-    for (uint64_t turn = 0; turn < turns && !model->complaint[0]; turn++) {
-        for (uint64_t n = prng_below(&world->prng, 12); n; n--)
-            model_append(model, 8000);
-        if (prng_chance(&world->prng, 1, 20) && model->state_last >= model->state_first)
-            (void)model_trim(model,
-                             model->state_first + prng_below(&world->prng, model->state_last - model->state_first + 1));
-        model_turn(model);
-        steps(world, 6);
-        if (prng_chance(&world->prng, 1, 4) && model->promised >= model->state_first)
-            model_fetch(model, model->state_first + prng_below(&world->prng, model->promised - model->state_first + 1));
-    }
-}
-
-static void read_all(struct world *world)
-{
-    struct model *model = &world->model;
-    for (uint64_t s = model->state_first; s <= model->state_last && !model->complaint[0]; s++)
-        model_fetch(model, s);
-}
-
-// Opens; now and then an operation fails on the way, or the machine stops in the middle of it, and it is tried again.
-static void open_somehow(struct world *world, enum sim_loss loss)
-{
-    struct model *model = &world->model;
-    for (int attempt = 0;; attempt++) {
-        if (attempt < 3 && prng_chance(&world->prng, 1, 3))
-            sim_disk_fail(&world->disk, 1 + prng_below(&world->prng, 40), ERR_IO);
-        else
-            world->disk.fail_error = 0;
-        int error = model_open(model);
-        bool failed = world->disk.failed;
-        world->disk.fail_error = 0;
-        if (!error)
-            return;
-        if (!failed || attempt > 5) {
-            model_complain(model, "does not open: %s", error_text(error));
-            return;
-        }
-        sim_disk_crash(&world->disk, loss);
-    }
-}
 
 static enum sim_loss some_loss(struct world *world)
 {
@@ -123,12 +26,12 @@ static void run_lives(struct world *world, uint64_t lives, uint64_t turns)
     for (uint64_t life = 0; life < lives && !model->complaint[0]; life++) {
         if (model->options.sync != STORE_SYNC_ALWAYS)
             model->promised = loss == SIM_LOSS_NONE ? model->promised : 0, model->trimmed = 0;
-        open_somehow(world, loss);
+        world_open_somehow(world, loss);
         if (!model->store)
             return;
         if (prng_chance(&world->prng, 1, 4))
-            read_all(world);
-        live(world, prng_below(&world->prng, turns) + 1);
+            world_read_all(world);
+        world_live(world, prng_below(&world->prng, turns) + 1);
         loss = some_loss(world);
         if (prng_chance(&world->prng, 1, 4)) {
             model_stop(model);
@@ -149,7 +52,7 @@ static void expect_no_complaint(struct world *world, uint64_t seed)
 
 static void test_crashes(void **state)
 {
-    for (uint64_t seed = first_seed(); seed <= last_seed(SEEDS); seed++) {
+    for (uint64_t seed = world_first_seed(); seed <= world_last_seed(SEEDS); seed++) {
         struct world *world = world_new(seed);
         run_lives(world, 5, 40);
         expect_no_complaint(world, seed);
@@ -161,7 +64,7 @@ static void test_crashes(void **state)
 // anything that was not synced.
 static void test_nothing_is_committed_before_its_sync(void **state)
 {
-    for (uint64_t seed = first_seed(); seed <= last_seed(60); seed++) {
+    for (uint64_t seed = world_first_seed(); seed <= world_last_seed(60); seed++) {
         struct world *world = world_new(seed);
         world->model.check_commits = 3;
         run_lives(world, 2, 30);
@@ -174,7 +77,7 @@ static void test_nothing_is_committed_before_its_sync(void **state)
 static void test_a_disk_that_does_not_sync_is_noticed(void **state)
 {
     unsigned noticed = 0;
-    for (uint64_t seed = first_seed(); seed <= last_seed(40); seed++) {
+    for (uint64_t seed = world_first_seed(); seed <= world_last_seed(40); seed++) {
         struct world *world = world_new(seed);
         world->disk.lying = true;
         run_lives(world, 4, 30);
@@ -188,7 +91,7 @@ static void test_a_disk_that_does_not_sync_is_noticed(void **state)
 
 static void test_modes_without_sync(void **state)
 {
-    for (uint64_t seed = first_seed(); seed <= last_seed(300); seed++) {
+    for (uint64_t seed = world_first_seed(); seed <= world_last_seed(300); seed++) {
         struct world *world = world_new(seed);
         world->model.options.sync = seed % 2 ? STORE_SYNC_INTERVAL : STORE_SYNC_NEVER;
         world->model.options.sync_interval_ns = 5000000;
@@ -211,7 +114,7 @@ static void scenario(struct world *world)
             if (turn == 20)
                 (void)model_trim(model, model->state_last / 2);
             model_turn(model);
-            steps(world, 8);
+            world_steps(world, 8);
         }
         model_stop(model);
     }
@@ -231,7 +134,7 @@ static void fail_each_operation(int error, enum sim_loss loss)
         int opened = model_open(&world->model);
         if (opened)
             fail_msg("after operation %llu failed: does not open: %s", (unsigned long long)n, error_text(opened));
-        read_all(world);
+        world_read_all(world);
         for (int i = 0; i < 20; i++)
             model_append(&world->model, 8000);
         model_turn(&world->model);
