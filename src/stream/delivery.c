@@ -214,7 +214,7 @@ static struct member *member_of(struct choice_entry *entry)
     return entry ? container_of(entry, struct member, entry) : NULL;
 }
 
-// A fetch that was first in line has its answer.
+// A fetch that was first in line has its answer. Its member may be gone, or redeliveries may have filled it meanwhile.
 static void arrive(struct consumer *consumer, struct fetch *fetch)
 {
     const struct engine_host *host = &consumer->stream->engine->options.host;
@@ -224,7 +224,7 @@ static void arrive(struct consumer *consumer, struct fetch *fetch)
     bool sent = true;
     fetch_unreserve(fetch);
     if (!forgotten && result == 0) {
-        if (!member)
+        if (!member || (fetch->first_time && member->in_flight >= member->config.max_in_flight))
             member = fetch->first_time ? choose_first(consumer) : choose_again(consumer, fetch->pending->holder);
         sent = member && send(consumer, fetch, member);
     } else if (!forgotten) {

@@ -14,6 +14,7 @@ static void put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t 
 static int get_run(struct bytes *from, uint64_t *last, uint64_t *ret_first, uint64_t *ret_last);
 static int apply_run(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t member, uint32_t attempt);
 static void apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id, uint32_t attempt);
+static void fill_gap(struct consumer *consumer, uint64_t end);
 static void drop_consumer(struct consumer *consumer, uint64_t last_good);
 static void journal_link(struct consumer *consumer);
 
@@ -184,6 +185,7 @@ static int apply_run(struct consumer *consumer, uint64_t first, uint64_t last, u
     struct member *member = id ? member_in(consumer, id) : NULL;
     if (last - first > ENGINE_PENDING_MAX)
         return ERR_CORRUPT;
+    fill_gap(consumer, first);
     if (consumer->next_sequence <= last)
         consumer->next_sequence = last + 1;
     for (uint64_t sequence = first; sequence <= last; sequence++) {
@@ -205,6 +207,18 @@ static void apply_one(struct consumer *consumer, uint64_t sequence, struct membe
     else
         pending_set_waiting(consumer, pending);
     pending->holder = id;
+}
+
+// Sequences that were passed over had a record that a refused batch took along: they went out, to an unknown member.
+static void fill_gap(struct consumer *consumer, uint64_t end)
+{
+    uint64_t sequence = consumer->next_sequence, first = consumer->stream->state.first_sequence;
+    uint64_t behind = consumer->stream->state.last_sequence + 1;
+    end = end < behind ? end : behind;
+    for (sequence = sequence < first ? first : sequence; sequence < end; sequence++) {
+        if (sequence > consumer->ack_floor && !seqset_has(&consumer->acked, sequence))
+            apply_one(consumer, sequence, NULL, 0, 1);
+    }
 }
 
 static void drop_consumer(struct consumer *consumer, uint64_t last_good)

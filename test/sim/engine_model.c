@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine_model.h"
+
+#include "base/must.h"
+
+static const uint64_t GRACE_NS = 5000000000ull;
+
+static void check_may_come_again(struct engine_model *model, const struct model_delivery *at);
+static void check_choice(struct engine_model *model, const struct delivery *delivery);
+static void forget_messages(struct engine_model *model);
+static bool is_free(struct engine_model *model, const struct member *member, uint32_t in_flight);
+
+void engine_model_init(struct engine_model *model, struct fake_host *host)
+{
+    memset(model, 0, sizeof(*model));
+    model->host = host;
+    model->synchronous = true;
+}
+
+void engine_model_published(struct engine_model *model, uint32_t stream, const struct publish_result *result,
+                            uint64_t number, uint64_t id)
+{
+    must(stream < FAKE_STREAMS && result->sequence < MODEL_SEQUENCES);
+    struct model_message *message = &model->messages[stream][result->sequence];
+    if (result->duplicate) {
+        must(message->number && message->id == id);
+        return;
+    }
+    must(message->number == 0 && (result->sequence == 1 || message[-1].number));
+    *message = (struct model_message){number, result->index, id, model->host->now.mono_ns / 1000000};
+}
+
+void engine_model_delivered(struct engine_model *model, const struct delivery *delivery)
+{
+    struct stream_state stream;
+    stream_state_get(delivery->stream, &stream);
+    uint64_t sequence = delivery->message->sequence, number = 0;
+    const struct model_message *message = &model->messages[stream.id][sequence];
+    struct model_consumer *consumer = engine_model_consumer(model, delivery->consumer);
+    struct model_delivery *at = &consumer->at[sequence];
+    must(delivery->message->payload.len == 8);
+    memcpy(&number, delivery->message->payload.ptr, 8);
+    must(message->number == number && message->index <= model->host->applied); // M1
+    must(sequence >= stream.first_sequence && sequence <= stream.last_sequence);
+    must(at->ack_index == 0); // M2
+    if (delivery->redelivery_count == 0) {
+        must(sequence > consumer->last_first); // M3
+        consumer->last_first = sequence;
+        check_choice(model, delivery); // M6
+        model->first++;
+    } else {
+        check_may_come_again(model, at); // M4
+        model->again++;
+    }
+    must(delivery->redelivery_count <= at->deliveries && delivery->redelivery_count >= at->committed); // M5
+    const struct member_config *config = member_config_get(delivery->member);
+    *at = (struct model_delivery){
+        .deliveries = delivery->redelivery_count + 1,
+        .committed = delivery->redelivery_count + 1,
+        .member = member_id(delivery->member),
+        .last_ns = model->host->now.mono_ns,
+        .ack_wait_ns = config->ack_wait_ns,
+        .index = UINT64_MAX,
+    };
+    uint64_t fact[] = {consumer->id, at->member, sequence, delivery->redelivery_count, model->host->now.mono_ns};
+    model->trace = hash_bytes(bytes_make(fact, sizeof(fact)), model->trace);
+}
+
+void engine_model_acked(struct engine_model *model, struct consumer *consumer, uint64_t sequence)
+{
+    engine_model_consumer(model, consumer)->at[sequence].ack_index = UINT64_MAX;
+    model->acks++;
+}
+
+void engine_model_member_state(struct engine_model *model, uint32_t id, enum member_state state)
+{
+    struct model_member *member = engine_model_member(model, id);
+    if (state == member->state)
+        return;
+    if (member->state == MEMBER_GONE && model->host->now.mono_ns - member->gone_ns >= GRACE_NS)
+        engine_model_member_removed(model, id);
+    member->gone_ns = model->host->now.mono_ns;
+    member->state = state;
+}
+
+void engine_model_member_removed(struct engine_model *model, uint32_t id)
+{
+    for (size_t c = 0; c < MODEL_CONSUMERS; c++) {
+        for (size_t s = 0; model->consumers[c].id && s < MODEL_SEQUENCES; s++) {
+            if (model->consumers[c].at[s].member == id)
+                model->consumers[c].at[s].released = true;
+        }
+    }
+}
+
+void engine_model_turned(struct engine_model *model)
+{
+    uint64_t index = fake_host_last_index(model->host);
+    for (size_t c = 0; c < MODEL_CONSUMERS; c++) {
+        for (size_t s = 0; model->consumers[c].id && s < MODEL_SEQUENCES; s++) {
+            struct model_delivery *at = &model->consumers[c].at[s];
+            at->ack_index = at->ack_index == UINT64_MAX ? index : at->ack_index;
+            at->index = at->index == UINT64_MAX ? index : at->index;
+        }
+    }
+}
+
+void engine_model_refused(struct engine_model *model)
+{
+    uint64_t good = model->host->applied;
+    forget_messages(model);
+    for (size_t c = 0; c < MODEL_CONSUMERS; c++) {
+        for (size_t s = 0; model->consumers[c].id && s < MODEL_SEQUENCES; s++) {
+            struct model_delivery *at = &model->consumers[c].at[s];
+            if (at->ack_index > good)
+                at->ack_index = UINT64_MAX;
+            if (at->index != UINT64_MAX && at->index > good)
+                at->index = UINT64_MAX - 1; // its record is lost for ever
+        }
+    }
+}
+
+void engine_model_crashed(struct engine_model *model)
+{
+    uint64_t good = model->host->applied;
+    forget_messages(model);
+    for (size_t c = 0; c < MODEL_CONSUMERS; c++) {
+        struct model_consumer *consumer = &model->consumers[c];
+        for (size_t s = 0; consumer->id && s < MODEL_SEQUENCES; s++) {
+            struct model_delivery *at = &consumer->at[s];
+            if (at->ack_index > good)
+                at->ack_index = 0;
+            if (at->index > good)
+                at->committed = 0;
+            at->released = true;
+        }
+        consumer->last_first = 0;
+    }
+    list_foreach(link, &model->host->reads) must(!"no read survives a crash");
+    memset(model->members, 0, sizeof(model->members));
+}
+
+struct model_consumer *engine_model_consumer(struct engine_model *model, const struct consumer *consumer)
+{
+    struct consumer_state state;
+    struct stream_state stream;
+    consumer_state_get(consumer, &state);
+    stream_state_get(consumer_stream(consumer), &stream);
+    size_t free_at = MODEL_CONSUMERS;
+    for (size_t c = 0; c < MODEL_CONSUMERS; c++) {
+        if (model->consumers[c].id == state.id && model->consumers[c].stream == stream.id)
+            return &model->consumers[c];
+        free_at = free_at == MODEL_CONSUMERS && model->consumers[c].id == 0 ? c : free_at;
+    }
+    must(free_at < MODEL_CONSUMERS);
+    model->consumers[free_at].id = state.id;
+    model->consumers[free_at].stream = stream.id;
+    return &model->consumers[free_at];
+}
+
+struct model_member *engine_model_member(struct engine_model *model, uint32_t id)
+{
+    struct model_member *member = &model->members[id % MODEL_MEMBERS];
+    if (member->id != id)
+        *member = (struct model_member){.id = id, .state = MEMBER_GONE, .gone_ns = model->host->now.mono_ns};
+    return member;
+}
+
+static void check_may_come_again(struct engine_model *model, const struct model_delivery *at)
+{
+    uint64_t now_ns = model->host->now.mono_ns;
+    const struct model_member *member = engine_model_member(model, at->member);
+    bool graced = member->state == MEMBER_GONE && now_ns - member->gone_ns >= GRACE_NS;
+    must(at->released || graced || now_ns - at->last_ns >= at->ack_wait_ns);
+}
+
+static void check_choice(struct engine_model *model, const struct delivery *delivery)
+{
+    uint32_t chosen = member_in_flight(delivery->member);
+    must(chosen > 0 && chosen <= member_config_get(delivery->member)->max_in_flight);
+    if (!model->synchronous)
+        return;
+    for (struct member *m = consumer_member_next(delivery->consumer, NULL); m;
+         m = consumer_member_next(delivery->consumer, m))
+        must(m == delivery->member || !is_free(model, m, chosen - 1));
+}
+
+// Could it have taken the message, with fewer in flight than the chosen one had?
+static bool is_free(struct engine_model *model, const struct member *member, uint32_t in_flight)
+{
+    return model->members[member_id(member) % MODEL_MEMBERS].id == member_id(member) && member_context(member) &&
+           model->members[member_id(member) % MODEL_MEMBERS].state == MEMBER_READY &&
+           member_in_flight(member) < member_config_get(member)->max_in_flight && member_in_flight(member) < in_flight;
+}
+
+// What was published after the last committed entry never was; its sequences will be used again.
+static void forget_messages(struct engine_model *model)
+{
+    for (size_t stream = 0; stream < FAKE_STREAMS; stream++) {
+        for (size_t s = 0; s < MODEL_SEQUENCES; s++) {
+            if (model->messages[stream][s].index > model->host->applied)
+                model->messages[stream][s] = (struct model_message){0};
+        }
+    }
+}

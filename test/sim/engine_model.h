@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run of the engine must not do, whatever happens to it: a model that sees publishes, deliveries, acknowledgements and
+// crashes, and asserts on each delivery
+//   M1  it is a committed message, with the content that was published under that sequence
+//   M2  it is not acknowledged (an acknowledgement may be forgotten only by a crash before its record was committed)
+//   M3  the first delivery of a sequence comes after those of all smaller ones
+//   M4  another delivery comes only after the ack wait, the grace of its member, its removal, or a crash
+//   M5  its count is the number of deliveries before; after a crash at least of those that were committed
+//   M6  a first delivery keeps its member within max_in_flight, and goes to a member with the fewest in flight
+#pragma once
+
+#include "fake_host.h"
+
+enum { MODEL_SEQUENCES = 4096, MODEL_CONSUMERS = 64, MODEL_MEMBERS = 256 };
+
+struct model_message {
+    uint64_t number; // content; 0: none
+    uint64_t index;  // of its entry
+    uint64_t id;
+    uint64_t time_ms; // monotonic
+};
+
+struct model_delivery {
+    uint32_t deliveries, committed; // counts
+    uint32_t member;
+    uint64_t last_ns, ack_wait_ns;
+    uint64_t index;     // entry that has the newest delivery record
+    uint64_t ack_index; // 0: not acknowledged; UINT64_MAX: not recorded yet
+    bool released;      // it may come again
+};
+
+struct model_consumer {
+    uint32_t id, stream; // id 0: free
+    uint64_t last_first;
+    struct model_delivery at[MODEL_SEQUENCES];
+};
+
+struct model_member {
+    uint32_t id; // 0: free
+    enum member_state state;
+    uint64_t gone_ns;
+};
+
+struct engine_model {
+    struct fake_host *host;
+    struct model_message messages[FAKE_STREAMS][MODEL_SEQUENCES];
+    struct model_consumer consumers[MODEL_CONSUMERS];
+    struct model_member members[MODEL_MEMBERS];
+    bool synchronous; // M6's second half holds only without reads under way
+    uint64_t next_number;
+    uint64_t trace;              // hash over all deliveries
+    uint64_t first, again, acks; // how often
+};
+
+void engine_model_init(struct engine_model *model, struct fake_host *host);
+void engine_model_published(struct engine_model *model, uint32_t stream, const struct publish_result *result,
+                            uint64_t number, uint64_t id);
+void engine_model_delivered(struct engine_model *model, const struct delivery *delivery);
+void engine_model_acked(struct engine_model *model, struct consumer *consumer, uint64_t sequence);
+void engine_model_member_state(struct engine_model *model, uint32_t id, enum member_state state);
+void engine_model_member_removed(struct engine_model *model, uint32_t id);
+// After each turn: what was in memory has an index now.
+void engine_model_turned(struct engine_model *model);
+void engine_model_refused(struct engine_model *model);
+void engine_model_crashed(struct engine_model *model);
+struct model_consumer *engine_model_consumer(struct engine_model *model, const struct consumer *consumer);
+struct model_member *engine_model_member(struct engine_model *model, uint32_t id);

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine under random use, refused batches and crashes, against the model. A run of a seed: a phase in which everything
+// happens, then one in which workers are well and everything owed must be delivered and acknowledged. Shows ST-B01, ST-B02, ST-B03,
+// ST-B07, ST-B09, ST-B10, ST-B11, ST-B12, ST-B20 and ST-B29 for the engine.
+#include <cmocka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "base/prng.h"
+#include "engine_model.h"
+
+enum { SEEDS = 60, STEPS = 1500, STREAMS = 3, CONSUMERS = 4, MAX_MEMBERS = 40 };
+
+struct run {
+    struct fake_host host;
+    struct engine_model model;
+    struct prng prng;
+    bool calm; // the second phase: nothing is refused
+    uint64_t crashes, refusals, duplicates;
+};
+
+static const char *const STREAM_NAMES[STREAMS] = {"jobs", "events", "small"};
+static const char *const CONSUMER_NAMES[CONSUMERS] = {"group", "durable", "plain", "dgroup"};
+
+static bool chance(struct run *run, uint64_t percent)
+{
+    return prng_chance(&run->prng, percent, 100);
+}
+
+static bool on_deliver(struct fake_host *host, const struct delivery *delivery)
+{
+    struct run *run = host->owner;
+    if (!run->calm && chance(run, 3)) {
+        engine_model_member_state(&run->model, member_id(delivery->member), MEMBER_CONGESTED);
+        return false;
+    }
+    engine_model_delivered(&run->model, delivery);
+    return true;
+}
+
+static void on_member(struct fake_host *host, struct member *member, bool recovered)
+{
+    struct run *run = host->owner;
+    member_set_context(member, run);
+    if (recovered)
+        engine_model_member(&run->model, member_id(member));
+}
+
+static struct stream *random_stream(struct run *run)
+{
+    return engine_stream_find(run->host.engine, 1, bytes_from_string(STREAM_NAMES[prng_below(&run->prng, STREAMS)]));
+}
+
+static struct consumer *random_consumer(struct run *run)
+{
+    struct stream *stream = random_stream(run);
+    const char *name = CONSUMER_NAMES[prng_below(&run->prng, CONSUMERS)];
+    return stream ? engine_consumer_find(run->host.engine, stream, bytes_from_string(name)) : NULL;
+}
+
+static struct member *random_member(struct run *run)
+{
+    struct consumer *consumer = random_consumer(run);
+    if (!consumer)
+        return NULL;
+    struct consumer_state state;
+    consumer_state_get(consumer, &state);
+    struct member *member = NULL;
+    for (uint64_t n = prng_below(&run->prng, state.members + 1); n; n--)
+        member = consumer_member_next(consumer, member);
+    return member;
+}
+
+static void do_create(struct run *run)
+{
+    size_t n = prng_below(&run->prng, STREAMS);
+    if (!engine_stream_find(run->host.engine, 1, bytes_from_string(STREAM_NAMES[n]))) {
+        fake_stream(&run->host, STREAM_NAMES[n], n == 2 ? 40 : 0);
+        return;
+    }
+    struct stream *stream = random_stream(run);
+    size_t c = prng_below(&run->prng, CONSUMERS);
+    if (!stream)
+        return;
+    struct consumer *consumer = engine_consumer_find(run->host.engine, stream, bytes_from_string(CONSUMER_NAMES[c]));
+    if (!consumer) {
+        enum consumer_start start = chance(run, 70) ? CONSUMER_START_FIRST : CONSUMER_START_NEW;
+        consumer = fake_consumer(&run->host, stream, CONSUMER_NAMES[c], c % 2 == 1, c % 3 == 0, start, 0);
+    }
+    struct consumer_state state;
+    struct engine_stats stats;
+    consumer_state_get(consumer, &state);
+    engine_stats_get(run->host.engine, &stats);
+    if (stats.members < MAX_MEMBERS && (state.config.group || state.members == 0)) {
+        struct member *member = fake_member(&run->host, consumer, 1 + (uint32_t)prng_below(&run->prng, 20),
+                                            1000 + prng_below(&run->prng, 3000));
+        engine_model_member_state(&run->model, member_id(member), MEMBER_READY);
+    }
+}
+
+static void do_publish(struct run *run)
+{
+    struct stream *stream = random_stream(run);
+    struct stream_state state;
+    if (!stream)
+        return;
+    stream_state_get(stream, &state);
+    for (uint64_t n = prng_below(&run->prng, 10); n && state.last_sequence < MODEL_SEQUENCES - 1500; n--) {
+        uint64_t number = ++run->model.next_number, id = number;
+        if (chance(run, 15)) {
+            uint64_t at = 1 + prng_below(&run->prng, state.last_sequence + 1);
+            struct model_message *old = &run->model.messages[state.id][at];
+            if (old->number && run->host.now.mono_ns / 1000000 - old->time_ms < 60000)
+                id = old->id;
+        }
+        struct publish publish = {.payload = bytes_make(&number, 8), .dedupe = {id, state.id}};
+        struct publish_result result;
+        must(engine_publish(run->host.engine, stream, &publish, run->host.now, &result) == 0);
+        must(result.duplicate == (id != number));
+        engine_model_published(&run->model, state.id, &result, number, id);
+        run->duplicates += result.duplicate;
+    }
+}
+
+static void ack_some(struct run *run, struct consumer *consumer, uint64_t percent)
+{
+    struct model_consumer *c = engine_model_consumer(&run->model, consumer);
+    for (uint64_t s = 1; s < MODEL_SEQUENCES; s++) {
+        if (c->at[s].deliveries == 0 || c->at[s].ack_index || !chance(run, percent))
+            continue;
+        if (engine_ack(run->host.engine, consumer, s, run->host.now) == 0)
+            engine_model_acked(&run->model, consumer, s);
+    }
+}
+
+static void do_ack(struct run *run)
+{
+    struct consumer *consumer = random_consumer(run);
+    if (consumer)
+        ack_some(run, consumer, 30);
+}
+
+static void do_member(struct run *run)
+{
+    struct member *member = random_member(run);
+    uint64_t index;
+    if (!member || !member_context(member))
+        return;
+    if (chance(run, 15)) {
+        engine_model_member_removed(&run->model, member_id(member));
+        must(engine_member_remove(run->host.engine, member, chance(run, 20), run->host.now, &index) == 0);
+        return;
+    }
+    enum member_state state = chance(run, 50) ? MEMBER_READY : chance(run, 50) ? MEMBER_GONE : MEMBER_CONGESTED;
+    engine_model_member_state(&run->model, member_id(member), state);
+    engine_member_set_state(run->host.engine, member, state, run->host.now);
+}
+
+static void do_turn(struct run *run)
+{
+    fake_host_turn(&run->host);
+    engine_model_turned(&run->model);
+}
+
+static void do_damage(struct run *run)
+{
+    if (chance(run, 40)) {
+        fake_host_refuse(&run->host);
+        engine_model_refused(&run->model);
+        run->refusals++;
+    } else if (chance(run, 30)) {
+        bool image = chance(run, 60);
+        fake_host_crash(&run->host, image && run->host.image.len);
+        engine_model_crashed(&run->model);
+        run->crashes++;
+    } else if (chance(run, 50)) {
+        fake_host_checkpoint(&run->host, run->host.image.len == 0 || chance(run, 30), 1 + prng_below(&run->prng, 2000),
+                             1);
+    } else if (chance(run, 5)) {
+        struct stream *stream = random_stream(run);
+        uint64_t index;
+        struct engine_stats stats;
+        engine_stats_get(run->host.engine, &stats);
+        if (stream && fake_host_last_index(&run->host) < 800)
+            must(engine_stream_delete(run->host.engine, stream, run->host.now, &index) == 0);
+    }
+}
+
+static void step(struct run *run)
+{
+    uint64_t what = prng_below(&run->prng, 100);
+    if (what < 5)
+        do_create(run);
+    else if (what < 25)
+        do_publish(run);
+    else if (what < 45)
+        do_ack(run);
+    else if (what < 55)
+        do_member(run);
+    else if (what < 70)
+        do_turn(run);
+    else if (what < 85)
+        fake_host_commit(&run->host, prng_below(&run->prng, 4));
+    else if (what < 90)
+        fake_host_advance(&run->host, prng_below(&run->prng, 1500));
+    else if (what < 96)
+        fake_host_answer(&run->host, prng_below(&run->prng, 8));
+    else if (what < 97)
+        run->host.asynchronous = !run->host.asynchronous;
+    else if (what < 99)
+        do_damage(run);
+    else
+        engine_check(run->host.engine);
+    run->model.synchronous = !run->host.asynchronous && run->host.read_count == 0;
+}
+
+static bool owed(struct run *run)
+{
+    for (struct stream *s = engine_stream_next(run->host.engine, NULL); s;
+         s = engine_stream_next(run->host.engine, s)) {
+        for (struct consumer *c = stream_consumer_next(s, NULL); c; c = stream_consumer_next(s, c)) {
+            struct consumer_state state;
+            consumer_state_get(c, &state);
+            if (state.members && (state.pending || state.waiting))
+                return true;
+        }
+    }
+    return false;
+}
+
+// Every consumer with members gets workers that are well; they acknowledge until nothing is owed.
+static void calm_down(struct run *run)
+{
+    run->calm = true;
+    run->host.asynchronous = false;
+    run->model.synchronous = false;
+    for (int round = 0; round < 1500 && (round < 40 || owed(run)); round++) {
+        for (int turns = 0; turns < 50; turns++) {
+            while (fake_host_answer(&run->host, 0))
+                continue;
+            bool more = fake_host_turn(&run->host);
+            engine_model_turned(&run->model);
+            fake_host_commit(&run->host, SIZE_MAX);
+            if (!more && run->host.read_count == 0)
+                break;
+        }
+        for (struct stream *s = engine_stream_next(run->host.engine, NULL); s;
+             s = engine_stream_next(run->host.engine, s)) {
+            for (struct consumer *c = stream_consumer_next(s, NULL); c; c = stream_consumer_next(s, c)) {
+                for (struct member *m = consumer_member_next(c, NULL); m; m = consumer_member_next(c, m)) {
+                    engine_model_member_state(&run->model, member_id(m), MEMBER_READY);
+                    engine_member_set_state(run->host.engine, m, MEMBER_READY, run->host.now);
+                }
+                ack_some(run, c, 100);
+            }
+        }
+        fake_host_advance(&run->host, 500);
+    }
+    fake_host_settle(&run->host);
+    engine_check(run->host.engine);
+}
+
+// Nothing is lost: whoever has members has seen and acknowledged everything that is there.
+static void check_nothing_owed(struct run *run)
+{
+    for (struct stream *s = engine_stream_next(run->host.engine, NULL); s;
+         s = engine_stream_next(run->host.engine, s)) {
+        struct stream_state stream;
+        stream_state_get(s, &stream);
+        for (uint64_t n = 1; n <= stream.last_sequence; n++)
+            must(run->model.messages[stream.id][n].number);
+        for (struct consumer *c = stream_consumer_next(s, NULL); c; c = stream_consumer_next(s, c)) {
+            struct consumer_state state;
+            consumer_state_get(c, &state);
+            if (state.members == 0)
+                continue;
+            must(state.pending == 0 && state.waiting == 0 && state.ack_floor == stream.last_sequence);
+            uint64_t first = state.config.start_sequence > stream.first_sequence ? state.config.start_sequence
+                                                                                 : stream.first_sequence;
+            for (uint64_t n = first; n <= stream.last_sequence; n++)
+                must(engine_model_consumer(&run->model, c)->at[n].ack_index);
+        }
+    }
+}
+
+static uint64_t run_seed(uint64_t seed, uint64_t totals[5])
+{
+    struct run *run = mem_alloc_zero(sizeof(*run));
+    prng_seed(&run->prng, seed);
+    fake_host_init(&run->host, 1000000);
+    run->host.entry_bytes = 1024;
+    run->host.owner = run;
+    run->host.on_deliver = on_deliver;
+    run->host.on_member = on_member;
+    engine_model_init(&run->model, &run->host);
+    for (int i = 0; i < STEPS; i++)
+        step(run);
+    calm_down(run);
+    check_nothing_owed(run);
+    uint64_t trace = run->model.trace;
+    uint64_t seen[5] = {run->model.first, run->model.again, run->crashes, run->refusals, run->duplicates};
+    for (int i = 0; i < 5; i++)
+        totals[i] += seen[i];
+    fake_host_deinit(&run->host);
+    mem_free(run);
+    return trace;
+}
+
+static void test_random_runs(void **state)
+{
+    uint64_t totals[5] = {0};
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        run_seed(seed, totals);
+    for (int i = 0; i < 5; i++)
+        assert_true(totals[i] > SEEDS / 2);
+}
+
+static void test_same_seed_same_run(void **state)
+{
+    uint64_t totals[5] = {0};
+    for (uint64_t seed = 1000; seed < 1005; seed++)
+        assert_int_equal(run_seed(seed, totals), run_seed(seed, totals));
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_runs),
+        cmocka_unit_test(test_same_seed_same_run),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
