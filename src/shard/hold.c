@@ -18,16 +18,16 @@ struct head {
 
 struct hold_chunk {
     struct hold_chunk *next; // list link
-    size_t used, size;  // bytes of data
+    size_t used, size;       // bytes of data
     char data[] __attribute__((aligned(8)));
 };
 
 struct hold_ring {
     struct hold_chunk *front, *back; // owned list; NULL: empty
     struct hold_chunk *spare;        // owned, of CHUNK_SIZE
-    size_t at;                  // of the oldest frame in the front chunk
+    size_t at;                       // of the oldest frame in the front chunk
     uint64_t last_index;
-    uint64_t frames, bytes;     // waiting
+    uint64_t frames, bytes; // waiting
 };
 
 static struct hold_chunk *chunk_open(struct hold_ring *ring, size_t need);

@@ -48,7 +48,8 @@ int shard_open(struct shard *shard, struct disk *disk, struct moment now)
         return error;
     shard->serving = true;
     engine_recovered(shard->engine, shard->now);
-    list_foreach (link, &shard->machines) {
+    list_foreach(link, &shard->machines)
+    {
         struct shard_machine *machine = container_of(link, struct shard_machine, link);
         if (machine->recovered)
             machine->recovered(machine, now);
@@ -75,8 +76,7 @@ void shard_stop(struct shard *shard)
         return;
     uint64_t committed = shard_committed_index(shard);
     engine_quiesce(shard->engine);
-    list_foreach (link, &shard->holds)
-        hold_drop(container_of(link, struct hold, link), committed, ERR_CLOSED);
+    list_foreach(link, &shard->holds) hold_drop(container_of(link, struct hold, link), committed, ERR_CLOSED);
     store_stop(shard->store);
     shard->store = NULL;
     shard->serving = false;
@@ -137,6 +137,5 @@ void shard_hold_add(struct shard *shard, struct hold *hold)
 static void release_holds(struct shard *shard)
 {
     uint64_t index = shard_committed_index(shard);
-    list_foreach (link, &shard->holds)
-        hold_commit(container_of(link, struct hold, link), index);
+    list_foreach(link, &shard->holds) hold_commit(container_of(link, struct hold, link), index);
 }

@@ -15,7 +15,8 @@ static bool handler_is_wanted(void *owner, uint32_t stream, uint64_t sequence);
 static uint64_t handler_first_wanted(void *owner, uint32_t stream);
 static void handler_checkpoint_begin(void *owner, bool base);
 static int handler_checkpoint_next(void *owner, struct buffer *out, size_t max_bytes);
-static void handler_save_ids(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns, struct buffer *out);
+static void handler_save_ids(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
+                             struct buffer *out);
 static int handler_restore_ids(void *owner, struct bytes ids);
 static int apply_entry(struct shard *shard, const struct entry_view *entry, bool covered);
 static int apply_record(struct shard *shard, const struct record *record, uint64_t index, bool covered);
@@ -70,8 +71,7 @@ static void handler_committed(void *owner, uint64_t index)
 {
     struct shard *shard = owner;
     shard->committed = true;
-    list_foreach (link, &shard->holds)
-        hold_commit(container_of(link, struct hold, link), index);
+    list_foreach(link, &shard->holds) hold_commit(container_of(link, struct hold, link), index);
 }
 
 // Machines first: they may hold members that the engine is about to free.
@@ -80,14 +80,14 @@ static void handler_refused(void *owner, uint64_t last_good, int error)
     struct shard *shard = owner;
     logger_write(shard->options.logger, LOG_ERROR, "shard %u: what was appended after index %llu is not in the log: %s",
                  shard->options.id, (unsigned long long)last_good, error_text(error));
-    list_foreach (link, &shard->machines) {
+    list_foreach(link, &shard->machines)
+    {
         struct shard_machine *machine = container_of(link, struct shard_machine, link);
         if (machine->drop_tail)
             machine->drop_tail(machine, last_good);
     }
     engine_drop_tail(shard->engine, last_good);
-    list_foreach (link, &shard->holds)
-        hold_drop(container_of(link, struct hold, link), last_good, error);
+    list_foreach(link, &shard->holds) hold_drop(container_of(link, struct hold, link), last_good, error);
 }
 
 static void handler_admitting(void *owner)
@@ -113,7 +113,8 @@ static void handler_checkpoint_begin(void *owner, bool base)
 {
     struct shard *shard = owner;
     engine_checkpoint_begin(shard->engine, base);
-    list_foreach (link, &shard->machines) {
+    list_foreach(link, &shard->machines)
+    {
         struct shard_machine *machine = container_of(link, struct shard_machine, link);
         machine->checkpoint_begin(machine, base);
     }
@@ -136,7 +137,8 @@ static int handler_checkpoint_next(void *owner, struct buffer *out, size_t max_b
     return shard->engine_left || shard->image_machine;
 }
 
-static void handler_save_ids(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns, struct buffer *out)
+static void handler_save_ids(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
+                             struct buffer *out)
 {
     struct shard *shard = owner;
     engine_save_ids(shard->engine, first_index, last_index, ret_until_ns, out);
@@ -192,7 +194,8 @@ static bool is_engine_kind(uint16_t kind)
 
 static struct shard_machine *machine_of(struct shard *shard, uint16_t kind)
 {
-    list_foreach (link, &shard->machines) {
+    list_foreach(link, &shard->machines)
+    {
         struct shard_machine *machine = container_of(link, struct shard_machine, link);
         if (kind >= machine->first_kind && kind <= machine->last_kind)
             return machine;
@@ -202,7 +205,8 @@ static struct shard_machine *machine_of(struct shard *shard, uint16_t kind)
 
 static struct shard_machine *machine_of_image(struct shard *shard, uint16_t kind)
 {
-    list_foreach (link, &shard->machines) {
+    list_foreach(link, &shard->machines)
+    {
         struct shard_machine *machine = container_of(link, struct shard_machine, link);
         if (kind == machine->image_kind)
             return machine;

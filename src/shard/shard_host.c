@@ -19,7 +19,8 @@ static int host_read(void *owner, struct engine_read *read);
 static void host_read_cancel(void *owner, struct engine_read *read);
 static void host_release(void *owner, void *hold);
 static int host_seek(void *owner, struct engine_read *read, uint64_t time_ns);
-static size_t host_sizes(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max, bool *ret_wait);
+static size_t host_sizes(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max,
+                         bool *ret_wait);
 static void host_trimmed(void *owner, uint32_t stream, uint64_t first);
 static void host_forgotten(void *owner, uint32_t stream, uint64_t sequence);
 static struct shard_fetch *fetch_new(struct shard *shard, struct engine_read *read);
@@ -85,7 +86,8 @@ static int host_seek(void *owner, struct engine_read *read, uint64_t time_ns)
     return result == ERR_AGAIN ? result : fetch_finish(fetch, result);
 }
 
-static size_t host_sizes(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max, bool *ret_wait)
+static size_t host_sizes(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max,
+                         bool *ret_wait)
 {
     struct shard *shard = owner;
     struct store_size sizes[SIZES_MAX];

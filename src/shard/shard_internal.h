@@ -23,8 +23,8 @@ struct shard {
     struct list holds;     // hold
     struct pool fetches;   // shard_host.c
     struct engine_time now;
-    bool committed;        // something was applied since the last turn's end
-    bool serving;          // recovery is over
-    bool engine_left;      // checkpoint: the engine has more images
+    bool committed;                      // something was applied since the last turn's end
+    bool serving;                        // recovery is over
+    bool engine_left;                    // checkpoint: the engine has more images
     struct shard_machine *image_machine; // checkpoint: the machine whose images are being written
 };

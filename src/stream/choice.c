@@ -6,7 +6,8 @@
 
 static struct choice_bucket *bucket_of(struct list *link);
 static void leave(struct choice_entry *entry, struct pool *buckets);
-static void enter(struct choice_entry *entry, struct choice *choice, struct list *near, uint64_t load, struct pool *buckets);
+static void enter(struct choice_entry *entry, struct choice *choice, struct list *near, uint64_t load,
+                  struct pool *buckets);
 static bool is_between(const struct choice *choice, const struct choice_bucket *bucket, uint64_t load);
 
 void choice_init(struct choice *choice)
@@ -37,12 +38,14 @@ void choice_place(struct choice_entry *entry, struct choice *choice, uint64_t lo
         enter(entry, choice, near, load, buckets);
 }
 
-struct choice_entry *choice_first(const struct choice *choice, const struct choice_entry *not)
+struct choice_entry *choice_first(const struct choice *choice, const struct choice_entry * not )
 {
-    list_foreach (link, &choice->buckets) {
-        list_foreach (entry_link, &bucket_of(link)->entries) {
+    list_foreach(link, &choice->buckets)
+    {
+        list_foreach(entry_link, &bucket_of(link)->entries)
+        {
             struct choice_entry *entry = container_of(entry_link, struct choice_entry, link);
-            if (entry != not)
+            if (entry != not )
                 return entry;
         }
     }
@@ -52,11 +55,12 @@ struct choice_entry *choice_first(const struct choice *choice, const struct choi
 void choice_check(const struct choice *choice)
 {
     uint64_t last = 0;
-    list_foreach (link, &choice->buckets) {
+    list_foreach(link, &choice->buckets)
+    {
         struct choice_bucket *bucket = bucket_of(link);
         must(bucket->load >= last && !list_empty(&bucket->entries));
         last = bucket->load + 1;
-        list_foreach (entry_link, &bucket->entries)
+        list_foreach(entry_link, &bucket->entries)
             must(container_of(entry_link, struct choice_entry, link)->bucket == bucket);
     }
 }
@@ -79,7 +83,8 @@ static void leave(struct choice_entry *entry, struct pool *buckets)
 }
 
 // `near` is a bucket's link, or the head, from which the right place is looked for in both directions.
-static void enter(struct choice_entry *entry, struct choice *choice, struct list *near, uint64_t load, struct pool *buckets)
+static void enter(struct choice_entry *entry, struct choice *choice, struct list *near, uint64_t load,
+                  struct pool *buckets)
 {
     struct list *head = &choice->buckets, *after = near;
     while (after != head && bucket_of(after)->load > load)

@@ -11,9 +11,9 @@
 
 // Members are kept apart by what they can be chosen for.
 enum choice_kind {
-    CHOICE_FREE,            // below their max in flight
-    CHOICE_SUSPECT_FREE,    // the same with a failed heartbeat
-    CHOICE_STALLED,         // at or above it: only for redeliveries
+    CHOICE_FREE,         // below their max in flight
+    CHOICE_SUSPECT_FREE, // the same with a failed heartbeat
+    CHOICE_STALLED,      // at or above it: only for redeliveries
     CHOICE_SUSPECT_STALLED,
     CHOICE_KINDS,
 };
@@ -40,5 +40,5 @@ void choice_init(struct choice *choice);
 // Buckets come from the pool.
 void choice_place(struct choice_entry *entry, struct choice *choice, uint64_t load, struct pool *buckets);
 // The entry with the smallest load, other than `not` (may be NULL). NULL: none.
-struct choice_entry *choice_first(const struct choice *choice, const struct choice_entry *not);
+struct choice_entry *choice_first(const struct choice *choice, const struct choice_entry * not );
 void choice_check(const struct choice *choice);

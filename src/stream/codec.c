@@ -63,7 +63,8 @@ int codec_put_consumer(struct buffer *to, uint32_t stream, const struct consumer
     return 0;
 }
 
-int codec_get_consumer(struct bytes from, uint32_t *ret_stream, struct consumer_config *ret_config, uint64_t *ret_next_sequence)
+int codec_get_consumer(struct bytes from, uint32_t *ret_stream, struct consumer_config *ret_config,
+                       uint64_t *ret_next_sequence)
 {
     if (from.len < CONSUMER_SIZE)
         return ERR_CORRUPT;

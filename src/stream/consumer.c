@@ -12,7 +12,8 @@ struct consumer *engine_consumer_find(struct engine *engine, struct stream *stre
     return map_find(&stream->consumer_names, name);
 }
 
-int engine_consumer_delete(struct engine *engine, struct consumer *consumer, struct engine_time now, uint64_t *ret_index)
+int engine_consumer_delete(struct engine *engine, struct consumer *consumer, struct engine_time now,
+                           uint64_t *ret_index)
 {
     engine_time_set(engine, now);
     if (consumer->deleting || consumer->stream->deleting)
@@ -56,7 +57,8 @@ struct member *consumer_member_next(struct consumer *consumer, struct member *af
     return link != &consumer->members ? container_of(link, struct member, link) : NULL;
 }
 
-struct consumer *consumer_new(struct stream *stream, uint32_t id, const struct consumer_config *config, uint64_t next_sequence)
+struct consumer *consumer_new(struct stream *stream, uint32_t id, const struct consumer_config *config,
+                              uint64_t next_sequence)
 {
     struct engine *engine = stream->engine;
     struct consumer *consumer = mem_alloc_zero(sizeof(*consumer));
@@ -76,8 +78,8 @@ struct consumer *consumer_new(struct stream *stream, uint32_t id, const struct c
     map_u64_init(&consumer->pending, SIZE_MAX);
     heap_init(&consumer->redelivery, SIZE_MAX);
     consumer->parked_timer.fire = pending_parked_timer_fire;
-    struct list *lists[] = {&consumer->parked, &consumer->members, &consumer->fetches, &consumer->acks, &consumer->dirty_link,
-                            &consumer->work_link, &consumer->journal_link};
+    struct list *lists[] = {&consumer->parked,     &consumer->members,   &consumer->fetches,     &consumer->acks,
+                            &consumer->dirty_link, &consumer->work_link, &consumer->journal_link};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
     for (size_t i = 0; i < CHOICE_KINDS; i++)
@@ -96,8 +98,7 @@ void consumer_free(struct consumer *consumer)
     struct stream *stream = consumer->stream;
     struct engine *engine = stream->engine;
     delivery_cancel(consumer);
-    list_foreach (link, &consumer->members)
-        member_tell_removed(container_of(link, struct member, link));
+    list_foreach(link, &consumer->members) member_tell_removed(container_of(link, struct member, link));
     pending_clear(consumer);
     for (struct list *link = list_first(&consumer->members); link; link = list_first(&consumer->members))
         member_free(container_of(link, struct member, link));

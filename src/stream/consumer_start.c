@@ -7,10 +7,10 @@
 static int check(struct engine *engine, struct stream *stream, const struct consumer_config *config);
 static uint64_t clamp(const struct stream *stream, uint64_t sequence);
 static uint64_t start_now(const struct stream *stream, const struct consumer_config *config);
-static void propose(struct engine *engine, struct stream *stream, const struct consumer_config *config, uint64_t next_sequence,
-                    engine_consumer_done *done, void *owner);
-static void seek(struct engine *engine, struct stream *stream, const struct consumer_config *config, engine_consumer_done *done,
-                 void *owner);
+static void propose(struct engine *engine, struct stream *stream, const struct consumer_config *config,
+                    uint64_t next_sequence, engine_consumer_done *done, void *owner);
+static void seek(struct engine *engine, struct stream *stream, const struct consumer_config *config,
+                 engine_consumer_done *done, void *owner);
 static void seek_done(struct engine_read *read);
 static void request_free(struct create_request *request, bool cancel);
 
@@ -32,7 +32,8 @@ void engine_consumer_create(struct engine *engine, struct stream *stream, const 
 
 void engine_consumer_create_cancel(struct engine *engine, void *owner)
 {
-    list_foreach (link, &engine->requests) {
+    list_foreach(link, &engine->requests)
+    {
         struct create_request *request = container_of(link, struct create_request, link);
         if (request->owner == owner)
             request_free(request, true);
@@ -41,7 +42,8 @@ void engine_consumer_create_cancel(struct engine *engine, void *owner)
 
 void consumer_start_cancel_stream(struct stream *stream, int error)
 {
-    list_foreach (link, &stream->engine->requests) {
+    list_foreach(link, &stream->engine->requests)
+    {
         struct create_request *request = container_of(link, struct create_request, link);
         if (request->stream != stream)
             continue;
@@ -57,8 +59,8 @@ static int check(struct engine *engine, struct stream *stream, const struct cons
 {
     if (stream->deleting || engine->quiet)
         return stream->deleting ? ERR_NOT_FOUND : ERR_CLOSED;
-    if (config->name.len == 0 || config->name.len > ENGINE_NAME_MAX || config->data.len > ENGINE_DATA_MAX || config->protocol == 0 ||
-        config->protocol >= ENGINE_PROTOCOL_COUNT)
+    if (config->name.len == 0 || config->name.len > ENGINE_NAME_MAX || config->data.len > ENGINE_DATA_MAX ||
+        config->protocol == 0 || config->protocol >= ENGINE_PROTOCOL_COUNT)
         return ERR_INVALID;
     if (engine_consumer_find(engine, stream, config->name))
         return ERR_EXISTS;
@@ -76,15 +78,16 @@ static uint64_t clamp(const struct stream *stream, uint64_t sequence)
 static uint64_t start_now(const struct stream *stream, const struct consumer_config *config)
 {
     switch (config->start) {
-    case CONSUMER_START_LAST: return stream->tail.messages ? stream->tail.last_sequence : stream->tail.last_sequence + 1;
+    case CONSUMER_START_LAST:
+        return stream->tail.messages ? stream->tail.last_sequence : stream->tail.last_sequence + 1;
     case CONSUMER_START_FIRST: return 0;
     case CONSUMER_START_SEQUENCE: return config->start_sequence;
     default: return stream->tail.last_sequence + 1;
     }
 }
 
-static void propose(struct engine *engine, struct stream *stream, const struct consumer_config *config, uint64_t next_sequence,
-                    engine_consumer_done *done, void *owner)
+static void propose(struct engine *engine, struct stream *stream, const struct consumer_config *config,
+                    uint64_t next_sequence, engine_consumer_done *done, void *owner)
 {
     buffer_clear(&engine->scratch);
     must(codec_put_consumer(&engine->scratch, stream->id, config, next_sequence) == 0);
@@ -99,8 +102,8 @@ static void propose(struct engine *engine, struct stream *stream, const struct c
     done(owner, 0, consumer, index);
 }
 
-static void seek(struct engine *engine, struct stream *stream, const struct consumer_config *config, engine_consumer_done *done,
-                 void *owner)
+static void seek(struct engine *engine, struct stream *stream, const struct consumer_config *config,
+                 engine_consumer_done *done, void *owner)
 {
     struct create_request *request = mem_alloc_zero(sizeof(*request));
     request->engine = engine;
@@ -114,7 +117,8 @@ static void seek(struct engine *engine, struct stream *stream, const struct cons
     request->config.data.ptr = request->text + config->name.len;
     request->done = done;
     request->owner = owner;
-    request->read = (struct engine_read){.stream = stream->id, .sequence = stream->state.first_sequence, .done = seek_done};
+    request->read =
+        (struct engine_read){.stream = stream->id, .sequence = stream->state.first_sequence, .done = seek_done};
     list_push_back(&engine->requests, &request->link);
     int result = engine->options.host.seek(engine->options.host.owner, &request->read, config->start_time_ns);
     if (result == ERR_AGAIN)
@@ -136,7 +140,8 @@ static void seek_done(struct engine_read *read)
         request->done(request->owner, error, NULL, 0);
     else
         propose(engine, stream, &request->config,
-                clamp(stream, read->result ? stream->state.last_sequence + 1 : read->sequence), request->done, request->owner);
+                clamp(stream, read->result ? stream->state.last_sequence + 1 : read->sequence), request->done,
+                request->owner);
     request_free(request, false);
 }
 

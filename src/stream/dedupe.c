@@ -93,7 +93,8 @@ bool dedupe_expire(struct dedupe *dedupe, uint32_t now_ms, size_t budget)
 
 void dedupe_drop(struct dedupe *dedupe, uint64_t last_good)
 {
-    while (dedupe->back > dedupe->front && dedupe->back > dedupe->restored && index_at(dedupe, dedupe->back - 1) > last_good) {
+    while (dedupe->back > dedupe->front && dedupe->back > dedupe->restored &&
+           index_at(dedupe, dedupe->back - 1) > last_good) {
         forget(dedupe, --dedupe->back);
         if (dedupe->back % DEDUPE_CHUNK == 0)
             ring_close(dedupe, dedupe->back / DEDUPE_CHUNK);
@@ -116,7 +117,8 @@ bool dedupe_next_expiry(const struct dedupe *dedupe, uint32_t *ret_expires_ms)
     return true;
 }
 
-void dedupe_range(const struct dedupe *dedupe, uint64_t first_index, uint64_t last_index, uint64_t *ret_from, uint64_t *ret_to)
+void dedupe_range(const struct dedupe *dedupe, uint64_t first_index, uint64_t last_index, uint64_t *ret_from,
+                  uint64_t *ret_to)
 {
     *ret_from = first_index ? position_above(dedupe, first_index - 1) : position_above(dedupe, 0);
     *ret_to = position_above(dedupe, last_index);

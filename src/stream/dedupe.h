@@ -16,14 +16,14 @@
 
 enum {
     DEDUPE_PARTS = 256,
-    DEDUPE_CHUNK = 4096,                // ids per chunk of the ring
+    DEDUPE_CHUNK = 4096,               // ids per chunk of the ring
     DEDUPE_WINDOW_MAX_MS = 1728000000, // 20 days: half the range of a 32-bit millisecond, with room for jumps
 };
 
 struct dedupe_id {
     struct hash128 key;
     uint64_t sequence;
-    uint32_t index;      // low half of the log index of its message
+    uint32_t index; // low half of the log index of its message
     uint32_t expires_ms;
 };
 
@@ -42,10 +42,10 @@ struct dedupe {
     struct dedupe_part parts[DEDUPE_PARTS];
     struct dedupe_id **chunks; // owned; chunk n at n % chunk_cap
     size_t chunk_cap;
-    struct dedupe_id *spare;   // owned; one chunk kept back, so that a moving window does not allocate
-    uint64_t front, back;      // positions: ids front … back - 1 are there
-    uint64_t restored;         // positions below this were restored, their indexes are unknown
-    uint64_t last_index;       // of the newest id
+    struct dedupe_id *spare; // owned; one chunk kept back, so that a moving window does not allocate
+    uint64_t front, back;    // positions: ids front … back - 1 are there
+    uint64_t restored;       // positions below this were restored, their indexes are unknown
+    uint64_t last_index;     // of the newest id
     uint64_t max;
 };
 
@@ -75,7 +75,8 @@ void dedupe_shift(struct dedupe *dedupe, uint32_t delta_ms);
 // When the front expires; false when empty.
 bool dedupe_next_expiry(const struct dedupe *dedupe, uint32_t *ret_expires_ms);
 // The ids of log indexes first … last: position *ret_from up to, not including, *ret_to.
-void dedupe_range(const struct dedupe *dedupe, uint64_t first_index, uint64_t last_index, uint64_t *ret_from, uint64_t *ret_to);
+void dedupe_range(const struct dedupe *dedupe, uint64_t first_index, uint64_t last_index, uint64_t *ret_from,
+                  uint64_t *ret_to);
 // Bytes on the heap.
 size_t dedupe_memory(const struct dedupe *dedupe);
 void dedupe_check(const struct dedupe *dedupe);

@@ -26,7 +26,7 @@ bool delivery_step(struct engine *engine, size_t *budget)
 {
     for (struct list *link = list_pop_front(&engine->active); link; link = list_pop_front(&engine->active)) {
         struct stream *stream = container_of(link, struct stream, active_link);
-        list_foreach (consumer_link, &stream->consumers)
+        list_foreach(consumer_link, &stream->consumers)
             consumer_wake(container_of(consumer_link, struct consumer, link));
     }
     while (*budget) {
@@ -46,7 +46,8 @@ void delivery_member_lost(struct member *member)
 {
     if (member->reserved == 0)
         return;
-    list_foreach (link, &member->consumer->fetches) {
+    list_foreach(link, &member->consumer->fetches)
+    {
         struct fetch *fetch = container_of(link, struct fetch, link);
         if (fetch->member == member)
             fetch_unreserve(fetch);
@@ -55,7 +56,8 @@ void delivery_member_lost(struct member *member)
 
 void delivery_forget(struct consumer *consumer, struct pending *pending)
 {
-    list_foreach (link, &consumer->fetches) {
+    list_foreach(link, &consumer->fetches)
+    {
         struct fetch *fetch = container_of(link, struct fetch, link);
         if (fetch->pending == pending)
             fetch->pending = NULL;

@@ -22,9 +22,11 @@ struct engine *engine_new(const struct engine_options *options)
     dedupe_init(&engine->dedupe, options->max_ids ? options->max_ids : UINT64_MAX);
     wheel_init(&engine->wheel, 0);
     struct list *lists[] = {
-        &engine->stream_list, &engine->tail, &engine->active, &engine->limited, &engine->work, &engine->journal,
-        &engine->requests, &engine->dirty_streams, &engine->dirty_consumers, &engine->gone, &engine->image_streams,
-        &engine->image_consumers, &engine->image_gone,
+        &engine->stream_list, &engine->tail,          &engine->active,
+        &engine->limited,     &engine->work,          &engine->journal,
+        &engine->requests,    &engine->dirty_streams, &engine->dirty_consumers,
+        &engine->gone,        &engine->image_streams, &engine->image_consumers,
+        &engine->image_gone,
     };
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
@@ -94,7 +96,8 @@ void engine_recovered(struct engine *engine, struct engine_time now)
     wheel_advance(&engine->wheel, engine_now_ms(engine));
     engine->live = true;
     ids_to_monotonic(engine);
-    list_foreach (link, &engine->stream_list) {
+    list_foreach(link, &engine->stream_list)
+    {
         struct stream *stream = container_of(link, struct stream, link);
         stream->tail = stream->state;
         stream_limits_look(stream);
@@ -134,10 +137,11 @@ uint64_t engine_next_deadline_ms(const struct engine *engine)
 void engine_quiesce(struct engine *engine)
 {
     engine->quiet = true;
-    list_foreach (link, &engine->stream_list) {
+    list_foreach(link, &engine->stream_list)
+    {
         struct stream *stream = container_of(link, struct stream, link);
         consumer_start_cancel_stream(stream, ERR_CLOSED);
-        list_foreach (consumer_link, &stream->consumers)
+        list_foreach(consumer_link, &stream->consumers)
             delivery_cancel(container_of(consumer_link, struct consumer, link));
     }
 }
@@ -156,14 +160,15 @@ void engine_check(const struct engine *engine)
 {
     uint64_t messages = 0, bytes = 0;
     dedupe_check(&engine->dedupe);
-    list_foreach (link, &engine->stream_list) {
+    list_foreach(link, &engine->stream_list)
+    {
         const struct stream *stream = container_of(link, struct stream, link);
         must(stream->state.first_sequence <= stream->state.last_sequence + 1);
         must(stream->tail.last_sequence >= stream->state.last_sequence);
         must(stream->state.messages <= stream->state.last_sequence + 1 - stream->state.first_sequence);
         messages += stream->state.messages;
         bytes += stream->state.bytes;
-        list_foreach (consumer_link, &stream->consumers)
+        list_foreach(consumer_link, &stream->consumers)
             check_consumer(container_of(consumer_link, struct consumer, link));
     }
     must(messages == engine->stats.messages && bytes == engine->stats.bytes);
@@ -172,7 +177,8 @@ void engine_check(const struct engine *engine)
 bool engine_is_wanted(const struct engine *engine, uint32_t stream_id, uint64_t sequence)
 {
     const struct stream *stream = map_u64_find(&engine->streams, stream_id);
-    return stream && stream->committed && sequence >= stream->state.first_sequence && sequence <= stream->state.last_sequence;
+    return stream && stream->committed && sequence >= stream->state.first_sequence &&
+           sequence <= stream->state.last_sequence;
 }
 
 uint64_t engine_first_wanted(const struct engine *engine, uint32_t stream_id)
@@ -197,7 +203,8 @@ uint64_t engine_append(struct engine *engine, uint16_t kind, uint32_t object, st
 
 int engine_admit(struct engine *engine, size_t body_size, bool reserved)
 {
-    return engine->options.host.admit(engine->options.host.owner, RECORD_HEADER_SIZE + body_size + RECORD_ALIGN, reserved);
+    return engine->options.host.admit(engine->options.host.owner, RECORD_HEADER_SIZE + body_size + RECORD_ALIGN,
+                                      reserved);
 }
 
 const struct engine_adapter *engine_adapter_of(const struct engine *engine, const struct consumer *consumer)
@@ -215,11 +222,13 @@ void engine_time_set(struct engine *engine, struct engine_time now)
 // In order of ids, so that two recoveries of one log tell the same story.
 static void tell_recovered(struct engine *engine)
 {
-    list_foreach (link, &engine->stream_list) {
+    list_foreach(link, &engine->stream_list)
+    {
         struct stream *stream = container_of(link, struct stream, link);
-        list_foreach (consumer_link, &stream->consumers) {
+        list_foreach(consumer_link, &stream->consumers)
+        {
             struct consumer *consumer = container_of(consumer_link, struct consumer, link);
-            list_foreach (member_link, &consumer->members)
+            list_foreach(member_link, &consumer->members)
                 member_recovered(container_of(member_link, struct member, link));
             consumer_wake(consumer);
         }
@@ -254,27 +263,29 @@ static void check_consumer(const struct consumer *consumer)
     for (size_t i = 0; i < CHOICE_KINDS; i++)
         choice_check(&consumer->choices[i]);
     check_members(consumer);
-    list_foreach (link, &consumer->members)
-        out -= container_of(link, struct member, link)->in_flight;
+    list_foreach(link, &consumer->members) out -= container_of(link, struct member, link)->in_flight;
     must(out == 0);
 }
 
 static void check_members(const struct consumer *consumer)
 {
-    list_foreach (link, &consumer->members) {
+    list_foreach(link, &consumer->members)
+    {
         const struct member *member = container_of(link, struct member, link);
         uint32_t count = 0, reserved = 0;
         uint64_t last_ns = 0;
-        list_foreach (pending_link, &member->out) {
+        list_foreach(pending_link, &member->out)
+        {
             const struct pending *p = container_of(pending_link, struct pending, link);
             must(p->state == PENDING_OUT && p->member == member && p->deadline_ns >= last_ns);
             last_ns = p->deadline_ns;
             count++;
         }
-        list_foreach (fetch_link, &consumer->fetches)
-            reserved += container_of(fetch_link, struct fetch, link)->member == member;
+        list_foreach(fetch_link, &consumer->fetches) reserved +=
+            container_of(fetch_link, struct fetch, link)->member == member;
         must(count == member->in_flight && reserved == member->reserved);
-        must((member->entry.bucket != NULL) == (member->state == MEMBER_READY && member->committed && !member->removing));
+        must((member->entry.bucket != NULL) ==
+             (member->state == MEMBER_READY && member->committed && !member->removing));
         must(!member->entry.bucket || member->entry.bucket->load == (uint64_t)count + reserved);
     }
 }

@@ -42,7 +42,12 @@ enum {
 
 // What a tail_op was, to take it back.
 enum tail_kind {
-    TAIL_STREAM_CREATE, TAIL_STREAM_DELETE, TAIL_CONSUMER_CREATE, TAIL_CONSUMER_DELETE, TAIL_MEMBER_ADD, TAIL_MEMBER_REMOVE,
+    TAIL_STREAM_CREATE,
+    TAIL_STREAM_DELETE,
+    TAIL_CONSUMER_CREATE,
+    TAIL_CONSUMER_DELETE,
+    TAIL_MEMBER_ADD,
+    TAIL_MEMBER_REMOVE,
     TAIL_STREAM_UPDATE,
 };
 
@@ -51,7 +56,7 @@ struct tail_op {
     struct list link; // engine's tail
     uint64_t index;
     enum tail_kind kind;
-    void *object;     // borrowed: the stream, consumer or member
+    void *object;       // borrowed: the stream, consumer or member
     bool with_consumer; // TAIL_MEMBER_REMOVE: its consumer goes too
 };
 
@@ -83,10 +88,10 @@ struct stream {
     struct map consumer_names;   // those not being deleted
     struct list consumers;       // by id
     uint32_t consumer_count;
-    struct list link;            // engine's streams, by id
-    struct list dirty_link;      // engine's dirty or image queue
-    struct list active_link;     // engine's active: messages came or went
-    struct list limits_link;     // engine's limited: over a limit, or oldest message to be looked at
+    struct list link;        // engine's streams, by id
+    struct list dirty_link;  // engine's dirty or image queue
+    struct list active_link; // engine's active: messages came or went
+    struct list limits_link; // engine's limited: over a limit, or oldest message to be looked at
     struct wheel_timer age_timer;
 };
 
@@ -121,7 +126,7 @@ struct fetch {
     struct pending *pending;   // redelivery; NULL: the first time, or acknowledged meanwhile
     bool first_time;
     bool done;
-    struct list link;          // consumer's, in order of delivery
+    struct list link; // consumer's, in order of delivery
 };
 
 struct consumer {
@@ -133,24 +138,24 @@ struct consumer {
     uint64_t next_sequence;
     uint64_t pick_sequence; // the next to be read: >= next_sequence
     uint64_t ack_floor;
-    struct seqset acked;     // above the floor, committed
-    uint64_t acked_max;      // no acknowledged sequence is above this
-    struct map_u64 pending;  // sequence -> struct pending
-    uint32_t acked_count;    // of them ACKED
-    struct heap redelivery;  // WAITING
+    struct seqset acked;    // above the floor, committed
+    uint64_t acked_max;     // no acknowledged sequence is above this
+    struct map_u64 pending; // sequence -> struct pending
+    uint32_t acked_count;   // of them ACKED
+    struct heap redelivery; // WAITING
     struct list parked;
     struct wheel_timer parked_timer;
-    struct list members;     // by id
-    uint32_t member_count;   // without those being removed
+    struct list members;                 // by id
+    uint32_t member_count;               // without those being removed
     struct choice choices[CHOICE_KINDS]; // READY members
     struct list fetches;
     uint32_t fetch_count;
     struct delivered_run *runs; // owned; deliveries of this turn
     uint32_t run_count, run_cap;
-    struct list acks;        // ACKED, to be recorded
+    struct list acks; // ACKED, to be recorded
     uint64_t redelivered;
     uint64_t image_index;
-    struct list link;         // stream's
+    struct list link; // stream's
     struct list dirty_link;
     struct list work_link;    // engine's work: may have something to deliver or to trim
     struct list journal_link; // engine's journal: has runs or acks
@@ -166,7 +171,7 @@ struct member {
     struct member_config config; // data is owned
     struct list out;             // pending, by deadline
     uint32_t in_flight;
-    uint32_t reserved;           // fetches for it
+    uint32_t reserved; // fetches for it
     struct choice_entry entry;
     struct wheel_timer ack_timer;   // set, not after the first deadline, while anything is out with a deadline
     struct wheel_timer state_timer; // GONE: grace; refused: retry
@@ -178,9 +183,9 @@ struct member {
 struct create_request {
     struct engine *engine;
     struct engine_read read;
-    struct stream *stream; // borrowed
+    struct stream *stream;         // borrowed
     struct consumer_config config; // name and data lie in `text`
-    char *text;            // owned
+    char *text;                    // owned
     engine_consumer_done *done;
     void *owner;
     struct list link;
@@ -196,20 +201,20 @@ struct engine {
     struct engine_options options;
     struct engine_adapter adapters[ENGINE_PROTOCOL_COUNT];
     struct engine_time now;
-    bool live;           // recovery is over
-    bool quiet;          // engine_quiesce()
-    uint64_t last_index; // of the newest record appended
+    bool live;                                        // recovery is over
+    bool quiet;                                       // engine_quiesce()
+    uint64_t last_index;                              // of the newest record appended
     uint32_t next_stream, next_consumer, next_member; // an unknown id below these was deleted
-    struct map stream_names; // those not being deleted
-    struct map_u64 streams, consumers, members; // by id
-    struct list stream_list; // by id
+    struct map stream_names;                          // those not being deleted
+    struct map_u64 streams, consumers, members;       // by id
+    struct list stream_list;                          // by id
     struct dedupe dedupe;
-    uint64_t replay_ms;      // recovery: newest record time
+    uint64_t replay_ms; // recovery: newest record time
     struct wheel wheel;
-    struct list tail;        // tail_op, by index
+    struct list tail; // tail_op, by index
     struct list active, limited, work, journal, requests;
-    struct list dirty_streams, dirty_consumers, gone;             // since the last checkpoint began
-    struct list image_streams, image_consumers, image_gone;       // still to be written in this one
+    struct list dirty_streams, dirty_consumers, gone;       // since the last checkpoint began
+    struct list image_streams, image_consumers, image_gone; // still to be written in this one
     bool image_counters;
     struct pool pendings, fetches, marks, ops, buckets;
     struct buffer scratch;
@@ -258,7 +263,8 @@ bool stream_limits_step(struct engine *engine, size_t *budget);
 int stream_limits_apply(struct engine *engine, const struct record *record, uint64_t index);
 
 // --- consumer.c
-struct consumer *consumer_new(struct stream *stream, uint32_t id, const struct consumer_config *config, uint64_t next_sequence);
+struct consumer *consumer_new(struct stream *stream, uint32_t id, const struct consumer_config *config,
+                              uint64_t next_sequence);
 void consumer_free(struct consumer *consumer);
 void consumer_name_add(struct consumer *consumer);
 void consumer_name_remove(struct consumer *consumer);
@@ -327,8 +333,10 @@ int journal_apply_acked(struct engine *engine, const struct record *record, uint
 // --- codec.c: bodies of records; RECORDS.md
 int codec_put_stream(struct buffer *to, const struct stream_config *config);
 int codec_get_stream(struct bytes from, struct stream_config *ret_config);
-int codec_put_consumer(struct buffer *to, uint32_t stream, const struct consumer_config *config, uint64_t next_sequence);
-int codec_get_consumer(struct bytes from, uint32_t *ret_stream, struct consumer_config *ret_config, uint64_t *ret_next_sequence);
+int codec_put_consumer(struct buffer *to, uint32_t stream, const struct consumer_config *config,
+                       uint64_t next_sequence);
+int codec_get_consumer(struct bytes from, uint32_t *ret_stream, struct consumer_config *ret_config,
+                       uint64_t *ret_next_sequence);
 int codec_put_member(struct buffer *to, uint32_t id, const struct member_config *config);
 int codec_get_member(struct bytes from, uint32_t *ret_id, struct member_config *ret_config);
 void codec_put_number(struct buffer *to, uint64_t value);

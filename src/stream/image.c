@@ -69,7 +69,8 @@ int engine_restore(struct engine *engine, const struct record *image)
     }
 }
 
-void engine_save_ids(struct engine *engine, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns, struct buffer *out)
+void engine_save_ids(struct engine *engine, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
+                     struct buffer *out)
 {
     uint64_t from, to, until_ms = 0, wall_ms = engine->now.wall_ns / 1000000;
     uint32_t now_ms = (uint32_t)engine_now_ms(engine);
@@ -153,8 +154,7 @@ static void put_stream(struct stream *stream, uint64_t index, struct buffer *out
 static void put_consumer(struct consumer *consumer, uint64_t index, struct buffer *out)
 {
     uint32_t members = 0;
-    list_foreach (link, &consumer->members)
-        members += container_of(link, struct member, link)->committed;
+    list_foreach(link, &consumer->members) members += container_of(link, struct member, link)->committed;
     size_t at;
     put_begin(out, &at);
     put_u64_at_end(out, index);
@@ -171,7 +171,8 @@ static void put_consumer(struct consumer *consumer, uint64_t index, struct buffe
 
 static void put_members(const struct consumer *consumer, struct buffer *out)
 {
-    list_foreach (link, &consumer->members) {
+    list_foreach(link, &consumer->members)
+    {
         const struct member *member = container_of(link, struct member, link);
         if (!member->committed)
             continue;
@@ -263,7 +264,8 @@ static int get_consumer(struct engine *engine, const struct record *image)
         return ERR_CORRUPT;
     struct stream *stream = map_u64_find(&engine->streams, stream_id);
     struct consumer *consumer = map_u64_find(&engine->consumers, image->object);
-    if (!stream || (consumer && consumer->stream != stream) || engine_consumer_find(engine, stream, config.name) != consumer)
+    if (!stream || (consumer && consumer->stream != stream) ||
+        engine_consumer_find(engine, stream, config.name) != consumer)
         return ERR_CORRUPT;
     if (consumer)
         consumer_free(consumer);
@@ -283,8 +285,8 @@ static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint3
         struct member_config config;
         uint64_t size;
         uint32_t id;
-        if (codec_get_number(&rest, &size) || size > rest.len || codec_get_member(bytes_make(rest.ptr, size), &id, &config) ||
-            map_u64_find(&engine->members, id))
+        if (codec_get_number(&rest, &size) || size > rest.len ||
+            codec_get_member(bytes_make(rest.ptr, size), &id, &config) || map_u64_find(&engine->members, id))
             return ERR_CORRUPT;
         member_new(consumer, id, &config)->committed = true;
         rest = bytes_skip(rest, size);
@@ -313,8 +315,8 @@ static int get_pending(struct consumer *consumer, struct bytes rest)
             return ERR_CORRUPT;
         sequence += (uint64_t)codec_unzigzag(step);
         struct member *member = holder ? member_in(consumer, (uint32_t)holder) : NULL;
-        if (sequence <= consumer->ack_floor || sequence >= consumer->next_sequence || seqset_has(&consumer->acked, sequence) ||
-            pending_find(consumer, sequence) || (holder && !member))
+        if (sequence <= consumer->ack_floor || sequence >= consumer->next_sequence ||
+            seqset_has(&consumer->acked, sequence) || pending_find(consumer, sequence) || (holder && !member))
             return ERR_CORRUPT;
         struct pending *pending = pending_new(consumer, sequence);
         pending->attempts = attempts & 0xffffff;
@@ -350,11 +352,12 @@ static void mark_all(struct engine *engine)
 {
     for (struct list *link = list_pop_front(&engine->gone); link; link = list_pop_front(&engine->gone))
         mem_free(container_of(link, struct gone, link));
-    list_foreach (link, &engine->stream_list) {
+    list_foreach(link, &engine->stream_list)
+    {
         struct stream *stream = container_of(link, struct stream, link);
         if (stream->committed)
             stream_dirty(stream);
-        list_foreach (consumer_link, &stream->consumers)
+        list_foreach(consumer_link, &stream->consumers)
             consumer_dirty(container_of(consumer_link, struct consumer, link));
     }
 }

@@ -13,7 +13,8 @@ static struct list *encode_acks(struct consumer *consumer, struct buffer *to);
 static void put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t end);
 static int get_run(struct bytes *from, uint64_t *last, uint64_t *ret_first, uint64_t *ret_last);
 static int apply_run(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t member, uint32_t attempt);
-static void apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id, uint32_t attempt);
+static void apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id,
+                      uint32_t attempt);
 static void fill_gap(struct consumer *consumer, uint64_t end);
 static void drop_consumer(struct consumer *consumer, uint64_t last_good);
 static void journal_link(struct consumer *consumer);
@@ -35,7 +36,8 @@ void journal_delivered(struct consumer *consumer, uint64_t sequence, uint32_t me
 
 void journal_write(struct engine *engine)
 {
-    list_foreach (link, &engine->journal) {
+    list_foreach(link, &engine->journal)
+    {
         struct consumer *consumer = container_of(link, struct consumer, journal_link);
         if (write_consumer(engine, consumer))
             list_remove(link);
@@ -45,8 +47,10 @@ void journal_write(struct engine *engine)
 
 void journal_drop(struct engine *engine, uint64_t last_good)
 {
-    list_foreach (link, &engine->stream_list) {
-        list_foreach (consumer_link, &container_of(link, struct stream, link)->consumers) {
+    list_foreach(link, &engine->stream_list)
+    {
+        list_foreach(consumer_link, &container_of(link, struct stream, link)->consumers)
+        {
             struct consumer *consumer = container_of(consumer_link, struct consumer, link);
             if (consumer->acked_count)
                 drop_consumer(consumer, last_good);
@@ -64,8 +68,8 @@ int journal_apply_delivered(struct engine *engine, const struct record *record, 
     uint64_t at = 0;
     while (body.len) {
         uint64_t first, last, member, attempt;
-        if (get_run(&body, &at, &first, &last) || codec_get_number(&body, &member) || codec_get_number(&body, &attempt) ||
-            member > UINT32_MAX || attempt >= 1 << 24)
+        if (get_run(&body, &at, &first, &last) || codec_get_number(&body, &member) ||
+            codec_get_number(&body, &attempt) || member > UINT32_MAX || attempt >= 1 << 24)
             return ERR_CORRUPT;
         error = apply_run(consumer, first, last, (uint32_t)member, (uint32_t)attempt);
         if (error)
@@ -195,7 +199,8 @@ static int apply_run(struct consumer *consumer, uint64_t first, uint64_t last, u
     return 0;
 }
 
-static void apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id, uint32_t attempt)
+static void apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id,
+                      uint32_t attempt)
 {
     struct pending *pending = pending_find(consumer, sequence);
     if (!pending)

@@ -62,7 +62,8 @@ int engine_member_remove(struct engine *engine, struct member *member, bool dele
     return 0;
 }
 
-void engine_member_set_state(struct engine *engine, struct member *member, enum member_state state, struct engine_time now)
+void engine_member_set_state(struct engine *engine, struct member *member, enum member_state state,
+                             struct engine_time now)
 {
     engine_time_set(engine, now);
     if (member->state == state && !member->refused)

@@ -133,8 +133,7 @@ uint64_t pending_deadline(const struct member *member)
 void pending_restart_deadlines(struct member *member)
 {
     uint64_t deadline_ns = pending_deadline(member);
-    list_foreach (link, &member->out)
-        container_of(link, struct pending, link)->deadline_ns = deadline_ns;
+    list_foreach(link, &member->out) container_of(link, struct pending, link)->deadline_ns = deadline_ns;
     ack_timer_set(member);
 }
 

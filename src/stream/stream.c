@@ -46,8 +46,8 @@ int engine_stream_create(struct engine *engine, const struct stream_config *conf
     return 0;
 }
 
-int engine_stream_update(struct engine *engine, struct stream *stream, const struct stream_config *config, struct engine_time now,
-                         uint64_t *ret_index)
+int engine_stream_update(struct engine *engine, struct stream *stream, const struct stream_config *config,
+                         struct engine_time now, uint64_t *ret_index)
 {
     engine_time_set(engine, now);
     int error = config_check(config);

@@ -24,7 +24,8 @@ void stream_limits_look(struct stream *stream)
 {
     const struct stream_config *config = &stream->config;
     const struct stream_totals *tail = &stream->tail;
-    bool over = (config->max_msgs && tail->messages > config->max_msgs) || (config->max_bytes && tail->bytes > config->max_bytes) ||
+    bool over = (config->max_msgs && tail->messages > config->max_msgs) ||
+                (config->max_bytes && tail->bytes > config->max_bytes) ||
                 (config->max_age_ns && tail->messages && !wheel_is_set(&stream->age_timer));
     if (over && !list_is_linked(&stream->limits_link))
         list_push_back(&stream->engine->limited, &stream->limits_link);
@@ -43,7 +44,8 @@ bool stream_limits_step(struct engine *engine, size_t *budget)
             list_push_back(&again, link);
     }
     bool more = !list_empty(&engine->limited);
-    list_foreach (link, &again) {
+    list_foreach(link, &again)
+    {
         struct stream *stream = container_of(link, struct stream, limits_link);
         list_remove(link);
         if (stream->sizes_wait)
@@ -63,8 +65,10 @@ int stream_limits_apply(struct engine *engine, const struct record *record, uint
     struct stream_totals *state = &stream->state;
     if (record->body.len != EVICT_SIZE)
         return ERR_CORRUPT;
-    uint64_t first = get_u64(record->body.ptr), count = get_u64(record->body.ptr + 8), bytes = get_u64(record->body.ptr + 16);
-    if (first < state->first_sequence || first > state->last_sequence + 1 || count > state->messages || bytes > state->bytes)
+    uint64_t first = get_u64(record->body.ptr), count = get_u64(record->body.ptr + 8),
+             bytes = get_u64(record->body.ptr + 16);
+    if (first < state->first_sequence || first > state->last_sequence + 1 || count > state->messages ||
+        bytes > state->bytes)
         return ERR_CORRUPT;
     state->first_sequence = first;
     state->messages -= count;

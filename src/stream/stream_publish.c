@@ -4,8 +4,10 @@
 // time of a stream never goes back, whatever the wall clock does.
 #include "stream/engine_internal.h"
 
-static bool is_duplicate(struct engine *engine, struct stream *stream, struct hash128 key, struct publish_result *ret_result);
-static void id_replay(struct engine *engine, const struct stream *stream, const struct message_record *message, uint64_t index);
+static bool is_duplicate(struct engine *engine, struct stream *stream, struct hash128 key,
+                         struct publish_result *ret_result);
+static void id_replay(struct engine *engine, const struct stream *stream, const struct message_record *message,
+                      uint64_t index);
 
 int engine_publish(struct engine *engine, struct stream *stream, const struct publish *publish, struct engine_time now,
                    struct publish_result *ret_result)
@@ -20,7 +22,8 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
     struct hash128 key = dedupe_key(stream->id, publish->dedupe);
     if (unique && is_duplicate(engine, stream, key, ret_result))
         return 0;
-    size_t size = message_record_size(publish->subject.len, publish->reply.len, publish->headers.len, publish->payload.len);
+    size_t size =
+        message_record_size(publish->subject.len, publish->reply.len, publish->headers.len, publish->payload.len);
     int error = engine->options.host.admit(engine->options.host.owner, record_padded(size), false);
     if (error)
         return error;
@@ -96,7 +99,8 @@ int stream_publish_apply(struct engine *engine, const struct record *record, uin
 }
 
 // Its original may be in flight; the newest index is at or behind it, and an answer for that never overtakes another.
-static bool is_duplicate(struct engine *engine, struct stream *stream, struct hash128 key, struct publish_result *ret_result)
+static bool is_duplicate(struct engine *engine, struct stream *stream, struct hash128 key,
+                         struct publish_result *ret_result)
 {
     uint64_t sequence;
     if (!dedupe_find(&engine->dedupe, key, (uint32_t)engine_now_ms(engine), &sequence))
@@ -107,7 +111,8 @@ static bool is_duplicate(struct engine *engine, struct stream *stream, struct ha
 }
 
 // Without its stream the window is unknown; but then the stream is gone, and with it the meaning of the id.
-static void id_replay(struct engine *engine, const struct stream *stream, const struct message_record *message, uint64_t index)
+static void id_replay(struct engine *engine, const struct stream *stream, const struct message_record *message,
+                      uint64_t index)
 {
     uint64_t time_ms = message->time_ns / 1000000;
     if (time_ms > engine->replay_ms)

@@ -2,11 +2,12 @@
 // The engine under random use, refused batches and crashes, against the model. A run of a seed: a phase in which everything
 // happens, then one in which workers are well and everything owed must be delivered and acknowledged. Shows ST-B01, ST-B02, ST-B03,
 // ST-B07, ST-B09, ST-B10, ST-B11, ST-B12, ST-B20 and ST-B29 for the engine.
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "base/memory.h"
 #include "base/must.h"

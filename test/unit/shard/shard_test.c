@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "base/memory.h"
@@ -85,7 +86,10 @@ static void on_consumer(void *owner, int error, struct consumer *consumer, uint6
 
 static struct stream *make_stream(struct fixture *f)
 {
-    struct stream_config config = {.account = 1, .name = BYTES("jobs"), .duplicate_window_ns = 120000000000ull, .disconnect_grace_ns = 5000000000ull};
+    struct stream_config config = {.account = 1,
+                                   .name = BYTES("jobs"),
+                                   .duplicate_window_ns = 120000000000ull,
+                                   .disconnect_grace_ns = 5000000000ull};
     struct stream *stream;
     uint64_t index;
     assert_int_equal(engine_stream_create(shard_engine(f->shard), &config, time_of(f), &stream, &index), 0);
@@ -95,8 +99,11 @@ static struct stream *make_stream(struct fixture *f)
 static struct member *make_member(struct fixture *f, struct stream *stream)
 {
     struct engine *engine = shard_engine(f->shard);
-    struct consumer_config config = {
-        .name = BYTES("workers"), .protocol = ENGINE_PROTOCOL_STAN, .durable = true, .group = true, .start = CONSUMER_START_FIRST};
+    struct consumer_config config = {.name = BYTES("workers"),
+                                     .protocol = ENGINE_PROTOCOL_STAN,
+                                     .durable = true,
+                                     .group = true,
+                                     .start = CONSUMER_START_FIRST};
     struct member_config member_config = {.max_in_flight = 2, .ack_wait_ns = 1000000000ull};
     struct member *member;
     uint64_t index;

@@ -10,7 +10,8 @@ static int host_read(void *owner, struct engine_read *read);
 static void host_read_cancel(void *owner, struct engine_read *read);
 static void host_release(void *owner, void *hold);
 static int host_seek(void *owner, struct engine_read *read, uint64_t time_ns);
-static size_t host_sizes(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max, bool *ret_wait);
+static size_t host_sizes(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max,
+                         bool *ret_wait);
 static void host_trimmed(void *owner, uint32_t stream, uint64_t first);
 static void host_forgotten(void *owner, uint32_t stream, uint64_t sequence);
 static bool adapter_deliver(void *owner, const struct delivery *delivery);
@@ -31,8 +32,8 @@ void fake_host_init(struct fake_host *host, uint64_t max_ids)
     host->options = (struct engine_options){
         .max_ids = max_ids,
         .turn_budget = 1024,
-        .host = {host, host_admit, host_append, host_read, host_read_cancel, host_release, host_seek, host_sizes, host_trimmed,
-                 host_forgotten},
+        .host = {host, host_admit, host_append, host_read, host_read_cancel, host_release, host_seek, host_sizes,
+                 host_trimmed, host_forgotten},
     };
     engine_begin(host);
     engine_recovered(host->engine, host->now);
@@ -169,8 +170,8 @@ static void consumer_created(void *owner, int error, struct consumer *consumer, 
     *(struct consumer **)owner = consumer;
 }
 
-struct consumer *fake_consumer(struct fake_host *host, struct stream *stream, const char *name, bool durable, bool group,
-                               enum consumer_start start, uint64_t sequence)
+struct consumer *fake_consumer(struct fake_host *host, struct stream *stream, const char *name, bool durable,
+                               bool group, enum consumer_start start, uint64_t sequence)
 {
     struct consumer *consumer = NULL;
     struct consumer_config config = {
@@ -186,9 +187,11 @@ struct consumer *fake_consumer(struct fake_host *host, struct stream *stream, co
     return consumer;
 }
 
-struct member *fake_member(struct fake_host *host, struct consumer *consumer, uint32_t max_in_flight, uint64_t ack_wait_ms)
+struct member *fake_member(struct fake_host *host, struct consumer *consumer, uint32_t max_in_flight,
+                           uint64_t ack_wait_ms)
 {
-    struct member_config config = {.max_in_flight = max_in_flight, .ack_wait_ns = ack_wait_ms * 1000000, .data = BYTES("inbox")};
+    struct member_config config = {
+        .max_in_flight = max_in_flight, .ack_wait_ns = ack_wait_ms * 1000000, .data = BYTES("inbox")};
     struct member *member;
     uint64_t index;
     must(engine_member_add(host->engine, consumer, &config, host->now, &member, &index) == 0);
@@ -269,7 +272,8 @@ static int host_seek(void *owner, struct engine_read *read, uint64_t time_ns)
     return ERR_AGAIN;
 }
 
-static size_t host_sizes(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max, bool *ret_wait)
+static size_t host_sizes(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max,
+                         bool *ret_wait)
 {
     struct fake_host *host = owner;
     size_t count = 0;
@@ -277,8 +281,8 @@ static size_t host_sizes(void *owner, uint32_t stream, uint64_t first, struct en
     for (uint64_t at = first; at < host->streams[stream].cap && count < max; at++) {
         struct fake_message *message = &host->streams[stream].messages[at];
         if (message->known)
-            ret[count++] = (struct engine_size){at, get_u64(host->entries[message->entry].records + message->offset + 24),
-                                                (uint32_t)message->size};
+            ret[count++] = (struct engine_size){
+                at, get_u64(host->entries[message->entry].records + message->offset + 24), (uint32_t)message->size};
     }
     return count;
 }
@@ -381,7 +385,8 @@ static int answer(struct fake_host *host, struct engine_read *read)
 {
     if (host->read_error)
         return host->read_error;
-    if (read->sequence >= host->streams[read->stream].cap || !host->streams[read->stream].messages[read->sequence].known)
+    if (read->sequence >= host->streams[read->stream].cap ||
+        !host->streams[read->stream].messages[read->sequence].known)
         return ERR_NOT_FOUND;
     struct fake_message *message = &host->streams[read->stream].messages[read->sequence];
     struct record record;

@@ -18,7 +18,7 @@ struct fake_entry {
 struct fake_message {
     size_t size;
     size_t entry, offset;
-    bool known;         // committed and not trimmed
+    bool known; // committed and not trimmed
 };
 
 struct fake_delivery {
@@ -41,21 +41,21 @@ struct fake_host {
     struct engine_time now;
     struct fake_entry *entries; // owned; the last may be open
     size_t entry_count, entry_cap;
-    size_t applied;             // entries given to the engine as committed
-    bool open;                  // the last entry takes records
+    size_t applied; // entries given to the engine as committed
+    bool open;      // the last entry takes records
     struct {
         struct fake_message *messages; // by sequence
         size_t cap;
         uint64_t first;
     } streams[FAKE_STREAMS];
-    struct list reads;          // waiting
-    size_t read_count, holds;   // holds: messages read and not released
-    bool asynchronous;          // reads wait
-    int read_error;             // not 0: every read fails with it
+    struct list reads;        // waiting
+    size_t read_count, holds; // holds: messages read and not released
+    bool asynchronous;        // reads wait
+    int read_error;           // not 0: every read fails with it
     int admit_error, reserved_error;
-    struct buffer image;        // records of checkpoints
-    uint64_t image_index;       // begin of the newest checkpoint
-    size_t entry_bytes;         // an entry is closed beyond this
+    struct buffer image;  // records of checkpoints
+    uint64_t image_index; // begin of the newest checkpoint
+    size_t entry_bytes;   // an entry is closed beyond this
     // The adapter.
     bool (*on_deliver)(struct fake_host *host, const struct delivery *delivery); // NULL: take it
     void (*on_member)(struct fake_host *host, struct member *member, bool recovered);
@@ -86,7 +86,8 @@ uint64_t fake_host_last_index(const struct fake_host *host);
 
 // Short hands.
 struct stream *fake_stream(struct fake_host *host, const char *name, uint64_t max_msgs);
-struct consumer *fake_consumer(struct fake_host *host, struct stream *stream, const char *name, bool durable, bool group,
-                               enum consumer_start start, uint64_t sequence);
-struct member *fake_member(struct fake_host *host, struct consumer *consumer, uint32_t max_in_flight, uint64_t ack_wait_ms);
+struct consumer *fake_consumer(struct fake_host *host, struct stream *stream, const char *name, bool durable,
+                               bool group, enum consumer_start start, uint64_t sequence);
+struct member *fake_member(struct fake_host *host, struct consumer *consumer, uint32_t max_in_flight,
+                           uint64_t ack_wait_ms);
 uint64_t fake_publish(struct fake_host *host, struct stream *stream, const char *text, uint64_t id);
