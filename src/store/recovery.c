@@ -37,7 +37,8 @@ int recovery_run(struct store *store)
     struct recovery recovery = {.store = store};
     fresh_file_init(&recovery.fresh, store);
     struct log_file *current = NULL;
-    int error = survey_open(&recovery.survey, store->context.disk, store->context.options.identity, store->logger);
+    int error =
+        survey_open(&recovery.survey, store->context.disk, store->context.options.identity, false, store->logger);
     if (!error)
         error = make_folders(&recovery);
     if (!error)

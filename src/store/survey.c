@@ -20,9 +20,10 @@ static void raise_mark(struct survey *survey, uint64_t file, uint64_t position);
 static void note_break(struct survey *survey, struct survey_place place);
 static int find_end(struct survey *survey);
 
-int survey_open(struct survey *survey, struct disk *disk, struct bytes identity, const struct logger *logger)
+int survey_open(struct survey *survey, struct disk *disk, struct bytes identity, bool read_only,
+                const struct logger *logger)
 {
-    *survey = (struct survey){.disk = disk, .logger = logger};
+    *survey = (struct survey){.disk = disk, .logger = logger, .read_only = read_only};
     int error = look_at_folder(survey);
     if (!error && !survey->is_new)
         error = look_at_names(survey);
@@ -142,6 +143,7 @@ static int add_file(struct survey *survey, uint64_t id)
     char path[LOG_FILE_NAME_MAX];
     log_file_name(id, path);
     struct disk_request open = {.op = DISK_OPEN, .path = path};
+    open.flags = survey->read_only ? DISK_FLAG_READ_ONLY : 0;
     int error = disk_run(survey->disk, &open);
     if (!error) {
         struct survey_file *file = &survey->files[survey->count++];

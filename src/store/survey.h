@@ -38,8 +38,9 @@ struct survey_void {
 struct survey {
     struct disk *disk;           // borrowed
     const struct logger *logger; // borrowed
-    bool is_new;                 // there is no log here, and nothing of others either
-    struct survey_file *files;   // owned, by id
+    bool read_only;
+    bool is_new;               // there is no log here, and nothing of others either
+    struct survey_file *files; // owned, by id
     size_t count;
     struct disk_names names;   // owned: of the folder wal/
     uint64_t last_id;          // the highest id in any name
@@ -63,8 +64,9 @@ enum survey_verdict {
     SURVEY_NOTHING, // torn tail, end of a file
 };
 
-// `identity` empty: whatever it is. Errors: ERR_NOT_OURS, ERR_OTHER_CLUSTER, ERR_NEWER, ERR_IO, each logged with what to do.
-int survey_open(struct survey *survey, struct disk *disk, struct bytes identity, const struct logger *logger) MUST_USE;
+// `identity` empty: whatever it is. `read_only`: the files are opened so. Errors: ERR_NOT_OURS, ERR_OTHER_CLUSTER, ERR_NEWER, ERR_IO, each logged with what to do.
+int survey_open(struct survey *survey, struct disk *disk, struct bytes identity, bool read_only,
+                const struct logger *logger) MUST_USE;
 // Closes what was not taken. Also after survey_open() failed.
 void survey_close(struct survey *survey);
 // What an item found in files[i] is. Not for SCAN_BATCH.
