@@ -13,6 +13,7 @@
 #include "broker/broker.h"
 #include "broker/outbound.h"
 #include "subject/trie.h"
+#include "wire/parser.h"
 
 struct connection;
 
@@ -86,8 +87,9 @@ struct broker {
 
     char *scratch; // owned: SUBJECT_LEN_MAX bytes for a pattern, valid until the next call that uses it
     struct outbound_cache cache;
-    struct buffer spare_tail;  // empty; storage for the next connection that has to keep a tail
-    struct broker_stats stats; // connections and pending_bytes are computed on request
+    struct parser_memo parser_memo; // of all connections
+    struct buffer spare_tail;       // empty; storage for the next connection that has to keep a tail
+    struct broker_stats stats;      // connections and pending_bytes are computed on request
 };
 
 // Routes a message to all targets; returns how many took it. May run inlet callbacks.

@@ -198,6 +198,7 @@ static struct connection *connection_new(struct broker *broker, struct net_conn 
         .payload_max = options->max_payload,
     };
     parser_init(&connection->parser, PARSER_SERVER, &config);
+    parser_set_memo(&connection->parser, &broker->parser_memo);
     buffer_init(&connection->tail, SIZE_MAX / 2);
     map_init_seeded(&connection->sids, INT32_MAX, prng_next(&broker->prng));
     return connection;

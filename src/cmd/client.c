@@ -43,6 +43,7 @@ int client_connect(struct client *client, const struct client_options *options)
     client->in = mem_alloc(client->in_size);
     const struct parser_config config = {.payload_max = 64 << 20};
     parser_init(&client->parser, PARSER_CLIENT, &config);
+    parser_set_memo(&client->parser, &client->parser_memo);
     int error = socket_connect(client, &address, options->timeout_ms);
     if (!error)
         error = greet(client, options, &address);

@@ -13,6 +13,7 @@ enum { CLIENT_ERROR_MAX = 512 }; // bytes of an error text
 struct client {
     int fd;
     struct parser parser;
+    struct parser_memo parser_memo;
     struct buffer out;            // not yet written
     char *in;                     // owned: the read buffer
     size_t in_len, in_size;       // bytes held, capacity

@@ -31,6 +31,7 @@ struct trie *trie_new(const struct trie_config *config)
 void trie_free(struct trie *trie)
 {
     must(trie->pinned == 0);
+    trie_forget_last(trie);
     trie_cache_deinit(trie);
     trie_nodes_deinit(trie);
     while (trie->spare_count > 0)
@@ -97,20 +98,36 @@ struct bytes trie_entry_queue(const struct trie_entry *entry)
 
 const struct trie_match *trie_match_find(struct trie *trie, struct bytes subject)
 {
-    uint64_t hash = trie_hash(trie, subject);
-    bool admit;
-    struct trie_list *list = trie_cache_find(trie, subject, hash, &admit);
     trie->stats.finds++;
     trie->pinned++;
-    if (list != NULL) {
+    struct trie_list *list = trie->last;
+    if (list != NULL && bytes_equal(list->subject, subject)) {
         trie->stats.cache_hits++;
         list->refs++;
+        return &list->match;
+    }
+    uint64_t hash = trie_hash(trie, subject);
+    bool admit;
+    list = trie_cache_find(trie, subject, hash, &admit);
+    if (list != NULL) {
+        trie->stats.cache_hits++;
+        list->refs += 2;
+        trie_forget_last(trie);
+        trie->last = list;
         return &list->match;
     }
     list = trie_match_build(trie, subject, hash, admit);
     if (admit)
         trie_cache_put(trie, list);
     return &list->match;
+}
+
+void trie_forget_last(struct trie *trie)
+{
+    struct trie_list *last = trie->last;
+    trie->last = NULL;
+    if (last != NULL)
+        trie_match_unref(trie, last);
 }
 
 void trie_match_release(struct trie *trie, const struct trie_match *match)

@@ -105,6 +105,7 @@ struct trie {
     uint32_t node_count;
     uint32_t next_id;
     uint32_t pinned;
+    struct trie_list *last;  // owned ref: the list found last, if it came from the cache; NULL once any pattern changed
     struct trie_node *root;  // owned; not in the table
     uint64_t build;          // number of lists built
     struct trie_node **hits; // owned: scratch, pattern nodes that match
@@ -148,6 +149,8 @@ uint16_t trie_bucket_two(const struct trie *trie, struct bytes first, struct byt
 // trie_cache.c
 void trie_cache_init(struct trie *trie);
 void trie_cache_deinit(struct trie *trie);
+// Before anything that may make a list wrong.
+void trie_forget_last(struct trie *trie);
 // The list of that subject if it is cached and still right, not yet referenced for the caller; else NULL and
 // `*ret_admit` tells whether the list to be built should be given to trie_cache_put().
 struct trie_list *trie_cache_find(struct trie *trie, struct bytes subject, uint64_t hash, bool *ret_admit);

@@ -59,6 +59,9 @@ struct args {
     int count; // more than ARGS_MAX: too many
 };
 
+static bool memo_matches(const struct parser *parser, struct bytes input);
+static void memo_keep(struct parser *parser, struct bytes line);
+static void memo_forget(struct parser *parser);
 static int fail(struct parser *parser, enum wire_error error);
 static int wait_for_line(struct parser *parser, struct bytes input, size_t searched);
 static const struct verb *find_verb(const struct parser *parser, struct bytes line);
@@ -97,8 +100,16 @@ void parser_set_limits(struct parser *parser, const struct parser_config *config
     if (parser->side == PARSER_CLIENT && limits.info_line_max > line_max)
         line_max = limits.info_line_max;
     parser->config = limits;
+    memo_forget(parser);
     parser->line_size_max = VERB_LEN_MAX + line_max + 2;
     parser->scanned = 0;
+}
+
+void parser_set_memo(struct parser *parser, struct parser_memo *memo)
+{
+    memo_forget(parser);
+    parser->memo = memo;
+    memo_forget(parser);
 }
 
 int parser_next(struct parser *parser, struct bytes *input, struct wire_op *ret_op)
@@ -109,6 +120,10 @@ int parser_next(struct parser *parser, struct bytes *input, struct wire_op *ret_
         return take_payload(parser, input, ret_op);
     if (input->len == 0)
         return 0;
+    if (memo_matches(parser, *input)) {
+        parser->in_payload = true;
+        return take_payload(parser, input, ret_op);
+    }
     size_t search = input->len < parser->line_size_max ? input->len : parser->line_size_max;
     must(parser->scanned <= search);
     const char *lf = memchr(input->ptr + parser->scanned, '\n', search - parser->scanned);
@@ -119,8 +134,10 @@ int parser_next(struct parser *parser, struct bytes *input, struct wire_op *ret_
     int result = parse_line(parser, bytes_make(input->ptr, line_len), ret_op);
     if (result < 0)
         return result;
-    if (parser->in_payload)
+    if (parser->in_payload) {
+        memo_keep(parser, bytes_make(input->ptr, line_len));
         return take_payload(parser, input, ret_op);
+    }
     *input = bytes_skip(*input, line_len);
     return 1;
 }
@@ -138,6 +155,32 @@ size_t parser_size_max_bytes(const struct parser *parser)
 enum wire_error parser_error(const struct parser *parser)
 {
     return (enum wire_error)parser->error;
+}
+
+// What the line says still stands in the parser's fields.
+static bool memo_matches(const struct parser *parser, struct bytes input)
+{
+    const struct parser_memo *memo = parser->memo;
+    return memo && memo->owner == parser && parser->scanned == 0 && input.len >= memo->len &&
+           bytes_equal(bytes_make(input.ptr, memo->len), bytes_make(memo->line, memo->len));
+}
+
+static void memo_keep(struct parser *parser, struct bytes line)
+{
+    struct parser_memo *memo = parser->memo;
+    if (!memo)
+        return;
+    memo->owner = line.len <= sizeof(memo->line) ? parser : NULL;
+    if (!memo->owner)
+        return;
+    memo->len = (uint32_t)line.len;
+    memcpy(memo->line, line.ptr, line.len);
+}
+
+static void memo_forget(struct parser *parser)
+{
+    if (parser->memo && parser->memo->owner == parser)
+        parser->memo->owner = NULL;
 }
 
 static int fail(struct parser *parser, enum wire_error error)

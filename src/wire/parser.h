@@ -65,9 +65,19 @@ struct parser_config {
     uint32_t payload_max;      // header and payload together; 0: the default
 };
 
+// The last control line of a PUB or MSG: whoever sends the same line again, as publishers in a row do, has it compared instead of
+// parsed. One may serve all parsers of a worker; it belongs to the one that wrote last. Zeroed by its owner. Private.
+#define PARSER_MEMO_LINE_MAX 160
+struct parser_memo {
+    const struct parser *owner; // borrowed; NULL: empty
+    uint32_t len;               // bytes of line
+    char line[PARSER_MEMO_LINE_MAX];
+};
+
 // Embedded in the connection. Private.
 struct parser {
     struct parser_config config; // with the defaults filled in
+    struct parser_memo *memo;    // borrowed, may be NULL
     uint32_t line_size_max;      // no line of this side is longer, its LF included
     uint8_t side;                // enum parser_side
     uint8_t kind;                // of the operation whose payload is awaited
@@ -104,6 +114,9 @@ size_t parser_size_max_bytes(const struct parser *parser);
 // Why the last parser_next() failed; WIRE_OK if none has. One of WIRE_UNKNOWN_OPERATION (also: no CRLF behind a payload),
 // WIRE_PARSER_ERROR (wrong arguments or numbers), WIRE_MAX_CONTROL_LINE, WIRE_MAX_PAYLOAD.
 enum wire_error parser_error(const struct parser *parser);
+
+// Uses `memo`, which outlives the parser or is taken away with NULL. The parser must not move any more.
+void parser_set_memo(struct parser *parser, struct parser_memo *memo);
 
 // After reading the options of CONNECT or a reload: new limits from the next operation on.
 void parser_set_limits(struct parser *parser, const struct parser_config *config);

@@ -94,6 +94,9 @@ static struct transcript run(enum parser_side side, const struct parser_config *
     int result = 0;
     prng_seed(&prng, seed);
     parser_init(&parser, side, config);
+    struct parser_memo memo = {0};
+    if (seed & 1) // with a memo or without, the same
+        parser_set_memo(&parser, &memo);
     while (at < input.len && result >= 0) {
         size_t piece = 1 + (size_t)prng_below(&prng, piece_max);
         if (piece > input.len - at)

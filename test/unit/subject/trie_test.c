@@ -426,6 +426,39 @@ static void test_many_literals_grow_and_shrink(void **state)
     mem_free(entries);
 }
 
+static void expect_count(struct trie *trie, const char *subject, uint32_t count)
+{
+    const struct trie_match *match = trie_match_find(trie, text(subject));
+    assert_int_equal(match->count, count);
+    trie_match_release(trie, match);
+}
+
+static void test_found_last_is_forgotten(void **state)
+{
+    struct trie *trie = trie_new(&DEFAULTS);
+    struct trie_entry literal = {0}, wild = {0}, all = {0}, other = {0};
+    for (int i = 0; i < 3; i++)
+        expect_count(trie, "jobs.gpu", 0);
+    assert_int_equal(trie_insert(trie, &literal, text("jobs.gpu"), text("")), 0);
+    for (int i = 0; i < 3; i++)
+        expect_count(trie, "jobs.gpu", 1);
+    assert_int_equal(trie_insert(trie, &wild, text("jobs.*"), text("")), 0);
+    for (int i = 0; i < 3; i++)
+        expect_count(trie, "jobs.gpu", 2);
+    assert_int_equal(trie_insert(trie, &all, text(">"), text("")), 0);
+    assert_int_equal(trie_insert(trie, &other, text("other"), text("")), 0);
+    for (int i = 0; i < 3; i++)
+        expect_count(trie, "jobs.gpu", 3);
+    expect_count(trie, "jobs.cpu", 2);
+    trie_remove(trie, &wild);
+    for (int i = 0; i < 3; i++)
+        expect_count(trie, "jobs.gpu", 2);
+    trie_remove(trie, &literal);
+    expect_count(trie, "jobs.gpu", 1);
+    assert_int_equal(trie_pinned_count(trie), 0);
+    trie_free(trie);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_cache_is_bounded_in_subjects),
         cmocka_unit_test(test_each_visits_all_once),
         cmocka_unit_test(test_many_literals_grow_and_shrink),
+        cmocka_unit_test(test_found_last_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,12 +47,15 @@ static void run(enum parser_side side, const struct parser_config *config, struc
                 size_t size)
 {
     struct parser parser;
+    struct parser_memo memo = {0};
     struct wire_op op;
     struct bytes tail = bytes_make(input.ptr, cut);
     char *moved = NULL;
     int result = 0;
     size_t len = 0;
     parser_init(&parser, side, config);
+    if (cut % 2) // with a memo or without, the same
+        parser_set_memo(&parser, &memo);
     for (int piece = 0; piece < 2 && result >= 0; piece++) {
         if (piece == 1) {
             size_t rest = input.len - cut;
@@ -284,6 +287,38 @@ static void test_limits_lowered_in_a_line(void **state)
     assert_int_equal(parser_error(&parser), WIRE_MAX_CONTROL_LINE);
 }
 
+static void expect_pub(struct parser *parser, const char *input, const char *subject, const char *payload)
+{
+    struct wire_op op;
+    struct bytes rest = bytes_from_string(input);
+    assert_int_equal(parser_next(parser, &rest, &op), 1);
+    assert_int_equal(rest.len, 0);
+    assert_true(bytes_equal(op.subject, bytes_from_string(subject)));
+    assert_true(bytes_equal(op.payload, bytes_from_string(payload)));
+}
+
+static void test_memo_is_of_one_parser(void **state)
+{
+    struct parser_memo memo = {0};
+    struct parser one, two;
+    parser_init(&one, PARSER_SERVER, NULL);
+    parser_init(&two, PARSER_SERVER, NULL);
+    parser_set_memo(&one, &memo);
+    parser_set_memo(&two, &memo);
+    expect_pub(&one, "PUB first 1\r\nA\r\n", "first", "A");
+    expect_pub(&one, "PUB first 1\r\nB\r\n", "first", "B");
+    expect_pub(&two, "PUB first 1\r\nC\r\n", "first", "C"); // the same line, but its fields are the other's
+    expect_pub(&two, "PUB second.subject 2\r\nDD\r\n", "second.subject", "DD");
+    expect_pub(&one, "PUB first 1\r\nE\r\n", "first", "E");
+    expect_pub(&one, "PUB first 11\r\nEEEEEEEEEEE\r\n", "first", "EEEEEEEEEEE");
+    const struct parser_config small = {.payload_max = 10};
+    parser_set_limits(&one, &small); // a remembered line obeys new limits
+    struct wire_op op;
+    struct bytes rest = BYTES("PUB first 11\r\nEEEEEEEEEEE\r\n");
+    assert_int_equal(parser_next(&one, &rest, &op), ERR_PROTOCOL);
+    assert_int_equal(parser_error(&one), WIRE_MAX_PAYLOAD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_refuses_early),
         cmocka_unit_test(test_needed_bytes),
         cmocka_unit_test(test_limits_lowered_in_a_line),
+        cmocka_unit_test(test_memo_is_of_one_parser),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
