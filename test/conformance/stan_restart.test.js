@@ -33,7 +33,7 @@ async function restart (server, signal, ...clients) {
 }
 
 for (const signal of SIGNALS) {
-  test(`ST-B29 ${signal}: a plain subscription goes on where it was, with what it held`, async (t) => {
+  test(`ST-B29 a plain subscription goes on where it was, with what it held (${signal})`, async (t) => {
     const server = await start(t)
     const client = await connect(t, server)
     const subscription = await subscribe(client, 'jobs', { manual: true, ackWait: 1000 })
@@ -54,7 +54,7 @@ for (const signal of SIGNALS) {
     calm()
   })
 
-  test(`ST-B29 ${signal}: publishing goes on, numbers go on, nothing acknowledged is lost`, async (t) => {
+  test(`ST-B29 publishing goes on, numbers go on, nothing acknowledged is lost (${signal})`, async (t) => {
     const server = await start(t)
     const client = await connect(t, server)
     const rounds = 4
@@ -68,7 +68,7 @@ for (const signal of SIGNALS) {
     assert.deepStrictEqual(got.map((one) => one.data), Array.from({ length: rounds * 100 }, (_, i) => `${Math.floor(i / 100)}.${i % 100}`))
   })
 
-  test(`ST-B29 ${signal}: pings are answered afterwards as before`, async (t) => {
+  test(`ST-B29 pings are answered afterwards as before (${signal})`, async (t) => {
     const server = await start(t)
     const client = await connect(t, server, { stanPingInterval: 1000, stanMaxPingOut: 2 })
     const { calm } = await restart(server, signal, client)
@@ -79,7 +79,7 @@ for (const signal of SIGNALS) {
     calm()
   })
 
-  test(`ST-B29 ${signal}: what was acknowledged does not come again`, async (t) => {
+  test(`ST-B29 what was acknowledged does not come again (${signal})`, async (t) => {
     const server = await start(t)
     const client = await connect(t, server)
     const subscription = await subscribe(client, 'jobs', { group: 'q', durable: 'd', manual: true, ackWait: 1000, all: true })
@@ -92,7 +92,7 @@ for (const signal of SIGNALS) {
     assert.deepStrictEqual((await subscription.queue.take(2)).map((one) => one.sequence), [50, 50])
   })
 
-  test(`ST-B08 ${signal}: a durable queue group without members is still there`, async (t) => {
+  test(`ST-B08 a durable queue group without members is still there (${signal})`, async (t) => {
     const server = await start(t)
     const client = await connect(t, server)
     const options = { group: 'q', durable: 'd', manual: true, all: true }
@@ -108,7 +108,7 @@ for (const signal of SIGNALS) {
     assert.deepStrictEqual(brief(await second.queue.take(3)), ["a'", "c'", 'd'])
   })
 
-  test(`ST-B11 ${signal}: a durable that comes back gets what it held, then what is new`, async (t) => {
+  test(`ST-B11 a durable that comes back gets what it held, then what is new (${signal})`, async (t) => {
     const server = await start(t)
     const id = unique('client')
     const first = await connect(t, server, { id })
@@ -124,7 +124,7 @@ for (const signal of SIGNALS) {
     assert.deepStrictEqual(brief(await (await subscribe(second, 'jobs', options)).queue.take(3)), ["a'", "b'", 'c'])
   })
 
-  test(`ST-B12 ${signal}: redeliveries are counted on`, async (t) => {
+  test(`ST-B12 redeliveries are counted on (${signal})`, async (t) => {
     const server = await start(t)
     const client = await connect(t, server)
     const subscription = await subscribe(client, 'jobs', { manual: true, ackWait: 1000 })
@@ -135,7 +135,7 @@ for (const signal of SIGNALS) {
     assert.deepStrictEqual((await subscription.queue.take(2)).map((one) => one.count), [3, 4])
   })
 
-  test(`ST-B03 ${signal}: MaxInflight counts what was out before`, async (t) => {
+  test(`ST-B03 MaxInflight counts what was out before (${signal})`, async (t) => {
     const server = await start(t)
     const client = await connect(t, server)
     const subscription = await subscribe(client, 'jobs', { manual: true, maxInFlight: 2, all: true })
@@ -151,7 +151,7 @@ for (const signal of SIGNALS) {
     assert.strictEqual(subscription.queue.length, 0)
   })
 
-  test(`ST-P02 ${signal}: a guid is remembered`, async (t) => {
+  test(`ST-P02 a guid is remembered (${signal})`, async (t) => {
     const server = await start(t)
     const first = await StanClient.connect(server)
     const guid = unique('same')
@@ -167,7 +167,7 @@ for (const signal of SIGNALS) {
     assert.deepStrictEqual(got.map((one) => [one.sequence, one.data]), [[1, 'a'], [2, 'end']])
   })
 
-  test(`ST-P07 ${signal}: who said goodbye, and what was unsubscribed, stays gone`, async (t) => {
+  test(`ST-P07 who said goodbye, and what was unsubscribed, stays gone (${signal})`, async (t) => {
     const server = await start(t)
     const gone = await connect(t, server)
     const stays = await connect(t, server)
@@ -185,7 +185,7 @@ for (const signal of SIGNALS) {
     assert.deepStrictEqual(brief(await (await subscribe(stays, 'jobs', { durable: 'd', all: true })).queue.take(1)), ['a'])
   })
 
-  test(`ST-P11 ${signal}: an id is still taken by a client that lives, and free when it does not`, async (t) => {
+  test(`ST-P11 an id is still taken by a client that lives, and free when it does not (${signal})`, async (t) => {
     const server = await start(t)
     const lives = await connect(t, server)
     const dies = await connect(t, server, { reconnect: false })
@@ -194,7 +194,7 @@ for (const signal of SIGNALS) {
     await publish(await connect(t, server, { id: dies.clientID }), 'a', 'x')
   })
 
-  test(`ST-B10 ${signal}: a member that does not come back loses its messages after disconnect_grace`, async (t) => {
+  test(`ST-B10 a member that does not come back loses its messages after disconnect_grace (${signal})`, async (t) => {
     const server = await start(t, ['-disconnect_grace', '1s'])
     const stays = await connect(t, server)
     const dies = await connect(t, server, { reconnect: false })
