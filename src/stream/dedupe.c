@@ -79,6 +79,13 @@ void dedupe_restore(struct dedupe *dedupe, const struct dedupe_id *id)
     dedupe->restored = dedupe->back;
 }
 
+void dedupe_prefetch(const struct dedupe *dedupe, struct hash128 key)
+{
+    const struct dedupe_part *part = part_of(dedupe, key);
+    if (part->cap > 0)
+        __builtin_prefetch(&part->slots[tag_of(key) & (part->cap - 1)], 1);
+}
+
 bool dedupe_expire(struct dedupe *dedupe, uint32_t now_ms, size_t budget)
 {
     while (dedupe->front != dedupe->back && dedupe_is_past(dedupe_at(dedupe, dedupe->front)->expires_ms, now_ms)) {

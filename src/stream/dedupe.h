@@ -66,6 +66,8 @@ bool dedupe_find(const struct dedupe *dedupe, struct hash128 key, uint32_t now_m
 void dedupe_add(struct dedupe *dedupe, struct hash128 key, uint64_t sequence, uint64_t index, uint32_t expires_ms);
 // The same for an id from a saved section, before anything was added with dedupe_add(). Ignored when full.
 void dedupe_restore(struct dedupe *dedupe, const struct dedupe_id *id);
+// Fetches what adding or finding this key will look at into the processor's cache: for who has many, some keys ahead.
+void dedupe_prefetch(const struct dedupe *dedupe, struct hash128 key);
 // Forgets expired ids at the front, at most `budget` of them. Returns whether more are expired.
 bool dedupe_expire(struct dedupe *dedupe, uint32_t now_ms, size_t budget);
 // Forgets ids whose index is above last_good.

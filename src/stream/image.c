@@ -6,7 +6,14 @@
 // while the checkpoint was written. RECORDS.md has the formats.
 #include "stream/engine_internal.h"
 
-enum { STREAM_HEAD = 48, CONSUMER_HEAD = 40, COUNTERS_SIZE = 20, ID_SIZE = 32 };
+enum {
+    STREAM_HEAD = 48,
+    CONSUMER_HEAD = 40,
+    COUNTERS_SIZE = 20,
+    ID_SIZE = 32,
+    IDS_AHEAD =
+        16, // restored ids whose place in the table is fetched ahead: adding one is a wait for memory and little else
+};
 
 static void put_begin(struct buffer *out, size_t *ret_at);
 static void put_end(struct buffer *out, size_t at, uint16_t kind, uint16_t flags, uint32_t object);
@@ -94,6 +101,10 @@ int engine_restore_ids(struct engine *engine, struct bytes ids)
     if (ids.len % ID_SIZE)
         return ERR_CORRUPT;
     for (; ids.len; ids = bytes_skip(ids, ID_SIZE)) {
+        if (ids.len > IDS_AHEAD * ID_SIZE) {
+            const char *ahead = ids.ptr + IDS_AHEAD * ID_SIZE;
+            dedupe_prefetch(&engine->dedupe, (struct hash128){get_u64(ahead), get_u64(ahead + 8)});
+        }
         struct dedupe_id id = {
             .key = {get_u64(ids.ptr), get_u64(ids.ptr + 8)},
             .sequence = get_u64(ids.ptr + 16),
