@@ -178,12 +178,7 @@ void pending_finish(struct consumer *consumer, uint64_t first, uint64_t last)
         return;
     }
     consumer->ack_floor = last;
-    if (seqset_count(&consumer->acked))
-        floor_join(consumer);
-    if (consumer->next_sequence <= consumer->ack_floor)
-        consumer->next_sequence = consumer->ack_floor + 1;
-    if (consumer->pick_sequence < consumer->next_sequence)
-        consumer->pick_sequence = consumer->next_sequence;
+    floor_join(consumer);
 }
 
 void pending_clear(struct consumer *consumer)
@@ -231,10 +226,17 @@ static void ack_timer_set(struct member *member)
     wheel_set(&member->consumer->stream->engine->wheel, &member->ack_timer, (deadline_ns + 999999) / 1000000);
 }
 
-// The floor takes in what follows it without a gap.
+// The floor takes in what follows it without a gap. It passes the position of a consumer whose acknowledgements are known and whose
+// deliveries are not, because a refused batch took their record along.
 static void floor_join(struct consumer *consumer)
 {
-    uint64_t next = seqset_next_absent(&consumer->acked, consumer->ack_floor + 1);
-    consumer->ack_floor = next - 1;
-    seqset_remove_below(&consumer->acked, next);
+    if (seqset_count(&consumer->acked)) {
+        uint64_t next = seqset_next_absent(&consumer->acked, consumer->ack_floor + 1);
+        consumer->ack_floor = next - 1;
+        seqset_remove_below(&consumer->acked, next);
+    }
+    if (consumer->next_sequence <= consumer->ack_floor)
+        consumer->next_sequence = consumer->ack_floor + 1;
+    if (consumer->pick_sequence < consumer->next_sequence)
+        consumer->pick_sequence = consumer->next_sequence;
 }

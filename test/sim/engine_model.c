@@ -38,6 +38,8 @@ void engine_model_delivered(struct engine_model *model, const struct delivery *d
     const struct model_message *message = &model->messages[stream.id][sequence];
     struct model_consumer *consumer = engine_model_consumer(model, delivery->consumer);
     struct model_delivery *at = &consumer->at[sequence];
+    if (sequence >= consumer->end)
+        consumer->end = sequence + 1;
     must(delivery->message->payload.len == 8);
     memcpy(&number, delivery->message->payload.ptr, 8);
     must(message->number == number && message->index <= model->host->applied); // M1
@@ -86,7 +88,7 @@ void engine_model_member_state(struct engine_model *model, uint32_t id, enum mem
 void engine_model_member_removed(struct engine_model *model, uint32_t id)
 {
     for (size_t c = 0; c < MODEL_CONSUMERS; c++) {
-        for (size_t s = 0; model->consumers[c].id && s < MODEL_SEQUENCES; s++) {
+        for (size_t s = 0; s < model->consumers[c].end; s++) {
             if (model->consumers[c].at[s].member == id)
                 model->consumers[c].at[s].released = true;
         }
@@ -97,20 +99,24 @@ void engine_model_turned(struct engine_model *model)
 {
     uint64_t index = fake_host_last_index(model->host);
     for (size_t c = 0; c < MODEL_CONSUMERS; c++) {
-        for (size_t s = 0; model->consumers[c].id && s < MODEL_SEQUENCES; s++) {
+        for (size_t s = 0; s < model->consumers[c].end; s++) {
             struct model_delivery *at = &model->consumers[c].at[s];
+            if (at->ack_index == UINT64_MAX && at->ack_low == 0)
+                at->ack_low = model->turned_index + 1;
             at->ack_index = at->ack_index == UINT64_MAX ? index : at->ack_index;
             at->index = at->index == UINT64_MAX ? index : at->index;
         }
     }
+    model->turned_index = index;
 }
 
 void engine_model_refused(struct engine_model *model)
 {
     uint64_t good = model->host->applied;
     forget_messages(model);
+    model->turned_index = good;
     for (size_t c = 0; c < MODEL_CONSUMERS; c++) {
-        for (size_t s = 0; model->consumers[c].id && s < MODEL_SEQUENCES; s++) {
+        for (size_t s = 0; s < model->consumers[c].end; s++) {
             struct model_delivery *at = &model->consumers[c].at[s];
             if (at->ack_index > good)
                 at->ack_index = UINT64_MAX;
@@ -124,12 +130,15 @@ void engine_model_crashed(struct engine_model *model)
 {
     uint64_t good = model->host->applied;
     forget_messages(model);
+    model->turned_index = good;
     for (size_t c = 0; c < MODEL_CONSUMERS; c++) {
         struct model_consumer *consumer = &model->consumers[c];
-        for (size_t s = 0; consumer->id && s < MODEL_SEQUENCES; s++) {
+        for (size_t s = 0; s < consumer->end; s++) {
             struct model_delivery *at = &consumer->at[s];
-            if (at->ack_index > good)
+            if (at->ack_index > good) {
+                at->maybe = at->ack_low && at->ack_low <= good;
                 at->ack_index = 0;
+            }
             if (at->index > good)
                 at->committed = 0;
             at->released = true;

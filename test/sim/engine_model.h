@@ -26,12 +26,15 @@ struct model_delivery {
     uint64_t last_ns, ack_wait_ns;
     uint64_t index;     // entry that has the newest delivery record
     uint64_t ack_index; // 0: not acknowledged; UINT64_MAX: not recorded yet
+    uint64_t ack_low;   // the entry that has the acknowledgement is not before this
+    bool maybe;         // it was acknowledged before a crash, perhaps in time
     bool released;      // it may come again
 };
 
 struct model_consumer {
     uint32_t id, stream; // id 0: free
     uint64_t last_first;
+    size_t end; // sequences from here on were never delivered
     struct model_delivery at[MODEL_SEQUENCES];
 };
 
@@ -46,7 +49,8 @@ struct engine_model {
     struct model_message messages[FAKE_STREAMS][MODEL_SEQUENCES];
     struct model_consumer consumers[MODEL_CONSUMERS];
     struct model_member members[MODEL_MEMBERS];
-    bool synchronous; // M6's second half holds only without reads under way
+    bool synchronous;      // M6's second half holds only without reads under way
+    uint64_t turned_index; // of the newest entry at the last turn's end
     uint64_t next_number;
     uint64_t trace;              // hash over all deliveries
     uint64_t first, again, acks; // how often

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -130,7 +131,7 @@ static void do_publish(struct run *run)
 static void ack_some(struct run *run, struct consumer *consumer, uint64_t percent)
 {
     struct model_consumer *c = engine_model_consumer(&run->model, consumer);
-    for (uint64_t s = 1; s < MODEL_SEQUENCES; s++) {
+    for (uint64_t s = 1; s < c->end; s++) {
         if (c->at[s].deliveries == 0 || c->at[s].ack_index || !chance(run, percent))
             continue;
         if (engine_ack(run->host.engine, consumer, s, run->host.now) == 0)
@@ -163,8 +164,10 @@ static void do_member(struct run *run)
 
 static void do_turn(struct run *run)
 {
-    fake_host_turn(&run->host);
+    bool more = fake_host_turn(&run->host);
     engine_model_turned(&run->model);
+    // Places reserved for reads under way count in the engine's choice and cannot be seen from outside.
+    run->model.synchronous = !more && !run->host.asynchronous && run->host.read_count == 0;
 }
 
 static void do_damage(struct run *run)
@@ -216,7 +219,7 @@ static void step(struct run *run)
         do_damage(run);
     else
         engine_check(run->host.engine);
-    run->model.synchronous = !run->host.asynchronous && run->host.read_count == 0;
+    run->model.synchronous &= !run->host.asynchronous;
 }
 
 static bool owed(struct run *run)
@@ -282,8 +285,9 @@ static void check_nothing_owed(struct run *run)
             must(state.pending == 0 && state.waiting == 0 && state.ack_floor == stream.last_sequence);
             uint64_t first = state.config.start_sequence > stream.first_sequence ? state.config.start_sequence
                                                                                  : stream.first_sequence;
+            const struct model_delivery *at = engine_model_consumer(&run->model, c)->at;
             for (uint64_t n = first; n <= stream.last_sequence; n++)
-                must(engine_model_consumer(&run->model, c)->at[n].ack_index);
+                must(at[n].ack_index || at[n].maybe);
         }
     }
 }
@@ -327,8 +331,17 @@ static void test_same_seed_same_run(void **state)
         assert_int_equal(run_seed(seed, totals), run_seed(seed, totals));
 }
 
+// With two numbers: runs those seeds, for long searches.
 int main(int argc, char **argv)
 {
+    if (argc == 3) {
+        uint64_t totals[5] = {0};
+        for (uint64_t seed = strtoull(argv[1], NULL, 10); seed <= strtoull(argv[2], NULL, 10); seed++) {
+            print_message("seed %llu\n", (unsigned long long)seed);
+            run_seed(seed, totals);
+        }
+        return 0;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_runs),
         cmocka_unit_test(test_same_seed_same_run),
