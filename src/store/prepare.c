@@ -92,7 +92,7 @@ void prepare_set_full(struct prepare *prepare)
                      "delete messages: service resumes by itself",
                      (unsigned long long)prepare->reserve);
     }
-    prepare->full = prepare->wanted = true;
+    prepare->full = prepare->wanted = prepare->store->context.starved = true;
     prepare->retry_ms = moment_mono_ms(prepare->store->context.now) + PREPARE_RETRY_MS;
 }
 
@@ -285,7 +285,7 @@ static void set_room(struct prepare *prepare)
 {
     if (prepare->full)
         logger_write(prepare->store->logger, LOG_INFO, "there is space for the log again");
-    prepare->full = false;
+    prepare->full = prepare->store->context.starved = false;
     prepare->reserve = 0;
 }
 
