@@ -54,10 +54,15 @@ void file_writer_free(struct file_writer *writer)
 
 void file_writer_drop(struct file_writer *writer)
 {
-    if (writer) {
-        buffer_deinit(&writer->out);
-        mem_free(writer);
+    if (!writer) {
+        return;
     }
+    if (writer->request.file) {
+        struct disk_request close = { .op = DISK_CLOSE, .file = writer->request.file };
+        disk_run(writer->context->disk, &close);
+    }
+    buffer_deinit(&writer->out);
+    mem_free(writer);
 }
 
 void file_writer_write(struct file_writer *writer)

@@ -46,7 +46,7 @@ struct file_writer *file_writer_new(struct store_context *context, const char *f
                                     void (*wake)(void *owner), void *owner);
 // Not sealed: closes and removes the .tmp in the background. Sealed: just frees. NULL is fine.
 void file_writer_free(struct file_writer *writer);
-// The same at the end of the store's life, when no request will complete any more: leaves the .tmp. NULL is fine.
+// The same at the end of the store's life, when no request is under way: closes with disk_run(), leaves the .tmp. NULL is fine.
 void file_writer_drop(struct file_writer *writer);
 
 // Bytes in `out` that are not durable yet.

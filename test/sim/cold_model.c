@@ -13,7 +13,7 @@ static struct store_handler make_handler(struct cold_model *model);
 
 void cold_model_init(struct cold_model *model, struct sim_disk *disk)
 {
-    *model = (struct cold_model){ .disk = disk, .now = { 1000000000, UINT64_C(1700000000000000000) } };
+    *model = (struct cold_model){.disk = disk, .now = {1000000000, UINT64_C(1700000000000000000)}};
     store_options_default(&model->options);
     model->options.identity = BYTES("cold");
     model->options.log_bytes = 256 * 1024;
@@ -48,7 +48,8 @@ static void payload_fill(char *at, size_t size, uint32_t stream, uint64_t sequen
     }
 }
 
-static bool message_is_right(const struct cold_model *model, const struct record *record, uint32_t stream, uint64_t sequence)
+static bool message_is_right(const struct cold_model *model, const struct record *record, uint32_t stream,
+                             uint64_t sequence)
 {
     struct message_record message;
     char expected[COLD_PAYLOAD_MAX];
@@ -119,7 +120,7 @@ static void read_done(struct store_fetch *fetch)
 
 void cold_model_read(struct cold_model *model, uint32_t stream, uint64_t sequence)
 {
-    struct store_fetch fetch = { .stream = stream + 1, .sequence = sequence, .done = read_done };
+    struct store_fetch fetch = {.stream = stream + 1, .sequence = sequence, .done = read_done};
     int result = store_fetch(model->store, &fetch);
     if (result == ERR_AGAIN) {
         while (fetch.stream != 0 && sim_disk_step(model->disk)) {
@@ -139,8 +140,9 @@ void cold_model_read(struct cold_model *model, uint32_t stream, uint64_t sequenc
         chunk_unref(fetch.chunk);
     } else if (result == ERR_CORRUPT && model->damaged) {
         model->quarantined++;
-    } else if (!gone) {
-        cold_model_complain(model, "message %u/%llu cannot be read: %s", stream, (unsigned long long)sequence, error_text(result));
+    } else if (!gone && !(result == ERR_IO && model->disk->failed)) {
+        cold_model_complain(model, "message %u/%llu cannot be read: %s", stream, (unsigned long long)sequence,
+                            error_text(result));
     }
 }
 
@@ -155,8 +157,8 @@ void cold_model_read_all(struct cold_model *model)
 
 // ---- the state machine
 
-static void take_message(struct cold_model *model, const struct entry_view *entry, const struct record *record, size_t offset,
-                         bool covered)
+static void take_message(struct cold_model *model, const struct entry_view *entry, const struct record *record,
+                         size_t offset, bool covered)
 {
     uint32_t stream = record->object - 1;
     uint64_t sequence = get_u64(record->whole.ptr + 16);
@@ -173,7 +175,8 @@ static void take_message(struct cold_model *model, const struct entry_view *entr
         own->changed = true;
     }
     if (sequence >= own->first) {
-        store_index_add(model->store, entry, stream + 1, sequence, get_u64(record->whole.ptr + 24), offset, record->whole.len);
+        store_index_add(model->store, entry, stream + 1, sequence, get_u64(record->whole.ptr + 24), offset,
+                        record->whole.len);
     }
 }
 
@@ -309,7 +312,8 @@ static int on_checkpoint_next(void *owner, struct buffer *out, size_t max_bytes)
     return model->image_next < COLD_STREAMS;
 }
 
-static void on_save_ids(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns, struct buffer *out)
+static void on_save_ids(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
+                        struct buffer *out)
 {
     struct cold_model *model = owner;
     char *to = buffer_reserve(out, 13);

@@ -29,13 +29,13 @@ struct cold_model {
     struct cold_stream streams[COLD_STREAMS];
     uint16_t epoch;
     uint64_t applied_index;
-    uint32_t image_next;  // stream whose image comes next
+    uint32_t image_next; // stream whose image comes next
     bool image_base;
     bool damaged;         // messages may be quarantined, old images may have been loaded
     uint64_t quarantined; // reads that said so
     uint64_t ids_restored;
-    uint64_t replayed;    // entries, in this life
-    char complaint[200];  // the first thing that was wrong; "" while all is well
+    uint64_t replayed;   // entries, in this life
+    char complaint[200]; // the first thing that was wrong; "" while all is well
 };
 
 void cold_model_init(struct cold_model *model, struct sim_disk *disk);
