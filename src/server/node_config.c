@@ -40,6 +40,12 @@ void node_config_shard(const struct options *options, struct shard_options *ret_
     store->log_bytes = options->log_bytes;
     store->memory_bytes = options->memory_bytes;
     store->max_payload = options->max_payload;
+    if (options->log_file_bytes)
+        store->file_bytes = options->log_file_bytes;
+    if (options->log_first_bytes)
+        store->first_file_bytes = options->log_first_bytes;
+    if (options->checkpoint_bytes)
+        store->checkpoint_bytes = options->checkpoint_bytes;
     // The first file is small, so that the server listens at once, but takes the
     // largest messages.
     while (store->first_file_bytes < 4ULL * options->max_payload)

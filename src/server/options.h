@@ -28,6 +28,9 @@ struct options {
     uint64_t sync_interval_ns; // --sync_interval: 1 s
     uint64_t log_bytes;        // --log_bytes: budget of the retained log, 512 MiB
     uint64_t memory_bytes;     // --memory_bytes: of the memory store, 1 GiB
+    uint64_t log_file_bytes;   // no flag, small in tests; 0: the store's default, as for the next two
+    uint64_t log_first_bytes;
+    uint64_t checkpoint_bytes;
     const char *log_file;      // -l: NULL: standard error
     bool debug;                // -D
     bool trace;                // -V: accepted, has no effect yet
