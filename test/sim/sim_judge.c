@@ -15,7 +15,8 @@ enum { MS = 1000000 };
 // A timer of the node may fire early by less than a millisecond, its resolution.
 #define TIMER_NS (1ULL * MS)
 
-static struct sim_publish *published(struct sim_model *model, const struct sim_sub *sub, const struct sim_delivery *delivery);
+static struct sim_publish *published(struct sim_model *model, const struct sim_sub *sub,
+                                     const struct sim_delivery *delivery);
 static void check_stored(struct sim_model *model, const struct sim_sub *sub, const struct sim_delivery *delivery,
                          struct sim_publish *publish);
 static void check_copy(struct sim_model *model, struct sim_publish *publish, uint64_t sequence);
@@ -43,7 +44,8 @@ static struct sim_held *held_at(struct sim_consumer *consumer, uint64_t sequence
     return &consumer->held[sequence];
 }
 
-void sim_model_delivered(struct sim_model *model, struct sim_sub *sub, const struct sim_delivery *delivery, uint64_t now_ns)
+void sim_model_delivered(struct sim_model *model, struct sim_sub *sub, const struct sim_delivery *delivery,
+                         uint64_t now_ns)
 {
     struct sim_trace *trace = model->trace;
     struct sim_consumer *consumer = sub->consumer;
@@ -134,7 +136,8 @@ void sim_model_check_end(struct sim_model *model)
 }
 
 // M2. NULL: nobody did.
-static struct sim_publish *published(struct sim_model *model, const struct sim_sub *sub, const struct sim_delivery *delivery)
+static struct sim_publish *published(struct sim_model *model, const struct sim_sub *sub,
+                                     const struct sim_delivery *delivery)
 {
     char head[17] = {0};
     unsigned id, channel;
@@ -179,8 +182,8 @@ static void check_stored(struct sim_model *model, const struct sim_sub *sub, con
         *stored = (struct sim_stored){publish->id + 1, delivery->time_ns};
         check_copy(model, publish, sequence);
     } else if (stored->publish != publish->id + 1 || stored->time_ns != delivery->time_ns) {
-        sim_trace_fail(model->trace, "M3 %s: sequence %" PRIu64 " was publish %u, is publish %u", channel->name, sequence,
-                       stored->publish - 1, publish->id);
+        sim_trace_fail(model->trace, "M3 %s: sequence %" PRIu64 " was publish %u, is publish %u", channel->name,
+                       sequence, stored->publish - 1, publish->id);
     }
     if (sequence > channel->last_sequence)
         channel->last_sequence = sequence;
@@ -303,7 +306,7 @@ static uint64_t owed_from(const struct sim_model *model, const struct sim_consum
 {
     if (!consumer->certain || model->limited)
         return consumer->low ? consumer->low : UINT64_MAX;
-    if (consumer->start == SIM_START_FIRST)
+    if (consumer->request.start == SIM_START_FIRST)
         return 1;
     return consumer->low ? consumer->low : UINT64_MAX;
 }
@@ -314,8 +317,7 @@ static bool is_owed(const struct sim_model *model, const struct sim_consumer *co
     if (!model->limited)
         return true;
     const struct sim_consumer *reader = model->readers[consumer->channel];
-    return consumer == reader ||
-           (reader && sequence < reader->held_count && reader->held[sequence].deliveries > 0);
+    return consumer == reader || (reader && sequence < reader->held_count && reader->held[sequence].deliveries > 0);
 }
 
 static void check_channel_end(struct sim_model *model, uint32_t channel)
@@ -348,7 +350,8 @@ static void check_publishes_end(struct sim_model *model)
         for (size_t k = i + 1; k < model->publish_count; k++) {
             const struct sim_publish *later = model->publishes[k];
             if (later->client != publish->client || later->channel != publish->channel || later->copies == 0 ||
-                later->connection != publish->connection || later->attempts != 1 || later->state != SIM_PUBLISH_ACCEPTED)
+                later->connection != publish->connection || later->attempts != 1 ||
+                later->state != SIM_PUBLISH_ACCEPTED)
                 continue;
             if (later->sequence <= publish->sequence)
                 sim_trace_fail(model->trace, "M5 publishes %zu and %zu have sequences %" PRIu64 " and %" PRIu64, i, k,
@@ -374,17 +377,19 @@ static void check_start_end(struct sim_model *model, const struct sim_consumer *
             after = publish->sequence;
     }
     uint64_t least = 1, most = after;
-    if (consumer->start == SIM_START_NEW)
+    if (consumer->request.start == SIM_START_NEW)
         least = before + 1;
-    else if (consumer->start == SIM_START_LAST)
+    else if (consumer->request.start == SIM_START_LAST)
         least = before;
-    else if (consumer->start == SIM_START_FIRST)
+    else if (consumer->request.start == SIM_START_FIRST)
         most = 1;
-    else if (consumer->start == SIM_START_SEQUENCE && consumer->start_sequence > 0)
-        least = consumer->start_sequence < after ? consumer->start_sequence : after,
-        most = consumer->start_sequence > before ? after : consumer->start_sequence;
+    else if (consumer->request.start == SIM_START_SEQUENCE && consumer->request.start_sequence > 0) {
+        uint64_t wanted = consumer->request.start_sequence;
+        least = wanted < after ? wanted : after;
+        most = wanted > before ? after : wanted;
+    }
     uint64_t last = model->channels[consumer->channel].last_sequence;
     if (consumer->low == 0 ? most <= last : consumer->low < least || consumer->low > most)
-        sim_trace_fail(model->trace, "M1 %s: began with %" PRIu64 ", not between %" PRIu64 " and %" PRIu64, consumer->key,
-                       consumer->low, least, most);
+        sim_trace_fail(model->trace, "M1 %s: began with %" PRIu64 ", not between %" PRIu64 " and %" PRIu64,
+                       consumer->key, consumer->low, least, most);
 }

@@ -11,6 +11,7 @@
 #include "base/prng.h"
 
 static void *grow(void *items, size_t count, size_t *capacity, size_t size);
+static void sub_gone(struct sim_sub *sub, uint64_t now_ns);
 static struct sim_consumer *consumer_find(struct sim_model *model, const char *key);
 static struct sim_consumer *consumer_new(struct sim_model *model, const struct sim_sub_request *request,
                                          const char *key, uint64_t now_ns);
@@ -86,6 +87,8 @@ void sim_model_publish_answered(struct sim_model *model, struct sim_publish *pub
     bool failed = bytes_starts_with(error, BYTES("stan: the server's log has failed"));
     if (!stored_nothing && !failed)
         sim_trace_fail(model->trace, "publish %u refused: %.*s", publish->id, BYTES_ARG(error));
+    if (bytes_equal(error, nothing[0]) && !model->disk_small)
+        sim_trace_fail(model->trace, "publish %u: the disk is not full", publish->id);
     if (failed && model->disk_healthy)
         sim_trace_fail(model->trace, "publish %u: the log failed on a healthy disk", publish->id);
     publish->refusals++;
@@ -135,11 +138,11 @@ struct sim_sub *sim_model_sub_new(struct sim_model *model, const struct sim_sub_
     if (!sub->consumer)
         sub->consumer = consumer_new(model, request, key, now_ns);
     sub->client = request->client;
+    sub->request = *request;
     sub->max_in_flight = request->max_in_flight;
     sub->ack_wait_ns = request->ack_wait_ns;
     sub->requested_ns = now_ns;
     sub->released_ns = UINT64_MAX;
-    sub->active = true;
     snprintf(sub->inbox, sizeof(sub->inbox), "_INBOX.c%u.s%u", sub->client, sub->id);
     return sub;
 }
@@ -159,7 +162,6 @@ void sim_model_sub_ending(struct sim_model *model, struct sim_sub *sub, uint64_t
     if (sub->released_ns == UINT64_MAX)
         sub->released_ns = now_ns;
     sub->state = SIM_SUB_CLOSING;
-    sub->active = false;
 }
 
 void sim_model_sub_ended(struct sim_model *model, struct sim_sub *sub, bool unsubscribe, bool answered, uint64_t now_ns)
@@ -178,22 +180,19 @@ void sim_model_sub_ended(struct sim_model *model, struct sim_sub *sub, bool unsu
     }
 }
 
-void sim_model_sub_gone(struct sim_model *model, struct sim_sub *sub, uint64_t now_ns)
+void sim_model_link_gone(struct sim_model *model, uint64_t link, uint64_t now_ns)
 {
-    (void)model;
-    if (sub->gone_ns == 0)
-        sub->gone_ns = now_ns;
-    sub->epoch++;
-    sub->first_last = 0;
+    for (size_t i = 0; i < model->sub_count; i++)
+        if (model->subs[i]->link == link)
+            sub_gone(model->subs[i], now_ns);
 }
 
-void sim_model_sub_back(struct sim_model *model, struct sim_sub *sub, uint64_t now_ns)
+void sim_model_sub_back(struct sim_model *model, struct sim_sub *sub, uint64_t link, uint64_t now_ns)
 {
     if (sub->gone_ns && sub->gone_ns + model->grace_ns <= now_ns + 1000000)
         sub->grace_over_ns = now_ns;
     sub->gone_ns = 0;
-    sub->epoch++;
-    sub->first_last = 0;
+    sub->link = link;
 }
 
 void sim_model_crashed(struct sim_model *model, uint64_t now_ns)
@@ -218,8 +217,17 @@ void sim_model_started(struct sim_model *model, uint64_t now_ns)
     for (size_t i = 0; i < model->sub_count; i++)
         if (model->subs[i]->state != SIM_SUB_ENDED) {
             model->subs[i]->gone_ns = 0;
-            sim_model_sub_gone(model, model->subs[i], now_ns);
+            model->subs[i]->first_last = 0;
+            sub_gone(model->subs[i], now_ns);
         }
+}
+
+static void sub_gone(struct sim_sub *sub, uint64_t now_ns)
+{
+    if (sub->gone_ns == 0)
+        sub->gone_ns = now_ns;
+    sub->link = 0;
+    sub->epoch++;
 }
 
 static void *grow(void *items, size_t count, size_t *capacity, size_t size)
@@ -253,10 +261,8 @@ static struct sim_consumer *consumer_new(struct sim_model *model, const struct s
     for (size_t i = 0; i + 1 < model->consumer_count; i++)
         if (model->consumers[i]->unclear && strcmp(model->consumers[i]->key, key) == 0)
             consumer->certain = false;
-    consumer->start = (uint8_t)request->start;
-    consumer->start_sequence = request->start_sequence;
+    consumer->request = *request;
     consumer->requested_ns = now_ns;
-    consumer->grace_ns = model->grace_ns;
     return consumer;
 }
 

@@ -43,6 +43,18 @@ struct sim_publish {
     uint64_t copies;   // sequences that hold it
 };
 
+// As ST-M12 has them.
+enum sim_start { SIM_START_NEW, SIM_START_LAST, SIM_START_DELTA, SIM_START_SEQUENCE, SIM_START_FIRST };
+
+struct sim_sub_request {
+    uint32_t client, channel;
+    char durable[16], group[16]; // "" for none
+    enum sim_start start;
+    uint64_t start_sequence;
+    uint32_t max_in_flight;
+    uint64_t ack_wait_ns;
+};
+
 // A subscription: one SubscriptionRequest and what became of it. Never freed within a run.
 enum sim_sub_state { SIM_SUB_REQUESTED, SIM_SUB_OPEN, SIM_SUB_CLOSING, SIM_SUB_ENDED };
 
@@ -55,12 +67,14 @@ struct sim_sub {
     uint64_t ack_wait_ns;
     char inbox[48];
     char ack_inbox[96];
+    struct sim_sub_request request;
     uint64_t requested_ns, opened_ns;
     uint64_t released_ns; // the server may give its messages to others from here on; UINT64_MAX: no reason to
     uint64_t gone_ns; // the node saw its connection end, or started, and has not seen its inbox since; 0: it is there
-    uint64_t epoch;   // grows when its connection or the node is lost: what is in flight is then not known
-    uint64_t first_last; // highest first delivery within this epoch
-    bool active;         // its client lives
+    uint64_t grace_over_ns; // when it was last gone for longer than the grace; 0: never
+    uint64_t link;          // number of the link on which the node knows its inbox
+    uint64_t epoch;         // grows when its connection or the node is lost: what is in flight is then not known
+    uint64_t first_last;    // highest first delivery within this life of the node
 };
 
 // What happened to one sequence at one consumer.
@@ -79,21 +93,17 @@ struct sim_held {
     uint64_t ack_life;
 };
 
-enum sim_start { SIM_START_NEW, SIM_START_LAST, SIM_START_DELTA, SIM_START_SEQUENCE, SIM_START_FIRST };
-
 struct sim_consumer {
     uint32_t id;
     char key[64]; // what makes two subscriptions share it
     uint32_t channel;
     bool durable;
     bool group;
-    bool certain;  // its start is known: nothing unclear happened while it was created
-    uint8_t start; // enum sim_start, of its first subscription
-    uint64_t start_sequence;
+    bool certain;                     // its start is known: nothing unclear happened while it was created
+    struct sim_sub_request request;   // its first subscription's
     uint64_t requested_ns, opened_ns; // of its first subscription
     uint64_t low;                     // smallest sequence seen; 0: none
-    uint64_t grace_ns;
-    struct sim_held *held; // owned; by sequence
+    struct sim_held *held;            // owned; by sequence
     size_t held_count;
     bool ended;   // gone from the server
     bool unclear; // whether it is gone nobody knows: its end was asked for and never answered
@@ -123,15 +133,17 @@ struct sim_model {
     size_t consumer_count, consumer_capacity;
     struct sim_channel channels[SIM_CHANNELS_MAX];
     uint32_t channel_count;
-    uint64_t life;                                 // of the node, from 1
-    uint64_t window_ns;                            // duplicate window
-    uint64_t grace_ns;                             // disconnect grace
-    bool limited;                                  // channels have limits: the oldest messages may go
-    uint64_t jump_ns;                              // when the wall clock last jumped forward; 0: never
-    uint64_t crash_ns;                             // when the node last died; 0: never
-    uint64_t synced_ns;                            // what the node got before this is on the disk
-    bool disk_healthy;                             // since the last start: no failure was injected
-    uint64_t deliveries, redeliveries, duplicates; // counts, to show that a run did something
+    struct sim_consumer *readers[SIM_CHANNELS_MAX]; // at the end: what can be read from the first message on
+    uint64_t life;                                  // of the node, from 1
+    uint64_t window_ns;                             // duplicate window
+    uint64_t grace_ns;                              // disconnect grace
+    bool limited;                                   // channels have limits: the oldest messages may go
+    uint64_t jump_ns;                               // when the wall clock last jumped forward; 0: never
+    uint64_t crash_ns;                              // when the node last died; 0: never
+    uint64_t synced_ns;                             // what the node got before this is on the disk
+    bool disk_healthy;                              // since the last start: no failure was injected
+    bool disk_small;                                // the disk may be full
+    uint64_t deliveries, redeliveries, duplicates;  // counts, to show that a run did something
 };
 
 void sim_model_init(struct sim_model *model, struct sim_trace *trace, uint32_t channels);
@@ -148,24 +160,17 @@ void sim_publish_guid(const struct sim_publish *publish, char ret_guid[32]);
 void sim_publish_payload(const struct sim_model *model, const struct sim_publish *publish, struct buffer *out);
 
 // --- subscribing
-struct sim_sub_request {
-    uint32_t client, channel;
-    char durable[16], group[16]; // "" for none
-    enum sim_start start;
-    uint64_t start_sequence;
-    uint32_t max_in_flight;
-    uint64_t ack_wait_ns;
-};
 // Finds or makes the consumer.
 struct sim_sub *sim_model_sub_new(struct sim_model *model, const struct sim_sub_request *request, uint64_t now_ns);
 void sim_model_sub_opened(struct sim_model *model, struct sim_sub *sub, uint64_t now_ns);
 // The client asks for its end, or asks for a second time.
 void sim_model_sub_ending(struct sim_model *model, struct sim_sub *sub, uint64_t now_ns);
 // It was answered (unsubscribe: a durable goes with its last member), or its client died or gave up.
-void sim_model_sub_ended(struct sim_model *model, struct sim_sub *sub, bool unsubscribe, bool answered, uint64_t now_ns);
-// The node saw its connection end (or began without it), and saw its inbox again.
-void sim_model_sub_gone(struct sim_model *model, struct sim_sub *sub, uint64_t now_ns);
-void sim_model_sub_back(struct sim_model *model, struct sim_sub *sub, uint64_t now_ns);
+void sim_model_sub_ended(struct sim_model *model, struct sim_sub *sub, bool unsubscribe, bool answered,
+                         uint64_t now_ns);
+// The node saw a link end, and saw an inbox on one.
+void sim_model_link_gone(struct sim_model *model, uint64_t link, uint64_t now_ns);
+void sim_model_sub_back(struct sim_model *model, struct sim_sub *sub, uint64_t link, uint64_t now_ns);
 
 // --- delivery
 struct sim_delivery {

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix sim
+#include "sim_world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/must.h"
+#include "sim_fault.h"
+
+#define MS     1000000ULL
+#define SECOND (1000 * MS)
+
+static void init(struct sim_world *world, int level, uint64_t seed, bool verbose);
+static void init_options(struct sim_world *world);
+static void init_clients(struct sim_world *world);
+static void deinit(struct sim_world *world);
+static void step(struct sim_world *world, uint64_t until_ns);
+static void run(struct sim_world *world, uint64_t duration_ns);
+static bool run_until_paid(struct sim_world *world, uint64_t limit_ns);
+static void calm_down(struct sim_world *world);
+static void resume_durables(struct sim_world *world);
+static void read_everything(struct sim_world *world);
+static void on_gone(void *owner, struct sim_link *link);
+
+void sim_world_run(int level, uint64_t seed, bool verbose, struct sim_result *ret_result)
+{
+    static struct sim_world world; // tidy: allow mutable: large, and one run at a time
+    init(&world, level, seed, verbose);
+    bool started = sim_node_start(&world.node, world.now_ns);
+    must(started);
+    run(&world, 2 * SECOND);
+    world.fault_due_ns = world.now_ns;
+    run(&world, 10 * SECOND + prng_below(&world.prng, 20 * SECOND));
+    calm_down(&world);
+    if (run_until_paid(&world, 90 * SECOND))
+        read_everything(&world);
+    if (run_until_paid(&world, 60 * SECOND)) {
+        sim_model_check_end(&world.model);
+        sim_fault_final_kill(&world);
+        run(&world, 12 * SECOND);
+        run_until_paid(&world, 60 * SECOND);
+        sim_model_check_end(&world.model);
+    }
+    *ret_result = (struct sim_result){
+        .failed = world.trace.failed,
+        .publishes = world.model.publish_count,
+        .deliveries = world.model.deliveries,
+        .redeliveries = world.model.redeliveries,
+        .starts = world.node.starts,
+        .turns = world.node.turns,
+    };
+    for (size_t i = 0; i < world.model.publish_count; i++)
+        ret_result->accepted += world.model.publishes[i]->state == SIM_PUBLISH_ACCEPTED;
+    memcpy(ret_result->failure, world.trace.failure, sizeof(ret_result->failure));
+    deinit(&world);
+    ret_result->hash = world.trace.hash;
+}
+
+static void init(struct sim_world *world, int level, uint64_t seed, bool verbose)
+{
+    memset(world, 0, sizeof(*world));
+    world->level = level;
+    world->seed = seed;
+    world->now_ns = 1000 * SECOND;
+    world->fault_due_ns = world->start_due_ns = world->disk_relief_ns = UINT64_MAX;
+    prng_seed(&world->prng, seed * 3 + (uint64_t)level);
+    sim_trace_init(&world->trace, verbose);
+    world->trace.now_ns = world->now_ns;
+    struct sim_net_faults faults = {.buffer_bytes = SIZE_MAX};
+    if (level >= 2) {
+        faults.cut = prng_chance(&world->prng, 3, 4);
+        faults.delay_max_ns = prng_chance(&world->prng, 1, 2) ? prng_below(&world->prng, 50 * MS) : 0;
+        faults.buffer_bytes = prng_chance(&world->prng, 1, 2) ? 512 + prng_below(&world->prng, 16384) : SIZE_MAX;
+    }
+    sim_net_init(&world->net, &world->prng, &faults);
+    world->net.on_gone = on_gone;
+    world->net.owner = world;
+    world->net.now_ns = world->now_ns;
+    sim_node_init(&world->node, &world->net, &world->prng, &world->trace, level == 0);
+    sim_model_init(&world->model, &world->trace, 1 + (uint32_t)prng_below(&world->prng, 3));
+    init_options(world);
+    init_clients(world);
+}
+
+static void init_options(struct sim_world *world)
+{
+    struct prng *prng = &world->prng;
+    struct options *options = &world->node.options;
+    static const uint64_t graces[] = {0, 1, 2, 5};
+    options->disconnect_grace_ns = graces[prng_below(prng, 4)] * SECOND;
+    options->duplicate_window_ns = prng_chance(prng, 1, 4) ? 15 * SECOND : 600 * SECOND;
+    options->heartbeat_interval_ns = 5 * SECOND;
+    options->heartbeat_timeout_ns = 2 * SECOND;
+    options->ping_interval_ns = 10 * SECOND;
+    options->write_deadline_ns = 4 * SECOND;
+    if (prng_chance(prng, 1, 5)) {
+        options->max_channel_msgs = 20 + prng_below(prng, 60);
+        world->model.limited = true;
+    }
+    if (world->level >= 2 && prng_chance(prng, 1, 4))
+        options->max_pending = 64 * 1024;
+    world->model.window_ns = options->duplicate_window_ns;
+    world->model.grace_ns = options->disconnect_grace_ns;
+    world->node.step_ns = 1 + prng_below(prng, 2 * MS);
+}
+
+static void init_clients(struct sim_world *world)
+{
+    struct prng *prng = &world->prng;
+    world->client_count = 3 + (uint32_t)prng_below(prng, 3);
+    for (uint32_t i = 0; i < world->client_count; i++) {
+        struct sim_habits habits = {
+            .ack_now = 40 + (uint32_t)prng_below(prng, 61),
+            .window = 1 + (uint32_t)prng_below(prng, 64),
+            .burst = 1 + (uint32_t)prng_below(prng, 12),
+            .payload_max = prng_chance(prng, 1, 4) ? 8000 : 600,
+            .think_ns = 100 * MS + prng_below(prng, 1000 * MS),
+            .republish = (uint32_t)prng_below(prng, 101),
+            .publish_again = (uint32_t)prng_below(prng, 15),
+            .subs_max = 1 + (uint32_t)prng_below(prng, 5),
+            .end_sub = (uint32_t)prng_below(prng, 30),
+            .unsubscribe = (uint32_t)prng_below(prng, 15),
+            .end_client = (uint32_t)prng_below(prng, 15),
+            .die = (uint32_t)prng_below(prng, 25),
+        };
+        habits.ack_late = (uint32_t)prng_below(prng, 101 - habits.ack_now);
+        sim_client_init(&world->clients[i], i, &world->net, &world->model, prng, &habits);
+        world->clients[i].anchor = i == 0;
+        world->clients[i].link_due_ns = world->now_ns;
+    }
+    struct sim_client *reader = &world->clients[world->client_count - 1];
+    reader->reader = true;
+}
+
+static void deinit(struct sim_world *world)
+{
+    if (world->node.node)
+        sim_node_kill(&world->node, SIM_LOSS_ALL);
+    for (uint32_t i = 0; i < world->client_count; i++)
+        sim_client_deinit(&world->clients[i]);
+    sim_net_deinit(&world->net);
+    sim_node_deinit(&world->node);
+    sim_model_deinit(&world->model);
+}
+
+// To the next moment at which anything happens, and everything that happens then.
+static void step(struct sim_world *world, uint64_t until_ns)
+{
+    uint64_t next_ns = until_ns;
+    const uint64_t dues[] = {sim_net_next_ns(&world->net), sim_node_next_ns(&world->node), world->fault_due_ns,
+                             world->start_due_ns, world->disk_relief_ns};
+    for (size_t i = 0; i < sizeof(dues) / sizeof(dues[0]); i++)
+        next_ns = dues[i] < next_ns ? dues[i] : next_ns;
+    for (uint32_t i = 0; i < world->client_count; i++) {
+        uint64_t due_ns = sim_client_next_ns(&world->clients[i]);
+        next_ns = due_ns < next_ns ? due_ns : next_ns;
+    }
+    // Each turn has its own time, by which the model tells turns apart.
+    world->now_ns = next_ns > world->now_ns ? next_ns : world->now_ns + 1000;
+    world->trace.now_ns = world->net.now_ns = world->now_ns;
+    world->steps++;
+    sim_fault_step(world);
+    for (uint32_t i = 0; i < world->client_count; i++)
+        sim_client_act(&world->clients[i], world->now_ns);
+    if (world->node.node) {
+        sim_node_turn(&world->node, world->now_ns);
+        for (uint32_t i = 0; i < world->client_count; i++)
+            sim_client_poll(&world->clients[i], world->now_ns);
+    }
+    sim_net_deliver(&world->net, world->now_ns);
+}
+
+static void run(struct sim_world *world, uint64_t duration_ns)
+{
+    uint64_t until_ns = world->now_ns + duration_ns;
+    while (world->now_ns < until_ns && !world->trace.failed)
+        step(world, until_ns);
+}
+
+// Runs until nothing is owed. False: something went wrong, or the time is over and something is owed still.
+static bool run_until_paid(struct sim_world *world, uint64_t limit_ns)
+{
+    uint64_t until_ns = world->now_ns + limit_ns;
+    char owed[300] = "";
+    while (!world->trace.failed) {
+        run(world, SECOND);
+        resume_durables(world);
+        if (!world->trace.failed && !sim_model_is_owed(&world->model, owed, sizeof(owed)))
+            return true;
+        if (world->now_ns >= until_ns && !world->trace.failed)
+            sim_trace_fail(&world->trace, "after %.0f quiet seconds: %s", (double)limit_ns / 1e9, owed);
+    }
+    return false;
+}
+
+// No more faults, no more new things; everybody comes back and does what is expected.
+static void calm_down(struct sim_world *world)
+{
+    sim_trace_note(&world->trace, "faults end");
+    sim_fault_end(world);
+    for (uint32_t i = 0; i < world->client_count; i++) {
+        struct sim_client *client = &world->clients[i];
+        client->calm = true;
+        client->now_ns = world->now_ns;
+        // Publishes on a link that stands are answered; those of before it are given up or were sent again.
+    }
+    run(world, 5 * SECOND);
+}
+
+// Somebody takes up each durable that nobody holds.
+static void resume_durables(struct sim_world *world)
+{
+    struct sim_model *model = &world->model;
+    for (size_t i = 0; i < model->consumer_count; i++) {
+        struct sim_consumer *consumer = model->consumers[i];
+        bool held = !consumer->durable || consumer->ended;
+        for (size_t k = 0; k < model->sub_count; k++)
+            held |= model->subs[k]->consumer == consumer && model->subs[k]->state != SIM_SUB_ENDED;
+        if (held)
+            continue;
+        struct sim_sub_request wanted = consumer->request;
+        if (consumer->group)
+            wanted.client = 0;
+        wanted.max_in_flight = 10;
+        wanted.ack_wait_ns = SECOND;
+        sim_client_subscribe(&world->clients[wanted.client], &wanted);
+    }
+}
+
+// A new consumer per channel, from the first message on.
+static void read_everything(struct sim_world *world)
+{
+    struct sim_client *reader = &world->clients[world->client_count - 1];
+    for (uint32_t i = 0; i < world->model.channel_count; i++) {
+        struct sim_sub_request wanted = {
+            .client = reader->index,
+            .channel = i,
+            .start = SIM_START_FIRST,
+            .max_in_flight = 1 + (uint32_t)prng_below(&world->prng, 200),
+            .ack_wait_ns = 30 * SECOND,
+        };
+        if (!sim_client_subscribe(reader, &wanted))
+            sim_trace_fail(&world->trace, "the reader is not connected");
+        else
+            world->model.readers[i] = reader->subs[reader->sub_count - 1]->consumer;
+    }
+}
+
+static void on_gone(void *owner, struct sim_link *link)
+{
+    struct sim_world *world = owner;
+    sim_model_link_gone(&world->model, link->number, world->now_ns);
+}
