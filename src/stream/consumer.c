@@ -131,8 +131,10 @@ void consumer_name_remove(struct consumer *consumer)
 
 void consumer_dirty(struct consumer *consumer)
 {
-    if (consumer->committed && !list_is_linked(&consumer->dirty_link))
-        list_push_back(&consumer->stream->engine->dirty_consumers, &consumer->dirty_link);
+    if (!consumer->committed || list_is_linked(&consumer->dirty_link))
+        return;
+    consumer->dirty_epoch = consumer->stream->engine->epoch;
+    list_push_back(&consumer->stream->engine->dirty_consumers, &consumer->dirty_link);
 }
 
 void consumer_wake(struct consumer *consumer)
@@ -175,7 +177,7 @@ int consumer_apply_delete(struct engine *engine, const struct record *record, ui
     if (error || !consumer)
         return error;
     engine_tail_commit(engine, TAIL_CONSUMER_DELETE, consumer);
-    image_gone(engine, RECORD_IMAGE_CONSUMER, consumer->id);
+    image_gone_consumer(consumer);
     consumer_free(consumer);
     return 0;
 }

@@ -90,6 +90,7 @@ struct stream {
     uint32_t consumer_count;
     struct list link;        // engine's streams, by id
     struct list dirty_link;  // engine's dirty or image queue
+    uint64_t dirty_epoch;    // engine\'s when it became dirty
     struct list active_link; // engine's active: messages came or went
     struct list limits_link; // engine's limited: over a limit, or oldest message to be looked at
     struct wheel_timer age_timer;
@@ -157,6 +158,7 @@ struct consumer {
     uint64_t image_index;
     struct list link; // stream's
     struct list dirty_link;
+    uint64_t dirty_epoch;     // engine\'s when it became dirty
     struct list work_link;    // engine's work: may have something to deliver or to trim
     struct list journal_link; // engine's journal: has runs or acks
 };
@@ -216,6 +218,7 @@ struct engine {
     struct list dirty_streams, dirty_consumers, gone;       // since the last checkpoint began
     struct list image_streams, image_consumers, image_gone; // still to be written in this one
     bool image_counters;
+    uint64_t epoch; // checkpoints begun; what is dirty since an older one waits in the queue of the newest
     struct pool pendings, fetches, marks, ops, buckets;
     struct buffer scratch;
     struct engine_stats stats;
@@ -351,4 +354,6 @@ static inline int64_t codec_unzigzag(uint64_t value)
 }
 
 // --- image.c
-void image_gone(struct engine *engine, uint16_t image_kind, uint32_t id);
+// The object is about to be deleted: its older images are void.
+void image_gone_stream(const struct stream *stream);
+void image_gone_consumer(const struct consumer *consumer);

@@ -15,6 +15,7 @@ enum {
         16, // restored ids whose place in the table is fetched ahead: adding one is a wait for memory and little else
 };
 
+static void add_gone(struct list *list, uint16_t image_kind, uint32_t id);
 static void put_begin(struct buffer *out, size_t *ret_at);
 static void put_end(struct buffer *out, size_t at, uint16_t kind, uint16_t flags, uint32_t object);
 static void put_u64_at_end(struct buffer *out, uint64_t value);
@@ -40,6 +41,7 @@ void engine_checkpoint_begin(struct engine *engine, bool base)
     list_append_all(&engine->image_consumers, &engine->dirty_consumers);
     list_append_all(&engine->image_gone, &engine->gone);
     engine->image_counters = true;
+    engine->epoch++;
 }
 
 int engine_checkpoint_next(struct engine *engine, uint64_t index, struct buffer *out, size_t max_bytes)
@@ -115,12 +117,36 @@ int engine_restore_ids(struct engine *engine, struct bytes ids)
     return 0;
 }
 
-void image_gone(struct engine *engine, uint16_t image_kind, uint32_t id)
+// One that waits for its image in the checkpoint being written is void in that one already: entries that are covered will not
+// bring its older image up to date, and what follows them would not fit it.
+void image_gone_stream(const struct stream *stream)
+{
+    struct engine *engine = stream->engine;
+    list_foreach(link, &stream->consumers)
+    {
+        const struct consumer *consumer = container_of(link, struct consumer, link);
+        if (list_is_linked(&consumer->dirty_link) && consumer->dirty_epoch != engine->epoch)
+            add_gone(&engine->image_gone, RECORD_IMAGE_CONSUMER, consumer->id);
+    }
+    add_gone(&engine->gone, RECORD_IMAGE_STREAM, stream->id);
+    if (list_is_linked(&stream->dirty_link) && stream->dirty_epoch != engine->epoch)
+        add_gone(&engine->image_gone, RECORD_IMAGE_STREAM, stream->id);
+}
+
+void image_gone_consumer(const struct consumer *consumer)
+{
+    struct engine *engine = consumer->stream->engine;
+    add_gone(&engine->gone, RECORD_IMAGE_CONSUMER, consumer->id);
+    if (list_is_linked(&consumer->dirty_link) && consumer->dirty_epoch != engine->epoch)
+        add_gone(&engine->image_gone, RECORD_IMAGE_CONSUMER, consumer->id);
+}
+
+static void add_gone(struct list *list, uint16_t image_kind, uint32_t id)
 {
     struct gone *gone = mem_alloc_zero(sizeof(*gone));
     gone->id = id;
     gone->image_kind = image_kind;
-    list_push_back(&engine->gone, &gone->link);
+    list_push_back(list, &gone->link);
 }
 
 // Leaves room for the record's header.

@@ -251,7 +251,7 @@ int member_apply_remove(struct engine *engine, const struct record *record, uint
         return ERR_CORRUPT;
     engine_tail_commit(engine, TAIL_MEMBER_REMOVE, member);
     if (record->body.ptr[4] & REMOVE_WITH_CONSUMER) {
-        image_gone(engine, RECORD_IMAGE_CONSUMER, consumer->id);
+        image_gone_consumer(consumer);
         consumer_free(consumer);
         return 0;
     }

@@ -198,8 +198,10 @@ void stream_drop_marks(struct stream *stream, uint64_t last_good)
 
 void stream_dirty(struct stream *stream)
 {
-    if (!list_is_linked(&stream->dirty_link))
-        list_push_back(&stream->engine->dirty_streams, &stream->dirty_link);
+    if (list_is_linked(&stream->dirty_link))
+        return;
+    stream->dirty_epoch = stream->engine->epoch;
+    list_push_back(&stream->engine->dirty_streams, &stream->dirty_link);
 }
 
 void stream_activate(struct stream *stream)
@@ -249,7 +251,7 @@ int stream_apply_delete(struct engine *engine, const struct record *record, uint
     if (error || !stream)
         return error;
     engine_tail_commit(engine, TAIL_STREAM_DELETE, stream);
-    image_gone(engine, RECORD_IMAGE_STREAM, stream->id);
+    image_gone_stream(stream);
     uint32_t id = stream->id;
     stream_free(stream);
     engine->options.host.trimmed(engine->options.host.owner, id, UINT64_MAX);

@@ -70,7 +70,9 @@ void engine_model_delivered(struct engine_model *model, const struct delivery *d
 
 void engine_model_acked(struct engine_model *model, struct consumer *consumer, uint64_t sequence)
 {
-    engine_model_consumer(model, consumer)->at[sequence].ack_index = UINT64_MAX;
+    struct model_delivery *at = &engine_model_consumer(model, consumer)->at[sequence];
+    at->ack_index = UINT64_MAX;
+    at->ack_low = 0;
     model->acks++;
 }
 
