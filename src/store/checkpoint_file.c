@@ -137,7 +137,7 @@ static int header_decode(const char *block, struct bytes identity, struct checkp
     if (memcmp(block, header_magic, sizeof(header_magic)) != 0 || get_u64(block + STORE_BLOCK - 8) != check) {
         return ERR_CORRUPT;
     }
-    if (get_u32(block + 12) > CHECKPOINT_FORMAT) {
+    if (get_u32(block + 12) > CHECKPOINT_FORMAT || get_u32(block + 56) != 0) {
         return ERR_NEWER;
     }
     if (len > CHECKPOINT_IDENTITY_MAX || get_u32(block + 16) != STORE_SHARD) {
