@@ -31,9 +31,9 @@ struct options {
     uint64_t log_file_bytes;   // no flag, small in tests; 0: the store's default, as for the next two
     uint64_t log_first_bytes;
     uint64_t checkpoint_bytes;
-    const char *log_file;      // -l: NULL: standard error
-    bool debug;                // -D
-    bool trace;                // -V: accepted, has no effect yet
+    const char *log_file; // -l: NULL: standard error
+    bool debug;           // -D
+    bool trace;           // -V: accepted, has no effect yet
 
     uint32_t max_payload;       // bytes, 1 MiB
     uint32_t max_control_line;  // bytes, 4096
