@@ -89,4 +89,4 @@ class Server {
   }
 }
 
-module.exports = { Server, isPeer }
+module.exports = { Server, program, isPeer }
