@@ -242,6 +242,7 @@ static void on_refused(void *owner, uint64_t last_good, int error)
 
 static void on_admitting(void *owner)
 {
+    ((struct model *)owner)->admitted++;
 }
 
 static bool on_is_wanted(void *owner, uint32_t stream, uint64_t sequence)

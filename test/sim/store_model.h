@@ -33,6 +33,7 @@ struct model {
     uint64_t holes;         // messages missing
     bool refused;
     int refused_error;
+    unsigned admitted; // how often the store took publishes again
     bool checkpointing;
     uint64_t commits_checked, check_commits; // verify one commit in so many against a fork; 0: none
     char complaint[200];                     // the first thing that was wrong; "" while all is well
