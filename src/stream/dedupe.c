@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "base/must.h"
 
-enum { FIRST_SLOTS = 16, FIRST_CHUNKS = 8 };
+enum { FIRST_SLOTS = 16, FIRST_CHUNKS = 8, AHEAD = 8 };
 
 static struct dedupe_part *part_of(const struct dedupe *dedupe, struct hash128 key);
 static uint32_t tag_of(struct hash128 key);
@@ -16,6 +16,7 @@ static void part_grow(struct dedupe_part *part);
 static void part_put(struct dedupe_part *part, struct dedupe_slot slot);
 static void part_take(struct dedupe_part *part, uint32_t at);
 static void forget(struct dedupe *dedupe, uint64_t position);
+static void prefetch_slot(const struct dedupe *dedupe, uint64_t position);
 static struct dedupe_slot *slot_find(const struct dedupe *dedupe, struct hash128 key);
 static void ring_open(struct dedupe *dedupe);
 static void ring_close(struct dedupe *dedupe, uint64_t chunk);
@@ -91,6 +92,8 @@ bool dedupe_expire(struct dedupe *dedupe, uint32_t now_ms, size_t budget)
     while (dedupe->front != dedupe->back && dedupe_is_past(dedupe_at(dedupe, dedupe->front)->expires_ms, now_ms)) {
         if (budget-- == 0)
             return true;
+        if (dedupe->front + AHEAD < dedupe->back)
+            prefetch_slot(dedupe, dedupe->front + AHEAD);
         forget(dedupe, dedupe->front++);
         if (dedupe->front % DEDUPE_CHUNK == 0)
             ring_close(dedupe, dedupe->front / DEDUPE_CHUNK - 1);
@@ -177,6 +180,15 @@ static uint32_t tag_of(struct hash128 key)
 static uint64_t position_of(const struct dedupe *dedupe, uint32_t low)
 {
     return dedupe->front + (uint32_t)(low - (uint32_t)dedupe->front);
+}
+
+// The tables are larger than any cache; ids expire in order of the ring, so their slots can be called for in time.
+static void prefetch_slot(const struct dedupe *dedupe, uint64_t position)
+{
+    struct hash128 key = dedupe_at(dedupe, position)->key;
+    const struct dedupe_part *part = part_of(dedupe, key);
+    if (part->cap)
+        __builtin_prefetch(&part->slots[tag_of(key) & (part->cap - 1)], 1);
 }
 
 static struct dedupe_slot *slot_find(const struct dedupe *dedupe, struct hash128 key)

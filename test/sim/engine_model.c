@@ -120,8 +120,10 @@ void engine_model_refused(struct engine_model *model)
     for (size_t c = 0; c < MODEL_CONSUMERS; c++) {
         for (size_t s = 0; s < model->consumers[c].end; s++) {
             struct model_delivery *at = &model->consumers[c].at[s];
-            if (at->ack_index > good)
+            if (at->ack_index > good) {
                 at->ack_index = UINT64_MAX;
+                at->ack_low = at->ack_low > good ? 0 : at->ack_low;
+            }
             if (at->index != UINT64_MAX && at->index > good)
                 at->index = UINT64_MAX - 1; // its record is lost for ever
         }

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a new engine knows from the log, from images and both: ST-B06, ST-B11, ST-B12, ST-B29.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fake_host.h"
+
+enum { FROM_LOG, FROM_BASE, FROM_DELTA, WAYS };
+
+static int setup(void **state)
+{
+    static struct fake_host host;
+    fake_host_init(&host, 100000);
+    *state = &host;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fake_host *h = *state;
+    engine_check(h->engine);
+    fake_host_deinit(h);
+    return 0;
+}
+
+static struct consumer *find(struct fake_host *h, const char *name)
+{
+    return engine_consumer_find(h->engine, engine_stream_find(h->engine, 1, BYTES("s")), bytes_from_string(name));
+}
+
+static struct consumer_state state_of(const struct consumer *consumer)
+{
+    struct consumer_state state;
+    consumer_state_get(consumer, &state);
+    return state;
+}
+
+// Ten messages, seven of them out, three of these acknowledged: 1, 4, 5.
+static void build(struct fake_host *h, int way)
+{
+    struct stream *s = fake_stream(h, "s", 0);
+    struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_FIRST, 0);
+    fake_member(h, c, 4, 60000);
+    if (way == FROM_DELTA) {
+        fake_host_settle(h);
+        fake_host_checkpoint(h, true, 100, 0);
+    }
+    for (uint64_t i = 1; i <= 10; i++)
+        fake_publish(h, s, "m", i);
+    fake_host_settle(h);
+    engine_ack(h->engine, c, 1, h->now);
+    engine_ack(h->engine, c, 4, h->now);
+    fake_host_settle(h);
+    engine_ack(h->engine, c, 5, h->now);
+    fake_host_settle(h);
+    assert_int_equal(h->delivery_count, 7);
+    if (way != FROM_LOG)
+        fake_host_checkpoint(h, way == FROM_BASE, 100, 0);
+}
+
+static void ready(struct fake_host *h, struct member *member, bool recovered)
+{
+    assert_true(recovered);
+    assert_int_equal(member_in_flight(member), 4);
+    *(struct member **)h->owner = member;
+}
+
+// Nothing is sent again while the member's client comes back within its grace, whose ack wait then begins anew.
+static void test_members_keep_what_they_have(void **state)
+{
+    struct fake_host *h = *state;
+    for (int way = 0; way < WAYS; way++) {
+        struct member *member = NULL;
+        build(h, way);
+        h->owner = &member;
+        h->on_member = ready;
+        fake_host_advance(h, 100000);
+        fake_host_crash(h, way != FROM_LOG);
+        assert_non_null(member);
+        assert_int_equal(state_of(find(h, "c")).pending, 4);
+        assert_int_equal(state_of(find(h, "c")).ack_floor, 1);
+        assert_int_equal(state_of(find(h, "c")).waiting, 3);
+        fake_host_advance(h, 4000);
+        fake_host_settle(h);
+        engine_member_set_state(h->engine, member, MEMBER_READY, h->now);
+        fake_host_advance(h, 59999);
+        fake_host_settle(h);
+        assert_int_equal(h->delivery_count, 7);
+        assert_int_equal(engine_ack(h->engine, find(h, "c"), 2, h->now), 0);
+        assert_int_equal(engine_ack(h->engine, find(h, "c"), 4, h->now), ERR_NOT_FOUND);
+        fake_host_settle(h);
+        assert_int_equal(h->delivery_count, 8);
+        assert_int_equal(h->deliveries[7].sequence, 8);
+        fake_host_advance(h, 2);
+        fake_host_settle(h);
+        assert_true(h->delivery_count >= 11);
+        for (size_t i = 8; i < 11; i++) {
+            uint64_t expected[] = {3, 6, 7};
+            assert_int_equal(h->deliveries[i].sequence, expected[i - 8]);
+            assert_int_equal(h->deliveries[i].count, 1);
+        }
+        engine_check(h->engine);
+        h->on_member = NULL;
+        fake_host_deinit(h);
+        setup(state);
+    }
+}
+
+static void test_grace_after_start_releases(void **state)
+{
+    struct fake_host *h = *state;
+    for (int way = 0; way < WAYS; way++) {
+        build(h, way);
+        fake_host_crash(h, way != FROM_LOG);
+        fake_host_advance(h, 1000);
+        struct member *other = fake_member(h, find(h, "c"), 10, 60000);
+        fake_host_settle(h);
+        assert_int_equal(member_in_flight(other), 3); // the new ones: 8, 9, 10
+        fake_host_advance(h, 4002);
+        fake_host_settle(h);
+        assert_int_equal(member_in_flight(other), 7);
+        assert_int_equal(h->deliveries[10].sequence, 2);
+        assert_int_equal(h->deliveries[10].count, 1);
+        fake_host_deinit(h);
+        setup(state);
+    }
+}
+
+static void test_counts_are_kept(void **state)
+{
+    struct fake_host *h = *state;
+    struct stream *s = fake_stream(h, "s", 0);
+    struct consumer *c = fake_consumer(h, s, "c", true, false, CONSUMER_START_FIRST, 0);
+    fake_member(h, c, 4, 1000);
+    fake_publish(h, s, "m", 0);
+    fake_host_settle(h);
+    for (int i = 0; i < 3; i++) {
+        fake_host_advance(h, 1001);
+        fake_host_settle(h);
+    }
+    for (int way = 0; way < 2; way++) {
+        if (way)
+            fake_host_checkpoint(h, true, 100, 0);
+        fake_host_crash(h, way);
+        engine_member_set_state(h->engine, consumer_member_next(find(h, "c"), NULL), MEMBER_READY, h->now);
+        fake_host_advance(h, 1001);
+        fake_host_settle(h);
+        assert_int_equal(h->deliveries[h->delivery_count - 1].count, 4 + way);
+    }
+}
+
+static void test_what_was_not_committed_is_gone(void **state)
+{
+    struct fake_host *h = *state;
+    build(h, FROM_LOG);
+    struct stream *s = engine_stream_find(h->engine, 1, BYTES("s"));
+    engine_ack(h->engine, find(h, "c"), 2, h->now);
+    fake_publish(h, s, "lost", 77);
+    fake_stream(h, "t", 0);
+    fake_host_turn(h);
+    fake_host_crash(h, false);
+    assert_null(engine_stream_find(h->engine, 1, BYTES("t")));
+    assert_int_equal(state_of(find(h, "c")).pending, 4);
+    assert_int_equal(fake_publish(h, engine_stream_find(h->engine, 1, BYTES("s")), "again", 77), 11);
+}
+
+static void test_deleted_objects_stay_deleted(void **state)
+{
+    struct fake_host *h = *state;
+    uint64_t index;
+    build(h, FROM_BASE);
+    struct stream *s = engine_stream_find(h->engine, 1, BYTES("s"));
+    assert_int_equal(engine_consumer_delete(h->engine, find(h, "c"), h->now, &index), 0);
+    fake_stream(h, "t", 0);
+    fake_host_settle(h);
+    fake_host_checkpoint(h, false, 100, 0);
+    fake_host_crash(h, true);
+    assert_null(find(h, "c"));
+    assert_non_null(engine_stream_find(h->engine, 1, BYTES("t")));
+    s = engine_stream_find(h->engine, 1, BYTES("s"));
+    assert_int_equal(engine_stream_delete(h->engine, s, h->now, &index), 0);
+    fake_host_settle(h);
+    fake_host_checkpoint(h, false, 100, 0);
+    fake_host_crash(h, true);
+    assert_null(engine_stream_find(h->engine, 1, BYTES("s")));
+    struct engine_stats stats;
+    engine_stats_get(h->engine, &stats);
+    assert_int_equal(stats.streams, 1);
+    assert_int_equal(stats.messages, 0);
+}
+
+static void test_ids_do_not_come_back(void **state)
+{
+    struct fake_host *h = *state;
+    uint64_t index;
+    struct stream_state before, after;
+    struct stream *s = fake_stream(h, "s", 0);
+    stream_state_get(s, &before);
+    fake_host_settle(h);
+    engine_stream_delete(h->engine, s, h->now, &index);
+    fake_host_settle(h);
+    fake_host_checkpoint(h, true, 100, 0);
+    fake_host_crash(h, true);
+    stream_state_get(fake_stream(h, "s", 0), &after);
+    assert_true(after.id > before.id);
+}
+
+static void test_saved_ids(void **state)
+{
+    struct fake_host *h = *state;
+    struct buffer ids;
+    uint64_t until_ns, sequence_before = 10;
+    buffer_init(&ids, 1 << 20);
+    build(h, FROM_BASE);
+    engine_save_ids(h->engine, 0, fake_host_last_index(h), &until_ns, &ids);
+    assert_int_equal(ids.len, 10 * 32);
+    assert_int_equal(until_ns / 1000000, (h->now.wall_ns + 120000000000ull) / 1000000);
+    // A new engine that has the image and the ids, and no log: the ids came with a segment.
+    engine_free(h->engine);
+    h->engine = engine_new(&h->options);
+    assert_int_equal(engine_restore_ids(h->engine, bytes_make(ids.ptr, 31)), ERR_CORRUPT);
+    struct bytes rest = buffer_bytes(&h->image);
+    while (rest.len) {
+        struct record record;
+        size_t used;
+        assert_int_equal(record_get(rest, true, &record, &used), 0);
+        assert_int_equal(engine_restore(h->engine, &record), 0);
+        rest = bytes_skip(rest, used);
+    }
+    assert_int_equal(engine_restore_ids(h->engine, buffer_bytes(&ids)), 0);
+    engine_recovered(h->engine, h->now);
+    struct publish publish = {.payload = BYTES("m"), .dedupe = {3, 3}};
+    struct publish_result result;
+    struct stream *s = engine_stream_find(h->engine, 1, BYTES("s"));
+    assert_int_equal(engine_publish(h->engine, s, &publish, h->now, &result), 0);
+    assert_true(result.duplicate && result.sequence == 3);
+    publish.dedupe = (struct hash128){99, 99};
+    assert_int_equal(engine_publish(h->engine, s, &publish, h->now, &result), 0);
+    assert_int_equal(result.sequence, sequence_before + 1);
+    buffer_deinit(&ids);
+}
+
+// Every byte of every image and record cut off or changed: an error or a state that holds together, never a crash.
+static void test_damaged_images_are_refused(void **state)
+{
+    struct fake_host *h = *state;
+    build(h, FROM_BASE);
+    struct bytes rest = buffer_bytes(&h->image);
+    size_t refused = 0;
+    while (rest.len) {
+        struct record record;
+        size_t used;
+        assert_int_equal(record_get(rest, true, &record, &used), 0);
+        for (size_t len = 0; len < record.body.len; len++) {
+            struct engine *engine = engine_new(&h->options);
+            struct record cut = record;
+            cut.body.len = len;
+            if (record.kind == RECORD_IMAGE_CONSUMER) {
+                struct record stream;
+                size_t skip;
+                assert_int_equal(record_get(buffer_bytes(&h->image), true, &stream, &skip), 0);
+                assert_int_equal(engine_restore(engine, &stream), 0);
+            }
+            refused += engine_restore(engine, &cut) == ERR_CORRUPT;
+            engine_free(engine);
+        }
+        rest = bytes_skip(rest, used);
+    }
+    assert_true(refused > 100);
+}
+
+static void test_consumer_without_stream_is_refused(void **state)
+{
+    struct fake_host *h = *state;
+    build(h, FROM_BASE);
+    struct bytes rest = buffer_bytes(&h->image);
+    struct engine *engine = engine_new(&h->options);
+    while (rest.len) {
+        struct record record;
+        size_t used;
+        assert_int_equal(record_get(rest, true, &record, &used), 0);
+        if (record.kind == RECORD_IMAGE_CONSUMER)
+            assert_int_equal(engine_restore(engine, &record), ERR_CORRUPT);
+        rest = bytes_skip(rest, used);
+    }
+    engine_free(engine);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_members_keep_what_they_have),
+        TEST(test_grace_after_start_releases),
+        TEST(test_counts_are_kept),
+        TEST(test_what_was_not_committed_is_gone),
+        TEST(test_deleted_objects_stay_deleted),
+        TEST(test_ids_do_not_come_back),
+        TEST(test_saved_ids),
+        TEST(test_damaged_images_are_refused),
+        TEST(test_consumer_without_stream_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
