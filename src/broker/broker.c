@@ -95,6 +95,7 @@ void broker_turn_begin(struct broker *broker, struct moment now)
 bool broker_turn_end(struct broker *broker)
 {
     must(broker->depth == 0);
+    broker->called = false;
     wheel_advance(&broker->wheel, broker->now_ms);
     broker_inlet_resume_paused(broker);
     broker_route_deferred(broker);
@@ -104,7 +105,8 @@ bool broker_turn_end(struct broker *broker)
             break;
     }
     broker_reap(broker);
-    return broker->resume || !list_empty(&broker->deferred) || !list_empty(&broker->dirty) ||
+    // Whoever was called in here may have work for a turn's end of his own, and that may be over already.
+    return broker->called || broker->resume || !list_empty(&broker->deferred) || !list_empty(&broker->dirty) ||
            !list_empty(&broker->watch_dirty);
 }
 

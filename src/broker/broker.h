@@ -48,8 +48,8 @@ void broker_free(struct broker *broker);
 const struct net_handler *broker_net_handler(struct broker *broker);
 // The time all callbacks of this turn see.
 void broker_turn_begin(struct broker *broker, struct moment now);
-// Fires due timers, sends what gathered, reports watches. Returns true when something is left to do at once (call the
-// next turn without waiting).
+// Fires due timers, sends what gathered, reports watches. Returns true when something is left to do at once, by us or
+// by the owner of an inlet or a watch that was called in here (call the next turn without waiting).
 bool broker_turn_end(struct broker *broker);
 // The earliest time at which a turn is needed though nothing happens; UINT64_MAX: none. A lower bound is fine.
 uint64_t broker_next_deadline_ms(const struct broker *broker);

@@ -86,6 +86,7 @@ bool broker_inlet_deliver(struct broker *broker, struct inlet_target *target, st
         struct outbound_block *block = broker_message_block(message);
         inlet_message.payload = bytes_skip(bytes_make(block->data, block->len), message->header.len);
     }
+    broker->called = true;
     return target->inlet->on_message(target->inlet, &inlet_message);
 }
 

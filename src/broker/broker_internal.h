@@ -72,6 +72,7 @@ struct broker {
     uint32_t refused_count;
     bool resume;   // broker_inlets_resume() was called
     bool stopping; // broker_shutdown() was called
+    bool called;   // an inlet or a watch, since broker_turn_end() began
 
     uint32_t depth;       // of nested broker_route()
     struct list deferred; // struct deferred_message.link

@@ -203,6 +203,7 @@ static bool report(struct broker *broker, struct watch_entry *entry)
     if (interest == entry->reported && !recovered)
         return false;
     entry->reported = interest;
+    broker->called = true;
     entry->watch->on_change(entry->watch, interest);
     return true;
 }

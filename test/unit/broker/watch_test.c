@@ -241,6 +241,25 @@ static void dips_are_reported(void **state)
     world_deinit(&world);
 }
 
+// What the owner decides then is carried out at the end of its own turn, which may be over: there must be another.
+static void another_turn_for_the_owner(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    struct watcher watcher;
+    watch(&watcher, &world, "inbox.1");
+    struct peer *peer = peer_connect(&world, "");
+    peer_say(peer, "SUB inbox.1 1\r\n");
+    heard(&watcher, READY);
+    assert_false(broker_turn_end(world.broker));
+    peer_close(peer);
+    assert_true(broker_turn_end(world.broker));
+    heard(&watcher, NONE);
+    assert_false(broker_turn_end(world.broker));
+    world_deinit(&world);
+}
+
 static void removal_inside(void **state)
 {
     (void)state;
@@ -272,6 +291,7 @@ int main(void)
         {"a connection that is being closed is none", an_error_ends_interest, NULL, NULL, NULL},
         {"congestion and its hysteresis", congestion, NULL, NULL, NULL},
         {"congestion within a turn is followed by a report", dips_are_reported, NULL, NULL, NULL},
+        {"a change is followed by a turn for its owner", another_turn_for_the_owner, NULL, NULL, NULL},
         {"watches removed from within a report", removal_inside, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
