@@ -166,14 +166,14 @@ struct stream *fake_stream(struct fake_host *host, const char *name, uint64_t ma
 
 static void consumer_created(void *owner, int error, struct consumer *consumer, uint64_t index)
 {
+    struct fake_host *host = owner;
     must(error == 0 && index > 0);
-    *(struct consumer **)owner = consumer;
+    host->created = consumer;
 }
 
 struct consumer *fake_consumer(struct fake_host *host, struct stream *stream, const char *name, bool durable,
                                bool group, enum consumer_start start, uint64_t sequence)
 {
-    struct consumer *consumer = NULL;
     struct consumer_config config = {
         .name = bytes_from_string(name),
         .protocol = ENGINE_PROTOCOL_STAN,
@@ -183,8 +183,9 @@ struct consumer *fake_consumer(struct fake_host *host, struct stream *stream, co
         .start_sequence = sequence,
         .start_time_ns = sequence,
     };
-    engine_consumer_create(host->engine, stream, &config, host->now, consumer_created, &consumer);
-    return consumer;
+    host->created = NULL;
+    engine_consumer_create(host->engine, stream, &config, host->now, consumer_created, host);
+    return host->created;
 }
 
 struct member *fake_member(struct fake_host *host, struct consumer *consumer, uint32_t max_in_flight,

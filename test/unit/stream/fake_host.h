@@ -62,6 +62,7 @@ struct fake_host {
     struct fake_delivery *deliveries; // owned
     size_t delivery_count, delivery_cap;
     size_t members_added, members_removed;
+    struct consumer *created; // by the newest fake_consumer()
     void *owner;
 };
 
@@ -86,6 +87,7 @@ uint64_t fake_host_last_index(const struct fake_host *host);
 
 // Short hands.
 struct stream *fake_stream(struct fake_host *host, const char *name, uint64_t max_msgs);
+// NULL: it waits for a read, and will be in host->created.
 struct consumer *fake_consumer(struct fake_host *host, struct stream *stream, const char *name, bool durable,
                                bool group, enum consumer_start start, uint64_t sequence);
 struct member *fake_member(struct fake_host *host, struct consumer *consumer, uint32_t max_in_flight,
