@@ -194,8 +194,8 @@ if (!isPeer) {
     assert.deepStrictEqual(lines, ['PING', 'PING', "-ERR 'Stale Connection'"])
   })
 
-  test('CO-P14 a client that answers pings stays', async (t) => {
-    const impatient = await own(t, ['-ping_interval', '50ms', '-ping_max', '1'])
+  test('CO-P14 a client that answers pings stays', { alone: true }, async (t) => {
+    const impatient = await own(t, ['-ping_interval', '100ms', '-ping_max', '3'])
     const raw = await connect(t, {}, impatient)
     for (let i = 0; i < 10; i++) {
       assert.strictEqual(await raw.line(), 'PING')

@@ -15,7 +15,12 @@ const isPeer = path.basename(program) === 'nats-server'
 const running = new Set()
 
 // Whatever happens to this process, the servers it started end with it.
-process.on('exit', () => { for (const server of running) server.child.kill('SIGKILL') })
+process.on('exit', () => {
+  for (const server of running) {
+    server.child.kill('SIGKILL')
+    fs.rmSync(server.directory, { recursive: true, force: true })
+  }
+})
 
 class Server {
   /** Starts one and waits until it is ready. `flags` are its flags besides the usual ones; `http`: with a monitoring port. */
@@ -44,10 +49,9 @@ class Server {
     this.ended.then(() => running.delete(this))
     this.child.once('error', (error) => { this.log += `${program}: ${error.message}` })
     running.add(this)
-    await Promise.race([
-      this.logged(isPeer ? /Server is ready/ : /Ready for clients/),
-      this.ended.then(() => { throw new Error(`${program} ${flags.join(' ')} ended:\n${this.log}`) })
-    ])
+    const early = this.ended.then(() => { throw new Error(`${program} ${flags.join(' ')} ended:\n${this.log}`) })
+    early.catch(() => {}) // one that ends later is no surprise
+    await Promise.race([this.logged(isPeer ? /Server is ready/ : /Ready for clients/), early])
     this.port = Number(/(?:Ready for clients|Listening for client connections) on [\d.]+:(\d+)/.exec(this.log)[1])
     if (this.http) this.httpPort = Number(/monitor(?:ing)? on (?:http:\/\/)?[\d.]+:(\d+)/i.exec(this.log)[1])
   }

@@ -68,6 +68,11 @@ async function run ({ before, after } = {}) {
   const chosen = tests.filter((one) => words.every((word) => one.name.includes(word)))
   try {
     if (before) await before()
+  } catch (error) {
+    print({ name: 'the suite begins', error, took: 0 })
+    process.exit(1)
+  }
+  try {
     await runAll(chosen.filter((one) => !one.alone), AT_ONCE)
     await runAll(chosen.filter((one) => one.alone), 1)
   } catch (error) {
