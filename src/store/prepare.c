@@ -136,7 +136,8 @@ static bool begin_new(struct prepare *prepare)
     }
     set_room(prepare);
     bool grown = prepare->next_size == prepare->store->context.options.file_bytes;
-    if (grown && !prepare->ballast && !prepare->ballast_taken) {
+    bool due = moment_mono_ms(prepare->store->context.now) >= prepare->ballast_retry_ms;
+    if (grown && due && !prepare->ballast && !prepare->ballast_taken) {
         begin(prepare, PREPARE_BALLAST_MAKE, NULL);
         return true;
     }
@@ -232,7 +233,11 @@ static void note_failure(struct prepare *prepare, int error)
 {
     struct store *store = prepare->store;
     uint64_t least = store->context.options.first_file_bytes;
-    prepare->retry_ms = moment_mono_ms(store->context.now) + PREPARE_RETRY_MS;
+    uint64_t retry_ms = moment_mono_ms(store->context.now) + PREPARE_RETRY_MS;
+    if (prepare->job == PREPARE_BALLAST_MAKE)
+        prepare->ballast_retry_ms = retry_ms;
+    else
+        prepare->retry_ms = retry_ms;
     if (error != ERR_NO_SPACE) {
         logger_write(store->logger, LOG_WARN, "%s: cannot prepare a log file: %s", prepare->path, error_text(error));
     } else if (prepare->job == PREPARE_CREATE && prepare->next_size > least) {
@@ -287,6 +292,7 @@ static void set_room(struct prepare *prepare)
         logger_write(prepare->store->logger, LOG_INFO, "there is space for the log again");
     prepare->full = prepare->store->context.starved = false;
     prepare->reserve = 0;
+    prepare->retry_ms = 0;
 }
 
 static uint64_t ballast_bytes(const struct prepare *prepare)

@@ -39,9 +39,10 @@ struct prepare {
     bool wanted;          // the log has something in it: make spares
     bool full;            // the last attempt to allocate found no space
     uint64_t reserve;     // while full: bytes of the log that only acknowledgements and the like may use
-    uint64_t retry_ms;    // not before that
-    bool ballast;         // it exists
-    bool ballast_taken;   // a slice of other work has its space
+    uint64_t retry_ms;    // no new file before that
+    uint64_t ballast_retry_ms;
+    bool ballast;       // it exists
+    bool ballast_taken; // a slice of other work has its space
 
     enum prepare_job job;
     int step;

@@ -231,7 +231,9 @@ static int salvage_entry(struct recovery *recovery, const struct scan_item *item
 static void note_index(struct recovery *recovery, const struct scan_item *item, struct log_file *file)
 {
     uint64_t index = item->entry.index;
-    uint64_t expected = recovery->last_index ? recovery->last_index + 1 : recovery->loaded.rolled + 1;
+    uint64_t rolled =
+        recovery->loaded.rolled; // a released file may come back at a crash: what is missing behind it is fine
+    uint64_t expected = (recovery->last_index > rolled ? recovery->last_index : rolled) + 1;
     if (index > expected)
         report_gap(recovery, expected, index - 1);
     recovery->gap_explained = false;

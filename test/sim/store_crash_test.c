@@ -123,7 +123,7 @@ static void scenario(struct world *world)
 static void fail_each_operation(int error, enum sim_loss loss)
 {
     bool failed = true;
-    for (uint64_t n = 1; failed; n++) {
+    for (uint64_t n = world_first_seed(); failed && n <= world_last_seed(UINT64_MAX); n++) {
         struct world *world = world_new(n);
         sim_disk_fail(&world->disk, n, error);
         scenario(world);

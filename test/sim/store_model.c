@@ -156,7 +156,7 @@ static int on_restore(void *owner, const struct record *image)
     struct model *model = owner;
     if (image->body.len < 24)
         return ERR_CORRUPT;
-    model->state_index = get_u64(image->body.ptr);
+    model->state_index = model->image_index = get_u64(image->body.ptr);
     model->state_last = get_u64(image->body.ptr + 8);
     model->state_first = get_u64(image->body.ptr + 16);
     return 0;
@@ -172,7 +172,7 @@ static int on_replay(void *owner, const struct entry_view *entry, bool covered)
         model_complain(model, "entry %llu follows %llu", (unsigned long long)entry->index,
                        (unsigned long long)model->applied_index);
     model->applied_index = entry->index;
-    take_entry(model, entry, entry->index <= model->state_index && covered);
+    take_entry(model, entry, entry->index <= model->image_index);
     return 0;
 }
 
@@ -315,7 +315,7 @@ int model_open(struct model *model)
 {
     model->state_last = 0;
     model->state_first = 1;
-    model->state_index = model->applied_index = model->replayed_from = 0;
+    model->state_index = model->image_index = model->applied_index = model->replayed_from = 0;
     model->holes = 0;
     model->refused = false;
     struct store_handler handler = make_handler(model);

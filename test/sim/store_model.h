@@ -27,6 +27,7 @@ struct model {
     uint64_t state_last;  // sequence
     uint64_t state_first; // the first wanted
     uint64_t state_index; // of the image, or the last entry
+    uint64_t image_index; // of the image; 0: there was none
     uint64_t applied_index;
     uint64_t replayed_from; // the first entry of this recovery; 0: none
     bool holes_allowed;     // after damage
