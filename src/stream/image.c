@@ -78,10 +78,23 @@ int engine_restore(struct engine *engine, const struct record *image)
     }
 }
 
+// The clock that recovery will see: a wall clock that went back counts as the newest record's time.
+static uint64_t record_time_ms(const struct engine *engine)
+{
+    uint64_t newest_ms = engine->now.wall_ns / 1000000;
+    newest_ms = engine->replay_ms > newest_ms ? engine->replay_ms : newest_ms;
+    list_foreach(link, &engine->stream_list)
+    {
+        uint64_t last_ms = container_of(link, struct stream, link)->tail.last_time_ns / 1000000;
+        newest_ms = last_ms > newest_ms ? last_ms : newest_ms;
+    }
+    return newest_ms;
+}
+
 void engine_save_ids(struct engine *engine, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
                      struct buffer *out)
 {
-    uint64_t from, to, until_ms = 0, wall_ms = engine->now.wall_ns / 1000000;
+    uint64_t from, to, until_ms = 0, wall_ms = record_time_ms(engine);
     uint32_t now_ms = (uint32_t)engine_now_ms(engine);
     dedupe_range(&engine->dedupe, first_index, last_index, &from, &to);
     for (; from < to; from++) {
