@@ -108,6 +108,9 @@ struct broker_watch {
 // The subject is copied. Returns the interest now.
 enum broker_interest broker_watch_add(struct broker *broker, struct broker_watch *watch, struct bytes literal_subject);
 void broker_watch_remove(struct broker *broker, struct broker_watch *watch);
+// Has a connection that listens fallen behind since the last report? on_change() tells at the turn's end; who sends much within
+// one turn asks before each message, or it makes a slow consumer of a healthy one.
+bool broker_watch_is_behind(const struct broker_watch *watch);
 
 // --- what monitoring shows ------------------------------------------------------------------------------------------
 

@@ -84,6 +84,12 @@ void broker_watch_remove(struct broker *broker, struct broker_watch *watch)
     }
 }
 
+bool broker_watch_is_behind(const struct broker_watch *watch)
+{
+    const struct watch_entry *entry = watch->implementation;
+    return entry->was_congested;
+}
+
 void broker_watch_touch(struct broker *broker, struct bytes pattern, bool was_congested)
 {
     if (broker->watch_count == 0)

@@ -320,7 +320,7 @@ static bool deliver(void *owner, const struct delivery *delivery)
 {
     struct stan *stan = owner;
     struct subscription *subscription = member_context(delivery->member);
-    if (!subscription)
+    if (!subscription || broker_watch_is_behind(&subscription->watch))
         return false;
     const struct message_record *message = delivery->message;
     struct envelope_delivery envelope = {

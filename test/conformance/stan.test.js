@@ -259,6 +259,26 @@ test('ST-B03 MaxInflight limits what a client holds', async (t) => {
   assert.deepStrictEqual((await subscription.queue.take(4)).map((one) => one.data), ['4', '5', '6', '7'])
 })
 
+test('ST-B03 a reader that is slow for a while is not cut off: a backlog goes at its speed', async (t) => {
+  const tight = await Server.start(['-max_pending', '2M'])
+  t.after(() => tight.stop())
+  const client = await connect(t, { stanEncoding: 'binary' }, tight)
+  const payload = Buffer.alloc(100000, 'x')
+  const count = 300
+  for (let i = 0; i < count; i += 10) await Promise.all(Array.from({ length: 10 }, () => publish(client, 'backlog', payload)))
+  const reader = await connect(t, { stanEncoding: 'binary', reconnect: false }, tight)
+  let ended = false
+  reader.once('close', () => { ended = true })
+  const subscription = await subscribe(reader, 'backlog', { all: true, manual: true, maxInFlight: count, ackWait: 60000 })
+  reader.nc.stream.pause()
+  for (let i = 0; i < 20; i++) await publish(client, 'others', 'are served')
+  reader.nc.stream.resume()
+  const got = await subscription.queue.take(count)
+  assert.deepStrictEqual(got.map((one) => one.sequence), got.map((_, i) => i + 1))
+  assert.ok(got.every((one) => !one.redelivered && one.raw.getRawData().equals(payload)))
+  assert.strictEqual(ended, false)
+})
+
 test('ST-B06 a durable goes on after its client was closed and came back', async (t) => {
   const id = unique('client')
   const channel = unique('durable')

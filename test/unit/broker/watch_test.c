@@ -226,10 +226,13 @@ static void dips_are_reported(void **state)
     struct peer *peer = peer_connect(&world, "");
     peer_say(peer, "SUB inbox.1 1\r\n");
     heard(&watcher, READY);
+    assert_false(broker_watch_is_behind(&watcher.watch));
     send(&world, 6);
     assert_int_equal(broker_interest(world.broker, BYTES("inbox.1")), CONGESTED);
+    assert_true(broker_watch_is_behind(&watcher.watch));
     world_turn(&world);
     heard(&watcher, READY);
+    assert_false(broker_watch_is_behind(&watcher.watch));
     // A pump of that kind runs on, but in turns.
     watcher.publishes = "inbox.1";
     watcher.publish_count = 50;
