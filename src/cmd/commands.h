@@ -10,6 +10,7 @@
     X(sub, "print what is published")                                                                                  \
     X(req, "send a request, print the reply")                                                                          \
     X(bench, "put load on a server and measure")                                                                       \
+    X(check, "look at a data directory, change nothing")                                                               \
     X(version, "print the version")
 
 #define X(name, line)                                                                                                  \
