@@ -600,6 +600,36 @@ test('ST-B19 on one connection and channel acknowledgements come in order', asyn
   assert.deepStrictEqual(data, order.map(String))
 })
 
+test('ST-B20 beyond a channel\'s limits the oldest messages go, unacknowledged ones too', async (t) => {
+  const small = await own(t, ['-mm', '3'])
+  const client = await connect(t, {}, small)
+  for (const data of 'ab') await client.store('limited', data)
+  const early = await client.subscribe('limited', { ackWaitInSecs: 1 })
+  await early.sequences(2)
+  for (const data of 'cde') await client.store('limited', data)
+  assert.deepStrictEqual(await (await client.subscribe('limited')).sequences(3), [3, 4, 5])
+  assert.deepStrictEqual(await (await client.subscribe('limited', { startPosition: START.SEQUENCE, startSequence: 1 })).sequences(3), [3, 4, 5])
+  await early.sequences(3)
+  // a and b are gone, and do not come again; c, d and e do.
+  assert.deepStrictEqual((await early.queue.take(3)).map((one) => [one.data, one.redelivered]), [['c', true], ['d', true], ['e', true]])
+})
+
+test('ST-B20 messages older than max_age go', async (t) => {
+  const short = await own(t, ['-ma', '300ms'])
+  const client = await connect(t, {}, short)
+  await client.store('aging', 'old')
+  await until(async () => {
+    const subscription = await client.subscribe('aging')
+    await client.ping()
+    await client.nc.flush()
+    const left = subscription.queue.length
+    await subscription.close()
+    return left === 0
+  }, 'the message is gone')
+  await client.store('aging', 'new')
+  assert.deepStrictEqual(await (await client.subscribe('aging')).sequences(1), [2])
+})
+
 test('ST-B27 one connection publishes and subscribes; each subscription gets every message', async (t) => {
   const client = await connect(t)
   const channel = unique('both')

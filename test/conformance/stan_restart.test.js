@@ -108,6 +108,22 @@ for (const signal of SIGNALS) {
     assert.deepStrictEqual(brief(await second.queue.take(3)), ["a'", "c'", 'd'])
   })
 
+  test(`ST-B29 a queue group without a durable name goes on with its members (${signal})`, async (t) => {
+    const server = await start(t)
+    const [one, two] = [await connect(t, server), await connect(t, server)]
+    const options = { group: 'q', manual: true, ackWait: 60000 }
+    const members = [await subscribe(one, 'jobs', options), await subscribe(two, 'jobs', options)]
+    for (const data of 'abcd') await publish(one, 'jobs', data)
+    for (const member of members) for (const job of await member.queue.take(2)) if (job.data < 'c') job.ack()
+    await settle(one)
+    await settle(two)
+    const { calm } = await restart(server, signal, one, two)
+    for (let i = 0; i < 10; i++) await publish(two, 'jobs', 'new')
+    await until(() => members[0].queue.length + members[1].queue.length === 10, 'all new messages')
+    assert.deepStrictEqual(members.map((member) => member.queue.length), [5, 5])
+    calm()
+  })
+
   test(`ST-B11 a durable that comes back gets what it held, then what is new (${signal})`, async (t) => {
     const server = await start(t)
     const id = unique('client')

@@ -254,6 +254,16 @@ test('ST-P11 two that connect with one id at the same time: one of them wins', a
   assert.deepStrictEqual(errors.sort(), ['', 'stan: clientID already registered', 'stan: clientID already registered'])
 })
 
+test('ST-P11 while one newcomer waits for the old client, another is refused at once', async (t) => {
+  const old = await connect(t, { heartbeats: false })
+  const [first, second] = [await open(t), await open(t)]
+  const order = []
+  const register = async (client) => { const { error } = await client.register({ clientId: old.id }); order.push(error) }
+  await Promise.all([register(first), register(second)])
+  assert.deepStrictEqual(order, ['stan: clientID already registered', ''])
+  assert.strictEqual(old.heartbeats.length, 1)
+})
+
 // --- messages: their fields ---
 
 test('ST-M01 PubMsg with every field set, and with fields that nobody knows', async (t) => {
@@ -573,6 +583,22 @@ test('ST-E16 requests of an unknown client: \'stan: unknown clientID\'', async (
   const subscription = await client.subscribe(unique('a'))
   assert.strictEqual(await subscription.unsubscribe({ clientId: 'nobody' }), 'stan: unknown clientID')
   assert.strictEqual(await subscription.unsubscribe(), '')
+})
+
+test('ST-E20 limits are told: channels, subscriptions of a channel', async (t) => {
+  const small = await Server.start(['-mc', '2', '-msu', '3'])
+  t.after(() => small.stop())
+  const client = await StanClient.connect(small)
+  t.after(() => client.leave())
+  await client.store('one', 'x')
+  await client.store('two', 'x')
+  assert.strictEqual((await client.publish('three', 'x')).error, 'too many channels')
+  assert.strictEqual((await client.trySubscribe('three')).error, 'too many channels')
+  const subscriptions = [await client.subscribe('one'), await client.subscribe('one', { qGroup: 'q' }), await client.subscribe('one', { durableName: 'd' })]
+  assert.strictEqual((await client.trySubscribe('one')).error, 'too many subscriptions per channel')
+  await client.subscribe('two')
+  await subscriptions[0].close()
+  await client.subscribe('one')
 })
 
 test('ST-E09 random bytes on every subject of the server: answered or ignored, and it goes on', async (t) => {
