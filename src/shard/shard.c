@@ -65,9 +65,7 @@ void shard_quiesce(struct shard *shard)
 
 bool shard_is_idle(const struct shard *shard)
 {
-    struct store_stats stats;
-    store_stats_get(shard->store, &stats);
-    return store_is_idle(shard->store) && (stats.failed || shard_committed_index(shard) == shard_last_index(shard));
+    return store_is_idle(shard->store);
 }
 
 void shard_stop(struct shard *shard)

@@ -45,7 +45,8 @@ void shard_machine_add(struct shard *shard, struct shard_machine *machine);
 int shard_open(struct shard *shard, struct disk *disk, struct moment now);
 // Stopping, step one: nothing is delivered, read or begun in the background any more.
 void shard_quiesce(struct shard *shard);
-// Everything appended is durable (or the log FAILED) and no request is under way. The caller turns its loop until then.
+// No request is under way: everything appended is durable, or the log cannot go on (FAILED, full disk). The caller turns its loop at
+// least once, then until this is true.
 bool shard_is_idle(const struct shard *shard);
 // Step two, when idle: answers that still wait are refused (ERR_CLOSED), the store is closed. The engine stays readable.
 void shard_stop(struct shard *shard);
