@@ -14,7 +14,7 @@ static uint64_t usable_bytes(const struct log *log, uint64_t need);
 static bool start_batch(struct log *log, size_t first);
 static bool has_room(const struct log *log, uint64_t length);
 static bool roll(struct log *log);
-static bool take_next(struct log *log);
+static bool take_next(struct log *log, struct log_file *next);
 static void gather(struct log *log, size_t first);
 static void add_span(struct log *log, struct chunk *chunk, char *ptr, size_t len);
 static void encode_file_header(struct log *log);
@@ -195,12 +195,11 @@ static bool roll(struct log *log)
             start_sync(log);
         return false;
     }
-    return take_next(log);
+    return take_next(log, prepare_take(&log->prepare));
 }
 
-static bool take_next(struct log *log)
+static bool take_next(struct log *log, struct log_file *next)
 {
-    struct log_file *next = prepare_take(&log->prepare);
     if (!next)
         return false;
     list_push_back(&log->files, &next->link);
@@ -334,7 +333,7 @@ static int finish_file(struct log *log)
     int error = finish_sync(log);
     if (error)
         return error;
-    return take_next(log) ? 0 : ERR_NO_SPACE;
+    return take_next(log, prepare_make_now(&log->prepare)) ? 0 : ERR_NO_SPACE;
 }
 
 static void on_written(struct disk_request *request)

@@ -76,6 +76,32 @@ struct log_file *prepare_take(struct prepare *prepare)
     return file;
 }
 
+struct log_file *prepare_make_now(struct prepare *prepare)
+{
+    struct log_file *spare = prepare_take(prepare);
+    if (spare)
+        return spare;
+    must(prepare->job == PREPARE_NOTHING);
+    struct disk *disk = prepare->store->context.disk;
+    uint64_t size = prepare->next_size;
+    log_file_name(++prepare->last_id, prepare->path);
+    struct disk_request open = {.op = DISK_OPEN, .path = prepare->path, .flags = DISK_FLAG_CREATE};
+    if (disk_run(disk, &open) != 0)
+        return NULL;
+    struct disk_request allocate = {.op = DISK_ALLOCATE, .file = open.file, .length = size};
+    struct disk_request sync = {.op = DISK_SYNC, .file = open.file};
+    struct disk_request sync_name = {.op = DISK_SYNC_DIR, .path = "wal"};
+    if (disk_run(disk, &allocate) || disk_run(disk, &sync) || disk_run(disk, &sync_name)) {
+        struct disk_request close = {.op = DISK_CLOSE, .file = open.file};
+        disk_run(disk, &close);
+        return NULL;
+    }
+    struct log_file *file = mem_alloc_zero(sizeof(*file));
+    *file = (struct log_file){.id = prepare->last_id, .size = size, .file = open.file};
+    list_init(&file->link);
+    return file;
+}
+
 void prepare_release(struct prepare *prepare, struct log_file *file)
 {
     list_push_back(&prepare->released, &file->link);

@@ -60,6 +60,8 @@ void prepare_deinit(struct prepare *prepare);
 void prepare_step(struct prepare *prepare);
 // Hands a spare out; NULL: none is ready, log_resume() is called when one is.
 struct log_file *prepare_take(struct prepare *prepare);
+// The same when the store stops and cannot wait (disk_run): makes one if need be. NULL: there is no space.
+struct log_file *prepare_make_now(struct prepare *prepare);
 // Gives a file away whose content nobody wants; owned from here on. It need not be closed by its holders yet.
 void prepare_release(struct prepare *prepare, struct log_file *file);
 // A write found no space in a preallocated file.

@@ -267,6 +267,52 @@ static void test_directories_that_are_not_ours(void **state)
     world_free(world);
 }
 
+static int open_with_kind(uint16_t kind)
+{
+    struct world *world = world_new(5);
+    struct model *model = &world->model;
+    assert_int_equal(model_open(model), 0);
+    uint64_t index;
+    char *at = store_reserve(model->store, 1, 24, &index);
+    record_begin(at, 24, kind, 0, 1);
+    put_u64(at + 16, 0);
+    record_seal(at);
+    model_stop(model);
+    int error = model_open(model);
+    if (!error)
+        model_stop(model);
+    world_free(world);
+    return error;
+}
+
+// A directory of a newer version is refused, unless what is unknown may be skipped.
+static void test_kinds_that_must_be_understood(void **state)
+{
+    assert_int_equal(open_with_kind(0x8fff), ERR_NEWER);
+    assert_int_equal(open_with_kind(0x0fff), 0);
+}
+
+// An orderly end writes what no file was there for.
+static void test_a_stop_under_load(void **state)
+{
+    struct world *world = world_new(6);
+    struct model *model = &world->model;
+    model->options.inflight_bytes = 10 << 20;
+    assert_int_equal(model_open(model), 0);
+    while (model_append(model, 8000))
+        model_turn(model);
+    uint64_t appended = model->appended;
+    assert_true(appended > 100);
+    model_stop(model);
+    model->promised = appended;
+    assert_int_equal(model_open(model), 0);
+    assert_int_equal(model->state_last, appended);
+    world_read_all(world);
+    model_stop(model);
+    expect_no_complaint(world, 6);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +322,8 @@ int main(void)
         cmocka_unit_test(test_no_space_in_a_preallocated_file),
         cmocka_unit_test(test_a_failed_sync_ends_the_log),
         cmocka_unit_test(test_directories_that_are_not_ours),
+        cmocka_unit_test(test_kinds_that_must_be_understood),
+        cmocka_unit_test(test_a_stop_under_load),
     };
     cmocka_set_test_filter(getenv("TEST"));
     return cmocka_run_group_tests_name("sim/store_damage", tests, NULL, NULL);

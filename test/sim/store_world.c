@@ -22,7 +22,10 @@ uint64_t world_first_seed(void)
 
 uint64_t world_last_seed(uint64_t last)
 {
-    return getenv("SEED") ? world_first_seed() : last;
+    const char *more = getenv("SEEDS");
+    if (getenv("SEED"))
+        return world_first_seed();
+    return more ? strtoull(more, NULL, 10) : last;
 }
 
 struct world *world_new(uint64_t seed)
