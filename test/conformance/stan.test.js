@@ -373,7 +373,7 @@ test('ST-B13 a plain subscription begins anew', async (t) => {
 })
 
 test('ST-B14 a client that stopped answering is closed, and learns it when it pings', async (t) => {
-  const strict = await Server.start(['-hbi', '100ms', '-hbt', '50ms', '-hbf', '1'])
+  const strict = await Server.start(['-hbi', '100ms', '-hbt', '200ms', '-hbf', '1'])
   t.after(() => strict.stop())
   const client = await connect(t, { stanPingInterval: 1000 }, strict)
   const lost = event(client, 'connection_lost')
