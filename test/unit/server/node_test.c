@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/prng.h"
 #include "server/node.h"
+#include "sim_disk.h"
 
 struct peer {
     struct net_conn net;
@@ -31,6 +32,7 @@ struct rig {
     struct moment now;
     struct peer client;
     struct peer browser;
+    struct sim_disk disk;
 };
 
 static size_t peer_write(struct net_conn *net, const struct bytes *parts, size_t count)
@@ -83,15 +85,20 @@ static void disconnect_peer(struct peer *peer)
 
 static void start(struct rig *rig)
 {
-    struct node_env env = {.random = &rig->random, .process = &rig->process, .port = 4222, .http_port = 8222};
+    struct node_env env = {.disk = rig->options.store == OPTIONS_STORE_FILE ? &rig->disk.disk : NULL,
+                           .random = &rig->random,
+                           .process = &rig->process,
+                           .port = 4222,
+                           .http_port = 8222};
     assert_int_equal(node_start(&rig->options, &env, rig->now, &rig->node), 0);
 }
 
-static int rig_setup(void **state)
+static int rig_setup_with(void **state, uint32_t store)
 {
     struct rig *rig = mem_alloc_zero(sizeof(*rig));
     options_default(&rig->options);
-    rig->options.store = OPTIONS_STORE_MEMORY;
+    rig->options.store = store;
+    sim_disk_init(&rig->disk, 1);
     rig->now = (struct moment){.mono_ns = 5000000000, .wall_ns = 1795411771000000000};
     prng_seed(&rig->prng, 1);
     rig->random = (struct random_source){&rig->prng, random_next};
@@ -105,6 +112,25 @@ static int rig_setup(void **state)
     return 0;
 }
 
+static int rig_setup(void **state)
+{
+    return rig_setup_with(state, OPTIONS_STORE_MEMORY);
+}
+
+static int rig_setup_disk(void **state)
+{
+    return rig_setup_with(state, OPTIONS_STORE_FILE);
+}
+
+// A turn without input, after what the disk had to do.
+static void idle(struct rig *rig)
+{
+    do {
+        node_turn_begin(rig->node, rig->now);
+        sim_disk_drain(&rig->disk);
+    } while (node_turn_end(rig->node) || !sim_disk_is_idle(&rig->disk));
+}
+
 static int rig_teardown(void **state)
 {
     struct rig *rig = *state;
@@ -114,9 +140,11 @@ static int rig_teardown(void **state)
     buffer_deinit(&rig->browser.got);
     if (rig->node) {
         node_shutdown(rig->node);
-        node_turn_end(rig->node);
+        while (!node_is_quiet(rig->node))
+            idle(rig);
         node_stop(rig->node);
     }
+    sim_disk_deinit(&rig->disk);
     mem_free(rig);
     return 0;
 }
@@ -177,6 +205,46 @@ static void monitoring_shows_the_parts(void **state)
     expect(&rig->browser, "HTTP/1.1 404 ");
 }
 
+// A NATS Streaming connect request (ST-M01) of client "c", which the log has to keep.
+#define CONNECT_TO_STAN                                                                                                \
+    "CONNECT {\"verbose\":false}\r\nSUB answer 1\r\n"                                                                  \
+    "PUB _STAN.discover.test-cluster answer 15\r\n\x0a\x01"                                                            \
+    "c\x12\x02hb\x18\x01\x22\x04"                                                                                      \
+    "conn\r\n"
+
+static void what_is_durable_is_shown(void **state)
+{
+    struct rig *rig = *state;
+    say(rig, &rig->client, CONNECT_TO_STAN);
+    say(rig, &rig->browser, "GET /varz HTTP/1.1\r\n\r\n");
+    expect(&rig->browser, "\"appended_index\": 1,\n      \"synced_index\": 0,");
+    buffer_clear(&rig->client.got);
+    idle(rig);
+    expect(&rig->client, "MSG answer 1 ");
+    say(rig, &rig->browser, "GET /varz HTTP/1.1\r\n\r\n");
+    expect(&rig->browser, "\"appended_index\": 1,\n      \"synced_index\": 1,");
+    expect(&rig->browser, "\"clients\": 1,");
+}
+
+static void a_log_that_failed_is_no_health(void **state)
+{
+    struct rig *rig = *state;
+    idle(rig);
+    sim_disk_fail(&rig->disk, 1, ERR_IO);
+    say(rig, &rig->client, CONNECT_TO_STAN);
+    idle(rig);
+    say(rig, &rig->browser, "GET /healthz HTTP/1.1\r\n\r\n");
+    expect(&rig->browser, "HTTP/1.1 503 Service Unavailable\r\n");
+    expect(&rig->browser, "the log has failed");
+    say(rig, &rig->browser, "GET /varz HTTP/1.1\r\n\r\n");
+    expect(&rig->browser, "\"failed\": true,");
+    // It still stops in order.
+    node_turn_begin(rig->node, rig->now);
+    node_shutdown(rig->node);
+    node_turn_end(rig->node);
+    assert_true(rig->client.closing);
+}
+
 static void the_id_is_random_and_has_the_form_of_a_key(void **state)
 {
     struct rig *rig = *state;
@@ -227,9 +295,12 @@ static void a_shutdown_gives_connections_their_rest_and_closes_them(void **state
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
+#define D(name) cmocka_unit_test_setup_teardown(name, rig_setup_disk, rig_teardown)
     const struct CMUnitTest tests[] = {
         T(clients_are_served),
         T(monitoring_shows_the_parts),
+        D(what_is_durable_is_shown),
+        D(a_log_that_failed_is_no_health),
         T(the_id_is_random_and_has_the_form_of_a_key),
         T(deadlines_are_those_of_the_parts),
         T(a_shutdown_gives_connections_their_rest_and_closes_them),
