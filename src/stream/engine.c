@@ -110,7 +110,9 @@ bool engine_turn_end(struct engine *engine, struct engine_time now)
 {
     engine_time_set(engine, now);
     wheel_advance(&engine->wheel, engine_now_ms(engine));
-    size_t budget = engine->options.turn_budget;
+    // Ids and messages leave faster than they come, however many come in a turn.
+    size_t budget = engine->options.turn_budget + 2 * engine->fresh;
+    engine->fresh = 0;
     bool more = dedupe_expire(&engine->dedupe, (uint32_t)engine_now_ms(engine), budget);
     if (!engine->quiet) {
         more |= stream_limits_step(engine, &budget);

@@ -18,6 +18,7 @@ void engine_drop_tail(struct engine *engine, uint64_t last_good)
     }
     dedupe_drop(&engine->dedupe, last_good);
     list_foreach(link, &engine->stream_list) stream_drop_marks(container_of(link, struct stream, link), last_good);
+    list_foreach(link, &engine->stream_list) stream_limits_look(container_of(link, struct stream, link));
     journal_drop(engine, last_good);
     if (engine->last_index > last_good)
         engine->last_index = last_good;

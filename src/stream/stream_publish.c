@@ -50,6 +50,7 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
     stream->tail.last_sequence = message.sequence;
     stream->tail.last_time_ns = message.time_ns;
     stream->tail.messages++;
+    engine->fresh++;
     stream->tail.bytes += size;
     stream_mark(stream, index);
     if (unique)
