@@ -93,6 +93,7 @@ const char *answer_error_text(enum answer_kind kind, int error)
 {
     switch (error) {
     case ERR_NO_SPACE: return "stan: the server's disk is full, nothing was stored";
+    case ERR_IO: // what failed it
     case ERR_FAILED: return "stan: the server's log has failed, nothing is stored until it is restarted";
     case ERR_IDS_FULL: return "stan: too many messages within the duplicate window";
     case ERR_TOO_BIG: return "stan: too big to be stored";
