@@ -94,6 +94,10 @@ void sim_client_poll(struct sim_client *client, uint64_t now_ns)
 void sim_client_die(struct sim_client *client, enum sim_death death)
 {
     sim_trace_note(client->model->trace, "client %u dies (%d)", client->index, death);
+    // What was sent before the end arrives, and nobody is there to see it.
+    for (size_t i = 0; i < client->transit_count && death == SIM_DEATH_CLOSE; i++)
+        if (client->transit[i].sequence)
+            sim_model_ack_maybe(client->transit[i].sub, client->transit[i].sequence);
     if (client->link && death == SIM_DEATH_CLOSE)
         sim_link_close(client->link);
     else if (client->link && death == SIM_DEATH_RESET)
@@ -458,7 +462,8 @@ static void on_sub_ended(struct sim_client *client, const struct sim_request *en
     if (error.len == 0 || bytes_equal(error, BYTES("stan: invalid subscription")))
         sim_client_forget_sub(client, ended->sub, ended->kind == SIM_REQUEST_UNSUBSCRIBE, true);
     else if (sim_client_may_refuse(client, error))
-        request(client, ended->kind, ended->sub);
+        client->requests[client->request_count++] =
+            (struct sim_request){ended->kind, 0, ended->sub, client->now_ns + SECOND / 2}; // again, after a while
     else
         sim_trace_fail(client->model->trace, "end of sub %u is refused: %.*s", ended->sub->id, BYTES_ARG(error));
     stan_pb__subscription_response__free_unpacked(response, NULL);

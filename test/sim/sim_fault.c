@@ -19,10 +19,10 @@ void sim_fault_step(struct sim_world *world)
     if (world->disk_relief_ns <= world->now_ns)
         relieve(world);
     if (world->start_due_ns <= world->now_ns) {
-        world->start_due_ns = UINT64_MAX;
         // What failed needs a restart; what was told to stop has had its time.
         if (world->node.node)
             kill_node(world, 0);
+        world->start_due_ns = UINT64_MAX;
         if (!sim_node_start(&world->node, world->now_ns)) {
             sim_trace_fail(&world->trace, "the node does not start");
             return;

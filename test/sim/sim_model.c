@@ -197,13 +197,17 @@ void sim_model_sub_back(struct sim_model *model, struct sim_sub *sub, uint64_t l
 
 void sim_model_crashed(struct sim_model *model, uint64_t now_ns)
 {
-    const uint64_t long_ago_ns = 1000000000; // after so long on a healthy disk a sync must have returned
+    const uint64_t long_ago_ns = 4000000000; // after so long on a healthy disk a sync must have returned
     for (size_t i = 0; i < model->consumer_count; i++) {
         struct sim_consumer *consumer = model->consumers[i];
         for (size_t s = 0; s < consumer->held_count; s++) {
             struct sim_held *held = &consumer->held[s];
-            if (held->ack_ns && held->ack_life == model->life &&
-                (held->ack_ns < model->synced_ns || (model->disk_healthy && held->ack_ns + long_ago_ns < now_ns)))
+            uint64_t before_ns = model->synced_ns;
+            if (model->disk_healthy && now_ns - long_ago_ns > before_ns)
+                before_ns = now_ns - long_ago_ns;
+            if (held->deliveries && held->life == model->life && held->last.written_ns < before_ns)
+                held->delivery_synced = true;
+            if (held->ack_ns && held->ack_life == model->life && held->ack_ns < before_ns)
                 held->ack_synced = true;
         }
     }

@@ -87,9 +87,11 @@ struct sim_held {
     struct sim_stamp last;  // of the last delivery
     struct sim_stamp first; // of the first delivery (not redelivered) in `first_life`
     uint64_t first_life;    // 0: none
+    bool delivery_synced; // a restart knows of the last delivery
     bool ack_sent;
+    bool ack_seen; // the node got one
     bool ack_synced;
-    uint64_t ack_ns; // the node got the acknowledgement; 0: not known
+    uint64_t ack_ns; // the node got one that it cannot but accept; 0: not known
     uint64_t ack_life;
 };
 
@@ -183,6 +185,8 @@ struct sim_delivery {
 void sim_model_delivered(struct sim_model *model, struct sim_sub *sub, const struct sim_delivery *delivery,
                          uint64_t now_ns);
 void sim_model_ack_sent(struct sim_model *model, struct sim_sub *sub, uint64_t sequence);
+// The node may have got it.
+void sim_model_ack_maybe(struct sim_sub *sub, uint64_t sequence);
 void sim_model_ack_consumed(struct sim_model *model, struct sim_sub *sub, uint64_t sequence, uint64_t now_ns);
 
 // --- the node

@@ -10,6 +10,8 @@
 
 #define MS     1000000ULL
 #define SECOND (1000 * MS)
+// Far more than any run needs.
+#define SIM_STEPS_MAX 300000
 
 static void init(struct sim_world *world, int level, uint64_t seed, bool verbose);
 static void init_options(struct sim_world *world);
@@ -31,7 +33,7 @@ void sim_world_run(int level, uint64_t seed, bool verbose, struct sim_result *re
     must(started);
     run(&world, 2 * SECOND);
     world.fault_due_ns = world.now_ns;
-    run(&world, 10 * SECOND + prng_below(&world.prng, 20 * SECOND));
+    run(&world, 8 * SECOND + prng_below(&world.prng, 12 * SECOND));
     calm_down(&world);
     if (run_until_paid(&world, 90 * SECOND))
         read_everything(&world);
@@ -113,12 +115,12 @@ static void init_clients(struct sim_world *world)
         struct sim_habits habits = {
             .ack_now = 40 + (uint32_t)prng_below(prng, 61),
             .window = 1 + (uint32_t)prng_below(prng, 64),
-            .burst = 1 + (uint32_t)prng_below(prng, 12),
+            .burst = 1 + (uint32_t)prng_below(prng, 6),
             .payload_max = prng_chance(prng, 1, 4) ? 8000 : 600,
-            .think_ns = 100 * MS + prng_below(prng, 1000 * MS),
+            .think_ns = 200 * MS + prng_below(prng, 2000 * MS),
             .republish = (uint32_t)prng_below(prng, 101),
             .publish_again = (uint32_t)prng_below(prng, 15),
-            .subs_max = 1 + (uint32_t)prng_below(prng, 5),
+            .subs_max = 1 + (uint32_t)prng_below(prng, 4),
             .end_sub = (uint32_t)prng_below(prng, 30),
             .unsubscribe = (uint32_t)prng_below(prng, 15),
             .end_client = (uint32_t)prng_below(prng, 15),
@@ -174,8 +176,11 @@ static void step(struct sim_world *world, uint64_t until_ns)
 static void run(struct sim_world *world, uint64_t duration_ns)
 {
     uint64_t until_ns = world->now_ns + duration_ns;
-    while (world->now_ns < until_ns && !world->trace.failed)
+    while (world->now_ns < until_ns && !world->trace.failed) {
         step(world, until_ns);
+        if (world->steps > SIM_STEPS_MAX)
+            sim_trace_fail(&world->trace, "it goes round in circles");
+    }
 }
 
 // Runs until nothing is owed. False: something went wrong, or the time is over and something is owed still.
