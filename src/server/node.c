@@ -110,13 +110,13 @@ void node_shutdown(struct node *node)
         return;
     node->state = NODE_DRAINING;
     node->drain_index = shard_last_index(node->shard);
-    store_quiesce(shard_store(node->shard));
+    shard_quiesce(node->shard);
     monitor_shutdown(node->monitor);
 }
 
 bool node_is_quiet(const struct node *node)
 {
-    return node->state == NODE_CLOSING && store_is_idle(shard_store(node->shard));
+    return node->state == NODE_CLOSING && shard_is_idle(node->shard);
 }
 
 void node_stop(struct node *node)
@@ -203,13 +203,10 @@ static void on_admitting(void *owner)
     stan_admitting(node->stan);
 }
 
-// A log that has failed makes nothing durable any more: there is nothing to
-// wait for.
+// Or the log cannot go on: it has failed, or the disk is full. Then there is nothing to wait for.
 static bool is_drained(const struct node *node)
 {
-    struct store_stats stats;
-    store_stats_get(shard_store(node->shard), &stats);
-    return stats.failed || stats.committed_index >= node->drain_index;
+    return shard_committed_index(node->shard) >= node->drain_index || shard_is_idle(node->shard);
 }
 
 static void release(struct node *node)

@@ -126,6 +126,9 @@ bool engine_turn_end(struct engine *engine, struct engine_time now)
 uint64_t engine_next_deadline_ms(const struct engine *engine)
 {
     uint64_t deadline_ms = UINT64_MAX, now_ms = engine_now_ms(engine);
+    // Something woke a consumer after the turn's deliveries: interest that was only seen when the sockets were served.
+    if (engine->live && !engine->quiet && !(list_empty(&engine->work) && list_empty(&engine->active)))
+        return now_ms;
     wheel_next(&engine->wheel, &deadline_ms);
     uint32_t expires_ms;
     if (engine->live && dedupe_next_expiry(&engine->dedupe, &expires_ms)) {

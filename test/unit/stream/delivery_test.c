@@ -102,6 +102,24 @@ static void test_group_fewest_in_flight(void **state)
     assert_int_equal(member_in_flight(b), 5);
 }
 
+// Interest changes are seen when the sockets are served, behind the turn's deliveries: they must cause a turn.
+static void test_a_member_that_becomes_ready_wants_a_turn(void **state)
+{
+    struct fake_host *h = *state;
+    struct stream *s = fake_stream(h, "s", 0);
+    struct consumer *c = fake_consumer(h, s, "c", false, false, CONSUMER_START_FIRST, 0);
+    struct member *m = fake_member(h, c, 10, 1000);
+    engine_member_set_state(h->engine, m, MEMBER_CONGESTED, h->now);
+    publish_many(h, s, 1);
+    fake_host_settle(h);
+    assert_int_equal(h->delivery_count, 0);
+    assert_true(engine_next_deadline_ms(h->engine) > h->now.mono_ns / 1000000);
+    engine_member_set_state(h->engine, m, MEMBER_READY, h->now);
+    assert_true(engine_next_deadline_ms(h->engine) <= h->now.mono_ns / 1000000);
+    fake_host_settle(h);
+    assert_int_equal(h->delivery_count, 1);
+}
+
 // ST-B15
 static void test_suspect_is_avoided(void **state)
 {
@@ -420,6 +438,7 @@ int main(void)
         TEST(test_max_in_flight_stalls),
         TEST(test_ack_wait_redelivers_with_count),
         TEST(test_group_fewest_in_flight),
+        TEST(test_a_member_that_becomes_ready_wants_a_turn),
         TEST(test_suspect_is_avoided),
         TEST(test_removed_member_releases),
         TEST(test_durable_resumes_with_pending_first),
