@@ -179,7 +179,7 @@ if (!isPeer) {
     await slow.flush()
     slow.socket.pause()
     let varz
-    await flood(publisher, 'flood', async () => { varz = await strict.page('/varz'); return varz.pending_bytes > 1 << 20 })
+    await flood(publisher, 'flood', async () => { varz = await strict.page('/varz'); return varz.pending_bytes > 1 << 20 || varz.slow_consumers > 0 })
     await until(async () => { varz = await strict.page('/varz'); return varz.slow_consumers === 1 }, 'the slow reader is noticed')
     // It stays for as long again, so that it can be told.
     await until(async () => (await strict.page('/varz')).connections === 1, 'the slow reader is gone')
@@ -201,7 +201,7 @@ if (!isPeer) {
       assert.strictEqual(await raw.line(), 'PING')
       raw.send('PONG\r\n')
     }
-    assert.deepStrictEqual((await raw.flush()).filter((line) => line !== 'PING'), [])
+    assert.deepStrictEqual(await raw.flush(), [])
   })
 
   test('CO-P14 one connection too many: \'maximum connections exceeded\'', async (t) => {

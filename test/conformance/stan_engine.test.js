@@ -493,7 +493,7 @@ test('ST-B13 a plain subscription leaves nothing behind', async (t) => {
   assert.deepStrictEqual(brief(await third.queue.take(2)), ['a', 'b'])
 })
 
-test('ST-B14 a client that answers no heartbeats is closed after so many failures', async (t) => {
+test('ST-B14 a client that answers no heartbeats is closed after so many failures', { alone: true }, async (t) => {
   const strict = await own(t, ['-hbi', '150ms', '-hbt', '400ms', '-hbf', '2'])
   const silent = await connect(t, { heartbeats: false }, strict)
   const other = await connect(t, {}, strict)
@@ -508,7 +508,7 @@ test('ST-B14 a client that answers no heartbeats is closed after so many failure
   assert.strictEqual((await other.ping()).error, '')
 })
 
-test('ST-B14 a client whose connection is gone is closed after so many failures', async (t) => {
+test('ST-B14 a client whose connection is gone is closed after so many failures', { alone: true }, async (t) => {
   const strict = await own(t, ['-hbi', '150ms', '-hbt', '400ms', '-hbf', '2', '-disconnect_grace', '1h'])
   const lost = await StanClient.connect(strict)
   const other = await connect(t, {}, strict)

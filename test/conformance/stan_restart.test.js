@@ -201,7 +201,7 @@ for (const signal of SIGNALS) {
     assert.deepStrictEqual(brief(await (await subscribe(stays, 'jobs', { durable: 'd', all: true })).queue.take(1)), ['a'])
   })
 
-  test(`ST-P11 an id is still taken by a client that lives, and free when it does not (${signal})`, async (t) => {
+  test(`ST-P11 an id is still taken by a client that lives, and free when it does not (${signal})`, { alone: true }, async (t) => {
     const server = await start(t)
     const lives = await connect(t, server)
     const dies = await connect(t, server, { reconnect: false })
@@ -305,4 +305,4 @@ test('ST-B29 many kills in a row: every acknowledged message is there, once, in 
   assert.ok(got.every((one, i) => one.sequence === i + 1))
 })
 
-run()
+run({ atOnce: 6 }) // each has a server of its own

@@ -214,7 +214,7 @@ test('ST-P10 a message comes without a NATS reply subject', async (t) => {
   assert.strictEqual((await (await client.subscribe(channel)).next()).natsReply || '', '')
 })
 
-test('ST-P11 a second connect is refused when the first client answers', async (t) => {
+test('ST-P11 a second connect is refused when the first client answers', { alone: true }, async (t) => {
   const first = await connect(t)
   const second = await open(t)
   assert.strictEqual((await second.register({ clientId: first.id })).error, 'stan: clientID already registered')
@@ -222,7 +222,7 @@ test('ST-P11 a second connect is refused when the first client answers', async (
   assert.strictEqual((await first.publish(unique('still'), 'x')).error, '')
 })
 
-test('ST-P11 when the first client does not answer, it is replaced after 500 ms', async (t) => {
+test('ST-P11 when the first client does not answer, it is replaced after 500 ms', { alone: true }, async (t) => {
   const first = await connect(t, { heartbeats: false })
   const channel = unique('probe')
   const subscription = await first.subscribe(channel)
@@ -247,14 +247,14 @@ test('ST-P11 when the first client\'s connection is gone, it is replaced at once
   assert.strictEqual(result.error, '')
 })
 
-test('ST-P11 two that connect with one id at the same time: one of them wins', async (t) => {
+test('ST-P11 two that connect with one id at the same time: one of them wins', { alone: true }, async (t) => {
   const id = unique('race')
   const clients = [await open(t), await open(t), await open(t)]
   const errors = (await Promise.all(clients.map((client) => client.register({ clientId: id })))).map(({ error }) => error)
   assert.deepStrictEqual(errors.sort(), ['', 'stan: clientID already registered', 'stan: clientID already registered'])
 })
 
-test('ST-P11 while one newcomer waits for the old client, another is refused at once', async (t) => {
+test('ST-P11 while one newcomer waits for the old client, another is refused at once', { alone: true }, async (t) => {
   const old = await connect(t, { heartbeats: false })
   const [first, second] = [await open(t), await open(t)]
   const order = []
@@ -476,7 +476,7 @@ test('ST-E03 ending an unknown subscription: \'stan: invalid subscription\'', as
   assert.strictEqual(await subscription.close(), text)
 })
 
-test('ST-E04 a client id in use: \'stan: clientID already registered\'', async (t) => {
+test('ST-E04 a client id in use: \'stan: clientID already registered\'', { alone: true }, async (t) => {
   const first = await connect(t)
   const second = await open(t)
   assert.strictEqual((await second.register({ clientId: first.id })).error, 'stan: clientID already registered')

@@ -35,14 +35,14 @@ class Raw {
   /** The next line without its end; a MSG or HMSG comes with its payload: "MSG a 1 2\r\nhi". */
   line (ms) { return this.frames.next(ms) }
 
-  /** Everything until the PONG to a PING sent now. */
+  /** Everything until the PONG to a PING sent now, but the server's own pings. */
   async flush () {
     this.send('PING\r\n')
     const lines = []
     for (;;) {
       const line = await this.line()
       if (line === 'PONG') return lines
-      lines.push(line)
+      if (line !== 'PING') lines.push(line)
     }
   }
 

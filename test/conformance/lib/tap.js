@@ -63,7 +63,7 @@ async function runAll (list, atOnce) {
 }
 
 /** Runs what was registered, prints the plan and ends the process. `before` and `after` are awaited around all tests. */
-async function run ({ before, after } = {}) {
+async function run ({ before, after, atOnce = AT_ONCE } = {}) {
   const words = process.argv.slice(2)
   const chosen = tests.filter((one) => words.every((word) => one.name.includes(word)))
   try {
@@ -73,7 +73,7 @@ async function run ({ before, after } = {}) {
     process.exit(1)
   }
   try {
-    await runAll(chosen.filter((one) => !one.alone), AT_ONCE)
+    await runAll(chosen.filter((one) => !one.alone), atOnce)
     await runAll(chosen.filter((one) => one.alone), 1)
   } catch (error) {
     print({ name: 'the suite', error, took: 0 })
