@@ -4,7 +4,6 @@
 // is answered; the rest of every connection is sent, within seconds; exit code 0.
 #include <malloc.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,8 +62,6 @@ int serve_run(int count, char **arguments)
     if (!read_options(&serve, count, arguments, &code))
         return code;
     process_raise_file_limit();
-    // Background work is bounded by the disk, not by threads.
-    (void)setenv("UV_THREADPOOL_SIZE", "2", 0);
     serve.handler = (struct loop_handler){&serve, on_turn_begin, on_turn_end, on_deadline};
     if (loop_init(&serve.loop, &serve.handler) != 0) {
         logger_write(&serve.log.logger, LOG_ERROR, "no file descriptors left to start with (ulimit -n)");

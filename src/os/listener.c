@@ -4,9 +4,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,6 +23,8 @@ static uint16_t listener_bound_port(int fd);
 static void listener_on_ready(uv_poll_t *handle, int status, int events);
 static bool listener_accept(struct listener *listener);
 static void listener_refuse(struct listener *listener);
+static void listener_pause(struct listener *listener);
+static int listener_fd_limit(void);
 static void listener_on_pause_over(uv_timer_t *handle);
 static void listener_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer);
 
@@ -52,6 +56,7 @@ int listener_start(struct listener *listener, const struct net_handler *handler,
 {
     listener->handler = handler;
     listener->logger = logger;
+    listener->fd_limit = listener_fd_limit();
     if (listen(listener->fd, LISTENER_BACKLOG) != 0)
         return listener_error(errno);
     must(uv_poll_start(&listener->poll, UV_READABLE, listener_on_ready) == 0);
@@ -162,9 +167,15 @@ static bool listener_accept(struct listener *listener)
     socklen_t len = sizeof(address);
     int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        int error = errno;
+        if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM)
             listener_refuse(listener);
-        return errno == EINTR || errno == ECONNABORTED;
+        return error == EINTR || error == ECONNABORTED;
+    }
+    if (fd >= listener->fd_limit) {
+        close(fd);
+        listener_pause(listener);
+        return false;
     }
     struct net_peer peer;
     listener_peer(&address, &peer);
@@ -181,13 +192,26 @@ static void listener_refuse(struct listener *listener)
             close(fd);
         listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
+    listener_pause(listener);
+}
+
+static void listener_pause(struct listener *listener)
+{
     if (listener->refused++ == 0)
         logger_write(listener->logger, LOG_ERROR,
                      "no file descriptors left for new connections on port %u; raise the limit (ulimit -n)",
                      listener->port);
     uv_poll_stop(&listener->poll);
     uv_timer_start(&listener->pause, listener_on_pause_over, LISTENER_PAUSE_MS, 0);
-    errno = EAGAIN;
+}
+
+static int listener_fd_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX)
+        return INT_MAX;
+    rlim_t quarter = limit.rlim_cur / 4;
+    return (int)(limit.rlim_cur - (quarter < LISTENER_FILES_RESERVED ? quarter : LISTENER_FILES_RESERVED));
 }
 
 static void listener_on_pause_over(uv_timer_t *handle)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A listening socket: accepts and hands connections to a tcp (os/tcp.h). When the process has no descriptors left it lets
-// the next client go instead of leaving it hanging, and pauses: the log needs descriptors more than new clients do.
+// A listening socket: accepts and hands connections to a tcp (os/tcp.h). When descriptors run out it lets the next client go
+// instead of leaving it hanging, and pauses. The last of them are not given to clients at all: a log that cannot open its next
+// file has failed, and that is worse than a client refused.
 //
 // One thread, the loop's. listener_open ──► listener_start ──► listener_close; the memory may go after loop_deinit().
 //
@@ -18,6 +19,8 @@
 #define LISTENER_BACKLOG 4096
 // Accepted in one turn at most, so that a flood of connects does not starve the connected.
 #define LISTENER_ACCEPTS_PER_TURN 64
+// Descriptors kept for files; of a small limit, a quarter.
+#define LISTENER_FILES_RESERVED 256
 // How long accepting pauses when descriptors have run out.
 #define LISTENER_PAUSE_MS 100
 
@@ -30,6 +33,7 @@ struct listener {
     int fd;           // owned
     int spare_fd;     // owned: given up for a moment to accept, and refuse, one more; -1: none
     int closing_left; // handles that libuv still holds
+    int fd_limit;     // connections get lower descriptors than this
     uint16_t port;    // the one that was bound
     uint64_t refused; // connections let go for want of descriptors
     bool open;        // libuv may still use the memory

@@ -345,6 +345,18 @@ static void without_descriptors_it_refuses_pauses_and_recovers(void **state)
     close(next);
 }
 
+static void the_last_descriptors_are_not_for_connections(void **state)
+{
+    struct rig *rig = *state;
+    int fd = rig_connect(rig);
+    rig->listener.fd_limit = fd + 1; // the accepted one will be higher
+    os_test_run_until(&rig->test, rig_refused, rig);
+    assert_int_equal(rig->accepts, 0);
+    char none;
+    assert_int_equal(recv(fd, &none, 1, 0), 0);
+    close(fd);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
@@ -358,6 +370,7 @@ int main(void)
         T(a_reset_is_told),
         T(a_port_in_use_and_bad_addresses_have_their_own_errors),
         T(many_connections_are_accepted_in_several_turns),
+        T(the_last_descriptors_are_not_for_connections),
         T(without_descriptors_it_refuses_pauses_and_recovers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
