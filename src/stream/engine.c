@@ -120,6 +120,7 @@ bool engine_turn_end(struct engine *engine, struct engine_time now)
         more |= delivery_step(engine, &budget);
     }
     journal_write(engine);
+    engine->journal_refused = !list_empty(&engine->journal);
     return more;
 }
 
@@ -129,7 +130,12 @@ uint64_t engine_next_deadline_ms(const struct engine *engine)
     // Something woke a consumer after the turn's deliveries: interest that was only seen when the sockets were served.
     if (engine->live && !engine->quiet && !(list_empty(&engine->work) && list_empty(&engine->active)))
         return now_ms;
-    wheel_next(&engine->wheel, &deadline_ms);
+    // Acknowledgements came after it: to be recorded at once, or in a while if the log took nothing the last time.
+    if (!list_empty(&engine->journal))
+        deadline_ms = engine->journal_refused ? now_ms + ENGINE_REFUSED_MS : now_ms;
+    uint64_t timer_ms;
+    if (wheel_next(&engine->wheel, &timer_ms) && timer_ms < deadline_ms)
+        deadline_ms = timer_ms;
     uint32_t expires_ms;
     if (engine->live && dedupe_next_expiry(&engine->dedupe, &expires_ms)) {
         int32_t left = (int32_t)(expires_ms - (uint32_t)now_ms);

@@ -207,6 +207,7 @@ struct engine {
     bool quiet;                                       // engine_quiesce()
     uint64_t last_index;                              // of the newest record appended
     size_t fresh;                                     // messages published since the last turn\'s end
+    bool journal_refused;                             // the log took not all of the last turn's records
     uint32_t next_stream, next_consumer, next_member; // an unknown id below these was deleted
     struct map stream_names;                          // those not being deleted
     struct map_u64 streams, consumers, members;       // by id

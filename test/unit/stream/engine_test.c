@@ -223,6 +223,28 @@ static void test_acknowledgement_survives_a_refused_batch(void **state)
     assert_int_equal(h->delivery_count, 1);
 }
 
+static void test_acknowledgement_waits_for_a_log_that_takes_it(void **state)
+{
+    struct fake_host *h = *state;
+    struct stream *stream = fake_stream(h, "a", 0);
+    struct consumer *consumer = fake_consumer(h, stream, "c", true, false, CONSUMER_START_FIRST, 0);
+    struct consumer_state c;
+    fake_member(h, consumer, 10, 60000);
+    fake_publish(h, stream, "1", 0);
+    fake_host_settle(h);
+    assert_true(engine_next_deadline_ms(h->engine) > h->now.mono_ns / 1000000);
+    assert_int_equal(engine_ack(h->engine, consumer, 1, h->now), 0);
+    assert_true(engine_next_deadline_ms(h->engine) <= h->now.mono_ns / 1000000);
+    h->reserved_error = ERR_NO_SPACE;
+    assert_false(fake_host_turn(h));
+    uint64_t next_ms = engine_next_deadline_ms(h->engine);
+    assert_true(next_ms > h->now.mono_ns / 1000000 && next_ms < h->now.mono_ns / 1000000 + 1000);
+    h->reserved_error = 0;
+    fake_host_settle(h);
+    consumer_state_get(consumer, &c);
+    assert_int_equal(c.ack_floor, 1);
+}
+
 // ST-B20: the oldest go, finished or not.
 static void test_limit_of_messages(void **state)
 {
@@ -398,6 +420,7 @@ int main(void)
         TEST(test_drop_tail_takes_everything_back),
         TEST(test_drop_tail_keeps_what_is_before),
         TEST(test_acknowledgement_survives_a_refused_batch),
+        TEST(test_acknowledgement_waits_for_a_log_that_takes_it),
         TEST(test_limit_of_messages),
         TEST(test_limit_of_bytes_keeps_up),
         TEST(test_limit_of_age),
