@@ -133,6 +133,8 @@ uint64_t engine_next_deadline_ms(const struct engine *engine)
     // Acknowledgements came after it: to be recorded at once, or in a while if the log took nothing the last time.
     if (!list_empty(&engine->journal))
         deadline_ms = engine->journal_refused ? now_ms + ENGINE_REFUSED_MS : now_ms;
+    if (!list_empty(&engine->limited) && deadline_ms > now_ms + ENGINE_RETRY_MS)
+        deadline_ms = now_ms + ENGINE_RETRY_MS;
     uint64_t timer_ms;
     if (wheel_next(&engine->wheel, &timer_ms) && timer_ms < deadline_ms)
         deadline_ms = timer_ms;

@@ -12,6 +12,7 @@ struct eviction {
     bool wait, more;
 };
 
+static void take_away(struct stream_totals *totals, uint64_t first, uint64_t count, uint64_t bytes);
 static bool is_over(const struct stream *stream, const struct eviction *eviction, uint64_t time_ns);
 static void choose(struct stream *stream, size_t *budget, struct eviction *eviction);
 static bool take_batch(struct stream *stream, struct eviction *eviction, const struct engine_size *sizes, size_t count);
@@ -70,15 +71,24 @@ int stream_limits_apply(struct engine *engine, const struct record *record, uint
     if (first < state->first_sequence || first > state->last_sequence + 1 || count > state->messages ||
         bytes > state->bytes)
         return ERR_CORRUPT;
-    state->first_sequence = first;
-    state->messages -= count;
-    state->bytes -= bytes;
-    engine->stats.messages -= count;
-    engine->stats.bytes -= bytes;
+    engine->stats.messages -= state->messages;
+    engine->stats.bytes -= state->bytes;
+    take_away(state, first, count, bytes);
+    engine->stats.messages += state->messages;
+    engine->stats.bytes += state->bytes;
     stream_dirty(stream);
     stream_activate(stream);
     engine->options.host.trimmed(engine->options.host.owner, stream->id, first);
     return 0;
+}
+
+// Messages that damage took are still counted; they are forgotten here, so that no more are counted than can be there.
+static void take_away(struct stream_totals *totals, uint64_t first, uint64_t count, uint64_t bytes)
+{
+    uint64_t room = totals->last_sequence + 1 - first;
+    totals->first_sequence = first;
+    totals->messages = totals->messages - count < room ? totals->messages - count : room;
+    totals->bytes = totals->messages ? totals->bytes - bytes : 0;
 }
 
 // Must the oldest message, of this time, go as well?
@@ -136,9 +146,7 @@ static bool write_record(struct stream *stream, const struct eviction *eviction)
     put_u64(body + 8, eviction->count);
     put_u64(body + 16, eviction->bytes);
     uint64_t index = engine_append(stream->engine, RECORD_STREAM_EVICT, stream->id, bytes_make(body, EVICT_SIZE));
-    stream->tail.first_sequence = eviction->first;
-    stream->tail.messages -= eviction->count;
-    stream->tail.bytes -= eviction->bytes;
+    take_away(&stream->tail, eviction->first, eviction->count, eviction->bytes);
     stream_mark(stream, index);
     return true;
 }
