@@ -8,36 +8,12 @@
 enum { READER_WAITS_MAX = 1 << 24 };
 
 static int fetch_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
-static int fetch_place(struct reader *reader, uint32_t stream, const struct index_place *place, struct store_fetch *fetch,
-                       struct reader_want *ret_want);
 static int fetch_segment(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
-static int seek_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
 static int wait_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
 static int wait_begin(struct reader *reader, struct store_fetch *fetch, bool seek);
 static void wait_end(struct reader *reader, struct reader_wait *wait);
-static int summaries_of(struct reader *reader, struct segment *segment, const struct segment_extent *extent,
-                        struct tail_block **ret_block, struct reader_want *ret_want);
-static bool summary_choose(const struct tail_block *block, const struct segment *segment, uint64_t sequence,
-                           uint64_t time_ns, struct reader_wait *wait);
-static struct tail_block *block_of(struct reader *reader, const struct reader_wait *wait, struct reader_want *ret_want);
-static uint32_t record_position(const struct tail_block *block, uint64_t sequence);
 static bool sizes_from_segment(struct reader *reader, uint32_t stream, uint64_t *first, struct store_size *ret, size_t max,
                                size_t *count, bool *ret_wait);
-
-static inline const char *record_at(const struct tail_block *block, uint32_t position)
-{
-    return block->chunk->data + block->records[position];
-}
-
-static inline uint64_t record_sequence(const char *at)
-{
-    return get_u64(at + 16);
-}
-
-static inline uint64_t record_time(const char *at)
-{
-    return get_u64(at + 24);
-}
 
 // The record was verified, or was written by this process.
 static inline int fetch_answer(struct store_fetch *fetch, const char *at, uint32_t size, struct chunk *chunk)
@@ -195,7 +171,7 @@ static void wait_end(struct reader *reader, struct reader_wait *wait)
 
 static int wait_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want)
 {
-    return wait->seek ? seek_step(reader, wait, ret_want) : fetch_step(reader, wait, ret_want);
+    return wait->seek ? reader_seek_step(reader, wait, ret_want) : fetch_step(reader, wait, ret_want);
 }
 
 static int fetch_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want)
@@ -203,7 +179,7 @@ static int fetch_step(struct reader *reader, struct reader_wait *wait, struct re
     struct store_fetch *fetch = wait->fetch;
     struct index_place place;
     if (index_find(reader->index, fetch->stream, fetch->sequence, &place)) {
-        return fetch_place(reader, fetch->stream, &place, fetch, ret_want);
+        return reader_fetch_place(reader, fetch->stream, &place, fetch, ret_want);
     }
     return fetch_segment(reader, wait, ret_want);
 }
@@ -222,7 +198,7 @@ static void ahead_of_log(struct reader *reader, uint32_t file, struct tail_block
 }
 
 // A message of the retained log.
-static int fetch_place(struct reader *reader, uint32_t stream, const struct index_place *place, struct store_fetch *fetch,
+int reader_fetch_place(struct reader *reader, uint32_t stream, const struct index_place *place, struct store_fetch *fetch,
                        struct reader_want *ret_want)
 {
     struct chunk *chunk;
@@ -250,7 +226,7 @@ static int fetch_place(struct reader *reader, uint32_t stream, const struct inde
     size_t used;
     if (record_get(bytes_make(at, record_padded(place->size)), true, &record, &used) != 0 ||
         record.whole.len != place->size || record.kind != RECORD_MESSAGE || record.object != stream ||
-        record.whole.len < RECORD_MESSAGE_SIZE || record_sequence(at) != place->sequence) {
+        record.whole.len < RECORD_MESSAGE_SIZE || reader_record_sequence(at) != place->sequence) {
         reader->context->damaged_areas++;
         logger_write(reader->context->options.logger, LOG_ERROR,
                      "log file %u: message %llu of stream %u at %llu is damaged and is quarantined", place->file,
@@ -274,29 +250,29 @@ static int fetch_segment(struct reader *reader, struct reader_wait *wait, struct
             return handler->is_wanted(handler->owner, fetch->stream, fetch->sequence) ? ERR_CORRUPT : ERR_NOT_FOUND;
         }
         struct tail_block *summaries;
-        int result = summaries_of(reader, segment, extent, &summaries, ret_want);
+        int result = reader_find_summaries(reader, segment, extent, &summaries, ret_want);
         if (result != 0) {
             return result;
         }
-        if (!summary_choose(summaries, segment, fetch->sequence, UINT64_MAX, wait)) {
+        if (!reader_choose_block(summaries, segment, fetch->sequence, UINT64_MAX, wait)) {
             return ERR_CORRUPT;
         }
         wait->segment = segment_ref(segment);
     }
-    struct tail_block *block = block_of(reader, wait, ret_want);
+    struct tail_block *block = reader_find_block(reader, wait, ret_want);
     if (!block) {
         return ERR_AGAIN;
     }
-    uint32_t position = record_position(block, fetch->sequence);
-    const char *at = position < block->count ? record_at(block, position) : NULL;
-    if (!at || record_sequence(at) != fetch->sequence) {
+    uint32_t position = reader_record_position(block, fetch->sequence);
+    const char *at = position < block->count ? reader_record_at(block, position) : NULL;
+    if (!at || reader_record_sequence(at) != fetch->sequence) {
         return handler->is_wanted(handler->owner, fetch->stream, fetch->sequence) ? ERR_CORRUPT : ERR_NOT_FOUND;
     }
     return fetch_answer(fetch, at, get_u32(at + 4), block->chunk);
 }
 
 // The summaries of an extent's blocks. 0, ERR_AGAIN with what must be read, ERR_CORRUPT.
-static int summaries_of(struct reader *reader, struct segment *segment, const struct segment_extent *extent,
+int reader_find_summaries(struct reader *reader, struct segment *segment, const struct segment_extent *extent,
                         struct tail_block **ret_block, struct reader_want *ret_want)
 {
     if (segment->missing) {
@@ -319,7 +295,7 @@ static int summaries_of(struct reader *reader, struct segment *segment, const st
 }
 
 // The last block that begins at or before the sequence (or the first), and before time_ns; damaged summaries are passed over.
-static bool summary_choose(const struct tail_block *block, const struct segment *segment, uint64_t sequence,
+bool reader_choose_block(const struct tail_block *block, const struct segment *segment, uint64_t sequence,
                            uint64_t time_ns, struct reader_wait *wait)
 {
     uint32_t count = block->chunk->used / SEGMENT_SUMMARY_SIZE, low = 0, high = count;
@@ -342,7 +318,7 @@ static bool summary_choose(const struct tail_block *block, const struct segment 
 }
 
 // The block that a wait was led to; NULL with what must be read.
-static struct tail_block *block_of(struct reader *reader, const struct reader_wait *wait, struct reader_want *ret_want)
+struct tail_block *reader_find_block(struct reader *reader, const struct reader_wait *wait, struct reader_want *ret_want)
 {
     *ret_want = (struct reader_want){
         .kind = TAIL_SEGMENT,
@@ -365,12 +341,12 @@ static struct tail_block *block_of(struct reader *reader, const struct reader_wa
 }
 
 // Of the first record of the block at or after the sequence; block->count when there is none.
-static uint32_t record_position(const struct tail_block *block, uint64_t sequence)
+uint32_t reader_record_position(const struct tail_block *block, uint64_t sequence)
 {
     uint32_t low = 0, high = block->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (record_sequence(record_at(block, middle)) < sequence) {
+        if (reader_record_sequence(reader_record_at(block, middle)) < sequence) {
             low = middle + 1;
         } else {
             high = middle;
@@ -390,11 +366,11 @@ static bool sizes_from_segment(struct reader *reader, uint32_t stream, uint64_t 
     struct reader_want want;
     struct tail_block *block = NULL;
     must(segment_set_find(reader->segments, stream, *first, &segment, &extent));
-    int result = summaries_of(reader, segment, extent, &block, &want);
+    int result = reader_find_summaries(reader, segment, extent, &block, &want);
     uint64_t from = *first > extent->first ? *first : extent->first;
-    if (result == 0 && summary_choose(block, segment, from, UINT64_MAX, &wait)) {
+    if (result == 0 && reader_choose_block(block, segment, from, UINT64_MAX, &wait)) {
         wait.segment = segment;
-        block = block_of(reader, &wait, &want);
+        block = reader_find_block(reader, &wait, &want);
         result = block ? 0 : ERR_AGAIN;
     } else if (result == 0) {
         result = ERR_CORRUPT;
@@ -407,103 +383,13 @@ static bool sizes_from_segment(struct reader *reader, uint32_t stream, uint64_t 
         *first = extent->last + 1; // quarantined
         return true;
     }
-    for (uint32_t i = record_position(block, from); i < block->count && *count < max; i++) {
-        const char *at = record_at(block, i);
-        ret[(*count)++] = (struct store_size){ record_sequence(at), record_time(at), get_u32(at + 4) };
-        *first = record_sequence(at) + 1;
+    for (uint32_t i = reader_record_position(block, from); i < block->count && *count < max; i++) {
+        const char *at = reader_record_at(block, i);
+        ret[(*count)++] = (struct store_size){ reader_record_sequence(at), reader_record_time(at), get_u32(at + 4) };
+        *first = reader_record_sequence(at) + 1;
     }
     if (*count < max) {
         *first = wait.has_behind && wait.behind.first > from ? wait.behind.first : extent->last + 1;
     }
     return true;
-}
-
-// Is the real time of a place, whose time is rounded down, at or after time_ns? 1, 0, or ERR_AGAIN.
-static int place_reaches(struct reader *reader, struct store_fetch *fetch, const struct index_place *place,
-                         struct reader_want *ret_want)
-{
-    if (place->time_ns >= fetch->time_ns) {
-        return 1;
-    }
-    struct store_fetch probe = { .stream = fetch->stream };
-    int result = fetch_place(reader, fetch->stream, place, &probe, ret_want);
-    if (result == ERR_AGAIN) {
-        return ERR_AGAIN;
-    }
-    bool reaches = result == 0 && record_time(probe.record.whole.ptr) >= fetch->time_ns;
-    chunk_unref(probe.chunk);
-    return reaches;
-}
-
-// In the block it was led to: the first message at the time or behind it, else what follows the block.
-static int seek_block(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want)
-{
-    struct store_fetch *fetch = wait->fetch;
-    struct tail_block *block = block_of(reader, wait, ret_want);
-    if (!block) {
-        return ERR_AGAIN;
-    }
-    for (uint32_t i = record_position(block, fetch->sequence); i < block->count; i++) {
-        if (record_time(record_at(block, i)) >= fetch->time_ns) {
-            fetch->sequence = record_sequence(record_at(block, i));
-            return 0;
-        }
-    }
-    struct segment *segment;
-    const struct segment_extent *extent;
-    wait->have_block = false;
-    if (wait->has_behind) {
-        // It was the last block that begins before the time.
-        fetch->sequence = fetch->sequence > wait->behind.first ? fetch->sequence : wait->behind.first;
-        return 0;
-    }
-    if (segment_set_find(reader->segments, fetch->stream, wait->block.first, &segment, &extent) &&
-        extent->first <= wait->block.first) {
-        fetch->sequence = fetch->sequence > extent->last ? fetch->sequence : extent->last + 1;
-    }
-    return ERR_EXISTS;
-}
-
-// Each round answers, asks for a block, or moves fetch->sequence forward.
-static int seek_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want)
-{
-    struct store_fetch *fetch = wait->fetch;
-    struct segment *segment;
-    const struct segment_extent *extent;
-    struct index_place place;
-    for (;;) {
-        if (wait->have_block) {
-            int result = seek_block(reader, wait, ret_want);
-            if (result != ERR_EXISTS) {
-                return result;
-            }
-        } else if (segment_set_seek(reader->segments, fetch->stream, fetch->sequence, fetch->time_ns, &segment, &extent)) {
-            struct tail_block *summaries;
-            int result = summaries_of(reader, segment, extent, &summaries, ret_want);
-            if (result == ERR_AGAIN) {
-                return result;
-            }
-            if (result != 0 || !summary_choose(summaries, segment, 0, fetch->time_ns, wait)) {
-                fetch->sequence = extent->last + 1; // quarantined
-                continue;
-            }
-            if (wait->segment) {
-                segment_unref(reader->segments, wait->segment);
-            }
-            wait->segment = segment_ref(segment);
-        } else if (segment_set_find(reader->segments, fetch->stream, fetch->sequence, &segment, &extent)) {
-            fetch->sequence = fetch->sequence > extent->first ? fetch->sequence : extent->first;
-            return 0;
-        } else if (index_seek(reader->index, fetch->stream, fetch->sequence, fetch->time_ns, &place)) {
-            int reaches = place_reaches(reader, fetch, &place, ret_want);
-            fetch->sequence = reaches == 0 ? place.sequence + 1 : place.sequence;
-            if (reaches != 0) {
-                return reaches == ERR_AGAIN ? ERR_AGAIN : 0;
-            }
-        } else {
-            uint64_t end = index_end(reader->index, fetch->stream);
-            fetch->sequence = fetch->sequence > end ? fetch->sequence : end;
-            return 0;
-        }
-    }
 }

@@ -2,6 +2,7 @@
 // What reader.c (who asks) and reader_read.c (blocks from disk) share.
 #pragma once
 
+#include "base/endian.h"
 #include "store/reader.h"
 
 struct reader_read;
@@ -38,3 +39,35 @@ void reader_read_free_all(struct reader *reader);
 // Called when what was wanted is in memory (or cannot be: result). `block` is it, pinned by the caller.
 void reader_arrived(struct reader *reader, struct list *waits, uint64_t key, struct tail_block *block, int result);
 uint64_t reader_want_key(const struct reader_want *want);
+
+// A message of the retained log, from memory: 0 and `fetch` filled; ERR_AGAIN with what must be read; ERR_CORRUPT.
+int reader_fetch_place(struct reader *reader, uint32_t stream, const struct index_place *place, struct store_fetch *fetch,
+                       struct reader_want *ret_want);
+// The summaries of an extent's blocks. 0, ERR_AGAIN with what must be read, ERR_CORRUPT.
+int reader_find_summaries(struct reader *reader, struct segment *segment, const struct segment_extent *extent,
+                          struct tail_block **ret_block, struct reader_want *ret_want);
+// Leads the wait to the last block that begins at or before the sequence (or the first); with a time_ns that is not UINT64_MAX,
+// to the last that begins before it. False: its summary is damaged.
+bool reader_choose_block(const struct tail_block *block, const struct segment *segment, uint64_t sequence, uint64_t time_ns,
+                         struct reader_wait *wait);
+// The block that a wait was led to; NULL with what must be read.
+struct tail_block *reader_find_block(struct reader *reader, const struct reader_wait *wait, struct reader_want *ret_want);
+// Of the first record of the block at or after the sequence; block->count when there is none.
+uint32_t reader_record_position(const struct tail_block *block, uint64_t sequence);
+// One step of a seek (reader_seek.c): 0 answered, or ERR_AGAIN with what must be read.
+int reader_seek_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
+
+static inline const char *reader_record_at(const struct tail_block *block, uint32_t position)
+{
+    return block->chunk->data + block->records[position];
+}
+
+static inline uint64_t reader_record_sequence(const char *at)
+{
+    return get_u64(at + 16);
+}
+
+static inline uint64_t reader_record_time(const char *at)
+{
+    return get_u64(at + 24);
+}
