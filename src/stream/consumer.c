@@ -185,8 +185,11 @@ int consumer_apply_delete(struct engine *engine, const struct record *record, ui
 int consumer_of_record(struct engine *engine, uint32_t id, uint64_t index, struct consumer **ret_consumer)
 {
     struct consumer *consumer = map_u64_find(&engine->consumers, id);
-    if (!consumer && id >= engine->next_consumer)
-        return ERR_CORRUPT;
+    if (!consumer && id >= engine->next_consumer) {
+        if (engine->live)
+            return ERR_CORRUPT;
+        engine->next_consumer = id + 1; // its creation was lost with a damaged entry; the rest serves
+    }
     *ret_consumer = consumer && index > consumer->image_index ? consumer : NULL;
     return 0;
 }

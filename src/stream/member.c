@@ -247,7 +247,7 @@ int member_apply_remove(struct engine *engine, const struct record *record, uint
     if (error || !consumer)
         return error;
     struct member *member = member_in(consumer, get_u32(record->body.ptr));
-    if (!member)
+    if (!member && engine->live)
         return ERR_CORRUPT;
     engine_tail_commit(engine, TAIL_MEMBER_REMOVE, member);
     if (record->body.ptr[4] & REMOVE_WITH_CONSUMER) {
@@ -255,9 +255,11 @@ int member_apply_remove(struct engine *engine, const struct record *record, uint
         consumer_free(consumer);
         return 0;
     }
-    pending_release(member);
-    member_tell_removed(member);
-    member_free(member);
+    if (member) {
+        pending_release(member);
+        member_tell_removed(member);
+        member_free(member);
+    }
     consumer_dirty(consumer);
     return 0;
 }

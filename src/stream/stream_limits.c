@@ -68,6 +68,13 @@ int stream_limits_apply(struct engine *engine, const struct record *record, uint
         return ERR_CORRUPT;
     uint64_t first = get_u64(record->body.ptr), count = get_u64(record->body.ptr + 8),
              bytes = get_u64(record->body.ptr + 16);
+    if (!engine->live) {
+        // What it names may have been lost with a damaged entry.
+        count = count < state->messages ? count : state->messages;
+        bytes = bytes < state->bytes ? bytes : state->bytes;
+        if (first > state->last_sequence + 1 && first <= SEQSET_MAX)
+            state->last_sequence = first - 1;
+    }
     if (first < state->first_sequence || first > state->last_sequence + 1 || count > state->messages ||
         bytes > state->bytes)
         return ERR_CORRUPT;

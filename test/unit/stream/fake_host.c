@@ -129,8 +129,11 @@ void fake_host_crash(struct fake_host *host, bool with_image)
         must(engine_restore(host->engine, &record) == 0);
         rest = bytes_skip(rest, used);
     }
-    for (size_t i = 0; i < host->entry_count; i++)
+    for (size_t i = 0; i < host->entry_count; i++) {
+        if (i + 1 == host->lost_entry)
+            continue;
         apply_entry(host, i, with_image && host->entries[i].index <= host->image_index, false);
+    }
     engine_recovered(host->engine, host->now);
 }
 

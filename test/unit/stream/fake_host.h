@@ -56,6 +56,7 @@ struct fake_host {
     struct buffer image;  // records of checkpoints
     uint64_t image_index; // begin of the newest checkpoint
     size_t entry_bytes;   // an entry is closed beyond this
+    size_t lost_entry;    // not 0: a crash also takes this one (index)
     // The adapter.
     bool (*on_deliver)(struct fake_host *host, const struct delivery *delivery); // NULL: take it
     void (*on_member)(struct fake_host *host, struct member *member, bool recovered);

@@ -273,6 +273,37 @@ static void test_damaged_images_are_refused(void **state)
     assert_true(refused > 100);
 }
 
+// Any entry may be lost to damage, but for the one that made the stream: the rest serves.
+static void test_a_lost_entry_leaves_the_rest(void **state)
+{
+    struct fake_host *h = *state;
+    uint64_t index;
+    struct stream *s = fake_stream(h, "s", 12);
+    fake_host_settle(h);
+    struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_FIRST, 0);
+    fake_host_settle(h);
+    struct member *a = fake_member(h, c, 5, 60000);
+    fake_host_settle(h);
+    fake_member(h, c, 5, 60000);
+    for (uint64_t i = 1; i <= 30; i++) {
+        fake_publish(h, s, "m", i);
+        fake_host_settle(h);
+        engine_ack(h->engine, c, i - i % 3, h->now);
+        fake_host_settle(h);
+    }
+    assert_int_equal(engine_member_remove(h->engine, a, false, h->now, &index), 0);
+    fake_host_settle(h);
+    for (h->lost_entry = 2; h->lost_entry <= h->entry_count; h->lost_entry++) {
+        fake_host_crash(h, false);
+        engine_check(h->engine);
+        s = engine_stream_find(h->engine, 1, BYTES("s"));
+        assert_non_null(s);
+        struct engine_stats stats;
+        engine_stats_get(h->engine, &stats);
+        assert_in_range(stats.messages, 11, 12);
+    }
+}
+
 static void test_consumer_without_stream_is_refused(void **state)
 {
     struct fake_host *h = *state;
@@ -302,6 +333,7 @@ int main(void)
         TEST(test_ids_do_not_come_back),
         TEST(test_saved_ids),
         TEST(test_damaged_images_are_refused),
+        TEST(test_a_lost_entry_leaves_the_rest),
         TEST(test_consumer_without_stream_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
