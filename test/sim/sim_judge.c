@@ -61,7 +61,9 @@ void sim_model_delivered(struct sim_model *model, struct sim_sub *sub, const str
     if (delivery->redelivered != (delivery->redelivery_count > 0))
         sim_trace_fail(trace, "M9 sub %u: redelivered %d with count %u", sub->id, delivery->redelivered,
                        delivery->redelivery_count);
-    if (held->deliveries)
+    // One that was under way while a later one arrived elsewhere.
+    bool overtaken = held->deliveries && delivery->stamp.written_ns < held->last.earliest_ns;
+    if (held->deliveries && !overtaken)
         check_again(model, sub, delivery, held);
     if (!delivery->redelivered)
         check_first(model, sub, delivery);
@@ -69,13 +71,15 @@ void sim_model_delivered(struct sim_model *model, struct sim_sub *sub, const str
         consumer->low = delivery->sequence;
     held->epoch_deliveries = held->life == model->life ? held->epoch_deliveries + 1 : 1;
     held->deliveries++;
+    model->deliveries++;
+    model->redeliveries += held->deliveries > 1;
+    if (overtaken)
+        return;
     held->life = model->life;
     held->delivery_synced = false;
     held->holder = sub;
     held->holder_epoch = sub->epoch;
     held->last = delivery->stamp;
-    model->deliveries++;
-    model->redeliveries += held->deliveries > 1;
     (void)now_ns;
 }
 

@@ -137,6 +137,8 @@ struct sim_sub *sim_model_sub_new(struct sim_model *model, const struct sim_sub_
     sub->consumer = consumer_find(model, key);
     if (!sub->consumer)
         sub->consumer = consumer_new(model, request, key, now_ns);
+    else if (sub->consumer->opened_ns == 0)
+        sub->consumer->certain = false; // whose start position counts depends on whose request arrives first
     sub->client = request->client;
     sub->request = *request;
     sub->max_in_flight = request->max_in_flight;

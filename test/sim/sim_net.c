@@ -98,7 +98,7 @@ void sim_net_turn(struct sim_net *net, const struct net_handler *handler, uint64
     for (at = net->links.next; at != &net->links; at = next) {
         next = at->next;
         struct sim_link *link = container_of(at, struct sim_link, link);
-        if (link->frozen_until_ns <= now_ns || link->node_closing)
+        if (link->frozen_until_ns <= now_ns || link->node_closing || link->reset)
             link_turn(link, handler);
         if (link_is_done(link))
             link_free(link);
@@ -116,7 +116,7 @@ void sim_net_deliver(struct sim_net *net, uint64_t now_ns)
             link_free(link);
             continue;
         }
-        if (!link->peer.owner || link->silent || link->frozen_until_ns > now_ns)
+        if (!link->peer.owner || link->silent || (link->frozen_until_ns > now_ns && !link->reset))
             continue;
         while (link->peer.owner && link_output(link))
             ;
@@ -147,7 +147,8 @@ uint64_t sim_net_next_ns(const struct sim_net *net)
         if (link->reset || link->node_closing || (link->peer_closed && link->to_node.bytes.len == 0 && !link->paused) ||
             (link->blocked && link->to_client.bytes.len < net->faults.buffer_bytes))
             due_ns = net->now_ns;
-        if (due_ns < link->frozen_until_ns && !link->node_closing)
+        bool at_once = link->reset || (link->node_closing && link->context);
+        if (due_ns < link->frozen_until_ns && !at_once)
             due_ns = link->frozen_until_ns;
         first_ns = due_ns < first_ns ? due_ns : first_ns;
     }
