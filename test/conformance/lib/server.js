@@ -23,9 +23,11 @@ process.on('exit', () => {
 })
 
 class Server {
-  /** Starts one and waits until it is ready. `flags` are its flags besides the usual ones; `http`: with a monitoring port. */
-  static async start (flags = [], { http = false } = {}) {
+  /** Starts one and waits until it is ready. `flags` are its flags besides the usual ones; `http`: with a monitoring port; `program`: not $WEIR. */
+  static async start (flags = [], { http = false, program: chosen = program } = {}) {
     const server = new Server()
+    server.program = chosen
+    server.isPeer = path.basename(chosen) === 'nats-server'
     server.flags = flags
     server.http = http
     server.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-conformance-'))
@@ -40,18 +42,18 @@ class Server {
   async launch () {
     const flags = ['-a', '127.0.0.1', '-p', String(this.port), ...this.flags]
     if (this.http) flags.push('-m', String(this.httpPort))
-    if (!isPeer) flags.unshift('serve', '--dir', path.join(this.directory, 'data'))
+    if (!this.isPeer) flags.unshift('serve', '--dir', path.join(this.directory, 'data'))
     this.log = ''
-    this.child = spawn(program, flags, { stdio: ['ignore', 'ignore', 'pipe'] })
+    this.child = spawn(this.program, flags, { stdio: ['ignore', 'ignore', 'pipe'] })
     this.child.stderr.setEncoding('utf8')
     this.child.stderr.on('data', (text) => { this.log += text })
     this.ended = new Promise((resolve) => this.child.once('close', (code, signal) => resolve({ code, signal })))
     this.ended.then(() => running.delete(this))
-    this.child.once('error', (error) => { this.log += `${program}: ${error.message}` })
+    this.child.once('error', (error) => { this.log += `${this.program}: ${error.message}` })
     running.add(this)
-    const early = this.ended.then(() => { throw new Error(`${program} ${flags.join(' ')} ended:\n${this.log}`) })
+    const early = this.ended.then(() => { throw new Error(`${this.program} ${flags.join(' ')} ended:\n${this.log}`) })
     early.catch(() => {}) // one that ends later is no surprise
-    await Promise.race([this.logged(isPeer ? /Server is ready/ : /Ready for clients/), early])
+    await Promise.race([this.logged(this.isPeer ? /Server is ready/ : /Ready for clients/), early])
     this.port = Number(/(?:Ready for clients|Listening for client connections) on [\d.]+:(\d+)/.exec(this.log)[1])
     if (this.http) this.httpPort = Number(/monitor(?:ing)? on (?:http:\/\/)?[\d.]+:(\d+)/i.exec(this.log)[1])
   }
@@ -66,7 +68,7 @@ class Server {
     if (running.has(this)) {
       this.child.kill('SIGTERM')
       const { code, signal } = await within(this.ended, 'the server stops', 20000)
-      const forced = isPeer && code === 1 // nats-server's way of ending
+      const forced = this.isPeer && code === 1 // nats-server's way of ending
       if (code !== 0 && !forced) throw new Error(`the server ended with ${code === null ? signal : code}:\n${this.log}`)
     }
     fs.rmSync(this.directory, { recursive: true, force: true })
