@@ -7,10 +7,11 @@
 #include "base/memory.h"
 #include "base/must.h"
 
-enum { FIRST_SLOTS = 16, FIRST_CHUNKS = 8, AHEAD = 8 };
+enum { FIRST_SLOTS = 16, FIRST_CHUNKS = 8, AHEAD = 8, LINE_BYTES = 64 };
 
 static struct dedupe_part *part_of(const struct dedupe *dedupe, struct hash128 key);
 static uint32_t tag_of(struct hash128 key);
+static uint32_t home_of(const struct dedupe_part *part, uint32_t tag);
 static uint64_t position_of(const struct dedupe *dedupe, uint32_t low);
 static void part_grow(struct dedupe_part *part);
 static void part_put(struct dedupe_part *part, struct dedupe_slot slot);
@@ -84,7 +85,7 @@ void dedupe_prefetch(const struct dedupe *dedupe, struct hash128 key)
 {
     const struct dedupe_part *part = part_of(dedupe, key);
     if (part->cap > 0)
-        __builtin_prefetch(&part->slots[tag_of(key) & (part->cap - 1)], 1);
+        __builtin_prefetch(&part->slots[home_of(part, tag_of(key))], 1);
 }
 
 bool dedupe_expire(struct dedupe *dedupe, uint32_t now_ms, size_t budget)
@@ -177,6 +178,12 @@ static uint32_t tag_of(struct hash128 key)
     return tag ? tag : 1;
 }
 
+// Where a search begins: with the first slot of a cache line, so that it nearly always ends in the same.
+static uint32_t home_of(const struct dedupe_part *part, uint32_t tag)
+{
+    return tag & (part->cap - 1) & ~(uint32_t)(LINE_BYTES / sizeof(struct dedupe_slot) - 1);
+}
+
 static uint64_t position_of(const struct dedupe *dedupe, uint32_t low)
 {
     return dedupe->front + (uint32_t)(low - (uint32_t)dedupe->front);
@@ -188,7 +195,7 @@ static void prefetch_slot(const struct dedupe *dedupe, uint64_t position)
     struct hash128 key = dedupe_at(dedupe, position)->key;
     const struct dedupe_part *part = part_of(dedupe, key);
     if (part->cap)
-        __builtin_prefetch(&part->slots[tag_of(key) & (part->cap - 1)], 1);
+        __builtin_prefetch(&part->slots[home_of(part, tag_of(key))], 1);
 }
 
 static struct dedupe_slot *slot_find(const struct dedupe *dedupe, struct hash128 key)
@@ -197,7 +204,7 @@ static struct dedupe_slot *slot_find(const struct dedupe *dedupe, struct hash128
     if (part->cap == 0)
         return NULL;
     uint32_t tag = tag_of(key), mask = part->cap - 1;
-    for (uint32_t at = tag & mask; part->slots[at].tag; at = (at + 1) & mask) {
+    for (uint32_t at = home_of(part, tag); part->slots[at].tag; at = (at + 1) & mask) {
         if (part->slots[at].tag == tag &&
             hash128_equal(dedupe_at(dedupe, position_of(dedupe, part->slots[at].position))->key, key))
             return &part->slots[at];
@@ -209,7 +216,8 @@ static void part_grow(struct dedupe_part *part)
 {
     struct dedupe_part old = *part;
     part->cap = old.cap ? old.cap * 2 : FIRST_SLOTS;
-    part->slots = mem_alloc_zero(part->cap * sizeof(*part->slots));
+    part->slots = mem_alloc_aligned(LINE_BYTES, part->cap * sizeof(*part->slots));
+    memset(part->slots, 0, part->cap * sizeof(*part->slots));
     for (uint32_t at = 0; at < old.cap; at++) {
         if (old.slots[at].tag)
             part_put(part, old.slots[at]);
@@ -219,7 +227,7 @@ static void part_grow(struct dedupe_part *part)
 
 static void part_put(struct dedupe_part *part, struct dedupe_slot slot)
 {
-    uint32_t mask = part->cap - 1, at = slot.tag & mask;
+    uint32_t mask = part->cap - 1, at = home_of(part, slot.tag);
     while (part->slots[at].tag)
         at = (at + 1) & mask;
     part->slots[at] = slot;
@@ -230,7 +238,7 @@ static void part_take(struct dedupe_part *part, uint32_t at)
 {
     uint32_t mask = part->cap - 1;
     for (uint32_t next = (at + 1) & mask; part->slots[next].tag; next = (next + 1) & mask) {
-        uint32_t home = part->slots[next].tag & mask;
+        uint32_t home = home_of(part, part->slots[next].tag);
         if (((next - home) & mask) >= ((next - at) & mask)) {
             part->slots[at] = part->slots[next];
             at = next;
@@ -246,7 +254,7 @@ static void forget(struct dedupe *dedupe, uint64_t position)
     struct hash128 key = dedupe_at(dedupe, position)->key;
     struct dedupe_part *part = part_of(dedupe, key);
     uint32_t tag = tag_of(key), mask = part->cap - 1;
-    for (uint32_t at = tag & mask; part->cap && part->slots[at].tag; at = (at + 1) & mask) {
+    for (uint32_t at = part->cap ? home_of(part, tag) : 0; part->cap && part->slots[at].tag; at = (at + 1) & mask) {
         if (part->slots[at].tag == tag && part->slots[at].position == (uint32_t)position) {
             part_take(part, at);
             return;

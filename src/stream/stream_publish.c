@@ -20,11 +20,13 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
         return ERR_TOO_BIG;
     bool unique = (publish->dedupe.lo || publish->dedupe.hi) && stream->config.duplicate_window_ns;
     struct hash128 key = dedupe_key(stream->id, publish->dedupe);
-    if (unique && is_duplicate(engine, stream, key, ret_result))
-        return 0;
+    if (unique)
+        dedupe_prefetch(&engine->dedupe, key); // arrives while the log is asked
     size_t size =
         message_record_size(publish->subject.len, publish->reply.len, publish->headers.len, publish->payload.len);
     int error = engine->options.host.admit(engine->options.host.owner, record_padded(size), false);
+    if (unique && is_duplicate(engine, stream, key, ret_result))
+        return 0;
     if (error)
         return error;
     uint32_t now_ms = (uint32_t)engine_now_ms(engine);
