@@ -6,7 +6,8 @@
 const assert = require('assert')
 const { test, run } = require('./lib/tap')
 const { Server } = require('./lib/server')
-const { StanClient, START } = require('./lib/stan')
+const { Raw } = require('./lib/raw')
+const { StanClient, START, message, pb } = require('./lib/stan')
 const { unique, until } = require('./lib/wait')
 
 let server
@@ -17,8 +18,8 @@ async function connect (t, fields, to = server) {
   return client
 }
 
-async function own (t, flags) {
-  const started = await Server.start(flags)
+async function own (t, flags, options) {
+  const started = await Server.start(flags, options)
   t.after(() => started.stop())
   return started
 }
@@ -388,6 +389,25 @@ test('ST-B09 a late acknowledgement counts although the message has moved to ano
   await until(() => first.queue.length + second.queue.length >= 3, 'b comes again')
   const got = [...first.queue.items, ...second.queue.items]
   assert.ok(got.slice(-2).every((message) => message.data === 'b'), brief(got).join())
+})
+
+test('ST-B09 an acknowledgement that comes with the reconnect is in time', async (t) => {
+  const brisk = await own(t, ['-disconnect_grace', '0s'], { http: true })
+  const [holder, other] = [await connect(t, {}, brisk), await connect(t, {}, brisk)]
+  const held = await holder.subscribe('late', { maxInFlight: 1 })
+  await other.store('late', 'a')
+  const { sequence } = await held.next()
+  await holder.leave()
+  await until(async () => (await brisk.page('/varz')).connections === 1, 'the server has noticed')
+  // Given back and nobody to take it, the message waits; the worker comes back and acknowledges in one breath.
+  const raw = await Raw.connect(brisk)
+  t.after(() => raw.destroy())
+  const ack = Buffer.from(message('Ack', { subject: 'late', sequence })).toString('latin1')
+  raw.send(Buffer.from(`SUB ${held.inbox} 1\r\nPUB ${held.ackInbox} ${ack.length}\r\n${ack}\r\n`, 'latin1'))
+  await raw.flush()
+  await other.store('late', 'b')
+  const proto = pb.MsgProto.deserializeBinary(Buffer.from((await raw.line()).split('\r\n').slice(1).join('\r\n'), 'latin1'))
+  assert.deepStrictEqual([proto.getSequence(), proto.getRedelivered()], [2, false])
 })
 
 for (const [how, leave] of [

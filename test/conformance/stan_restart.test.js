@@ -225,6 +225,21 @@ for (const signal of SIGNALS) {
   })
 }
 
+test('ST-B14 a client that does not come back after a restart is closed by its heartbeats', async (t) => {
+  const server = await start(t, ['-hbi', '300ms', '-hbt', '500ms', '-hbf', '1', '-disconnect_grace', '1h'])
+  const stays = await connect(t, server)
+  const dies = await connect(t, server, { reconnect: false })
+  const options = { group: 'q', manual: true, ackWait: 60000 }
+  const member = await subscribe(dies, 'jobs', options)
+  await publish(stays, 'jobs', 'a')
+  await member.queue.next()
+  await settle(stays)
+  const other = await subscribe(stays, 'jobs', options)
+  const { calm } = await restart(server, 'SIGKILL', stays)
+  assert.deepStrictEqual(brief(await other.queue.take(1)), ["a'"])
+  calm()
+})
+
 test('ST-B10 a worker that reconnects within disconnect_grace keeps its long job', async (t) => {
   const server = await start(t, ['-disconnect_grace', '10s'])
   const [worker, other] = [await connect(t, server), await connect(t, server)]
