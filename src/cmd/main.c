@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd/commands.h"
+#include "codec/json_fields.h"
 
 struct command {
     const char *name;
@@ -28,6 +29,7 @@ static int refuse(const char *name);
 
 int main(int count, char **arguments)
 {
+    json_fields_init();
     if (count < 2)
         return serve_run(0, arguments + 1);
     const char *first = arguments[1];

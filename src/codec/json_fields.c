@@ -8,6 +8,8 @@
 
 #include "base/memory.h"
 
+enum { FIXED_SEED = 0x57454952 }; // any but 0, which would mean a random one
+
 struct sink {
     char *ptr;
     size_t size;
@@ -20,6 +22,12 @@ static int read_number(const json_t *value, enum json_field_type type, void *tar
 static int add_field(json_t *object, const struct json_field *field, const void *base);
 static json_t *field_value(const struct json_field *field, const void *source, bool *ret_is_empty);
 static int append(const char *buffer, size_t size, void *data);
+
+void json_fields_init(void)
+{
+    json_set_alloc_funcs(mem_alloc, mem_free);
+    json_object_seed(FIXED_SEED);
+}
 
 int json_fields_read(struct bytes json, const struct json_field *fields, size_t count, void *base, char **ret_owned)
 {

@@ -21,6 +21,10 @@ struct json_field {
     bool always;   // written even when empty, false or 0
 };
 
+// Once, at a program's start: jansson gets our allocator and a fixed hash seed, so that it reads nothing from the machine and
+// behaves the same in every run. Hostile keys are few: the caller bounds the text.
+void json_fields_init(void);
+
 // Reads the object into `base`; unknown members are ignored, absent and null ones leave the field alone. `*ret_owned` is
 // the memory of all strings (free it with mem_free()). ERR_INVALID: not one JSON object, or a member of the wrong type or
 // out of range; then there is nothing to free and `base` is unspecified.

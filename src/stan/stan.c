@@ -11,6 +11,8 @@
 
 enum { SCRATCH_MAX = 4 << 20, BACKLOG_MAX = 64 << 20 }; // bytes
 
+static struct stream_config channel_config(const struct stan *stan, struct bytes name);
+static void channels_follow_options(struct stan *stan);
 static void subjects_make(struct stan *stan);
 static bool on_connect(struct inlet *inlet, const struct inlet_message *message);
 static bool on_publish(struct inlet *inlet, const struct inlet_message *message);
@@ -70,6 +72,7 @@ int stan_start(struct stan *stan, struct moment now)
         return ERR_INVALID;
     stan->now = now;
     subjects_make(stan);
+    channels_follow_options(stan);
     char discover[STAN_SUBJECT_MAX];
     snprintf(discover, sizeof(discover), "%.*s.%.*s", BYTES_ARG(stan->options.discover_prefix),
              BYTES_ARG(stan->options.cluster_id));
@@ -148,17 +151,7 @@ void stan_stats_get(const struct stan *stan, struct stan_stats *ret_stats)
 
 int stan_channel_create(struct stan *stan, struct bytes name, struct stream **ret_stream)
 {
-    const struct stan_options *options = &stan->options;
-    struct stream_config config = {
-        .account = 1,
-        .name = name,
-        .max_msgs = options->max_msgs,
-        .max_bytes = options->max_bytes,
-        .max_age_ns = options->max_age_ns,
-        .duplicate_window_ns = options->duplicate_window_ns,
-        .disconnect_grace_ns = options->disconnect_grace_ns,
-        .max_consumers = options->max_subscriptions,
-    };
+    struct stream_config config = channel_config(stan, name);
     uint64_t index;
     return engine_stream_create(stan->engine, &config, (struct engine_time){stan->now.mono_ns, stan->now.wall_ns},
                                 ret_stream, &index);
@@ -174,6 +167,44 @@ int stan_subject_number(struct bytes subject, uint32_t *ret_number)
         return ERR_INVALID;
     *ret_number = (uint32_t)number;
     return 0;
+}
+
+static struct stream_config channel_config(const struct stan *stan, struct bytes name)
+{
+    const struct stan_options *options = &stan->options;
+    return (struct stream_config){
+        .account = 1,
+        .name = name,
+        .max_msgs = options->max_msgs,
+        .max_bytes = options->max_bytes,
+        .max_age_ns = options->max_age_ns,
+        .duplicate_window_ns = options->duplicate_window_ns,
+        .disconnect_grace_ns = options->disconnect_grace_ns,
+        .max_consumers = options->max_subscriptions,
+    };
+}
+
+// Limits are the configuration's (ST-B20), so a start with others changes the channels that are there.
+static void channels_follow_options(struct stan *stan)
+{
+    struct stream *stream = NULL;
+    while ((stream = engine_stream_next(stan->engine, stream))) {
+        struct stream_state state;
+        stream_state_get(stream, &state);
+        struct stream_config config = channel_config(stan, state.config.name);
+        const struct stream_config *old = &state.config;
+        if (old->max_msgs == config.max_msgs && old->max_bytes == config.max_bytes &&
+            old->max_age_ns == config.max_age_ns && old->duplicate_window_ns == config.duplicate_window_ns &&
+            old->disconnect_grace_ns == config.disconnect_grace_ns && old->max_consumers == config.max_consumers)
+            continue;
+        uint64_t index;
+        int error = engine_stream_update(stan->engine, stream, &config,
+                                         (struct engine_time){stan->now.mono_ns, stan->now.wall_ns}, &index);
+        if (error)
+            logger_write(stan->options.logger, LOG_WARN,
+                         "channel %.*s keeps its former limits until the next start: %s", BYTES_ARG(config.name),
+                         error_text(error));
+    }
 }
 
 static void subjects_make(struct stan *stan)

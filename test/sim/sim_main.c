@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "codec/json_fields.h"
 #include "sim_world.h"
 
 static uint64_t running;
@@ -67,6 +68,7 @@ static bool run(uint64_t seed, bool verbose, struct sim_result *total)
 
 int main(int count, char **arguments)
 {
+    json_fields_init();
     uint64_t first = 1, seeds = 1;
     bool verbose = false;
     for (int i = 1; i < count; i++) {
