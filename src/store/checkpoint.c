@@ -26,14 +26,14 @@ static void cleaning_next(struct checkpoint *checkpoint);
 
 void checkpoint_init(struct checkpoint *checkpoint, struct store_context *context, struct segment_set *segments)
 {
-    *checkpoint = (struct checkpoint){ .context = context, .segments = segments };
+    *checkpoint = (struct checkpoint){.context = context, .segments = segments};
 }
 
 void checkpoint_deinit(struct checkpoint *checkpoint)
 {
     file_writer_drop(checkpoint->writer);
     mem_free(checkpoint->names.names);
-    *checkpoint = (struct checkpoint){ 0 };
+    *checkpoint = (struct checkpoint){0};
 }
 
 void checkpoint_request(struct checkpoint *checkpoint, bool base)
@@ -120,8 +120,8 @@ static void checkpoint_begin(struct checkpoint *checkpoint)
         .previous = base ? 0 : checkpoint->check,
         .created_ns = context->now.wall_ns,
     };
-    checkpoint->end = (struct checkpoint_end){ .rolled_index = checkpoint->rolled_index };
-    checkpoint->manifest = (struct segment_manifest){ 0 };
+    checkpoint->end = (struct checkpoint_end){.rolled_index = checkpoint->rolled_index};
+    checkpoint->manifest = (struct segment_manifest){0};
     must(base || checkpoint->generation == checkpoint->complete);
     checkpoint->begun++;
     checkpoint->wanted = checkpoint->base_wanted = false;
@@ -130,7 +130,8 @@ static void checkpoint_begin(struct checkpoint *checkpoint)
     char path[STORE_PATH_BYTES];
     checkpoint_name(checkpoint->header.generation, checkpoint->header.step, path);
     checkpoint->writer = file_writer_new(context, STORE_CHECKPOINT_FOLDER, path, checkpoint_wake, checkpoint);
-    checkpoint_header_encode(&checkpoint->header, context->options.identity, &checkpoint->writer->out, &checkpoint->running);
+    checkpoint_header_encode(&checkpoint->header, context->options.identity, &checkpoint->writer->out,
+                             &checkpoint->running);
     checkpoint->state = CHECKPOINT_TAKING_IMAGES;
 }
 
@@ -205,8 +206,9 @@ static void checkpoint_wake(void *owner)
 static void checkpoint_failed(struct checkpoint *checkpoint)
 {
     struct store_context *context = checkpoint->context;
+    int error = checkpoint->writer->error;
     logger_write(context->options.logger, LOG_WARN, "writing checkpoint %s failed: %s; it will be tried again",
-                 checkpoint->writer->name, error_text(checkpoint->writer->error));
+                 checkpoint->writer->name, error_text(error));
     file_writer_free(checkpoint->writer);
     checkpoint->writer = NULL;
     uint32_t shift = checkpoint->failures < 6 ? checkpoint->failures : 6;
@@ -217,6 +219,15 @@ static void checkpoint_failed(struct checkpoint *checkpoint)
     // The name may exist, complete but not durable: never the same again.
     checkpoint->generation = checkpoint->header.generation;
     checkpoint->state = CHECKPOINT_IDLE;
+    if (error == ERR_NO_SPACE && checkpoint->previous > 0 && !context->closing) {
+        // Only a checkpoint gives space back, and it needs some: that of the older generation. Until the next one is
+        // complete there is one generation, and nothing is released.
+        logger_write(context->options.logger, LOG_WARN,
+                     "the disk is full: the older generation of checkpoints gives way");
+        checkpoint->previous = 0;
+        checkpoint->state = CHECKPOINT_CLEANING;
+        cleaning_submit(checkpoint, DISK_LIST);
+    }
 }
 
 static void checkpoint_sealed(struct checkpoint *checkpoint)
@@ -290,7 +301,7 @@ static void cleaning_next(struct checkpoint *checkpoint)
         }
     }
     mem_free(checkpoint->names.names);
-    checkpoint->names = (struct disk_names){ 0 };
+    checkpoint->names = (struct disk_names){0};
     checkpoint->name_count = 0;
     checkpoint->state = CHECKPOINT_IDLE;
 }

@@ -29,36 +29,36 @@ struct checkpoint {
     struct store_context *context; // borrowed
     struct segment_set *segments;  // borrowed
     enum checkpoint_state state;
-    uint64_t generation;      // newest number used; 0: none
-    uint64_t complete;        // newest generation with a complete base; 0: none
-    uint32_t step;            // of its newest complete file
-    bool has_base;            // it can be continued by a delta
-    uint64_t check;           // of the end of its newest complete file
-    uint64_t previous;        // the generation before, 0: none
-    uint64_t tip_number;      // numbers of the newest complete checkpoint of both
+    uint64_t generation; // newest number used; 0: none
+    uint64_t complete;   // newest generation with a complete base; 0: none
+    uint32_t step;       // of its newest complete file
+    bool has_base;       // it can be continued by a delta
+    uint64_t check;      // of the end of its newest complete file
+    uint64_t previous;   // the generation before, 0: none
+    uint64_t tip_number; // numbers of the newest complete checkpoint of both
     uint64_t previous_number;
-    uint64_t begun;           // number of the newest begun
+    uint64_t begun; // number of the newest begun
     uint64_t base_bytes;
-    uint64_t delta_bytes;     // since the base
-    uint64_t rolled_index;    // messages up to this log index are in segments: set by roll-over
-    uint64_t covered_index;   // of the newest complete checkpoint
-    uint64_t written;         // in this process
-    uint64_t appended_mark;   // log.appended_bytes when the newest began
+    uint64_t delta_bytes;   // since the base
+    uint64_t rolled_index;  // messages up to this log index are in segments: set by roll-over
+    uint64_t covered_index; // of the newest complete checkpoint
+    uint64_t written;       // in this process
+    uint64_t appended_mark; // log.appended_bytes when the newest began
     bool wanted;
     bool base_wanted;
-    uint32_t failures;        // in a row
-    uint64_t retry_ns;        // monotonic: not before
+    uint32_t failures; // in a row
+    uint64_t retry_ns; // monotonic: not before
     // Of the one being written:
     struct file_writer *writer; // owned
     struct checkpoint_header header;
     struct checkpoint_end end;
     struct segment_manifest manifest;
-    uint64_t running;           // check of the last slice
+    uint64_t running; // check of the last slice
     // Removing old generations:
     struct disk_request request;
-    struct disk_names names;  // owned
-    const char *name;         // the next to look at, in `names`
-    size_t name_count;        // from there on
+    struct disk_names names; // owned
+    const char *name;        // the next to look at, in `names`
+    size_t name_count;       // from there on
     char path[STORE_PATH_BYTES];
 };
 

@@ -13,7 +13,8 @@ enum { CHECKPOINT_FORMAT = 1, CHECKPOINT_MINIMUM_READER = 1, CHECKPOINT_IDENTITY
 
 static const char header_magic[8] = "WEIRCKP1";
 
-static int header_decode(const char *block, struct bytes identity, struct checkpoint_header *ret_header, uint64_t *ret_check);
+static int header_decode(const char *block, struct bytes identity, struct checkpoint_header *ret_header,
+                         uint64_t *ret_check);
 static int slices_read(struct disk *disk, struct disk_file *file, const struct checkpoint_visitor *visitor,
                        struct checkpoint_found *found);
 static int read_at(struct disk *disk, struct disk_file *file, uint64_t offset, char *to, size_t len);
@@ -99,13 +100,13 @@ int checkpoint_file_read(struct disk *disk, uint64_t generation, uint32_t step, 
 {
     char path[STORE_PATH_BYTES];
     checkpoint_name(generation, step, path);
-    struct disk_request open = { .op = DISK_OPEN, .flags = DISK_FLAG_READ_ONLY, .path = path };
+    struct disk_request open = {.op = DISK_OPEN, .flags = DISK_FLAG_READ_ONLY, .path = path};
     int result = disk_run(disk, &open);
     if (result != 0) {
         return result;
     }
-    struct checkpoint_found found = { 0 };
-    struct disk_request size = { .op = DISK_SIZE, .file = open.file };
+    struct checkpoint_found found = {0};
+    struct disk_request size = {.op = DISK_SIZE, .file = open.file};
     char *block = mem_alloc(STORE_BLOCK);
     result = disk_run(disk, &size);
     found.bytes = size.transferred;
@@ -122,7 +123,7 @@ int checkpoint_file_read(struct disk *disk, uint64_t generation, uint32_t step, 
         result = slices_read(disk, open.file, visitor, &found);
     }
     mem_free(block);
-    struct disk_request close = { .op = DISK_CLOSE, .file = open.file };
+    struct disk_request close = {.op = DISK_CLOSE, .file = open.file};
     disk_run(disk, &close);
     if (result == 0) {
         *ret_found = found;
@@ -130,7 +131,8 @@ int checkpoint_file_read(struct disk *disk, uint64_t generation, uint32_t step, 
     return result;
 }
 
-static int header_decode(const char *block, struct bytes identity, struct checkpoint_header *ret_header, uint64_t *ret_check)
+static int header_decode(const char *block, struct bytes identity, struct checkpoint_header *ret_header,
+                         uint64_t *ret_check)
 {
     uint64_t check = hash_bytes(bytes_make(block, STORE_BLOCK - 8), 0);
     uint32_t len = get_u32(block + 88);
@@ -211,8 +213,8 @@ static int slices_read(struct disk *disk, struct disk_file *file, const struct c
 
 static int read_at(struct disk *disk, struct disk_file *file, uint64_t offset, char *to, size_t len)
 {
-    struct disk_span span = { .ptr = to, .len = len };
-    struct disk_request read = { .op = DISK_READ, .file = file, .offset = offset, .spans = &span, .span_count = 1 };
+    struct disk_span span = {.ptr = to, .len = len};
+    struct disk_request read = {.op = DISK_READ, .file = file, .offset = offset, .spans = &span, .span_count = 1};
     if (len == 0) {
         return 0;
     }

@@ -20,18 +20,18 @@ enum checkpoint_slice_type {
 };
 
 struct checkpoint_header {
-    uint64_t generation; // from 1
-    uint32_t step;       // 0: base, then the deltas
+    uint64_t generation;  // from 1
+    uint32_t step;        // 0: base, then the deltas
     uint64_t begin_index; // everything up to this entry is in it
-    uint64_t previous;   // check of the end of the file before in the chain; 0 for a base
-    uint64_t created_ns; // wall clock
+    uint64_t previous;    // check of the end of the file before in the chain; 0 for a base
+    uint64_t created_ns;  // wall clock
 };
 
 struct checkpoint_end {
-    uint64_t end_index;       // no image is newer than this
-    uint64_t rolled_index;    // messages of entries up to this one are in segments
+    uint64_t end_index;    // no image is newer than this
+    uint64_t rolled_index; // messages of entries up to this one are in segments
     uint64_t next_segment_id;
-    uint64_t records;         // image records
+    uint64_t records; // image records
 };
 
 // "checkpoint/%016x.%04x".

@@ -34,9 +34,9 @@ static int ids_restore(struct checkpoint *checkpoint);
 
 int checkpoint_load(struct checkpoint *checkpoint, uint64_t first_index, struct checkpoint_loaded *ret_loaded)
 {
-    struct loading loading = { .checkpoint = checkpoint };
+    struct loading loading = {.checkpoint = checkpoint};
     struct generation *generation = NULL;
-    *ret_loaded = (struct checkpoint_loaded){ 0 };
+    *ret_loaded = (struct checkpoint_loaded){0};
     int result = generations_list(&loading);
     if (result == 0) {
         result = chain_choose(&loading, first_index, &generation);
@@ -60,7 +60,7 @@ int checkpoint_load(struct checkpoint *checkpoint, uint64_t first_index, struct 
         checkpoint->rolled_index = tip->end.rolled_index;
         // The engine keeps no record of what changed before this process: go on with a base.
         checkpoint->has_base = false;
-        *ret_loaded = (struct checkpoint_loaded){ tip->header.begin_index, tip->end.end_index, tip->end.rolled_index };
+        *ret_loaded = (struct checkpoint_loaded){tip->header.begin_index, tip->end.end_index, tip->end.rolled_index};
     }
     mem_free(loading.generations);
     return result;
@@ -68,7 +68,7 @@ int checkpoint_load(struct checkpoint *checkpoint, uint64_t first_index, struct 
 
 static int generations_list(struct loading *loading)
 {
-    struct disk_request list = { .op = DISK_LIST, .path = STORE_CHECKPOINT_FOLDER };
+    struct disk_request list = {.op = DISK_LIST, .path = STORE_CHECKPOINT_FOLDER};
     int result = disk_run(loading->checkpoint->context->disk, &list);
     if (result != 0) {
         return result == ERR_NOT_FOUND ? 0 : result;
@@ -103,8 +103,9 @@ static int generation_verify(struct loading *loading, struct generation *generat
     for (uint32_t step = 0; step <= CHECKPOINT_STEP_MAX && generation->steps < generation->files; step++) {
         struct checkpoint_found found;
         uint64_t records = 0;
-        struct checkpoint_visitor visitor = { &records, slice_count };
-        int result = checkpoint_file_read(context->disk, generation->number, step, context->options.identity, &visitor, &found);
+        struct checkpoint_visitor visitor = {&records, slice_count};
+        int result =
+            checkpoint_file_read(context->disk, generation->number, step, context->options.identity, &visitor, &found);
         if (result == ERR_NEWER || result == ERR_OTHER_CLUSTER) {
             return result;
         }
@@ -142,10 +143,11 @@ static int chain_choose(struct loading *loading, uint64_t first_index, struct ge
     if (first_index <= 1 && (first_index == 1 || loading->count == 0)) {
         return 0;
     }
-    logger_write(context->options.logger, LOG_ERROR,
-                 "no checkpoint in %s/ is whole and reaches the first entry of the log (%llu); nothing was changed: restore "
-                 "the folder from a backup, or look at the directory with `weir check`",
-                 STORE_CHECKPOINT_FOLDER, (unsigned long long)first_index);
+    logger_write(
+        context->options.logger, LOG_ERROR,
+        "no checkpoint in %s/ is whole and reaches the first entry of the log (%llu); nothing was changed: restore "
+        "the folder from a backup, or look at the directory with `weir check`",
+        STORE_CHECKPOINT_FOLDER, (unsigned long long)first_index);
     return ERR_CORRUPT;
 }
 
@@ -153,11 +155,12 @@ static int chain_apply(struct loading *loading, const struct generation *generat
 {
     struct checkpoint *checkpoint = loading->checkpoint;
     struct store_context *context = checkpoint->context;
-    struct checkpoint_visitor visitor = { checkpoint, slice_apply };
+    struct checkpoint_visitor visitor = {checkpoint, slice_apply};
     segment_set_clear(checkpoint->segments);
     for (uint32_t step = 0; step < generation->steps; step++) {
         struct checkpoint_found found;
-        int result = checkpoint_file_read(context->disk, generation->number, step, context->options.identity, &visitor, &found);
+        int result =
+            checkpoint_file_read(context->disk, generation->number, step, context->options.identity, &visitor, &found);
         if (result != 0) {
             return result;
         }
@@ -210,12 +213,13 @@ static int slice_apply(void *owner, enum checkpoint_slice_type type, struct byte
 static int segments_look(struct checkpoint *checkpoint)
 {
     struct segment_set *set = checkpoint->segments;
-    struct disk_request list = { .op = DISK_LIST, .path = STORE_SEGMENT_FOLDER };
+    struct disk_request list = {.op = DISK_LIST, .path = STORE_SEGMENT_FOLDER};
     int result = disk_run(checkpoint->context->disk, &list);
     if (result != 0 && result != ERR_NOT_FOUND) {
         return result;
     }
-    list_foreach (link, &set->all) {
+    list_foreach(link, &set->all)
+    {
         container_of(link, struct segment, link)->missing = true;
     }
     const char *name = list.names.names;
@@ -231,12 +235,14 @@ static int segments_look(struct checkpoint *checkpoint)
         }
     }
     mem_free(result == 0 ? list.names.names : NULL);
-    list_foreach (link, &set->all) {
+    list_foreach(link, &set->all)
+    {
         struct segment *segment = container_of(link, struct segment, link);
         if (segment->missing && segment->state == SEGMENT_LIVE) {
             checkpoint->context->damaged_areas++;
             logger_write(checkpoint->context->options.logger, LOG_ERROR,
-                         "segment %016llx is missing: its messages are quarantined", (unsigned long long)segment->info.id);
+                         "segment %016llx is missing: its messages are quarantined",
+                         (unsigned long long)segment->info.id);
         }
     }
     return 0;
@@ -247,17 +253,16 @@ static int ids_read(struct checkpoint *checkpoint, const struct segment *segment
     struct disk *disk = checkpoint->context->disk;
     char path[STORE_PATH_BYTES];
     segment_name(segment->info.id, path);
-    struct disk_request open = { .op = DISK_OPEN, .flags = DISK_FLAG_READ_ONLY, .path = path };
+    struct disk_request open = {.op = DISK_OPEN, .flags = DISK_FLAG_READ_ONLY, .path = path};
     int result = disk_run(disk, &open);
     if (result != 0) {
         return result;
     }
-    struct disk_span span = { .ptr = to, .len = segment->info.ids_bytes };
+    struct disk_span span = {.ptr = to, .len = segment->info.ids_bytes};
     struct disk_request read = {
-        .op = DISK_READ, .file = open.file, .offset = segment->info.ids_offset, .spans = &span, .span_count = 1
-    };
+        .op = DISK_READ, .file = open.file, .offset = segment->info.ids_offset, .spans = &span, .span_count = 1};
     result = disk_run(disk, &read);
-    struct disk_request close = { .op = DISK_CLOSE, .file = open.file };
+    struct disk_request close = {.op = DISK_CLOSE, .file = open.file};
     disk_run(disk, &close);
     if (result == 0 && (read.transferred != segment->info.ids_bytes ||
                         hash_bytes(bytes_make(to, segment->info.ids_bytes), 0) != segment->info.ids_check)) {
@@ -271,7 +276,8 @@ static int ids_read(struct checkpoint *checkpoint, const struct segment *segment
 static int ids_restore(struct checkpoint *checkpoint)
 {
     struct store_context *context = checkpoint->context;
-    list_foreach (link, &checkpoint->segments->all) {
+    list_foreach(link, &checkpoint->segments->all)
+    {
         struct segment *segment = container_of(link, struct segment, link);
         const struct segment_info *info = &segment->info;
         if (info->ids_bytes == 0 || info->ids_until_ns <= context->now.wall_ns || segment->state != SEGMENT_LIVE) {

@@ -7,9 +7,9 @@
 #include "store/store.h"
 
 enum {
-    STORE_SHARD = 1,         // the only shard so far; the formats carry the number
-    STORE_BLOCK = 4096,      // headers are this large
-    STORE_PATH_BYTES = 96,   // enough for every name below the data directory
+    STORE_SHARD = 1,           // the only shard so far; the formats carry the number
+    STORE_BLOCK = 4096,        // headers are this large
+    STORE_PATH_BYTES = 96,     // enough for every name below the data directory
     STORE_SLICE = 1024 * 1024, // roll-over and checkpoint write and sync about this much at once
 };
 

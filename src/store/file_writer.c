@@ -58,7 +58,7 @@ void file_writer_drop(struct file_writer *writer)
         return;
     }
     if (writer->request.file) {
-        struct disk_request close = { .op = DISK_CLOSE, .file = writer->request.file };
+        struct disk_request close = {.op = DISK_CLOSE, .file = writer->request.file};
         disk_run(writer->context->disk, &close);
     }
     buffer_deinit(&writer->out);

@@ -26,19 +26,19 @@ struct file_writer {
     void *owner;                   // of wake
     void (*wake)(void *owner);     // may free the writer
     enum file_writer_state state;
-    int error;            // why BROKEN
-    struct buffer out;    // bytes to be written next
-    size_t flushed;       // how many of them already are
-    uint64_t offset;      // in the file, of the first of `out` not written
-    uint64_t retry_ns;    // monotonic: not before; the reserve was given back for this slice
-    bool ballast;         // it was, and is not yet taken again
-    bool abandoned;       // nobody owns it: clean up and free it
-    const char *folder;   // static
+    int error;          // why BROKEN
+    struct buffer out;  // bytes to be written next
+    size_t flushed;     // how many of them already are
+    uint64_t offset;    // in the file, of the first of `out` not written
+    uint64_t retry_ns;  // monotonic: not before; the reserve was given back for this slice
+    bool ballast;       // it was, and is not yet taken again
+    bool abandoned;     // nobody owns it: clean up and free it
+    const char *folder; // static
     char name[STORE_PATH_BYTES];
     char temporary[STORE_PATH_BYTES];
     struct disk_request request;
     struct disk_span span;
-    uint64_t deleted;     // which step of cleaning up
+    uint64_t deleted; // which step of cleaning up
 };
 
 // Starts with OPENING; a left-over .tmp is replaced. `name` is the path of the sealed file, in `folder`.

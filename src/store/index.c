@@ -88,7 +88,7 @@ static inline void place_set(const struct index_run *run, uint32_t at, struct in
 
 void index_init(struct index *index, void (*gone)(void *owner, uint32_t file, uint32_t count), void *owner)
 {
-    *index = (struct index){ .gone = gone, .owner = owner };
+    *index = (struct index){.gone = gone, .owner = owner};
     map_u64_init(&index->streams, INDEX_STREAMS_MAX);
 }
 
@@ -110,7 +110,7 @@ void index_deinit(struct index *index)
         index->spare = run->next_spare;
         mem_free(run);
     }
-    *index = (struct index){ 0 };
+    *index = (struct index){0};
 }
 
 void index_add(struct index *index, uint32_t file, uint32_t stream_id, uint64_t sequence, uint64_t time_ns,
@@ -131,9 +131,9 @@ void index_add(struct index *index, uint32_t file, uint32_t stream_id, uint64_t 
         gap = sequence - run->first - run->count;
     }
     for (; gap > 0; gap--) {
-        run->entries[run->count++] = (struct index_entry){ .time = (uint32_t)time };
+        run->entries[run->count++] = (struct index_entry){.time = (uint32_t)time};
     }
-    run->entries[run->count++] = (struct index_entry){ (uint32_t)(offset / 8), size, (uint32_t)time };
+    run->entries[run->count++] = (struct index_entry){(uint32_t)(offset / 8), size, (uint32_t)time};
     stream->end = sequence + 1;
     index->count++;
 }
@@ -404,7 +404,7 @@ static struct index_run *stream_grow(struct index *index, struct index_stream *s
     run->file = file;
     run->count = 0;
     stream_reserve_slot(index, stream);
-    stream->slots[stream->head + stream->count++] = (struct index_slot){ sequence, run };
+    stream->slots[stream->head + stream->count++] = (struct index_slot){sequence, run};
     stream->tail = run;
     if (!index->gone && stream->listed != file) {
         file_list(index, stream, file);
@@ -510,7 +510,7 @@ static void file_list(struct index *index, struct index_stream *stream, uint32_t
             index->files = mem_realloc(index->files, index->file_cap * sizeof(*file));
         }
         file = &index->files[index->file_count++];
-        *file = (struct index_file){ .id = id };
+        *file = (struct index_file){.id = id};
     }
     if (file->count == file->cap) {
         uint32_t cap = file->cap ? file->cap * 2 : 16;

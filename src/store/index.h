@@ -23,16 +23,16 @@ struct index_run;
 struct index_file;
 
 struct index {
-    struct map_u64 streams;       // id → struct index_stream, owned
-    struct index_stream *last;    // the one used last, or NULL: borrowed from `streams`
-    struct index_file *files;     // owned array, oldest first; unused when `gone` is set
+    struct map_u64 streams;    // id → struct index_stream, owned
+    struct index_stream *last; // the one used last, or NULL: borrowed from `streams`
+    struct index_file *files;  // owned array, oldest first; unused when `gone` is set
     size_t file_count;
     size_t file_cap;
-    struct index_run *spare;      // owned list of full-sized runs kept for reuse
+    struct index_run *spare; // owned list of full-sized runs kept for reuse
     size_t spare_count;
-    uint64_t bytes;               // memory in use
-    uint64_t count;               // messages
-    void *owner;                  // of gone
+    uint64_t bytes; // memory in use
+    uint64_t count; // messages
+    void *owner;    // of gone
     void (*gone)(void *owner, uint32_t file, uint32_t count);
 };
 
@@ -41,7 +41,7 @@ struct index_place {
     uint64_t time_ns; // rounded down to units of 2^INDEX_TIME_SHIFT after the run's first
     uint64_t offset;  // bytes in the file; a multiple of 8
     uint32_t file;
-    uint32_t size;    // bytes of the record, without padding
+    uint32_t size; // bytes of the record, without padding
 };
 
 // `gone` (may be NULL) is told that `count` messages in `file` left the index by trim, forget or drop of their stream.
@@ -49,14 +49,15 @@ void index_init(struct index *index, void (*gone)(void *owner, uint32_t file, ui
 void index_deinit(struct index *index);
 
 // Sequences of a stream increase, files never go back. offset is a multiple of 8 below 32 GiB, size > 0.
-void index_add(struct index *index, uint32_t file, uint32_t stream, uint64_t sequence, uint64_t time_ns, uint64_t offset,
-               uint32_t size);
+void index_add(struct index *index, uint32_t file, uint32_t stream, uint64_t sequence, uint64_t time_ns,
+               uint64_t offset, uint32_t size);
 bool index_find(struct index *index, uint32_t stream, uint64_t sequence, struct index_place *ret_place);
 // The first message of the stream at or after `sequence`.
 bool index_next(struct index *index, uint32_t stream, uint64_t sequence, struct index_place *ret_place);
 // The first message at or after `sequence` whose time can be >= time_ns: its rounded time lies less than a unit below it.
 // Times that do not increase along the stream give some message near. False when there is none.
-bool index_seek(struct index *index, uint32_t stream, uint64_t sequence, uint64_t time_ns, struct index_place *ret_place);
+bool index_seek(struct index *index, uint32_t stream, uint64_t sequence, uint64_t time_ns,
+                struct index_place *ret_place);
 // One past the last sequence ever added to the stream; 0 when it is not here.
 uint64_t index_end(const struct index *index, uint32_t stream);
 

@@ -41,7 +41,7 @@ int parts_load(struct parts *parts, uint64_t first_index, struct parts_loaded *r
     struct checkpoint_loaded loaded;
     int result = checkpoint_load(&parts->checkpoint, first_index, &loaded);
     if (result == 0) {
-        *ret_loaded = (struct parts_loaded){ loaded.begin_index, loaded.end_index, loaded.rolled_index };
+        *ret_loaded = (struct parts_loaded){loaded.begin_index, loaded.end_index, loaded.rolled_index};
     }
     return result;
 }

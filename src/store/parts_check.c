@@ -19,14 +19,16 @@ struct checking {
 };
 
 static void say(struct checking *checking, bool problem, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static void each_name(struct checking *checking, const char *folder, void (*check)(struct checking *, const char *name));
+static void each_name(struct checking *checking, const char *folder,
+                      void (*check)(struct checking *, const char *name));
 static void checkpoint_check(struct checking *checking, const char *name);
 static void segment_check(struct checking *checking, const char *name);
-static int segment_verify(struct checking *checking, const char *name, uint64_t id, struct disk_file *file, uint64_t bytes);
+static int segment_verify(struct checking *checking, const char *name, uint64_t id, struct disk_file *file,
+                          uint64_t bytes);
 
 int parts_check(struct disk *disk, void (*print)(void *owner, const char *line), void *owner)
 {
-    struct checking checking = { disk, print, owner, 0 };
+    struct checking checking = {disk, print, owner, 0};
     each_name(&checking, STORE_CHECKPOINT_FOLDER, checkpoint_check);
     each_name(&checking, STORE_SEGMENT_FOLDER, segment_check);
     return checking.problems;
@@ -45,7 +47,7 @@ static void say(struct checking *checking, bool problem, const char *format, ...
 
 static void each_name(struct checking *checking, const char *folder, void (*check)(struct checking *, const char *name))
 {
-    struct disk_request list = { .op = DISK_LIST, .path = folder };
+    struct disk_request list = {.op = DISK_LIST, .path = folder};
     int result = disk_run(checking->disk, &list);
     if (result != 0) {
         say(checking, true, "%s: %s", folder, error_text(result));
@@ -84,18 +86,20 @@ static void checkpoint_check(struct checking *checking, const char *name)
     if (checkpoint_parse_name(name, &generation, &step) != 0) {
         size_t len = strlen(name);
         bool temporary = len > 4 && strcmp(name + len - 4, ".tmp") == 0;
-        say(checking, !temporary, "checkpoint %s: %s", name, temporary ? "was not completed, is not used" : "unknown file");
+        say(checking, !temporary, "checkpoint %s: %s", name,
+            temporary ? "was not completed, is not used" : "unknown file");
         return;
     }
-    struct counts counts = { 0 };
-    struct checkpoint_visitor visitor = { &counts, slice_count };
+    struct counts counts = {0};
+    struct checkpoint_visitor visitor = {&counts, slice_count};
     struct checkpoint_found found;
     int result = checkpoint_file_read(checking->disk, generation, step, bytes_make(NULL, 0), &visitor, &found);
     if (result != 0) {
         say(checking, true, "checkpoint %s: %s", name, error_text(result));
         return;
     }
-    say(checking, false, "checkpoint %s: %s up to index %llu, %llu images, manifest of %llu bytes, segments up to index %llu", name,
+    say(checking, false,
+        "checkpoint %s: %s up to index %llu, %llu images, manifest of %llu bytes, segments up to index %llu", name,
         step == 0 ? "base" : "delta", (unsigned long long)found.header.begin_index, (unsigned long long)counts.images,
         (unsigned long long)counts.manifest_bytes, (unsigned long long)found.end.rolled_index);
     if (counts.images != found.end.records) {
@@ -116,15 +120,15 @@ static void segment_check(struct checking *checking, const char *name)
     }
     char path[STORE_PATH_BYTES];
     segment_name(id, path);
-    struct disk_request open = { .op = DISK_OPEN, .flags = DISK_FLAG_READ_ONLY, .path = path };
+    struct disk_request open = {.op = DISK_OPEN, .flags = DISK_FLAG_READ_ONLY, .path = path};
     int result = disk_run(checking->disk, &open);
     if (result == 0) {
-        struct disk_request size = { .op = DISK_SIZE, .file = open.file };
+        struct disk_request size = {.op = DISK_SIZE, .file = open.file};
         result = disk_run(checking->disk, &size);
         if (result == 0) {
             result = segment_verify(checking, name, id, open.file, size.transferred);
         }
-        struct disk_request close = { .op = DISK_CLOSE, .file = open.file };
+        struct disk_request close = {.op = DISK_CLOSE, .file = open.file};
         disk_run(checking->disk, &close);
     }
     if (result != 0) {
@@ -134,8 +138,8 @@ static void segment_check(struct checking *checking, const char *name)
 
 static int read_at(struct checking *checking, struct disk_file *file, uint64_t offset, char *to, size_t len)
 {
-    struct disk_span span = { .ptr = to, .len = len };
-    struct disk_request read = { .op = DISK_READ, .file = file, .offset = offset, .spans = &span, .span_count = 1 };
+    struct disk_span span = {.ptr = to, .len = len};
+    struct disk_request read = {.op = DISK_READ, .file = file, .offset = offset, .spans = &span, .span_count = 1};
     int result = len > 0 ? disk_run(checking->disk, &read) : 0;
     return result == 0 && len > 0 && read.transferred != len ? ERR_CORRUPT : result;
 }
@@ -161,19 +165,21 @@ static void block_verify(struct checking *checking, const char *name, struct dis
         }
     }
     if (damaged || count != block->count) {
-        say(checking, true, "segment %s: the block at %llu (stream %u from sequence %llu, %u messages) is damaged", name,
-            (unsigned long long)block->offset, block->stream, (unsigned long long)block->first, block->count);
+        say(checking, true, "segment %s: the block at %llu (stream %u from sequence %llu, %u messages) is damaged",
+            name, (unsigned long long)block->offset, block->stream, (unsigned long long)block->first, block->count);
     }
     mem_free(content);
 }
 
-static int segment_verify(struct checking *checking, const char *name, uint64_t id, struct disk_file *file, uint64_t bytes)
+static int segment_verify(struct checking *checking, const char *name, uint64_t id, struct disk_file *file,
+                          uint64_t bytes)
 {
     char *block = mem_alloc(STORE_BLOCK), trailer[SEGMENT_TRAILER_SIZE], summary_bytes[SEGMENT_SUMMARY_SIZE];
-    struct segment_info header = { 0 }, info = { 0 };
+    struct segment_info header = {0}, info = {0};
     uint64_t offset = 0, footer = 0, check = 0;
     char *content = NULL;
-    int result = bytes < STORE_BLOCK + SEGMENT_TRAILER_SIZE ? ERR_CORRUPT : read_at(checking, file, 0, block, STORE_BLOCK);
+    int result =
+        bytes < STORE_BLOCK + SEGMENT_TRAILER_SIZE ? ERR_CORRUPT : read_at(checking, file, 0, block, STORE_BLOCK);
     result = result ? result : segment_header_decode(block, bytes_make(NULL, 0), &header);
     mem_free(block);
     result = result ? result : read_at(checking, file, bytes - SEGMENT_TRAILER_SIZE, trailer, sizeof(trailer));

@@ -42,7 +42,8 @@ void store_fetch_cancel(struct store *store, struct store_fetch *fetch)
     reader_cancel(&store->parts->reader, fetch);
 }
 
-size_t store_sizes(struct store *store, uint32_t stream, uint64_t first, struct store_size *ret, size_t max, bool *ret_wait)
+size_t store_sizes(struct store *store, uint32_t stream, uint64_t first, struct store_size *ret, size_t max,
+                   bool *ret_wait)
 {
     return reader_sizes(&store->parts->reader, stream, first, ret, max, ret_wait);
 }

@@ -12,8 +12,8 @@ static int fetch_segment(struct reader *reader, struct reader_wait *wait, struct
 static int wait_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
 static int wait_begin(struct reader *reader, struct store_fetch *fetch, bool seek);
 static void wait_end(struct reader *reader, struct reader_wait *wait);
-static bool sizes_from_segment(struct reader *reader, uint32_t stream, uint64_t *first, struct store_size *ret, size_t max,
-                               size_t *count, bool *ret_wait);
+static bool sizes_from_segment(struct reader *reader, uint32_t stream, uint64_t *first, struct store_size *ret,
+                               size_t max, size_t *count, bool *ret_wait);
 
 // The record was verified, or was written by this process.
 static inline int fetch_answer(struct store_fetch *fetch, const char *at, uint32_t size, struct chunk *chunk)
@@ -32,7 +32,7 @@ static inline int fetch_answer(struct store_fetch *fetch, const char *at, uint32
 void reader_init(struct reader *reader, struct store_context *context, struct index *index, struct tail *tail,
                  struct segment_set *segments)
 {
-    *reader = (struct reader){ .context = context, .index = index, .tail = tail, .segments = segments };
+    *reader = (struct reader){.context = context, .index = index, .tail = tail, .segments = segments};
     map_u64_init(&reader->reads, READER_WAITS_MAX);
     list_init(&reader->queue);
     pool_init(&reader->waits, sizeof(struct reader_wait), READER_WAITS_MAX);
@@ -91,7 +91,7 @@ size_t reader_sizes(struct reader *reader, uint32_t stream, uint64_t first, stru
         bool indexed = index_next(reader->index, stream, first, &place);
         bool stored = segment_set_find(reader->segments, stream, first, &segment, &extent);
         if (indexed && (!stored || place.sequence <= first || place.sequence <= extent->first)) {
-            ret[count++] = (struct store_size){ place.sequence, place.time_ns, place.size };
+            ret[count++] = (struct store_size){place.sequence, place.time_ns, place.size};
             first = place.sequence + 1;
         } else if (!stored || !sizes_from_segment(reader, stream, &first, ret, max, &count, ret_wait)) {
             break;
@@ -107,7 +107,7 @@ void reader_arrived(struct reader *reader, struct list *waits, uint64_t key, str
     list_init(&answered);
     while (!list_empty(waits)) {
         struct reader_wait *wait = container_of(list_pop_front(waits), struct reader_wait, link);
-        struct reader_want want = { 0 };
+        struct reader_want want = {0};
         int answer = result;
         if (block) {
             answer = wait_step(reader, wait, &want);
@@ -135,7 +135,7 @@ void reader_arrived(struct reader *reader, struct list *waits, uint64_t key, str
 // Answers now if that is possible; else the fetch waits.
 static int wait_begin(struct reader *reader, struct store_fetch *fetch, bool seek)
 {
-    struct reader_wait wait = { .fetch = fetch, .seek = seek };
+    struct reader_wait wait = {.fetch = fetch, .seek = seek};
     struct reader_want want;
     fetch->implementation = NULL;
     int result = wait_step(reader, &wait, &want);
@@ -187,7 +187,8 @@ static int fetch_step(struct reader *reader, struct reader_wait *wait, struct re
 static void ahead_of_log(struct reader *reader, uint32_t file, struct tail_block *block, uint64_t end)
 {
     bool late = end > block->offset + READER_BLOCK / 2 && block->chunk->used >= READER_BLOCK;
-    struct reader_want want = { .kind = TAIL_LOG, .file = file, .offset = block->offset + READER_BLOCK, .bytes = READER_BLOCK };
+    struct reader_want want = {
+        .kind = TAIL_LOG, .file = file, .offset = block->offset + READER_BLOCK, .bytes = READER_BLOCK};
     bool written = file != reader->tail->newest_file || want.offset + want.bytes <= reader->tail->newest_end;
     if (late && written && !block->ahead && reader_read_has_room(reader)) {
         block->ahead = true;
@@ -198,8 +199,8 @@ static void ahead_of_log(struct reader *reader, uint32_t file, struct tail_block
 }
 
 // A message of the retained log.
-int reader_fetch_place(struct reader *reader, uint32_t stream, const struct index_place *place, struct store_fetch *fetch,
-                       struct reader_want *ret_want)
+int reader_fetch_place(struct reader *reader, uint32_t stream, const struct index_place *place,
+                       struct store_fetch *fetch, struct reader_want *ret_want)
 {
     struct chunk *chunk;
     if (reader->context->options.memory) {
@@ -216,7 +217,7 @@ int reader_fetch_place(struct reader *reader, uint32_t stream, const struct inde
         until = reader->tail->newest_end; // what lies behind may be written while it is read
     }
     uint32_t bytes = (uint32_t)(until - offset);
-    *ret_want = (struct reader_want){ .kind = TAIL_LOG, .file = place->file, .offset = offset, .bytes = bytes };
+    *ret_want = (struct reader_want){.kind = TAIL_LOG, .file = place->file, .offset = offset, .bytes = bytes};
     struct tail_block *block = tail_block_find(reader->tail, reader_want_key(ret_want));
     if (!block || end > offset + block->chunk->used) {
         return ERR_AGAIN;
@@ -273,7 +274,7 @@ static int fetch_segment(struct reader *reader, struct reader_wait *wait, struct
 
 // The summaries of an extent's blocks. 0, ERR_AGAIN with what must be read, ERR_CORRUPT.
 int reader_find_summaries(struct reader *reader, struct segment *segment, const struct segment_extent *extent,
-                        struct tail_block **ret_block, struct reader_want *ret_want)
+                          struct tail_block **ret_block, struct reader_want *ret_want)
 {
     if (segment->missing) {
         return ERR_CORRUPT;
@@ -296,7 +297,7 @@ int reader_find_summaries(struct reader *reader, struct segment *segment, const 
 
 // The last block that begins at or before the sequence (or the first), and before time_ns; damaged summaries are passed over.
 bool reader_choose_block(const struct tail_block *block, const struct segment *segment, uint64_t sequence,
-                           uint64_t time_ns, struct reader_wait *wait)
+                         uint64_t time_ns, struct reader_wait *wait)
 {
     uint32_t count = block->chunk->used / SEGMENT_SUMMARY_SIZE, low = 0, high = count;
     bool by_time = time_ns != UINT64_MAX;
@@ -311,14 +312,15 @@ bool reader_choose_block(const struct tail_block *block, const struct segment *s
     if (count == 0 || segment_summary_decode(at, segment->info.id, &wait->block) != 0) {
         return false;
     }
-    wait->has_behind = low + 1 < count &&
-                       segment_summary_decode(at + SEGMENT_SUMMARY_SIZE, segment->info.id, &wait->behind) == 0;
+    wait->has_behind =
+        low + 1 < count && segment_summary_decode(at + SEGMENT_SUMMARY_SIZE, segment->info.id, &wait->behind) == 0;
     wait->have_block = true;
     return true;
 }
 
 // The block that a wait was led to; NULL with what must be read.
-struct tail_block *reader_find_block(struct reader *reader, const struct reader_wait *wait, struct reader_want *ret_want)
+struct tail_block *reader_find_block(struct reader *reader, const struct reader_wait *wait,
+                                     struct reader_want *ret_want)
 {
     *ret_want = (struct reader_want){
         .kind = TAIL_SEGMENT,
@@ -357,12 +359,12 @@ uint32_t reader_record_position(const struct tail_block *block, uint64_t sequenc
 
 // Messages of the block that holds *first or what follows it, into ret; *first moves behind them. False: to be continued
 // when the block has been read.
-static bool sizes_from_segment(struct reader *reader, uint32_t stream, uint64_t *first, struct store_size *ret, size_t max,
-                               size_t *count, bool *ret_wait)
+static bool sizes_from_segment(struct reader *reader, uint32_t stream, uint64_t *first, struct store_size *ret,
+                               size_t max, size_t *count, bool *ret_wait)
 {
     struct segment *segment;
     const struct segment_extent *extent;
-    struct reader_wait wait = { 0 };
+    struct reader_wait wait = {0};
     struct reader_want want;
     struct tail_block *block = NULL;
     must(segment_set_find(reader->segments, stream, *first, &segment, &extent));
@@ -385,7 +387,7 @@ static bool sizes_from_segment(struct reader *reader, uint32_t stream, uint64_t 
     }
     for (uint32_t i = reader_record_position(block, from); i < block->count && *count < max; i++) {
         const char *at = reader_record_at(block, i);
-        ret[(*count)++] = (struct store_size){ reader_record_sequence(at), reader_record_time(at), get_u32(at + 4) };
+        ret[(*count)++] = (struct store_size){reader_record_sequence(at), reader_record_time(at), get_u32(at + 4)};
         *first = reader_record_sequence(at) + 1;
     }
     if (*count < max) {

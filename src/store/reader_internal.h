@@ -23,8 +23,8 @@ struct reader_wait {
     struct list link;          // list link: of the read it waits for, or of those answered
     struct store_fetch *fetch; // borrowed
     bool seek;
-    bool have_block;           // `block` of `segment` is where to look
-    struct segment *segment;   // referenced, or NULL
+    bool have_block;         // `block` of `segment` is where to look
+    struct segment *segment; // referenced, or NULL
     struct segment_summary block;
     struct segment_summary behind; // of the next block of the extent, if `has_behind`
     bool has_behind;
@@ -41,17 +41,18 @@ void reader_arrived(struct reader *reader, struct list *waits, uint64_t key, str
 uint64_t reader_want_key(const struct reader_want *want);
 
 // A message of the retained log, from memory: 0 and `fetch` filled; ERR_AGAIN with what must be read; ERR_CORRUPT.
-int reader_fetch_place(struct reader *reader, uint32_t stream, const struct index_place *place, struct store_fetch *fetch,
-                       struct reader_want *ret_want);
+int reader_fetch_place(struct reader *reader, uint32_t stream, const struct index_place *place,
+                       struct store_fetch *fetch, struct reader_want *ret_want);
 // The summaries of an extent's blocks. 0, ERR_AGAIN with what must be read, ERR_CORRUPT.
 int reader_find_summaries(struct reader *reader, struct segment *segment, const struct segment_extent *extent,
                           struct tail_block **ret_block, struct reader_want *ret_want);
 // Leads the wait to the last block that begins at or before the sequence (or the first); with a time_ns that is not UINT64_MAX,
 // to the last that begins before it. False: its summary is damaged.
-bool reader_choose_block(const struct tail_block *block, const struct segment *segment, uint64_t sequence, uint64_t time_ns,
-                         struct reader_wait *wait);
+bool reader_choose_block(const struct tail_block *block, const struct segment *segment, uint64_t sequence,
+                         uint64_t time_ns, struct reader_wait *wait);
 // The block that a wait was led to; NULL with what must be read.
-struct tail_block *reader_find_block(struct reader *reader, const struct reader_wait *wait, struct reader_want *ret_want);
+struct tail_block *reader_find_block(struct reader *reader, const struct reader_wait *wait,
+                                     struct reader_want *ret_want);
 // Of the first record of the block at or after the sequence; block->count when there is none.
 uint32_t reader_record_position(const struct tail_block *block, uint64_t sequence);
 // One step of a seek (reader_seek.c): 0 answered, or ERR_AGAIN with what must be read.

@@ -9,7 +9,7 @@
 enum { READER_ACTIVE_MAX = 16 }; // so that memory for reads is bounded
 
 struct reader_read {
-    struct list link;  // list link: reader.queue while it waits for its turn
+    struct list link; // list link: reader.queue while it waits for its turn
     struct reader *reader;
     struct reader_want want; // its segment is referenced
     uint64_t key;

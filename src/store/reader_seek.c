@@ -11,7 +11,7 @@ static int place_reaches(struct reader *reader, struct store_fetch *fetch, const
     if (place->time_ns >= fetch->time_ns) {
         return 1;
     }
-    struct store_fetch probe = { .stream = fetch->stream };
+    struct store_fetch probe = {.stream = fetch->stream};
     int result = reader_fetch_place(reader, fetch->stream, place, &probe, ret_want);
     if (result == ERR_AGAIN) {
         return ERR_AGAIN;
@@ -63,7 +63,8 @@ int reader_seek_step(struct reader *reader, struct reader_wait *wait, struct rea
             if (result != ERR_EXISTS) {
                 return result;
             }
-        } else if (segment_set_seek(reader->segments, fetch->stream, fetch->sequence, fetch->time_ns, &segment, &extent)) {
+        } else if (segment_set_seek(reader->segments, fetch->stream, fetch->sequence, fetch->time_ns, &segment,
+                                    &extent)) {
             struct tail_block *summaries;
             int result = reader_find_summaries(reader, segment, extent, &summaries, ret_want);
             if (result == ERR_AGAIN) {

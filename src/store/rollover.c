@@ -18,12 +18,11 @@ static bool rollover_attach(struct rollover *rollover);
 static void rolled_add(struct rollover *rollover, const struct log_file_info *info);
 static void rolled_release(struct rollover *rollover);
 
-void rollover_init(struct rollover *rollover, struct store_context *context, struct index *index, struct segment_set *segments,
-                   struct checkpoint *checkpoint)
+void rollover_init(struct rollover *rollover, struct store_context *context, struct index *index,
+                   struct segment_set *segments, struct checkpoint *checkpoint)
 {
     *rollover = (struct rollover){
-        .context = context, .index = index, .segments = segments, .checkpoint = checkpoint, .look = &segments->all
-    };
+        .context = context, .index = index, .segments = segments, .checkpoint = checkpoint, .look = &segments->all};
     buffer_init(&rollover->summaries, UINT32_MAX);
 }
 
@@ -35,13 +34,13 @@ void rollover_deinit(struct rollover *rollover)
     mem_free(rollover->spans);
     mem_free(rollover->rolled);
     buffer_deinit(&rollover->summaries);
-    *rollover = (struct rollover){ 0 };
+    *rollover = (struct rollover){0};
 }
 
 void rollover_recover(struct rollover *rollover, uint64_t first_index, uint64_t last_index, bool damaged)
 {
     const struct log_view *log = &rollover->context->log;
-    struct log_file_info info = { 0 };
+    struct log_file_info info = {0};
     segment_set_settle(rollover->segments);
     while (log->next_closed(log->owner, info.id, &info) && info.last_index <= rollover->checkpoint->rolled_index) {
         rolled_add(rollover, &info);
@@ -113,7 +112,8 @@ bool rollover_is_behind(const struct rollover *rollover)
 {
     const struct store_options *options = &rollover->context->options;
     // While it fails, the log grows until the disk is full: that error says what is wrong.
-    return rollover->failures == 0 && unrolled_bytes(rollover) > options->log_bytes + 2 * options->file_bytes;
+    bool fails = rollover->failures > 0 || rollover->checkpoint->failures > 0;
+    return !fails && unrolled_bytes(rollover) > options->log_bytes + 2 * options->file_bytes;
 }
 
 void rollover_failed(struct rollover *rollover, int error)
@@ -147,7 +147,8 @@ static void rollover_begin(struct rollover *rollover)
     const struct store_context *context = rollover->context;
     const struct log_view *log = &context->log;
     if ((unrolled_bytes(rollover) <= context->options.log_bytes && !context->starved) ||
-        context->now.mono_ns < rollover->retry_ns ||
+        // Checkpoints give space back; a segment would take what they need.
+        context->now.mono_ns < rollover->retry_ns || rollover->checkpoint->failures > 0 ||
         !log->next_closed(log->owner, rollover->last_file, &rollover->file) ||
         log->hold(log->owner, rollover->file.id, &rollover->handle) != 0) {
         return;
@@ -220,7 +221,7 @@ static void rolled_add(struct rollover *rollover, const struct log_file_info *in
         rollover->rolled = mem_realloc(rollover->rolled, rollover->rolled_cap * sizeof(*rollover->rolled));
     }
     rollover->rolled[rollover->rolled_count++] =
-        (struct rolled_file){ *info, checkpoint_next_number(rollover->checkpoint) };
+        (struct rolled_file){*info, checkpoint_next_number(rollover->checkpoint)};
     rollover->rolled_bytes += info->bytes;
     rollover->last_file = info->id;
 }

@@ -45,40 +45,40 @@ struct rollover {
     size_t rolled_count;
     size_t rolled_cap;
     uint64_t rolled_bytes;
-    uint64_t last_file;         // id of the newest rolled file
-    uint64_t slice_ns;          // monotonic: when the last slice began
-    uint32_t failures;          // in a row
+    uint64_t last_file; // id of the newest rolled file
+    uint64_t slice_ns;  // monotonic: when the last slice began
+    uint32_t failures;  // in a row
     uint64_t retry_ns;
     // Of the file being rolled over:
     struct log_file_info file;
-    struct disk_file *handle;   // held
+    struct disk_file *handle; // held
     struct index_cursor cursor;
-    bool collected;             // the cursor is at the end
-    bool footed;                // the footer is in the writer's buffer
+    bool collected; // the cursor is at the end
+    bool footed;    // the footer is in the writer's buffer
     struct segment_info info;
-    struct file_writer *writer; // owned; NULL until there is something to write
+    struct file_writer *writer;     // owned; NULL until there is something to write
     struct segment_extent *extents; // owned
     uint32_t extent_cap;
-    struct buffer summaries;    // encoded
+    struct buffer summaries;      // encoded
     struct segment_summary block; // the open one; count 0: none
     // Of the slice being read:
     struct rollover_item *items; // owned; 1,024 of them
     uint32_t item_count;
-    struct disk_span *spans;    // owned: as many
+    struct disk_span *spans; // owned: as many
     uint32_t span_count;
     struct disk_request request;
     // Removing dead segments:
-    struct list *look;          // the segment looked at last, or the list's head
-    uint64_t look_ns;           // monotonic: when the next round of it begins
-    uint64_t dead_bytes;        // of the dead segments seen in this round
-    struct segment *removing;   // borrowed: DEAD, in the set
-    bool removed;               // its file is gone, durably; it leaves the set when no checkpoint is being written
+    struct list *look;        // the segment looked at last, or the list's head
+    uint64_t look_ns;         // monotonic: when the next round of it begins
+    uint64_t dead_bytes;      // of the dead segments seen in this round
+    struct segment *removing; // borrowed: DEAD, in the set
+    bool removed;             // its file is gone, durably; it leaves the set when no checkpoint is being written
     struct disk_request remove_request;
     char path[STORE_PATH_BYTES];
 };
 
-void rollover_init(struct rollover *rollover, struct store_context *context, struct index *index, struct segment_set *segments,
-                   struct checkpoint *checkpoint);
+void rollover_init(struct rollover *rollover, struct store_context *context, struct index *index,
+                   struct segment_set *segments, struct checkpoint *checkpoint);
 // No request completes any more.
 void rollover_deinit(struct rollover *rollover);
 

@@ -21,16 +21,17 @@ static void writer_ensure(struct rollover *rollover);
 static void items_read(struct rollover *rollover);
 static void items_done(struct disk_request *request);
 static bool item_verify(struct rollover *rollover, const struct rollover_item *item);
-static void message_append(struct rollover *rollover, uint32_t stream, uint64_t sequence, uint64_t time_ns, size_t at, size_t size);
+static void message_append(struct rollover *rollover, uint32_t stream, uint64_t sequence, uint64_t time_ns, size_t at,
+                           size_t size);
 static void block_close(struct rollover *rollover);
 static void extent_begin(struct rollover *rollover, uint32_t stream, uint64_t sequence, uint64_t time_ns);
 
 void rollover_copy_begin(struct rollover *rollover)
 {
-    rollover->cursor = (struct index_cursor){ 0 };
+    rollover->cursor = (struct index_cursor){0};
     rollover->collected = rollover->footed = false;
     rollover->item_count = rollover->span_count = rollover->extent_cap = 0;
-    rollover->block = (struct segment_summary){ 0 };
+    rollover->block = (struct segment_summary){0};
     rollover->items = mem_alloc(ROLLOVER_ITEMS * sizeof(*rollover->items));
     rollover->spans = mem_alloc(ROLLOVER_ITEMS * sizeof(*rollover->spans));
     rollover->info = (struct segment_info){
@@ -56,7 +57,7 @@ bool rollover_collect(struct rollover *rollover)
             size_t padded = record_padded(place.size);
             must(buffer_reserve(out, padded));
             rollover->items[rollover->item_count++] =
-                (struct rollover_item){ place.sequence, place.offset, out->len, stream, place.size };
+                (struct rollover_item){place.sequence, place.offset, out->len, stream, place.size};
             buffer_commit(out, padded);
             pending += padded;
         }
@@ -84,15 +85,16 @@ void rollover_copy_foot(struct rollover *rollover)
     const struct store_handler *handler = &rollover->context->handler;
     struct buffer ids;
     buffer_init(&ids, UINT32_MAX);
-    handler->save_ids(handler->owner, rollover->info.first_index, rollover->info.last_index, &rollover->info.ids_until_ns, &ids);
+    handler->save_ids(handler->owner, rollover->info.first_index, rollover->info.last_index,
+                      &rollover->info.ids_until_ns, &ids);
     if (ids.len > 0) {
         writer_ensure(rollover);
     }
     if (rollover->writer) {
         struct file_writer *writer = rollover->writer;
         uint64_t offset = writer->offset + file_writer_pending(writer);
-        must(segment_footer_encode(&rollover->info, rollover->extents, buffer_bytes(&rollover->summaries), buffer_bytes(&ids),
-                                   offset, &writer->out) == 0);
+        must(segment_footer_encode(&rollover->info, rollover->extents, buffer_bytes(&rollover->summaries),
+                                   buffer_bytes(&ids), offset, &writer->out) == 0);
     }
     rollover->footed = true;
     buffer_deinit(&ids);
@@ -141,7 +143,7 @@ static void items_read(struct rollover *rollover)
             last->len += padded;
         } else {
             rollover->spans[rollover->span_count++] =
-                (struct disk_span){ .ptr = base + item->at, .len = padded, .offset = item->offset };
+                (struct disk_span){.ptr = base + item->at, .len = padded, .offset = item->offset};
         }
     }
     rollover->request = (struct disk_request){
@@ -191,9 +193,9 @@ static bool item_verify(struct rollover *rollover, const struct rollover_item *i
     const char *at = rollover->writer->out.ptr + item->at;
     struct record record;
     size_t used;
-    if (record_get(bytes_make(at, record_padded(item->size)), true, &record, &used) == 0 && record.whole.len == item->size &&
-        record.kind == RECORD_MESSAGE && record.object == item->stream && item->size >= RECORD_MESSAGE_SIZE &&
-        get_u64(at + 16) == item->sequence) {
+    if (record_get(bytes_make(at, record_padded(item->size)), true, &record, &used) == 0 &&
+        record.whole.len == item->size && record.kind == RECORD_MESSAGE && record.object == item->stream &&
+        item->size >= RECORD_MESSAGE_SIZE && get_u64(at + 16) == item->sequence) {
         return true;
     }
     rollover->context->damaged_areas++;
@@ -205,7 +207,8 @@ static bool item_verify(struct rollover *rollover, const struct rollover_item *i
 }
 
 // The verified record at `at` of the buffer belongs to the open block, or opens one.
-static void message_append(struct rollover *rollover, uint32_t stream, uint64_t sequence, uint64_t time_ns, size_t at, size_t size)
+static void message_append(struct rollover *rollover, uint32_t stream, uint64_t sequence, uint64_t time_ns, size_t at,
+                           size_t size)
 {
     struct segment_summary *block = &rollover->block;
     const struct file_writer *writer = rollover->writer;
@@ -238,8 +241,7 @@ static void extent_begin(struct rollover *rollover, uint32_t stream, uint64_t se
         rollover->extents = mem_realloc(rollover->extents, rollover->extent_cap * sizeof(*rollover->extents));
     }
     rollover->extents[rollover->info.extent_count++] = (struct segment_extent){
-        .stream = stream, .block = rollover->info.block_count, .first = sequence, .last = sequence, .time_ns = time_ns
-    };
+        .stream = stream, .block = rollover->info.block_count, .first = sequence, .last = sequence, .time_ns = time_ns};
 }
 
 static void block_close(struct rollover *rollover)

@@ -9,14 +9,15 @@
 #include "store/rollover_internal.h"
 
 enum {
-    ROLLOVER_LOOK_BUDGET = 64,             // segments looked at in one turn
-    ROLLOVER_LOOK_NS = 100 * 1000 * 1000,  // between rounds
+    ROLLOVER_LOOK_BUDGET = 64,            // segments looked at in one turn
+    ROLLOVER_LOOK_NS = 100 * 1000 * 1000, // between rounds
 };
 
 static void round_end(struct rollover *rollover);
 static void remove_submit(struct rollover *rollover, enum disk_op op);
 static void remove_done(struct disk_request *request);
-static bool orphan_covered(const struct rollover *rollover, const char *path, uint64_t first_index, uint64_t last_index);
+static bool orphan_covered(const struct rollover *rollover, const char *path, uint64_t first_index,
+                           uint64_t last_index);
 
 void rollover_sweep_dead(struct rollover *rollover)
 {
@@ -53,7 +54,7 @@ void rollover_sweep_dead(struct rollover *rollover)
 void rollover_sweep_orphans(struct rollover *rollover, uint64_t first_index, uint64_t last_index, bool damaged)
 {
     struct store_context *context = rollover->context;
-    struct disk_request list = { .op = DISK_LIST, .path = STORE_SEGMENT_FOLDER };
+    struct disk_request list = {.op = DISK_LIST, .path = STORE_SEGMENT_FOLDER};
     if (disk_run(context->disk, &list) != 0) {
         return;
     }
@@ -68,17 +69,18 @@ void rollover_sweep_orphans(struct rollover *rollover, uint64_t first_index, uin
         if (!temporary && (segment_parse_name(name, &id) != 0 || segment_set_get(rollover->segments, id))) {
             continue;
         }
-        struct disk_request request = { .op = DISK_UNLINK, .path = path, .path2 = path2 };
+        struct disk_request request = {.op = DISK_UNLINK, .path = path, .path2 = path2};
         if (!temporary && (damaged || !orphan_covered(rollover, path, first_index, last_index))) {
             request.op = DISK_RENAME;
             context->damaged_areas++;
             logger_write(context->options.logger, LOG_ERROR,
-                         "segment %s is in no checkpoint and the log does not hold its messages: kept as %s", path, path2);
+                         "segment %s is in no checkpoint and the log does not hold its messages: kept as %s", path,
+                         path2);
         }
         disk_run(context->disk, &request);
     }
     mem_free(list.names.names);
-    struct disk_request sync = { .op = DISK_SYNC_DIR, .path = STORE_SEGMENT_FOLDER };
+    struct disk_request sync = {.op = DISK_SYNC_DIR, .path = STORE_SEGMENT_FOLDER};
     disk_run(context->disk, &sync);
 }
 
@@ -100,8 +102,7 @@ static void remove_submit(struct rollover *rollover, enum disk_op op)
 {
     struct store_context *context = rollover->context;
     rollover->remove_request = (struct disk_request){
-        .op = op, .path = op == DISK_UNLINK ? rollover->path : STORE_SEGMENT_FOLDER, .done = remove_done
-    };
+        .op = op, .path = op == DISK_UNLINK ? rollover->path : STORE_SEGMENT_FOLDER, .done = remove_done};
     context->requests++;
     disk_submit(context->disk, DISK_POOL, &rollover->remove_request);
 }
@@ -128,15 +129,15 @@ static void remove_done(struct disk_request *request)
 static bool orphan_covered(const struct rollover *rollover, const char *path, uint64_t first_index, uint64_t last_index)
 {
     const struct store_context *context = rollover->context;
-    struct disk_request open = { .op = DISK_OPEN, .flags = DISK_FLAG_READ_ONLY, .path = path };
+    struct disk_request open = {.op = DISK_OPEN, .flags = DISK_FLAG_READ_ONLY, .path = path};
     if (disk_run(context->disk, &open) != 0) {
         return false;
     }
     char *block = mem_alloc(STORE_BLOCK);
-    struct disk_span span = { .ptr = block, .len = STORE_BLOCK };
-    struct disk_request read = { .op = DISK_READ, .file = open.file, .spans = &span, .span_count = 1 };
+    struct disk_span span = {.ptr = block, .len = STORE_BLOCK};
+    struct disk_request read = {.op = DISK_READ, .file = open.file, .spans = &span, .span_count = 1};
     int result = disk_run(context->disk, &read);
-    struct disk_request close = { .op = DISK_CLOSE, .file = open.file };
+    struct disk_request close = {.op = DISK_CLOSE, .file = open.file};
     disk_run(context->disk, &close);
     struct segment_info info;
     bool covered = result == 0 && read.transferred == STORE_BLOCK &&

@@ -97,8 +97,9 @@ int segment_header_decode(const char block[STORE_BLOCK], struct bytes identity, 
 
 void segment_info_encode(const struct segment_info *info, char to[SEGMENT_INFO_SIZE])
 {
-    const uint64_t fields[] = { info->id,         info->first_index, info->last_index,   info->file_bytes, info->summaries_offset,
-                                info->ids_offset, info->ids_bytes,   info->ids_until_ns, info->ids_check };
+    const uint64_t fields[] = {info->id,         info->first_index,      info->last_index,
+                               info->file_bytes, info->summaries_offset, info->ids_offset,
+                               info->ids_bytes,  info->ids_until_ns,     info->ids_check};
     for (size_t i = 0; i < 9; i++) {
         put_u64(to + 8 * i, fields[i]);
     }
@@ -240,8 +241,8 @@ int segment_trailer_decode(const char trailer[SEGMENT_TRAILER_SIZE], uint64_t id
     uint64_t offset = get_u64(trailer + 8), footer = get_u64(trailer + 16);
     if (memcmp(trailer + 48, trailer_magic, sizeof(trailer_magic)) != 0 ||
         get_u64(trailer + 56) != hash_bytes(bytes_make(trailer, 56), 0) || get_u64(trailer) != id ||
-        get_u64(trailer + 32) != bytes || offset > bytes || footer < SEGMENT_INFO_SIZE ||
-        footer > bytes || offset + footer + SEGMENT_TRAILER_SIZE != bytes) {
+        get_u64(trailer + 32) != bytes || offset > bytes || footer < SEGMENT_INFO_SIZE || footer > bytes ||
+        offset + footer + SEGMENT_TRAILER_SIZE != bytes) {
         return ERR_CORRUPT;
     }
     *ret_offset = offset;

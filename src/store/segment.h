@@ -22,13 +22,13 @@ enum {
 
 struct segment_extent {
     uint32_t stream;
-    uint32_t block;       // number of its first block
+    uint32_t block; // number of its first block
     uint32_t block_count;
-    uint32_t count;       // messages
-    uint64_t first;       // sequences
+    uint32_t count; // messages
+    uint64_t first; // sequences
     uint64_t last;
-    uint64_t time_ns;     // of the first message
-    uint64_t bytes;       // of the records, padded
+    uint64_t time_ns; // of the first message
+    uint64_t bytes;   // of the records, padded
 };
 
 struct segment_summary {
@@ -36,21 +36,21 @@ struct segment_summary {
     uint64_t time_ns; // of that message
     uint64_t offset;  // in the file, a multiple of 8
     uint32_t bytes;
-    uint32_t count;   // messages
-    uint32_t check;   // low half of XXH3-64 over the block
+    uint32_t count; // messages
+    uint32_t check; // low half of XXH3-64 over the block
     uint32_t stream;
 };
 
 struct segment_info {
     uint64_t id;
-    uint64_t first_index;      // of the log entries whose messages it holds
+    uint64_t first_index; // of the log entries whose messages it holds
     uint64_t last_index;
     uint64_t file_bytes;
     uint64_t summaries_offset; // in the file
     uint64_t ids_offset;       // of the saved dedupe ids
     uint64_t ids_bytes;
-    uint64_t ids_until_ns;     // wall clock: none of them is in its window any more
-    uint64_t ids_check;        // XXH3-64 over them
+    uint64_t ids_until_ns; // wall clock: none of them is in its window any more
+    uint64_t ids_check;    // XXH3-64 over them
     uint32_t block_count;
     uint32_t extent_count;
 };
@@ -74,7 +74,8 @@ void segment_extent_encode(const struct segment_extent *extent, char to[SEGMENT_
 void segment_extent_decode(const char from[SEGMENT_EXTENT_SIZE], struct segment_extent *ret_extent);
 // A summary carries a check over itself and the segment's id, because summaries are read one extent at a time.
 void segment_summary_encode(const struct segment_summary *summary, uint64_t id, char to[SEGMENT_SUMMARY_SIZE]);
-int segment_summary_decode(const char from[SEGMENT_SUMMARY_SIZE], uint64_t id, struct segment_summary *ret_summary) MUST_USE;
+int segment_summary_decode(const char from[SEGMENT_SUMMARY_SIZE], uint64_t id,
+                           struct segment_summary *ret_summary) MUST_USE;
 
 // Appends footer and trailer, which begin at `offset` of the file, and completes `info`: id, indexes, ids_until_ns, the
 // counts and ids_bytes are given. `summaries` are encoded ones. ERR_TOO_BIG when `out` is full.

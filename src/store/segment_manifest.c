@@ -80,13 +80,15 @@ static char *item_begin(struct buffer *out, uint32_t type, size_t length, uint64
     return to + ITEM_HEADER;
 }
 
+// A dead one is without extents: nobody looks into it, and a checkpoint that gives space back must be small.
 static void item_add(const struct segment *segment, struct buffer *out)
 {
-    const struct segment_info *info = &segment->info;
-    size_t length = ITEM_HEADER + SEGMENT_INFO_SIZE + (size_t)info->extent_count * SEGMENT_EXTENT_SIZE;
-    char *to = item_begin(out, ITEM_ADD, length, info->id);
-    segment_info_encode(info, to);
-    for (uint32_t i = 0; i < info->extent_count; i++) {
+    struct segment_info info = segment->info;
+    info.extent_count = segment->state == SEGMENT_DEAD ? 0 : info.extent_count;
+    size_t length = ITEM_HEADER + SEGMENT_INFO_SIZE + (size_t)info.extent_count * SEGMENT_EXTENT_SIZE;
+    char *to = item_begin(out, ITEM_ADD, length, info.id);
+    segment_info_encode(&info, to);
+    for (uint32_t i = 0; i < info.extent_count; i++) {
         segment_extent_encode(&segment->extents[i], to + SEGMENT_INFO_SIZE + (size_t)i * SEGMENT_EXTENT_SIZE);
     }
 }

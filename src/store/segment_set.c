@@ -41,7 +41,7 @@ static uint64_t segment_bytes(const struct segment *segment);
 
 void segment_set_init(struct segment_set *set, struct store_context *context)
 {
-    *set = (struct segment_set){ .context = context, .next_id = 1 };
+    *set = (struct segment_set){.context = context, .next_id = 1};
     list_init(&set->all);
     list_init(&set->open);
     map_u64_init(&set->streams, SEGMENT_COUNT_MAX);
@@ -50,9 +50,10 @@ void segment_set_init(struct segment_set *set, struct store_context *context)
 
 void segment_set_deinit(struct segment_set *set)
 {
-    list_foreach (link, &set->open) {
+    list_foreach(link, &set->open)
+    {
         struct segment *segment = container_of(link, struct segment, open_link);
-        struct disk_request request = { .op = DISK_CLOSE, .file = segment->file };
+        struct disk_request request = {.op = DISK_CLOSE, .file = segment->file};
         disk_run(set->context->disk, &request);
         segment->file = NULL;
     }
@@ -69,7 +70,8 @@ void segment_set_clear(struct segment_set *set)
     }
     map_u64_deinit(&set->streams);
     map_u64_deinit(&set->by_id);
-    list_foreach (link, &set->all) {
+    list_foreach(link, &set->all)
+    {
         struct segment *segment = container_of(link, struct segment, link);
         mem_free(segment->extents);
         mem_free(segment);
@@ -108,8 +110,8 @@ struct segment *segment_set_get(const struct segment_set *set, uint64_t id)
     return map_u64_find(&set->by_id, id);
 }
 
-bool segment_set_find(const struct segment_set *set, uint32_t stream_id, uint64_t sequence, struct segment **ret_segment,
-                      const struct segment_extent **ret_extent)
+bool segment_set_find(const struct segment_set *set, uint32_t stream_id, uint64_t sequence,
+                      struct segment **ret_segment, const struct segment_extent **ret_extent)
 {
     const struct segment_stream *stream = map_u64_find(&set->streams, stream_id);
     uint32_t at = stream ? stream_position(stream, sequence) : 0;
@@ -196,7 +198,8 @@ void segment_set_remove(struct segment_set *set, struct segment *segment)
 
 void segment_set_recorded(struct segment_set *set, uint64_t rolled_index)
 {
-    list_foreach (link, &set->all) {
+    list_foreach(link, &set->all)
+    {
         struct segment *segment = container_of(link, struct segment, link);
         segment->fresh = segment->fresh && segment->info.last_index > rolled_index;
         segment->died = segment->died && segment->fresh;
@@ -282,10 +285,11 @@ static void stream_add(struct segment_set *set, struct segment *segment, const s
     segment->live_extents++;
     if (stream->count > 0 && stream->extents[stream->head + stream->count - 1].extent->last >= extent->first) {
         set->context->damaged_areas++;
-        logger_write(set->context->options.logger, LOG_ERROR,
-                     "segment %llu: sequences %llu to %llu of stream %u overlap an older segment; they are kept but not served",
-                     (unsigned long long)segment->info.id, (unsigned long long)extent->first,
-                     (unsigned long long)extent->last, extent->stream);
+        logger_write(
+            set->context->options.logger, LOG_ERROR,
+            "segment %llu: sequences %llu to %llu of stream %u overlap an older segment; they are kept but not served",
+            (unsigned long long)segment->info.id, (unsigned long long)extent->first, (unsigned long long)extent->last,
+            extent->stream);
         return;
     }
     if (stream->head + stream->count == stream->cap) {
@@ -297,7 +301,7 @@ static void stream_add(struct segment_set *set, struct segment *segment, const s
             stream->extents = mem_realloc(stream->extents, stream->cap * sizeof(struct segment_reference));
         }
     }
-    stream->extents[stream->head + stream->count++] = (struct segment_reference){ segment, extent };
+    stream->extents[stream->head + stream->count++] = (struct segment_reference){segment, extent};
 }
 
 // Takes one extent out, wherever it is.

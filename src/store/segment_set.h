@@ -15,15 +15,15 @@
 enum segment_state { SEGMENT_LIVE, SEGMENT_DEAD, SEGMENT_GONE };
 
 struct segment {
-    struct list link;               // list link: segment_set.all
-    struct list open_link;          // list link: segment_set.open, while `file` is set
+    struct list link;      // list link: segment_set.all
+    struct list open_link; // list link: segment_set.open, while `file` is set
     enum segment_state state;
-    bool fresh;                     // not in a checkpoint of this chain yet
-    bool died;                      // nor is its death
-    bool missing;                   // the file was not there at start: its messages are quarantined
+    bool fresh;   // not in a checkpoint of this chain yet
+    bool died;    // nor is its death
+    bool missing; // the file was not there at start: its messages are quarantined
     uint32_t refs;
     uint32_t live_extents;
-    uint64_t stamp;                 // number of the checkpoint that says it is DEAD
+    uint64_t stamp; // number of the checkpoint that says it is DEAD
     struct segment_info info;
     struct segment_extent *extents; // owned
     struct disk_file *file;         // owned; NULL while closed
@@ -32,17 +32,17 @@ struct segment {
 struct segment_set {
     struct store_context *context; // borrowed
     struct list all;
-    struct list open;              // used longest ago first
+    struct list open; // used longest ago first
     size_t open_count;
-    struct map_u64 streams;        // id → struct segment_stream, owned
-    struct map_u64 by_id;          // id → struct segment
-    uint64_t *gone;                // owned: ids whose removal no checkpoint of this chain says yet
+    struct map_u64 streams; // id → struct segment_stream, owned
+    struct map_u64 by_id;   // id → struct segment
+    uint64_t *gone;         // owned: ids whose removal no checkpoint of this chain says yet
     size_t gone_count;
     size_t gone_cap;
     uint64_t next_id;
-    uint64_t count;                // of `all`
+    uint64_t count; // of `all`
     uint64_t file_bytes;
-    uint64_t bytes;                // memory in use
+    uint64_t bytes; // memory in use
 };
 
 void segment_set_init(struct segment_set *set, struct store_context *context);

@@ -35,7 +35,7 @@ static inline uint64_t block_bytes(const struct tail_block *block)
 
 void tail_init(struct tail *tail, uint64_t budget_bytes)
 {
-    *tail = (struct tail){ .budget = budget_bytes };
+    *tail = (struct tail){.budget = budget_bytes};
     map_u64_init(&tail->blocks, TAIL_BLOCKS_MAX);
     map_u64_init(&tail->chunks, TAIL_CHUNKS_MAX);
     list_init(&tail->lru);
@@ -56,7 +56,7 @@ void tail_deinit(struct tail *tail)
         chunk_unref(chunk);
     }
     map_u64_deinit(&tail->chunks);
-    *tail = (struct tail){ 0 };
+    *tail = (struct tail){0};
 }
 
 void tail_add(struct tail *tail, uint32_t file, uint64_t offset, const char *data, size_t len, struct chunk *chunk)
@@ -77,7 +77,7 @@ void tail_add(struct tail *tail, uint32_t file, uint64_t offset, const char *dat
     if (tail->count == tail->cap) {
         tail_grow(tail);
     }
-    *slot_at(tail, tail->count++) = (struct tail_slot){ file, offset, offset + len, data, chunk_ref(chunk) };
+    *slot_at(tail, tail->count++) = (struct tail_slot){file, offset, offset + len, data, chunk_ref(chunk)};
     tail_shrink(tail, NULL);
 }
 
@@ -127,8 +127,8 @@ struct tail_block *tail_block_find(struct tail *tail, uint64_t key)
     return block;
 }
 
-struct tail_block *tail_block_add(struct tail *tail, uint64_t key, uint64_t offset, struct chunk *chunk, uint32_t *records,
-                                  uint32_t count)
+struct tail_block *tail_block_add(struct tail *tail, uint64_t key, uint64_t offset, struct chunk *chunk,
+                                  uint32_t *records, uint32_t count)
 {
     struct tail_block *block = map_u64_find(&tail->blocks, key);
     if (block) {
@@ -136,8 +136,7 @@ struct tail_block *tail_block_add(struct tail *tail, uint64_t key, uint64_t offs
     }
     block = mem_alloc(sizeof(*block));
     *block = (struct tail_block){
-        .key = key, .offset = offset, .chunk = chunk_ref(chunk), .records = records, .count = count
-    };
+        .key = key, .offset = offset, .chunk = chunk_ref(chunk), .records = records, .count = count};
     must(map_u64_add(&tail->blocks, key, block) == 0);
     list_push_back(&tail->lru, &block->link);
     tail->cold_bytes += block_bytes(block);
@@ -186,7 +185,8 @@ void tail_check(const struct tail *tail)
         hot += !before || before->chunk != slot->chunk ? slot->chunk->capacity : 0;
     }
     size_t blocks = 0;
-    list_foreach (link, &tail->lru) {
+    list_foreach(link, &tail->lru)
+    {
         const struct tail_block *block = container_of(link, struct tail_block, link);
         must(map_u64_find(&tail->blocks, block->key) == block);
         cold += block_bytes(block);

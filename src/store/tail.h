@@ -17,7 +17,7 @@
 // A run of bytes of one log file that lies in one chunk.
 struct tail_slot {
     uint32_t file;
-    uint64_t begin;      // offset in the file
+    uint64_t begin; // offset in the file
     uint64_t end;
     const char *data;    // of `begin`
     struct chunk *chunk; // referenced
@@ -35,20 +35,20 @@ struct tail_block {
 };
 
 struct tail {
-    uint64_t budget;         // bytes, hot and cold together
-    uint64_t hot_bytes;      // capacity of hot chunks
+    uint64_t budget;    // bytes, hot and cold together
+    uint64_t hot_bytes; // capacity of hot chunks
     uint64_t cold_bytes;
     uint64_t memory_bytes;   // capacity of the memory store's chunks
     struct tail_slot *slots; // owned ring, oldest at head
     size_t head;             // index of the oldest; slots are at (head + i) & (cap - 1)
     size_t count;
-    size_t cap;              // a power of two, or 0
-    size_t hint;             // position found last, relative to head
-    uint32_t newest_file;    // what was added last ends here; behind it the file may still be written
+    size_t cap;           // a power of two, or 0
+    size_t hint;          // position found last, relative to head
+    uint32_t newest_file; // what was added last ends here; behind it the file may still be written
     uint64_t newest_end;
-    struct map_u64 blocks;   // tail_key → struct tail_block, owned
+    struct map_u64 blocks; // tail_key → struct tail_block, owned
     struct list lru;
-    struct map_u64 chunks;   // memory store: number → chunk, referenced
+    struct map_u64 chunks; // memory store: number → chunk, referenced
 };
 
 enum tail_kind { TAIL_LOG, TAIL_SEGMENT };
@@ -66,8 +66,8 @@ uint64_t tail_key(enum tail_kind kind, uint64_t file, uint64_t offset);
 // NULL when it is not in memory; else it is the newest now.
 struct tail_block *tail_block_find(struct tail *tail, uint64_t key);
 // Takes over `records`; references the chunk. Replaces a block with this key. Makes room, but never drops the new one.
-struct tail_block *tail_block_add(struct tail *tail, uint64_t key, uint64_t offset, struct chunk *chunk, uint32_t *records,
-                                  uint32_t count);
+struct tail_block *tail_block_add(struct tail *tail, uint64_t key, uint64_t offset, struct chunk *chunk,
+                                  uint32_t *records, uint32_t count);
 
 // Memory store: one more message of this chunk is wanted; `count` of chunk `number` no longer are.
 void tail_memory_add(struct tail *tail, struct chunk *chunk);

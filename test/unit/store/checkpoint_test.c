@@ -133,9 +133,9 @@ static void a_delta_of_another_base_does_not_fit(void **state)
     struct buffer out;
     uint64_t check;
     buffer_init(&out, 1 << 20);
-    struct checkpoint_header header = { .generation = 1, .begin_index = 1, .created_ns = 77 };
+    struct checkpoint_header header = {.generation = 1, .begin_index = 1, .created_ns = 77};
     checkpoint_header_encode(&header, BYTES("cold"), &out, &check);
-    struct checkpoint_end end = { .end_index = 1 };
+    struct checkpoint_end end = {.end_index = 1};
     checkpoint_end_encode(&end, &out, &check);
     sim_disk_put(&cold->disk, "checkpoint/0000000000000001.0000", buffer_bytes(&out));
     buffer_deinit(&out);

@@ -140,7 +140,8 @@ static int on_checkpoint_next(void *owner, struct buffer *out, size_t max_bytes)
     return cold->images_given < cold->images;
 }
 
-static void on_save_ids(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns, struct buffer *out)
+static void on_save_ids(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
+                        struct buffer *out)
 {
     struct cold_fixture *cold = owner;
     *ret_until_ns = cold->ids_until_ns;
@@ -159,12 +160,12 @@ static int on_restore_ids(void *owner, struct bytes ids)
 
 void cold_fixture_init(struct cold_fixture *cold)
 {
-    static const char *const folders[] = { "wal", "shards", STORE_SEGMENT_FOLDER, STORE_CHECKPOINT_FOLDER };
+    static const char *const folders[] = {"wal", "shards", STORE_SEGMENT_FOLDER, STORE_CHECKPOINT_FOLDER};
     memset(cold, 0, sizeof(*cold));
     sim_disk_init(&cold->disk, 1);
     for (int i = 0; i < 4; i++) {
-        struct disk_request make = { .op = DISK_MKDIR, .path = folders[i] };
-        struct disk_request sync = { .op = DISK_SYNC_DIR, .path = i == 2 ? "shards" : "." };
+        struct disk_request make = {.op = DISK_MKDIR, .path = folders[i]};
+        struct disk_request sync = {.op = DISK_SYNC_DIR, .path = i == 2 ? "shards" : "."};
         must(disk_run(&cold->disk.disk, &make) == 0 && disk_run(&cold->disk.disk, &sync) == 0);
     }
     cold->next_index = 1;
@@ -173,7 +174,7 @@ void cold_fixture_init(struct cold_fixture *cold)
     for (int i = 0; i < COLD_STREAM_COUNT; i++) {
         cold->first[i] = 1;
     }
-    cold->context = (struct store_context){ .disk = &cold->disk.disk, .now = { 1000000000, 5000000000 } };
+    cold->context = (struct store_context){.disk = &cold->disk.disk, .now = {1000000000, 5000000000}};
     store_options_default(&cold->context.options);
     cold->context.options.identity = BYTES("cold");
     cold->context.options.log_bytes = 0;
@@ -213,7 +214,7 @@ void cold_fixture_deinit(struct cold_fixture *cold)
     must(cold->context.requests == 0);
     parts_deinit(cold);
     for (uint32_t i = 0; i < cold->file_count; i++) {
-        struct disk_request close = { .op = DISK_CLOSE, .file = cold->files[i].handle };
+        struct disk_request close = {.op = DISK_CLOSE, .file = cold->files[i].handle};
         disk_run(&cold->disk.disk, &close);
     }
     buffer_deinit(&cold->open);
@@ -254,7 +255,7 @@ void cold_fixture_put(struct cold_fixture *cold, uint32_t stream, size_t payload
         memset(block, 'h', STORE_BLOCK);
         buffer_commit(&cold->open, STORE_BLOCK);
     }
-    struct message_record message = { .stream_id = stream, .sequence = ++cold->last[stream] };
+    struct message_record message = {.stream_id = stream, .sequence = ++cold->last[stream]};
     message.time_ns = UINT64_C(1600000000000000000) + cold->next_index * 1000000;
     size_t size = message_record_size(0, 0, 0, payload), at = cold->open.len;
     char *to = buffer_reserve(&cold->open, record_padded(size));
@@ -280,7 +281,7 @@ uint64_t cold_fixture_close_file(struct cold_fixture *cold)
     file->info.last_index = cold->next_index - 1;
     file_path(file->info.id, path);
     sim_disk_put(&cold->disk, path, buffer_bytes(&cold->open));
-    struct disk_request open = { .op = DISK_OPEN, .flags = DISK_FLAG_READ_ONLY, .path = path };
+    struct disk_request open = {.op = DISK_OPEN, .flags = DISK_FLAG_READ_ONLY, .path = path};
     must(disk_run(&cold->disk.disk, &open) == 0);
     file->handle = open.file;
     buffer_clear(&cold->open);
@@ -314,7 +315,7 @@ static void fetched(struct store_fetch *fetch)
 
 int cold_fixture_fetch(struct cold_fixture *cold, uint32_t stream, uint64_t sequence)
 {
-    struct store_fetch fetch = { .stream = stream, .sequence = sequence, .done = fetched };
+    struct store_fetch fetch = {.stream = stream, .sequence = sequence, .done = fetched};
     int result = reader_fetch(&cold->reader, &fetch);
     if (result == ERR_AGAIN) {
         sim_disk_drain(&cold->disk);

@@ -27,27 +27,27 @@ struct cold_fixture {
     // The log:
     struct cold_file files[COLD_FILES];
     uint32_t file_count;
-    struct buffer open;       // content of the file being made
-    uint64_t next_index;      // one entry for each message
-    uint64_t synced_index;    // UINT64_MAX: whatever is asked
+    struct buffer open;    // content of the file being made
+    uint64_t next_index;   // one entry for each message
+    uint64_t synced_index; // UINT64_MAX: whatever is asked
     uint64_t appended;
     uint32_t syncs_wanted;
-    uint32_t ballasts;        // how often there is still a reserve to give back
+    uint32_t ballasts; // how often there is still a reserve to give back
     uint32_t ballast_taken;
     // What the handler answers:
     uint64_t first[COLD_STREAM_COUNT]; // wanted
     uint64_t last[COLD_STREAM_COUNT];
-    uint64_t unwanted;        // this sequence is not wanted, in any stream
-    struct bytes ids;         // save_ids gives these
+    uint64_t unwanted; // this sequence is not wanted, in any stream
+    struct bytes ids;  // save_ids gives these
     uint64_t ids_until_ns;
     // What it was told:
-    uint32_t restored;        // images
-    uint64_t restored_sum;    // of their bodies' first number
+    uint32_t restored;     // images
+    uint64_t restored_sum; // of their bodies' first number
     uint32_t ids_restored;
     uint32_t begun;
-    bool base;                // the last checkpoint_begin
-    uint32_t images;          // to give in the next checkpoint
-    uint32_t image_bytes;     // of each body
+    bool base;            // the last checkpoint_begin
+    uint32_t images;      // to give in the next checkpoint
+    uint32_t image_bytes; // of each body
     uint32_t images_given;
 };
 

@@ -92,7 +92,7 @@ static void times_that_do_not_fit_or_go_back_begin_a_run(void **state)
     struct index index;
     struct index_place place;
     index_init(&index, NULL, NULL);
-    const uint64_t times[] = { UINT64_C(1) << 60, (UINT64_C(1) << 60) + (UINT64_C(1) << 50), 5 };
+    const uint64_t times[] = {UINT64_C(1) << 60, (UINT64_C(1) << 60) + (UINT64_C(1) << 50), 5};
     for (uint64_t i = 0; i < 3; i++) {
         index_add(&index, 1, 1, i + 1, times[i], i * 8, 8);
     }
@@ -108,12 +108,12 @@ static void walks_a_file_grouped_by_stream(void **state)
 {
     struct index index;
     index_init(&index, NULL, NULL);
-    uint64_t next[5] = { 0 };
+    uint64_t next[5] = {0};
     for (uint32_t i = 0; i < 9000; i++) {
         uint32_t stream = i * 7 % 5;
         index_add(&index, 1 + i / 3000, stream, ++next[stream], i, (uint64_t)i * 8, 8);
     }
-    struct index_cursor cursor = { 0 };
+    struct index_cursor cursor = {0};
     struct index_place place;
     uint32_t stream, count = 0, groups = 0, last = UINT32_MAX;
     uint64_t sequence = 0;
@@ -134,7 +134,7 @@ static void walks_a_file_grouped_by_stream(void **state)
     while (!index_drop_file(&index, 2, 2)) {
         index_check(&index);
     }
-    cursor = (struct index_cursor){ 0 };
+    cursor = (struct index_cursor){0};
     assert_false(index_file_next(&index, 2, &cursor, &stream, &place));
     assert_true(index_file_next(&index, 3, &cursor, &stream, &place));
     assert_int_equal(index.count, 3000);
@@ -157,9 +157,9 @@ static void behaves_like_a_plain_array(void **state)
         struct prng prng;
         prng_seed(&prng, seed);
         bool counted = seed % 2;
-        uint32_t alive[64] = { 0 };
+        uint32_t alive[64] = {0};
         uint32_t(*offsets)[MAX] = mem_alloc_zero(STREAMS * sizeof(*offsets));
-        uint64_t end[STREAMS] = { 0 }, count = 0;
+        uint64_t end[STREAMS] = {0}, count = 0;
         uint32_t file = 1, offset = 0;
         struct index index;
         index_init(&index, counted ? count_gone : NULL, alive);

@@ -56,7 +56,7 @@ static void answers_from_memory_at_once(void **state)
     memcpy(chunk->data, content.ptr, content.len);
     tail_add(&cold->tail, 1, 0, chunk->data, content.len, chunk);
     uint64_t operations = cold->disk.operations;
-    struct store_fetch fetch = { .stream = 2, .sequence = 5 };
+    struct store_fetch fetch = {.stream = 2, .sequence = 5};
     assert_int_equal(reader_fetch(&cold->reader, &fetch), 0);
     assert_ptr_equal(fetch.chunk, chunk);
     assert_int_equal(get_u64(fetch.record.whole.ptr + 16), 5);
@@ -112,7 +112,7 @@ static void many_waiters_share_one_read_and_a_cancelled_one_is_left_alone(void *
     struct store_fetch fetches[50];
     uint64_t operations = cold->disk.operations;
     for (uint64_t i = 0; i < 50; i++) {
-        fetches[i] = (struct store_fetch){ .stream = 1, .sequence = 1 + i, .done = count_answer };
+        fetches[i] = (struct store_fetch){.stream = 1, .sequence = 1 + i, .done = count_answer};
         assert_int_equal(reader_fetch(&cold->reader, &fetches[i]), ERR_AGAIN);
     }
     reader_cancel(&cold->reader, &fetches[7]);
@@ -149,7 +149,7 @@ static void an_answer_may_cancel_those_answered_with_it(void **state)
     others = fetches;
     others_cold = cold;
     for (uint64_t i = 0; i < 3; i++) {
-        fetches[i] = (struct store_fetch){ .stream = 1, .sequence = 1 + i, .done = cancel_the_others };
+        fetches[i] = (struct store_fetch){.stream = 1, .sequence = 1 + i, .done = cancel_the_others};
         assert_int_equal(reader_fetch(&cold->reader, &fetches[i]), ERR_AGAIN);
     }
     answered = 0;
@@ -203,7 +203,7 @@ static void works_with_hardly_any_cache(void **state)
     struct store_fetch fetches[60];
     answered = 0;
     for (uint64_t i = 0; i < 60; i++) {
-        fetches[i] = (struct store_fetch){ .stream = 1 + (uint32_t)i % 3, .sequence = 1 + i * 33, .done = count_answer };
+        fetches[i] = (struct store_fetch){.stream = 1 + (uint32_t)i % 3, .sequence = 1 + i * 33, .done = count_answer};
         assert_int_equal(reader_fetch(&cold->reader, &fetches[i]), ERR_AGAIN);
     }
     sim_disk_drain(&cold->disk);
@@ -218,7 +218,7 @@ static void seek_done(struct store_fetch *fetch)
 
 static uint64_t seek(struct cold_fixture *cold, uint32_t stream, uint64_t sequence, uint64_t time_ns)
 {
-    struct store_fetch fetch = { .stream = stream, .sequence = sequence, .time_ns = time_ns, .done = seek_done };
+    struct store_fetch fetch = {.stream = stream, .sequence = sequence, .time_ns = time_ns, .done = seek_done};
     int result = reader_seek(&cold->reader, &fetch);
     if (result == ERR_AGAIN) {
         sim_disk_drain(&cold->disk);
@@ -266,7 +266,8 @@ static void lists_sizes_across_segments_and_log(void **state)
             assert_int_equal(sizes[i].sequence, next);
             uint64_t n = 3 * next;
             assert_int_equal(sizes[i].size, RECORD_MESSAGE_SIZE + 100 + ((n - 1) % 3000) % 50);
-            assert_true(sizes[i].time_ns <= start_ns + n * 1000000 && sizes[i].time_ns + 65536 > start_ns + n * 1000000);
+            assert_true(sizes[i].time_ns <= start_ns + n * 1000000 &&
+                        sizes[i].time_ns + 65536 > start_ns + n * 1000000);
         }
     }
     bool wait;

@@ -233,10 +233,10 @@ static void a_crash_at_any_step_loses_nothing(void **state)
             uint64_t orphans = sim_disk_has(&cold.disk, "shards/1/0000000000000001.seg");
             sim_disk_crash(&cold.disk, (enum sim_loss)loss);
             for (uint32_t i = 0; i < cold.file_count; i++) { // the handles of before are stale
-                struct disk_request close = { .op = DISK_CLOSE, .file = cold.files[i].handle };
+                struct disk_request close = {.op = DISK_CLOSE, .file = cold.files[i].handle};
                 char path[] = "wal/1";
                 path[4] = (char)('1' + i);
-                struct disk_request open = { .op = DISK_OPEN, .flags = DISK_FLAG_READ_ONLY, .path = path };
+                struct disk_request open = {.op = DISK_OPEN, .flags = DISK_FLAG_READ_ONLY, .path = path};
                 disk_run(&cold.disk.disk, &close);
                 assert_int_equal(disk_run(&cold.disk.disk, &open), 0);
                 cold.files[i].handle = open.file;
@@ -248,7 +248,8 @@ static void a_crash_at_any_step_loses_nothing(void **state)
             assert_int_equal(cold.context.damaged_areas, 0);
             for (size_t i = 0; sim_disk_path(&cold.disk, i); i++) {
                 assert_null(strstr(sim_disk_path(&cold.disk, i), ".orphan"));
-                assert_true(!strstr(sim_disk_path(&cold.disk, i), ".tmp") || !strstr(sim_disk_path(&cold.disk, i), "seg"));
+                assert_true(!strstr(sim_disk_path(&cold.disk, i), ".tmp") ||
+                            !strstr(sim_disk_path(&cold.disk, i), "seg"));
             }
             read_all(&cold);
             cold.context.options.log_bytes = 0; // and it goes on
@@ -267,7 +268,8 @@ static void an_orphan_that_the_log_does_not_cover_is_kept(void **state)
     struct checkpoint_loaded loaded;
     char block[STORE_BLOCK];
     file(cold);
-    const struct segment_info inside = { .id = 8, .first_index = 1, .last_index = 200 }, outside = { .id = 9, .first_index = 1, .last_index = 201 };
+    const struct segment_info inside = {.id = 8, .first_index = 1, .last_index = 200},
+                              outside = {.id = 9, .first_index = 1, .last_index = 201};
     segment_header_encode(&inside, BYTES("cold"), block);
     sim_disk_put(&cold->disk, "shards/1/0000000000000008.seg", bytes_make(block, STORE_BLOCK));
     segment_header_encode(&outside, BYTES("cold"), block);

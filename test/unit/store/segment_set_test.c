@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "cold_fixture.h"
 #include "base/memory.h"
+#include "cold_fixture.h"
 #include "store/segment_manifest.h"
 
 // A segment of two streams: 1 and 2, `count` sequences each from `first` on.
@@ -18,11 +18,21 @@ static struct segment *add(struct segment_set *set, uint64_t id, uint64_t first,
 {
     struct segment_extent *extents = mem_alloc_zero(2 * sizeof(*extents));
     for (uint32_t i = 0; i < 2; i++) {
-        extents[i] = (struct segment_extent){
-            .stream = i + 1, .block = i, .block_count = 1, .count = (uint32_t)count, .first = first, .last = first + count - 1, .time_ns = first * 10
-        };
+        extents[i] = (struct segment_extent){.stream = i + 1,
+                                             .block = i,
+                                             .block_count = 1,
+                                             .count = (uint32_t)count,
+                                             .first = first,
+                                             .last = first + count - 1,
+                                             .time_ns = first * 10};
     }
-    const struct segment_info info = { .id = id, .first_index = id * 10, .last_index = id * 10 + 9, .file_bytes = 8192, .summaries_offset = 4096, .block_count = 2, .extent_count = 2 };
+    const struct segment_info info = {.id = id,
+                                      .first_index = id * 10,
+                                      .last_index = id * 10 + 9,
+                                      .file_bytes = 8192,
+                                      .summaries_offset = 4096,
+                                      .block_count = 2,
+                                      .extent_count = 2};
     struct segment *segment;
     assert_int_equal(segment_set_add(set, &info, extents, &segment), 0);
     return segment;
@@ -96,7 +106,7 @@ static void an_overlap_is_damage_and_never_dead(void **state)
 
 static void encode(struct segment_set *set, bool base, uint64_t rolled, struct buffer *out)
 {
-    struct segment_manifest manifest = { 0 };
+    struct segment_manifest manifest = {0};
     buffer_clear(out);
     while (segment_manifest_encode(set, &manifest, base, rolled, 1, out)) {
     }

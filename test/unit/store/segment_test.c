@@ -20,7 +20,8 @@ static void names_are_made_and_parsed(void **state)
     assert_string_equal(path, "shards/1/000000001234abcd.seg");
     assert_int_equal(segment_parse_name("000000001234abcd.seg", &id), 0);
     assert_int_equal(id, 0x1234abcd);
-    const char *wrong[] = { "", "1.seg", "000000001234abcd.se", "000000001234ABCD.seg", "000000001234abcd.seg.tmp", "x00000001234abcd.seg" };
+    const char *wrong[] = {
+        "", "1.seg", "000000001234abcd.se", "000000001234ABCD.seg", "000000001234abcd.seg.tmp", "x00000001234abcd.seg"};
     for (size_t i = 0; i < 6; i++) {
         assert_int_equal(segment_parse_name(wrong[i], &id), ERR_NOT_OURS);
     }
@@ -30,7 +31,7 @@ static void names_are_made_and_parsed(void **state)
 
 static void header_round_trip_and_every_flipped_bit(void **state)
 {
-    const struct segment_info info = { .id = 7, .first_index = 100, .last_index = 200 };
+    const struct segment_info info = {.id = 7, .first_index = 100, .last_index = 200};
     struct segment_info found;
     char block[STORE_BLOCK];
     segment_header_encode(&info, BYTES("me"), block);
@@ -48,7 +49,7 @@ static void header_round_trip_and_every_flipped_bit(void **state)
 
 static void a_header_for_newer_readers_or_encrypted_is_refused(void **state)
 {
-    const struct segment_info info = { .id = 7 };
+    const struct segment_info info = {.id = 7};
     struct segment_info found;
     for (size_t offset = 12; offset <= 48; offset += 36) {
         char block[STORE_BLOCK];
@@ -61,7 +62,7 @@ static void a_header_for_newer_readers_or_encrypted_is_refused(void **state)
 
 static void a_summary_belongs_to_one_segment(void **state)
 {
-    const struct segment_summary summary = { 5, 99, 4096 + 8, 65000, 300, 0xdeadbeef, 12 };
+    const struct segment_summary summary = {5, 99, 4096 + 8, 65000, 300, 0xdeadbeef, 12};
     struct segment_summary found;
     char bytes[SEGMENT_SUMMARY_SIZE];
     segment_summary_encode(&summary, 7, bytes);
@@ -77,8 +78,9 @@ static void a_summary_belongs_to_one_segment(void **state)
 
 static void the_footer_says_where_everything_is(void **state)
 {
-    struct segment_extent extents[2] = { { 1, 0, 1, 10, 1, 10, 5, 640 }, { 2, 1, 1, 3, 7, 9, 6, 300 } }, extent;
-    struct segment_info info = { .id = 9, .first_index = 1, .last_index = 2, .block_count = 2, .extent_count = 2, .ids_until_ns = 77 };
+    struct segment_extent extents[2] = {{1, 0, 1, 10, 1, 10, 5, 640}, {2, 1, 1, 3, 7, 9, 6, 300}}, extent;
+    struct segment_info info = {
+        .id = 9, .first_index = 1, .last_index = 2, .block_count = 2, .extent_count = 2, .ids_until_ns = 77};
     char summaries[2 * SEGMENT_SUMMARY_SIZE];
     memset(summaries, 's', sizeof(summaries));
     struct buffer out;
@@ -86,7 +88,9 @@ static void the_footer_says_where_everything_is(void **state)
     char *before = buffer_reserve(&out, 24);
     memset(before, 'x', 24);
     buffer_commit(&out, 24);
-    assert_int_equal(segment_footer_encode(&info, extents, bytes_make(summaries, sizeof(summaries)), BYTES("12345"), 10000, &out), 0);
+    assert_int_equal(
+        segment_footer_encode(&info, extents, bytes_make(summaries, sizeof(summaries)), BYTES("12345"), 10000, &out),
+        0);
     // What the file looks like from offset 10000 on:
     const char *footer = out.ptr + 24;
     uint64_t bytes = 10000 + out.len - 24, offset, footer_bytes, check;
@@ -110,8 +114,13 @@ static void the_footer_says_where_everything_is(void **state)
 
 static void an_info_that_points_outside_is_damage(void **state)
 {
-    const struct segment_info good = { .id = 1, .file_bytes = 10000, .summaries_offset = 5000, .block_count = 10, .ids_offset = 9000, .ids_bytes = 100 };
-    struct segment_info bad[5] = { good, good, good, good, good }, found;
+    const struct segment_info good = {.id = 1,
+                                      .file_bytes = 10000,
+                                      .summaries_offset = 5000,
+                                      .block_count = 10,
+                                      .ids_offset = 9000,
+                                      .ids_bytes = 100};
+    struct segment_info bad[5] = {good, good, good, good, good}, found;
     char bytes[SEGMENT_INFO_SIZE];
     bad[0].summaries_offset = 10008;
     bad[1].block_count = 1000;
