@@ -161,7 +161,8 @@ static void tcp_close(struct net_conn *net)
     tcp_fail(tcp_from_net(net), 0);
 }
 
-// One sendmsg() of the first parts, from `skip` bytes into the first on. Negative: see errno, never EINTR.
+// One sendmsg() of the first parts, from `skip` bytes into the first on; of a single part, which is most turns, a send(), for
+// which the kernel copies no vectors. Negative: see errno, never EINTR.
 static ssize_t tcp_send(struct tcp_conn *conn, const struct bytes *parts, size_t count, size_t skip)
 {
     struct iovec vector[TCP_PARTS_MAX];
@@ -174,7 +175,8 @@ static ssize_t tcp_send(struct tcp_conn *conn, const struct bytes *parts, size_t
     struct msghdr message = {.msg_iov = vector, .msg_iovlen = used};
     ssize_t sent;
     do {
-        sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+        sent = used == 1 ? send(conn->fd, vector[0].iov_base, vector[0].iov_len, MSG_NOSIGNAL)
+                         : sendmsg(conn->fd, &message, MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     return sent;
 }
