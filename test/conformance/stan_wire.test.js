@@ -4,6 +4,7 @@
 'use strict'
 
 const assert = require('assert')
+const nats = require('nats')
 const { test, run } = require('./lib/tap')
 const { Server } = require('./lib/server')
 const { StanClient, message, pb, START, CLUSTER, DISCOVER } = require('./lib/stan')
@@ -106,6 +107,50 @@ test('ST-P02 after the duplicate window a guid is new again', async (t) => {
     stored.push(...subscription.queue.items.splice(0))
   }
   assert.ok(stored[1].timestamp - stored[0].timestamp > 290e6, 'not before the window is over')
+})
+
+test('ST-P02 a publish without a reply subject is stored, and nobody is answered', async (t) => {
+  const client = await connect(t)
+  const channel = unique('silent')
+  const fields = { clientId: client.id, connId: client.connId, guid: unique('guid'), subject: channel, data: Buffer.from('x') }
+  client.nc.publish(`${client.prefix}.${channel}`, message('PubMsg', fields))
+  assert.deepStrictEqual(await (await client.subscribe(channel)).data(1), ['x'])
+})
+
+test('ST-P02 NATS headers on requests are passed over', async (t) => {
+  const client = await connect(t)
+  const channel = unique('headers')
+  const headers = nats.headers()
+  headers.set('Key', 'value')
+  const fields = { clientId: client.id, connId: client.connId, guid: unique('guid'), subject: channel, data: Buffer.from('x') }
+  const answer = await client.nc.request(`${client.prefix}.${channel}`, message('PubMsg', fields), { timeout: 15000, headers })
+  assert.deepStrictEqual(pb.PubAck.deserializeBinary(answer.data).getError(), '')
+  assert.deepStrictEqual(await (await client.subscribe(channel)).data(1), ['x'])
+})
+
+test('ST-P02 who listens to all subjects sees the requests pass, and disturbs nothing', async (t) => {
+  const client = await connect(t)
+  const channel = unique('seen')
+  for (const pattern of ['>', '_STAN.pub.>', '_STAN.*.test-cluster.>', `_STAN.pub.${CLUSTER}.${channel}`]) {
+    const spy = await open(t)
+    const seen = []
+    spy.nc.subscribe(pattern, { callback: (error, passing) => { if (!error) seen.push(passing.subject) } })
+    await spy.nc.flush()
+    await client.store(channel, pattern)
+    await spy.nc.flush()
+    assert.ok(seen.includes(`_STAN.pub.${CLUSTER}.${channel}`), pattern)
+    await spy.leave()
+  }
+  const subscription = await client.subscribe(channel, { maxInFlight: 1 })
+  const got = []
+  for (let i = 0; i < 4; i++) {
+    const one = await subscription.next()
+    got.push(one.data)
+    subscription.ack(one.sequence)
+  }
+  assert.strictEqual(got.length, new Set(got).size)
+  await client.nc.flush()
+  assert.strictEqual(subscription.queue.length, 0)
 })
 
 test('ST-P03 a subscription is answered with its ack inbox, then messages come', async (t) => {
