@@ -5,9 +5,12 @@
 #include "base/must.h"
 #include "store/log.h"
 
-static int get_space(struct fresh_file *fresh, struct survey *survey);
+enum { SMALL_BYTES = 64 * LOG_FILE_BLOCK }; // of a file on a full disk: for acknowledgements and deletes
+
+static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t least);
 static int create(struct fresh_file *fresh);
-static int take_spare(struct fresh_file *fresh, struct survey *survey);
+static int take_spare(struct fresh_file *fresh, struct survey *survey, uint64_t least);
+static void cut_ends(struct fresh_file *fresh, struct survey *survey);
 static void remove_leftovers(struct fresh_file *fresh, struct survey *survey);
 static int fill(struct fresh_file *fresh, uint64_t last_index, uint64_t *ret_valid);
 static void encode_header(struct fresh_file *fresh, uint64_t last_index, char block[LOG_FILE_BLOCK]);
@@ -59,7 +62,7 @@ int fresh_file_make(struct fresh_file *fresh, struct survey *survey, uint64_t la
     fresh->id = survey->last_id + 1;
     log_file_temporary(fresh->id, fresh->temporary);
     remove_leftovers(fresh, survey);
-    int error = get_space(fresh, survey);
+    int error = get_space(fresh, survey, batch_padded(bytes) + (first / 2 < SMALL_BYTES ? first / 2 : SMALL_BYTES));
     if (!error)
         error = fill(fresh, last_index, &valid);
     if (!error)
@@ -82,18 +85,26 @@ int fresh_file_make(struct fresh_file *fresh, struct survey *survey, uint64_t la
     return 0;
 }
 
-static int get_space(struct fresh_file *fresh, struct survey *survey)
+// On a full disk, one by one: a file of which nothing counts, the ballast's space, a smaller file, the ends of found files.
+static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t least)
 {
     int error = create(fresh);
     if (error == ERR_NO_SPACE)
-        error = take_spare(fresh, survey);
+        error = take_spare(fresh, survey, least);
     if (error == ERR_NO_SPACE && survey->ballast) {
         survey->ballast = false;
         error = run(fresh, (struct disk_request){.op = DISK_UNLINK, .path = PREPARE_BALLAST});
         if (!error)
             error = create(fresh);
     }
-    return error;
+    if (error != ERR_NO_SPACE)
+        return error;
+    fresh->size = least < fresh->size ? least : fresh->size;
+    error = create(fresh);
+    if (error != ERR_NO_SPACE)
+        return error;
+    cut_ends(fresh, survey);
+    return create(fresh);
 }
 
 static int create(struct fresh_file *fresh)
@@ -112,12 +123,12 @@ static int create(struct fresh_file *fresh)
     return error;
 }
 
-// A file that was found and of which nothing counts. Its stale content has another id.
-static int take_spare(struct fresh_file *fresh, struct survey *survey)
+// A file that was found and of which nothing counts, nor is to be copied. Its stale content has another id.
+static int take_spare(struct fresh_file *fresh, struct survey *survey, uint64_t least)
 {
     for (size_t i = 0; i < survey->count; i++) {
         struct survey_file *found = &survey->files[i];
-        if (found->begun || !found->file || found->size < fresh->size)
+        if (!found->file || found->tail_end || found->size < least)
             continue;
         char name[LOG_FILE_NAME_MAX];
         log_file_name(found->id, name);
@@ -130,6 +141,28 @@ static int take_spare(struct fresh_file *fresh, struct survey *survey)
         return 0;
     }
     return ERR_NO_SPACE;
+}
+
+// Gives back what lies behind the last thing that counts in the files that were found. No byte that counts is touched.
+static void cut_ends(struct fresh_file *fresh, struct survey *survey)
+{
+    list_foreach(link, &fresh->store->log->files)
+    {
+        struct log_file *file = container_of(link, struct log_file, link);
+        const struct survey_file *found = survey_find(survey, file->id);
+        uint64_t end = found && found->tail_end > file->valid ? found->tail_end : file->valid;
+        if (end < LOG_FILE_BLOCK || end >= file->size)
+            continue;
+        if (!run(fresh, (struct disk_request){.op = DISK_TRUNCATE, .file = file->file, .length = end}))
+            file->size = end;
+    }
+    for (size_t i = 0; i < survey->count; i++) {
+        struct survey_file *found = &survey->files[i];
+        if (!found->file || !found->tail_end || found->tail_end >= found->size)
+            continue;
+        if (!run(fresh, (struct disk_request){.op = DISK_TRUNCATE, .file = found->file, .length = found->tail_end}))
+            found->size = found->tail_end;
+    }
 }
 
 // Files that an interrupted recovery was making.

@@ -2,7 +2,8 @@
 // The file with which recovery lets the log go on: what was not proven synced is copied into it, under a temporary name,
 // synced and proven, and only then it gets its name. So a crash in between changes nothing.
 //
-// Space: a new file; when there is none, one of the spares that were found; when there is none of these, the ballast's.
+// Space: a new file; on a full disk a file of which nothing counts, the ballast's space, a small file, or what lies behind
+// the last thing that counts in the files that were found.
 #pragma once
 
 #include "store/store_internal.h"

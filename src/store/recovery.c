@@ -161,6 +161,7 @@ static int take_item(struct recovery *recovery, size_t i, const struct scan_item
     if (verdict == SURVEY_TAIL) {
         note_index(recovery, item, NULL);
         int error = salvage_check_kinds(item->records, recovery->store->logger);
+        recovery->survey.files[i].tail_end = batch_padded(item->position + item->length);
         if (!error)
             fresh_file_add(&recovery->fresh, item);
         return error;

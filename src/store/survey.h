@@ -23,6 +23,7 @@ struct survey_file {
     bool header_ok;         // a valid header of its own id
     bool begun;             // the header is valid, or something in it is
     bool superseded;        // a later file's header says that nothing of it counts
+    uint64_t tail_end;      // set by recovery: end of what has to be copied from it; 0: nothing has
     uint64_t unreadable;    // lowest position the disk could not read; UINT64_MAX: none
     struct disk_file *file; // owned until somebody takes it (NULL then)
     char block[LOG_FILE_BLOCK];
@@ -71,6 +72,15 @@ int survey_open(struct survey *survey, struct disk *disk, struct bytes identity,
 void survey_close(struct survey *survey);
 // What an item found in files[i] is. Not for SCAN_BATCH.
 enum survey_verdict survey_judge(const struct survey *survey, size_t i, const struct scan_item *item);
+
+static inline const struct survey_file *survey_find(const struct survey *survey, uint64_t id)
+{
+    for (size_t i = 0; i < survey->count; i++) {
+        if (survey->files[i].id == id)
+            return &survey->files[i];
+    }
+    return NULL;
+}
 
 static inline bool survey_before(struct survey_place a, struct survey_place b)
 {

@@ -182,6 +182,35 @@ static void test_a_full_disk(void **state)
     }
 }
 
+// PR-05, PR-13: a directory on a full disk starts, serves and takes acknowledgements, and does so again after each crash.
+static void test_starts_on_a_full_disk(void **state)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct world *world = world_new(seed);
+        struct model *model = &world->model;
+        world->disk.capacity = 400 * 1024 + seed * 10000;
+        assert_int_equal(model_open(model), 0);
+        run_turns(world, 100, 10);
+        for (int life = 0; life < 4; life++) {
+            sim_disk_crash(&world->disk, life % 2 ? SIM_LOSS_ALL : SIM_LOSS_RANDOM);
+            model_abandon(model);
+            world->disk.capacity = sim_disk_used(&world->disk); // not a byte free
+            int error = model_open(model);
+            if (error)
+                fail_msg("seed %llu: start %d: %s", (unsigned long long)seed, life, error_text(error));
+            world_read_all(world);
+            if (model->state_first <= model->state_last)
+                assert_int_equal(model_trim(model, model->state_first), 0);
+            model_turn(model);
+            sim_disk_drain(&world->disk);
+            expect_no_complaint(world, seed);
+        }
+        model_stop(model);
+        expect_no_complaint(world, seed);
+        world_free(world);
+    }
+}
+
 // A batch that finds no space in a preallocated file (a copy-on-write volume) is refused; the log goes on.
 static void test_no_space_in_a_preallocated_file(void **state)
 {
@@ -319,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_a_flipped_bit_is_found_and_the_rest_serves),
         cmocka_unit_test(test_a_lost_file_is_reported_and_the_rest_serves),
         cmocka_unit_test(test_a_full_disk),
+        cmocka_unit_test(test_starts_on_a_full_disk),
         cmocka_unit_test(test_no_space_in_a_preallocated_file),
         cmocka_unit_test(test_a_failed_sync_ends_the_log),
         cmocka_unit_test(test_directories_that_are_not_ours),
