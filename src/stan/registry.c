@@ -87,7 +87,7 @@ int registry_add(struct registry *registry, const struct registry_request *reque
     if (request->id.len > TEXT_MAX || request->inbox.len > TEXT_MAX || request->connection_id.len > TEXT_MAX)
         return ERR_TOO_BIG;
     size_t size = RECORD_HEADER_SIZE + body_size(request);
-    int error = shard_admit(shard, size, false);
+    int error = shard_admit(shard, size, true);
     if (error)
         return error;
     struct stan_client *client = client_new(registry, registry->next_number, request);

@@ -11,7 +11,7 @@
 //                                                                  FAILED: no append is admitted, nothing is acknowledged any
 //                                                                  more, reads of what was synced go on until a restart
 //
-// A turn: store_reserve()+store_commit() for each record, then store_turn_end(), which seals the open entry and, when no
+// A turn: store_reserve() and filling it for each record, then store_turn_end(), which seals the open entry and, when no
 // sync is under way, hands everything sealed to the log thread as one batch (group commit). When the batch is durable, the
 // handler gets each entry (apply) and then committed(). With store_sync INTERVAL or NEVER "durable" is "written".
 #pragma once
@@ -112,7 +112,7 @@ void store_stop(struct store *store);
 // acknowledgements, deletes and the like are taken (store_admit_reserved); ERR_LIMIT: memory store is full; ERR_FAILED.
 // Asked before the engine proposes.
 int store_admit(const struct store *store, size_t size);
-// The same for acknowledgements, deletes, purges: uses the reserve. 0, ERR_FAILED or ERR_NO_SPACE.
+// The same for acknowledgements, deletes, clients and their subscriptions: uses the reserve, and is never asked to wait. 0, ERR_FAILED or ERR_NO_SPACE.
 int store_admit_reserved(const struct store *store, size_t size);
 
 // Room for one record of `size` bytes, header included, and its padding, in the shard's open entry. The caller fills it with

@@ -91,7 +91,7 @@ static void propose(struct engine *engine, struct stream *stream, const struct c
 {
     buffer_clear(&engine->scratch);
     must(codec_put_consumer(&engine->scratch, stream->id, config, next_sequence) == 0);
-    int error = engine_admit(engine, engine->scratch.len, false);
+    int error = engine_admit(engine, engine->scratch.len, true);
     if (error) {
         done(owner, error, NULL, 0);
         return;

@@ -53,7 +53,7 @@ struct engine_size {
 // What the engine needs from the shard.
 struct engine_host {
     void *owner;
-    // May records of `size` bytes be appended? `reserved`: acks, deletes and the like. 0, ERR_AGAIN, ERR_NO_SPACE, ERR_LIMIT,
+    // May records of `size` bytes be appended? `reserved`: acks, deletes, members and the like. 0, ERR_AGAIN, ERR_NO_SPACE, ERR_LIMIT,
     // ERR_FAILED.
     int (*admit)(void *owner, size_t size, bool reserved);
     // Room for one record, 8-byte aligned, padding included; *ret_index: its entry. See store_reserve().

@@ -275,7 +275,7 @@ static int member_propose(struct engine *engine, struct consumer *consumer, cons
 {
     buffer_clear(&engine->scratch);
     must(codec_put_member(&engine->scratch, engine->next_member, config) == 0);
-    int error = engine_admit(engine, engine->scratch.len, false);
+    int error = engine_admit(engine, engine->scratch.len, true);
     if (error)
         return error;
     *ret_member = member_new(consumer, engine->next_member, config);
