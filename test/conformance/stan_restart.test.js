@@ -4,6 +4,8 @@
 'use strict'
 
 const assert = require('assert')
+const fs = require('fs')
+const path = require('path')
 const { test, run } = require('./lib/tap')
 const { Server } = require('./lib/server')
 const { StanClient, START } = require('./lib/stan')
@@ -284,6 +286,32 @@ test('ST-B29 with a memory store the client learns by its ping that nothing is l
   const lost = event(client, 'connection_lost')
   await server.restart('SIGTERM')
   assert.match(String(await lost), /client has been replaced or is no longer registered/)
+})
+
+test('ST-B05 what has left the log for segments is found by every start position, restart or not', async (t) => {
+  const server = await start(t, ['-log_bytes', '16M'])
+  const client = await StanClient.connect(server)
+  const count = 600
+  const payload = (i) => Buffer.alloc(60000, `${i},`)
+  for (let i = 1; i <= count; i += 20) await client.store('cold', ...Array.from({ length: 20 }, (_, k) => payload(i + k)))
+  await client.bye()
+  await client.leave()
+  await until(() => fs.existsSync(path.join(server.directory, 'data/shards/1')) && fs.readdirSync(path.join(server.directory, 'data/shards/1')).length > 0, 'a segment')
+  for (const signal of ['', 'SIGTERM', 'SIGKILL']) {
+    if (signal) await server.restart(signal)
+    const reader = await StanClient.connect(server)
+    const all = await reader.subscribe('cold', { maxInFlight: count })
+    const got = await all.queue.take(count)
+    for (let i = 1; i <= count; i++) assert.ok(got[i - 1].sequence === i && got[i - 1].bytes.equals(payload(i)), `message ${i}`)
+    const middle = await reader.subscribe('cold', { startPosition: START.SEQUENCE, startSequence: 77, maxInFlight: 2 })
+    assert.deepStrictEqual(await middle.sequences(2), [77, 78])
+    const startTimeDelta = Date.now() * 1e6 - got[149].timestamp
+    const timed = await reader.subscribe('cold', { startPosition: START.TIME, startTimeDelta, maxInFlight: 1 })
+    const [first] = await timed.sequences(1)
+    assert.ok(first >= 100 && first <= count, `by time: ${first}`)
+    await reader.bye()
+    await reader.leave()
+  }
 })
 
 test('ST-B29 many kills in a row: every acknowledged message is there, once, in order', async (t) => {
