@@ -132,7 +132,11 @@ static void saved_ids_come_back_while_their_window_is_open(void **state)
     assert_int_equal(cold_fixture_restart(cold, &loaded), 0);
     assert_int_equal(cold->ids_restored, 0);
     // Then it is dead and goes, when both generations say so.
-    for (int i = 0; i < 4; i++) {
+    cold_fixture_settle(cold);
+    checkpoint_request(&cold->checkpoint, true);
+    cold_fixture_settle(cold);
+    assert_true(sim_disk_has(&cold->disk, "shards/1/0000000000000001.seg"));
+    for (int i = 0; i < 2; i++) {
         checkpoint_request(&cold->checkpoint, true);
         cold_fixture_settle(cold);
     }
