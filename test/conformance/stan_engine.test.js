@@ -227,6 +227,26 @@ test('ST-B06 unsubscribing deletes a durable', async (t) => {
   assert.deepStrictEqual(brief(await (await client.subscribe(channel, { durableName: 'd' })).queue.take(1)), ['a'])
 })
 
+test('ST-B06 a durable that comes back has the MaxInflight and ack wait it asks for then', async (t) => {
+  const client = await connect(t)
+  const channel = unique('durable')
+  for (const data of 'abcde') await client.store(channel, data)
+  const first = await client.subscribe(channel, { durableName: 'd', maxInFlight: 4, ackWaitInSecs: 60 })
+  await first.sequences(4)
+  first.ack(1)
+  await first.sequences(1)
+  await first.close()
+  const second = await client.subscribe(channel, { durableName: 'd', maxInFlight: 2, ackWaitInSecs: 1 })
+  // What it held comes whole, new messages only when there is room; and all of it again after a second.
+  assert.deepStrictEqual(brief(await second.queue.take(4)), ["b'", "c'", "d'", "e'"])
+  await client.store(channel, 'f')
+  assert.deepStrictEqual(brief(await second.queue.take(4)), ["b''", "c''", "d''", "e''"])
+  second.ack(2, 3)
+  await client.nc.flush()
+  second.ack(4)
+  await until(() => second.queue.items.some((one) => one.data === 'f'), 'there is room for f')
+})
+
 test('ST-B07 each message goes to one member of a queue group', async (t) => {
   const clients = [await connect(t), await connect(t), await connect(t)]
   const channel = unique('group')

@@ -15,6 +15,7 @@ const isPeer = path.basename(program) === 'nats-server'
 const running = new Set()
 
 // Whatever happens to this process, the servers it started end with it.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => process.exit(1))
 process.on('exit', () => {
   for (const server of running) {
     server.child.kill('SIGKILL')
