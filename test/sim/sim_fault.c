@@ -8,6 +8,7 @@
 #define SECOND (1000 * MS)
 
 static void one_fault(struct sim_world *world);
+static void maybe_kill(struct sim_world *world);
 static void kill_node(struct sim_world *world, uint64_t down_ns);
 static void net_fault(struct sim_world *world);
 static void disk_fault(struct sim_world *world);
@@ -29,6 +30,8 @@ void sim_fault_step(struct sim_world *world)
         }
         sim_model_started(&world->model, world->now_ns);
     }
+    if (world->kill_before_ns != UINT64_MAX)
+        maybe_kill(world);
     if (world->fault_due_ns <= world->now_ns) {
         one_fault(world);
         world->fault_due_ns = world->now_ns + 100 * MS + prng_below(&world->prng, 4 * SECOND);
@@ -37,11 +40,17 @@ void sim_fault_step(struct sim_world *world)
 
 void sim_fault_end(struct sim_world *world)
 {
-    world->fault_due_ns = UINT64_MAX;
+    world->fault_due_ns = world->kill_before_ns = UINT64_MAX;
     relieve(world);
     world->net.faults.delay_max_ns = 0;
     if (!world->model.disk_healthy)
         world->start_due_ns = world->now_ns;
+}
+
+uint64_t sim_fault_disk_pace(struct sim_world *world)
+{
+    static const uint64_t paces_ns[] = {10000, 1 * MS, 20 * MS};
+    return 1 + prng_below(&world->prng, paces_ns[prng_below(&world->prng, 3)]);
 }
 
 void sim_fault_final_kill(struct sim_world *world)
@@ -60,7 +69,7 @@ static void one_fault(struct sim_world *world)
     } else if (world->level >= 2 && roll < 60) {
         net_fault(world);
     } else if (world->level >= 1 && roll < 85 && world->start_due_ns == UINT64_MAX) {
-        kill_node(world, prng_chance(&world->prng, 1, 2) ? 0 : prng_below(&world->prng, 4 * SECOND));
+        world->kill_before_ns = world->now_ns + prng_below(&world->prng, SECOND);
     } else if (world->level >= 1 && roll < 95) {
         disk_fault(world);
     } else if (world->level >= 1 && world->start_due_ns == UINT64_MAX && world->node.node) {
@@ -68,6 +77,17 @@ static void one_fault(struct sim_world *world)
         // It is not killed before it had time to stop.
         world->start_due_ns = world->now_ns + SECOND + prng_below(&world->prng, 8 * SECOND);
     }
+}
+
+// Between two steps of a disk at work most can go wrong.
+static void maybe_kill(struct sim_world *world)
+{
+    bool works = world->node.node && !sim_disk_is_idle(world->node.disk);
+    if (world->now_ns < world->kill_before_ns && !(works && prng_chance(&world->prng, 1, 4)))
+        return;
+    world->kill_before_ns = UINT64_MAX;
+    if (world->start_due_ns == UINT64_MAX)
+        kill_node(world, prng_chance(&world->prng, 1, 2) ? 0 : prng_below(&world->prng, 4 * SECOND));
 }
 
 static void kill_node(struct sim_world *world, uint64_t down_ns)
@@ -108,7 +128,7 @@ static void disk_fault(struct sim_world *world)
     struct sim_disk *disk = world->node.disk;
     if (world->disk_relief_ns != UINT64_MAX || !world->node.node || world->start_due_ns != UINT64_MAX)
         return;
-    uint64_t roll = prng_below(&world->prng, 3);
+    uint64_t roll = prng_below(&world->prng, 4);
     world->disk_relief_ns = world->now_ns + prng_below(&world->prng, 3 * SECOND);
     if (roll == 0) {
         sim_trace_note(&world->trace, "the disk is slow");
@@ -118,9 +138,15 @@ static void disk_fault(struct sim_world *world)
         uint64_t used = sim_disk_used(disk);
         disk->capacity = used + prng_below(&world->prng, 100000);
         world->model.disk_small = true;
+    } else if (roll == 2) {
+        // As a volume that copies on write may say even within a file that was allocated.
+        sim_trace_note(&world->trace, "an operation of the disk will find no space");
+        world->model.disk_small = world->model.reads_fail = true;
+        sim_disk_fail(disk, 1 + prng_below(&world->prng, 30), ERR_NO_SPACE);
     } else {
         sim_trace_note(&world->trace, "an operation of the disk will fail");
         world->model.disk_healthy = false;
+        world->model.reads_fail = true;
         sim_disk_fail(disk, 1 + prng_below(&world->prng, 30), ERR_IO);
         world->start_due_ns = world->now_ns + prng_below(&world->prng, 5 * SECOND);
     }
@@ -131,7 +157,7 @@ static void relieve(struct sim_world *world)
     if (world->disk_relief_ns == UINT64_MAX)
         return;
     world->disk_relief_ns = UINT64_MAX;
-    world->node.step_ns = 1 + prng_below(&world->prng, 2 * MS);
+    world->node.step_ns = sim_fault_disk_pace(world);
     if (world->node.disk)
         world->node.disk->capacity = UINT64_MAX;
 }

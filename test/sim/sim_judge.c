@@ -227,8 +227,7 @@ static void check_first(struct sim_model *model, struct sim_sub *sub, const stru
     struct sim_held *held = &sub->consumer->held[delivery->sequence];
     if (held->first_life == model->life)
         sim_trace_fail(model->trace, "M9 sub %u: sequence %" PRIu64 " came twice as new", sub->id, delivery->sequence);
-    // What cannot be read comes later.
-    if (model->disk_healthy)
+    if (!model->reads_fail)
         check_order(model, sub, delivery);
     check_in_flight(model, sub, delivery);
     held->first_life = model->life;

@@ -87,7 +87,7 @@ struct sim_held {
     struct sim_stamp last;  // of the last delivery
     struct sim_stamp first; // of the first delivery (not redelivered) in `first_life`
     uint64_t first_life;    // 0: none
-    bool delivery_synced; // a restart knows of the last delivery
+    bool delivery_synced;   // a restart knows of the last delivery
     bool ack_sent;
     bool ack_seen; // the node got one
     bool ack_synced;
@@ -145,6 +145,7 @@ struct sim_model {
     uint64_t synced_ns;                             // what the node got before this is on the disk
     bool disk_healthy;                              // since the last start: no failure was injected
     bool disk_small;                                // the disk may be full
+    bool reads_fail;                                // since the last start one may have: what it was for comes later
     uint64_t deliveries, redeliveries, duplicates;  // counts, to show that a run did something
 };
 

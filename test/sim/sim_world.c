@@ -13,59 +13,46 @@
 // Far more than any run needs.
 #define SIM_STEPS_MAX 300000
 
-static void init(struct sim_world *world, int level, uint64_t seed, bool verbose);
 static void init_options(struct sim_world *world);
 static void init_clients(struct sim_world *world);
-static void deinit(struct sim_world *world);
 static void step(struct sim_world *world, uint64_t until_ns);
-static void run(struct sim_world *world, uint64_t duration_ns);
-static bool run_until_paid(struct sim_world *world, uint64_t limit_ns);
-static void calm_down(struct sim_world *world);
 static void resume_durables(struct sim_world *world);
-static void read_everything(struct sim_world *world);
 static void on_gone(void *owner, struct sim_link *link);
+static void result_of(const struct sim_world *world, struct sim_result *ret_result);
 
 void sim_world_run(int level, uint64_t seed, bool verbose, struct sim_result *ret_result)
 {
-    static struct sim_world world; // tidy: allow mutable: large, and one run at a time
-    init(&world, level, seed, verbose);
-    bool started = sim_node_start(&world.node, world.now_ns);
-    must(started);
-    run(&world, 2 * SECOND);
+    static struct sim_world world; // large, and one run at a time
+    sim_world_init(&world, level, seed, verbose);
+    sim_world_start(&world);
+    sim_world_pass(&world, 2 * SECOND);
     world.fault_due_ns = world.now_ns;
-    run(&world, 8 * SECOND + prng_below(&world.prng, 12 * SECOND));
-    calm_down(&world);
-    if (run_until_paid(&world, 90 * SECOND))
-        read_everything(&world);
-    if (run_until_paid(&world, 60 * SECOND)) {
+    sim_world_pass(&world, 8 * SECOND + prng_below(&world.prng, 12 * SECOND));
+    sim_trace_note(&world.trace, "faults end");
+    sim_fault_end(&world);
+    sim_world_calm(&world);
+    sim_world_pass(&world, 5 * SECOND);
+    if (sim_world_settle(&world, 90 * SECOND))
+        sim_world_read_everything(&world);
+    if (sim_world_settle(&world, 60 * SECOND)) {
         sim_model_check_end(&world.model);
         sim_fault_final_kill(&world);
-        run(&world, 12 * SECOND);
-        run_until_paid(&world, 60 * SECOND);
+        sim_world_pass(&world, 12 * SECOND);
+        sim_world_settle(&world, 60 * SECOND);
         sim_model_check_end(&world.model);
     }
-    *ret_result = (struct sim_result){
-        .failed = world.trace.failed,
-        .publishes = world.model.publish_count,
-        .deliveries = world.model.deliveries,
-        .redeliveries = world.model.redeliveries,
-        .starts = world.node.starts,
-        .turns = world.node.turns,
-    };
-    for (size_t i = 0; i < world.model.publish_count; i++)
-        ret_result->accepted += world.model.publishes[i]->state == SIM_PUBLISH_ACCEPTED;
-    memcpy(ret_result->failure, world.trace.failure, sizeof(ret_result->failure));
-    deinit(&world);
+    result_of(&world, ret_result);
+    sim_world_deinit(&world);
     ret_result->hash = world.trace.hash;
 }
 
-static void init(struct sim_world *world, int level, uint64_t seed, bool verbose)
+void sim_world_init(struct sim_world *world, int level, uint64_t seed, bool verbose)
 {
     memset(world, 0, sizeof(*world));
     world->level = level;
     world->seed = seed;
     world->now_ns = 1000 * SECOND;
-    world->fault_due_ns = world->start_due_ns = world->disk_relief_ns = UINT64_MAX;
+    world->fault_due_ns = world->start_due_ns = world->disk_relief_ns = world->kill_before_ns = UINT64_MAX;
     prng_seed(&world->prng, seed * 3 + (uint64_t)level);
     sim_trace_init(&world->trace, verbose);
     world->trace.now_ns = world->now_ns;
@@ -104,7 +91,7 @@ static void init_options(struct sim_world *world)
         options->max_pending = 64 * 1024;
     world->model.window_ns = options->duplicate_window_ns;
     world->model.grace_ns = options->disconnect_grace_ns;
-    world->node.step_ns = 1 + prng_below(prng, 2 * MS);
+    world->node.step_ns = sim_fault_disk_pace(world);
 }
 
 static void init_clients(struct sim_world *world)
@@ -135,7 +122,7 @@ static void init_clients(struct sim_world *world)
     reader->reader = true;
 }
 
-static void deinit(struct sim_world *world)
+void sim_world_deinit(struct sim_world *world)
 {
     if (world->node.node)
         sim_node_kill(&world->node, SIM_LOSS_ALL);
@@ -151,7 +138,7 @@ static void step(struct sim_world *world, uint64_t until_ns)
 {
     uint64_t next_ns = until_ns;
     const uint64_t dues[] = {sim_net_next_ns(&world->net), sim_node_next_ns(&world->node), world->fault_due_ns,
-                             world->start_due_ns, world->disk_relief_ns};
+                             world->start_due_ns,          world->disk_relief_ns,          world->kill_before_ns};
     for (size_t i = 0; i < sizeof(dues) / sizeof(dues[0]); i++)
         next_ns = dues[i] < next_ns ? dues[i] : next_ns;
     for (uint32_t i = 0; i < world->client_count; i++) {
@@ -173,7 +160,7 @@ static void step(struct sim_world *world, uint64_t until_ns)
     sim_net_deliver(&world->net, world->now_ns);
 }
 
-static void run(struct sim_world *world, uint64_t duration_ns)
+void sim_world_pass(struct sim_world *world, uint64_t duration_ns)
 {
     uint64_t until_ns = world->now_ns + duration_ns;
     while (world->now_ns < until_ns && !world->trace.failed) {
@@ -184,12 +171,12 @@ static void run(struct sim_world *world, uint64_t duration_ns)
 }
 
 // Runs until nothing is owed. False: something went wrong, or the time is over and something is owed still.
-static bool run_until_paid(struct sim_world *world, uint64_t limit_ns)
+bool sim_world_settle(struct sim_world *world, uint64_t limit_ns)
 {
     uint64_t until_ns = world->now_ns + limit_ns;
     char owed[300] = "";
     while (!world->trace.failed) {
-        run(world, SECOND);
+        sim_world_pass(world, SECOND);
         resume_durables(world);
         if (!world->trace.failed && !sim_model_is_owed(&world->model, owed, sizeof(owed)))
             return true;
@@ -199,18 +186,42 @@ static bool run_until_paid(struct sim_world *world, uint64_t limit_ns)
     return false;
 }
 
-// No more faults, no more new things; everybody comes back and does what is expected.
-static void calm_down(struct sim_world *world)
+// No more new things; everybody comes back and does what is expected.
+void sim_world_calm(struct sim_world *world)
 {
-    sim_trace_note(&world->trace, "faults end");
-    sim_fault_end(world);
     for (uint32_t i = 0; i < world->client_count; i++) {
-        struct sim_client *client = &world->clients[i];
-        client->calm = true;
-        client->now_ns = world->now_ns;
-        // Publishes on a link that stands are answered; those of before it are given up or were sent again.
+        world->clients[i].calm = true;
+        world->clients[i].now_ns = world->now_ns;
     }
-    run(world, 5 * SECOND);
+}
+
+void sim_world_start(struct sim_world *world)
+{
+    bool started = sim_node_start(&world->node, world->now_ns);
+    must(started);
+}
+
+void sim_world_restart(struct sim_world *world, enum sim_loss loss)
+{
+    sim_model_crashed(&world->model, world->now_ns);
+    sim_node_kill(&world->node, loss);
+    sim_world_start(world);
+    sim_model_started(&world->model, world->now_ns);
+}
+
+static void result_of(const struct sim_world *world, struct sim_result *ret_result)
+{
+    *ret_result = (struct sim_result){
+        .failed = world->trace.failed,
+        .publishes = world->model.publish_count,
+        .deliveries = world->model.deliveries,
+        .redeliveries = world->model.redeliveries,
+        .starts = world->node.starts,
+        .turns = world->node.turns,
+    };
+    for (size_t i = 0; i < world->model.publish_count; i++)
+        ret_result->accepted += world->model.publishes[i]->state == SIM_PUBLISH_ACCEPTED;
+    memcpy(ret_result->failure, world->trace.failure, sizeof(ret_result->failure));
 }
 
 // Somebody takes up each durable that nobody holds.
@@ -234,7 +245,7 @@ static void resume_durables(struct sim_world *world)
 }
 
 // A new consumer per channel, from the first message on.
-static void read_everything(struct sim_world *world)
+void sim_world_read_everything(struct sim_world *world)
 {
     struct sim_client *reader = &world->clients[world->client_count - 1];
     for (uint32_t i = 0; i < world->model.channel_count; i++) {

@@ -28,8 +28,8 @@ struct sim_world {
     uint32_t client_count;
     uint64_t now_ns;
     uint64_t fault_due_ns, start_due_ns; // UINT64_MAX: none
+    uint64_t kill_before_ns;             // the node is killed while its disk works, or then; UINT64_MAX: it is not
     uint64_t disk_relief_ns;             // when a squeezed or slow disk is well again; UINT64_MAX: it is
-    bool restart_wanted;                 // a failure was injected: the node is to be started again
     uint64_t steps;
 };
 
@@ -41,4 +41,21 @@ struct sim_result {
     uint64_t publishes, accepted, deliveries, redeliveries, starts, turns;
 };
 
+// --- pieces, for scenarios (sim_scenario_test.c)
+
+// A world that has not started yet, with what its seed draws; nothing acts on its own while `calm`.
+void sim_world_init(struct sim_world *world, int level, uint64_t seed, bool verbose);
+void sim_world_deinit(struct sim_world *world);
+void sim_world_start(struct sim_world *world);
+void sim_world_calm(struct sim_world *world);
+// Kills the node while its disk holds what `loss` says, and starts it again at once.
+void sim_world_restart(struct sim_world *world, enum sim_loss loss);
+// So much virtual time, or less when something goes wrong.
+void sim_world_pass(struct sim_world *world, uint64_t duration_ns);
+// Until nothing is owed. False: something went wrong, or is owed still after `limit_ns`.
+bool sim_world_settle(struct sim_world *world, uint64_t limit_ns);
+// A new consumer per channel, from the first message on.
+void sim_world_read_everything(struct sim_world *world);
+
+// --- all of it
 void sim_world_run(int level, uint64_t seed, bool verbose, struct sim_result *ret_result);
