@@ -366,10 +366,10 @@ def read_channel(server, channel):
     with StanClient(server) as client:
         end = last_sequence(client, channel)
     with StanClient(server) as client:
-        subscription = client.stan_subscribe(channel, max_in_flight=4096)
+        subscription = client.stan_subscribe(channel, max_in_flight=end)
         messages = []
         while not messages or messages[-1]["seq"] < end:
-            messages += subscription.read(1)
+            messages.append(subscription.next())
         return messages
 
 
