@@ -61,8 +61,11 @@ void sim_model_delivered(struct sim_model *model, struct sim_sub *sub, const str
     if (delivery->redelivered != (delivery->redelivery_count > 0))
         sim_trace_fail(trace, "M9 sub %u: redelivered %d with count %u", sub->id, delivery->redelivered,
                        delivery->redelivery_count);
-    // One that was under way while a later one arrived elsewhere.
-    bool overtaken = held->deliveries && delivery->stamp.written_ns < held->last.earliest_ns;
+    // One that was under way, or queued for a slow reader, while a later one arrived elsewhere.
+    bool queued = delivery->stamp.earliest_ns < delivery->stamp.written_ns;
+    bool overtaken = held->deliveries && (delivery->stamp.written_ns < held->last.earliest_ns ||
+                                          (queued && delivery->redelivery_count < held->last_count &&
+                                           delivery->stamp.earliest_ns < held->last.earliest_ns));
     if (held->deliveries && !overtaken)
         check_again(model, sub, delivery, held);
     if (!delivery->redelivered)
@@ -80,6 +83,7 @@ void sim_model_delivered(struct sim_model *model, struct sim_sub *sub, const str
     held->holder = sub;
     held->holder_epoch = sub->epoch;
     held->last = delivery->stamp;
+    held->last_count = delivery->redelivery_count;
     (void)now_ns;
 }
 

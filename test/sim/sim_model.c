@@ -219,6 +219,7 @@ void sim_model_crashed(struct sim_model *model, uint64_t now_ns)
 void sim_model_started(struct sim_model *model, uint64_t now_ns)
 {
     model->life++;
+    model->crash_ns = now_ns;
     model->disk_healthy = true;
     model->reads_fail = false;
     for (size_t i = 0; i < model->sub_count; i++)

@@ -84,6 +84,7 @@ struct sim_held {
     uint64_t life;             // of the node, at the last delivery
     struct sim_sub *holder;    // of the last delivery
     uint64_t holder_epoch;
+    uint32_t last_count;    // redelivery count of the last delivery
     struct sim_stamp last;  // of the last delivery
     struct sim_stamp first; // of the first delivery (not redelivered) in `first_life`
     uint64_t first_life;    // 0: none
@@ -141,7 +142,7 @@ struct sim_model {
     uint64_t grace_ns;                              // disconnect grace
     bool limited;                                   // channels have limits: the oldest messages may go
     uint64_t jump_ns;                               // when the wall clock last jumped forward; 0: never
-    uint64_t crash_ns;                              // when the node last died; 0: never
+    uint64_t crash_ns;                              // when the node last died or started; 0: never
     uint64_t synced_ns;                             // what the node got before this is on the disk
     bool disk_healthy;                              // since the last start: no failure was injected
     bool disk_small;                                // the disk may be full
