@@ -97,6 +97,7 @@ const char *answer_error_text(enum answer_kind kind, int error)
     case ERR_FAILED: return "stan: the server's log has failed, nothing is stored until it is restarted";
     case ERR_IDS_FULL: return "stan: too many messages within the duplicate window";
     case ERR_TOO_BIG: return "stan: too big to be stored";
+    case ERR_CLOSED: return "stan: the server is shutting down";
     case ERR_AGAIN: return "stan: the server is overloaded, try again";
     case ERR_LIMIT: // ST-E20
         return kind == ANSWER_SUBSCRIBE ? "too many subscriptions per channel"
