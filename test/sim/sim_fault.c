@@ -8,6 +8,7 @@
 #define SECOND (1000 * MS)
 
 static void one_fault(struct sim_world *world);
+static void start_node(struct sim_world *world);
 static void maybe_kill(struct sim_world *world);
 static void kill_node(struct sim_world *world, uint64_t down_ns);
 static void net_fault(struct sim_world *world);
@@ -23,12 +24,7 @@ void sim_fault_step(struct sim_world *world)
         // What failed needs a restart; what was told to stop has had its time.
         if (world->node.node)
             kill_node(world, 0);
-        world->start_due_ns = UINT64_MAX;
-        if (!sim_node_start(&world->node, world->now_ns)) {
-            sim_trace_fail(&world->trace, "the node does not start");
-            return;
-        }
-        sim_model_started(&world->model, world->now_ns);
+        start_node(world);
     }
     if (world->kill_before_ns != UINT64_MAX)
         maybe_kill(world);
@@ -43,7 +39,7 @@ void sim_fault_end(struct sim_world *world)
     world->fault_due_ns = world->kill_before_ns = UINT64_MAX;
     relieve(world);
     world->net.faults.delay_max_ns = 0;
-    if (!world->model.disk_healthy)
+    if (!world->model.disk_healthy || !world->node.node)
         world->start_due_ns = world->now_ns;
 }
 
@@ -74,8 +70,24 @@ static void one_fault(struct sim_world *world)
         disk_fault(world);
     } else if (world->level >= 1 && world->start_due_ns == UINT64_MAX && world->node.node) {
         sim_node_shutdown(&world->node);
+        world->model.stopping = true;
         // It is not killed before it had time to stop.
         world->start_due_ns = world->now_ns + SECOND + prng_below(&world->prng, 8 * SECOND);
+    }
+}
+
+// When an operation fails during recovery, somebody starts the node again.
+static void start_node(struct sim_world *world)
+{
+    struct sim_disk *disk = world->node.disk;
+    world->start_due_ns = UINT64_MAX;
+    if (sim_node_start(&world->node, world->now_ns)) {
+        sim_model_started(&world->model, world->now_ns);
+    } else if (disk && disk->failed) {
+        disk->failed = false;
+        world->start_due_ns = world->now_ns + SECOND;
+    } else {
+        sim_trace_fail(&world->trace, "the node does not start");
     }
 }
 
@@ -142,11 +154,13 @@ static void disk_fault(struct sim_world *world)
         // As a volume that copies on write may say even within a file that was allocated.
         sim_trace_note(&world->trace, "an operation of the disk will find no space");
         world->model.disk_small = world->model.reads_fail = true;
+        disk->failed = false;
         sim_disk_fail(disk, 1 + prng_below(&world->prng, 30), ERR_NO_SPACE);
     } else {
         sim_trace_note(&world->trace, "an operation of the disk will fail");
         world->model.disk_healthy = false;
         world->model.reads_fail = true;
+        disk->failed = false;
         sim_disk_fail(disk, 1 + prng_below(&world->prng, 30), ERR_IO);
         world->start_due_ns = world->now_ns + prng_below(&world->prng, 5 * SECOND);
     }

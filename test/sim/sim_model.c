@@ -221,7 +221,7 @@ void sim_model_started(struct sim_model *model, uint64_t now_ns)
     model->life++;
     model->crash_ns = now_ns;
     model->disk_healthy = true;
-    model->reads_fail = false;
+    model->reads_fail = model->stopping = false;
     for (size_t i = 0; i < model->sub_count; i++)
         if (model->subs[i]->state != SIM_SUB_ENDED) {
             model->subs[i]->gone_ns = 0;

@@ -146,6 +146,7 @@ struct sim_model {
     uint64_t synced_ns;                             // what the node got before this is on the disk
     bool disk_healthy;                              // since the last start: no failure was injected
     bool disk_small;                                // the disk may be full
+    bool stopping;                                  // the node was told to stop
     bool reads_fail;                                // since the last start one may have: what it was for comes later
     uint64_t deliveries, redeliveries, duplicates;  // counts, to show that a run did something
 };

@@ -17,6 +17,7 @@ static void init_options(struct sim_world *world);
 static void init_clients(struct sim_world *world);
 static void step(struct sim_world *world, uint64_t until_ns);
 static void resume_durables(struct sim_world *world);
+static bool is_owed(const struct sim_world *world, char *ret_text, size_t size);
 static void on_gone(void *owner, struct sim_link *link);
 static void result_of(const struct sim_world *world, struct sim_result *ret_result);
 
@@ -170,6 +171,16 @@ void sim_world_pass(struct sim_world *world, uint64_t duration_ns)
     }
 }
 
+static bool is_owed(const struct sim_world *world, char *ret_text, size_t size)
+{
+    for (uint32_t i = 0; i < world->client_count; i++)
+        if (world->clients[i].stan_stage != SIM_STAN_CONNECTED || world->clients[i].link_stage != SIM_LINK_UP) {
+            snprintf(ret_text, size, "client %u is not connected", i);
+            return true;
+        }
+    return sim_model_is_owed(&world->model, ret_text, size);
+}
+
 // Runs until nothing is owed. False: something went wrong, or the time is over and something is owed still.
 bool sim_world_settle(struct sim_world *world, uint64_t limit_ns)
 {
@@ -178,7 +189,7 @@ bool sim_world_settle(struct sim_world *world, uint64_t limit_ns)
     while (!world->trace.failed) {
         sim_world_pass(world, SECOND);
         resume_durables(world);
-        if (!world->trace.failed && !sim_model_is_owed(&world->model, owed, sizeof(owed)))
+        if (!world->trace.failed && !is_owed(world, owed, sizeof(owed)))
             return true;
         if (world->now_ns >= until_ns && !world->trace.failed)
             sim_trace_fail(&world->trace, "after %.0f quiet seconds: %s", (double)limit_ns / 1e9, owed);
