@@ -33,7 +33,7 @@ struct shard_options {
     struct store_options store;
     struct engine_options engine; // host is filled in by the shard
     const struct logger *logger;  // borrowed for life
-    // Publishers may go on: shard_admit() refused with ERR_AGAIN or ERR_NO_SPACE before.
+    // Publishers may go on: shard_admit() or engine_publish() refused with ERR_AGAIN or ERR_NO_SPACE before.
     void (*admitting)(void *owner);
     void *owner;
 };

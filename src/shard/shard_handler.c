@@ -17,7 +17,8 @@ static void handler_checkpoint_begin(void *owner, bool base);
 static int handler_checkpoint_next(void *owner, struct buffer *out, size_t max_bytes);
 static void handler_save_ids(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
                              struct buffer *out);
-static int handler_restore_ids(void *owner, struct bytes ids);
+static void handler_ids_awaited(void *owner, bool awaited);
+static int handler_restore_ids(void *owner, struct bytes ids, uint64_t last_index, size_t *ret_left);
 static int apply_entry(struct shard *shard, const struct entry_view *entry, bool covered);
 static int apply_record(struct shard *shard, const struct record *record, uint64_t index, bool covered);
 static void index_message(struct shard *shard, const struct entry_view *entry, const struct record *record);
@@ -41,6 +42,7 @@ void shard_handler_fill(struct shard *shard, struct store_handler *handler)
         .checkpoint_begin = handler_checkpoint_begin,
         .checkpoint_next = handler_checkpoint_next,
         .save_ids = handler_save_ids,
+        .ids_awaited = handler_ids_awaited,
         .restore_ids = handler_restore_ids,
     };
 }
@@ -144,10 +146,19 @@ static void handler_save_ids(void *owner, uint64_t first_index, uint64_t last_in
     engine_save_ids(shard->engine, first_index, last_index, ret_until_ns, out);
 }
 
-static int handler_restore_ids(void *owner, struct bytes ids)
+// Publishes that could be repetitions were refused meanwhile: they come again now.
+static void handler_ids_awaited(void *owner, bool awaited)
 {
     struct shard *shard = owner;
-    return engine_restore_ids(shard->engine, ids);
+    engine_ids_await(shard->engine, awaited);
+    if (!awaited && shard->options.admitting)
+        shard->options.admitting(shard->options.owner);
+}
+
+static int handler_restore_ids(void *owner, struct bytes ids, uint64_t last_index, size_t *ret_left)
+{
+    struct shard *shard = owner;
+    return engine_restore_ids(shard->engine, ids, last_index, ret_left);
 }
 
 static int apply_entry(struct shard *shard, const struct entry_view *entry, bool covered)

@@ -73,7 +73,7 @@ void checkpoint_init(struct checkpoint *checkpoint, struct store_context *contex
 void checkpoint_deinit(struct checkpoint *checkpoint);
 
 // Recovery: finds the newest chain that is whole and reaches the log (first_index: of its first entry, 0: it has none), fills
-// the set of segments, calls handler.restore for each image and handler.restore_ids. All zero when there is none and none is
+// the set of segments, calls handler.restore for each image. All zero when there is none and none is
 // needed. ERR_CORRUPT: what is there does not reach the log, nothing was changed; ERR_NEWER, ERR_OTHER_CLUSTER, ERR_IO, or
 // what the handler said.
 int checkpoint_load(struct checkpoint *checkpoint, uint64_t first_index, struct checkpoint_loaded *ret_loaded) MUST_USE;

@@ -30,7 +30,6 @@ static int chain_apply(struct loading *loading, const struct generation *generat
 static int slice_apply(void *owner, enum checkpoint_slice_type type, struct bytes content);
 static int slice_count(void *owner, enum checkpoint_slice_type type, struct bytes content);
 static int segments_look(struct checkpoint *checkpoint);
-static int ids_restore(struct checkpoint *checkpoint);
 
 int checkpoint_load(struct checkpoint *checkpoint, uint64_t first_index, struct checkpoint_loaded *ret_loaded)
 {
@@ -46,9 +45,6 @@ int checkpoint_load(struct checkpoint *checkpoint, uint64_t first_index, struct 
     }
     if (result == 0) {
         result = segments_look(checkpoint);
-    }
-    if (result == 0) {
-        result = ids_restore(checkpoint);
     }
     checkpoint->generation = loading.count > 0 ? loading.generations[0].number : 0;
     if (result == 0 && generation) {
@@ -244,59 +240,6 @@ static int segments_look(struct checkpoint *checkpoint)
                          "segment %016llx is missing: its messages are quarantined",
                          (unsigned long long)segment->info.id);
         }
-    }
-    return 0;
-}
-
-static int ids_read(struct checkpoint *checkpoint, const struct segment *segment, char *to)
-{
-    struct disk *disk = checkpoint->context->disk;
-    char path[STORE_PATH_BYTES];
-    segment_name(segment->info.id, path);
-    struct disk_request open = {.op = DISK_OPEN, .flags = DISK_FLAG_READ_ONLY, .path = path};
-    int result = disk_run(disk, &open);
-    if (result != 0) {
-        return result;
-    }
-    struct disk_span span = {.ptr = to, .len = segment->info.ids_bytes};
-    struct disk_request read = {
-        .op = DISK_READ, .file = open.file, .offset = segment->info.ids_offset, .spans = &span, .span_count = 1};
-    result = disk_run(disk, &read);
-    struct disk_request close = {.op = DISK_CLOSE, .file = open.file};
-    disk_run(disk, &close);
-    if (result == 0 && (read.transferred != segment->info.ids_bytes ||
-                        hash_bytes(bytes_make(to, segment->info.ids_bytes), 0) != segment->info.ids_check)) {
-        result = ERR_CORRUPT;
-    }
-    return result;
-}
-
-// The dedupe ids saved in segments whose window is still open. One that cannot be read is reported: a repeated publish from
-// that time would be stored twice.
-static int ids_restore(struct checkpoint *checkpoint)
-{
-    struct store_context *context = checkpoint->context;
-    list_foreach(link, &checkpoint->segments->all)
-    {
-        struct segment *segment = container_of(link, struct segment, link);
-        const struct segment_info *info = &segment->info;
-        if (info->ids_bytes == 0 || info->ids_until_ns <= context->now.wall_ns || segment->state != SEGMENT_LIVE) {
-            continue;
-        }
-        char *ids = mem_alloc(info->ids_bytes);
-        int result = segment->missing ? ERR_NOT_FOUND : ids_read(checkpoint, segment, ids);
-        if (result != 0) {
-            context->damaged_areas++;
-            logger_write(context->options.logger, LOG_ERROR, "the dedupe ids of segment %016llx cannot be read: %s",
-                         (unsigned long long)info->id, error_text(result));
-        } else {
-            result = context->handler.restore_ids(context->handler.owner, bytes_make(ids, info->ids_bytes));
-            if (result != 0) {
-                mem_free(ids);
-                return result;
-            }
-        }
-        mem_free(ids);
     }
     return 0;
 }

@@ -13,6 +13,7 @@ enum {
     STORE_SLICE = 1024 * 1024, // roll-over and checkpoint write and sync about this much at once
 };
 
+#define STORE_LOG_FOLDER        "wal"
 #define STORE_SEGMENT_FOLDER    "shards/1"
 #define STORE_CHECKPOINT_FOLDER "checkpoint"
 
@@ -21,6 +22,10 @@ struct log_file_info {
     uint64_t bytes;       // on disk
     uint64_t first_index; // of the entries in it
     uint64_t last_index;
+    uint64_t valid;        // bytes that count
+    uint64_t header_check; // of its header block
+    bool sound;            // its entries are all there, without damage or gaps
+    bool indexed;          // it had a valid sidecar at start
 };
 
 // The log, for its readers. `owner` is passed to each function.
@@ -55,5 +60,6 @@ struct store_context {
     uint32_t requests;      // under way for reader, roll-over and checkpoint
     bool failed;            // the log FAILED: nothing is written any more
     bool closing;           // start nothing new
+    bool ids_awaited;       // saved dedupe ids are still being given back: meanwhile none are saved
     bool starved;           // no space for log files: roll over and release what can be, whatever the budget
 };

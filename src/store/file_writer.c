@@ -148,7 +148,7 @@ static void writer_step(struct file_writer *writer, int result)
 static void writer_written(struct file_writer *writer, int result)
 {
     struct log_view *log = &writer->context->log;
-    if (result == ERR_NO_SPACE && !writer->ballast && log->ballast_take(log->owner)) {
+    if (result == ERR_NO_SPACE && !writer->ballast && !writer->optional && log->ballast_take(log->owner)) {
         writer->ballast = true;
         writer->retry_ns = writer->context->now.mono_ns + WRITER_RETRY_NS;
         writer->state = FILE_WRITER_READY;

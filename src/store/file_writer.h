@@ -32,6 +32,7 @@ struct file_writer {
     uint64_t offset;    // in the file, of the first of `out` not written
     uint64_t retry_ns;  // monotonic: not before; the reserve was given back for this slice
     bool ballast;       // it was, and is not yet taken again
+    bool optional;      // set by the owner: the file is not worth the reserve
     bool abandoned;     // nobody owns it: clean up and free it
     const char *folder; // static
     char name[STORE_PATH_BYTES];

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/fresh_file.h"
 
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "base/must.h"
 #include "store/log.h"
 
 enum { SMALL_BYTES = 64 * LOG_FILE_BLOCK }; // of a file on a full disk: for acknowledgements and deletes
 
-static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t least);
+static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t bytes, uint64_t least);
 static int create(struct fresh_file *fresh);
 static int take_spare(struct fresh_file *fresh, struct survey *survey, uint64_t least);
+static bool drop_sidecars(struct fresh_file *fresh, struct survey *survey);
 static void cut_ends(struct fresh_file *fresh, struct survey *survey);
 static void remove_leftovers(struct fresh_file *fresh, struct survey *survey);
 static int fill(struct fresh_file *fresh, uint64_t last_index, uint64_t *ret_valid);
@@ -62,7 +65,8 @@ int fresh_file_make(struct fresh_file *fresh, struct survey *survey, uint64_t la
     fresh->id = survey->last_id + 1;
     log_file_temporary(fresh->id, fresh->temporary);
     remove_leftovers(fresh, survey);
-    int error = get_space(fresh, survey, batch_padded(bytes) + (first / 2 < SMALL_BYTES ? first / 2 : SMALL_BYTES));
+    uint64_t room = first / 2 < SMALL_BYTES ? first / 2 : SMALL_BYTES;
+    int error = get_space(fresh, survey, batch_padded(bytes), batch_padded(bytes) + room);
     if (!error)
         error = fill(fresh, last_index, &valid);
     if (!error)
@@ -75,7 +79,14 @@ int fresh_file_make(struct fresh_file *fresh, struct survey *survey, uint64_t la
         return error;
     }
     struct log_file *file = mem_alloc_zero(sizeof(*file));
-    *file = (struct log_file){.id = fresh->id, .size = fresh->size, .valid = valid, .file = fresh->file};
+    *file = (struct log_file){
+        .id = fresh->id,
+        .size = fresh->size,
+        .valid = valid,
+        .header_check = fresh->header_check,
+        .sound = true,
+        .file = fresh->file,
+    };
     list_init(&file->link);
     if (fresh->count) {
         file->first_index = fresh->entries[0].index;
@@ -85,12 +96,15 @@ int fresh_file_make(struct fresh_file *fresh, struct survey *survey, uint64_t la
     return 0;
 }
 
-// On a full disk, one by one: a file of which nothing counts, the ballast's space, a smaller file, the ends of found files.
-static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t least)
+// On a full disk, one by one: a file of which nothing counts, the sidecars, the ballast's space, a smaller file, the ends of found
+// files.
+static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t bytes, uint64_t least)
 {
     int error = create(fresh);
     if (error == ERR_NO_SPACE)
         error = take_spare(fresh, survey, least);
+    if (error == ERR_NO_SPACE && drop_sidecars(fresh, survey))
+        error = create(fresh);
     if (error == ERR_NO_SPACE && survey->ballast) {
         survey->ballast = false;
         error = run(fresh, (struct disk_request){.op = DISK_UNLINK, .path = PREPARE_BALLAST});
@@ -104,7 +118,13 @@ static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t l
     if (error != ERR_NO_SPACE)
         return error;
     cut_ends(fresh, survey);
-    return create(fresh);
+    error = create(fresh);
+    // Then with less room for acknowledgements, which are what makes space.
+    for (uint64_t room = least - bytes; error == ERR_NO_SPACE && room > 2 * LOG_FILE_BLOCK; room /= 2) {
+        fresh->size = bytes + batch_padded(room / 2);
+        error = create(fresh);
+    }
+    return error;
 }
 
 static int create(struct fresh_file *fresh)
@@ -141,6 +161,23 @@ static int take_spare(struct fresh_file *fresh, struct survey *survey, uint64_t 
         return 0;
     }
     return ERR_NO_SPACE;
+}
+
+// All of them: the next start scans their log files. False: there are none.
+static bool drop_sidecars(struct fresh_file *fresh, struct survey *survey)
+{
+    const char *name = survey->names.names;
+    bool dropped = false;
+    for (size_t i = 0; i < survey->names.count; i++, name += strlen(name) + 1) {
+        uint64_t id;
+        bool temporary;
+        if (sidecar_parse_name(name, &id, &temporary) != 0)
+            continue;
+        char path[STORE_PATH_BYTES];
+        snprintf(path, sizeof(path), STORE_LOG_FOLDER "/%.32s", name);
+        dropped |= run(fresh, (struct disk_request){.op = DISK_UNLINK, .path = path}) == 0;
+    }
+    return dropped;
 }
 
 // Gives back what lies behind the last thing that counts in the files that were found. No byte that counts is touched.
@@ -183,6 +220,7 @@ static int fill(struct fresh_file *fresh, uint64_t last_index, uint64_t *ret_val
 {
     char block[LOG_FILE_BLOCK];
     encode_header(fresh, last_index, block);
+    fresh->header_check = log_file_check(block);
     struct disk_span span = {.ptr = block, .len = sizeof(block)};
     int error = write_at(fresh, 0, &span, 1);
     *ret_valid = LOG_FILE_BLOCK;

@@ -17,6 +17,7 @@ struct fresh_file {
     size_t count, capacity;
     struct disk_file *file; // while it is being made
     uint64_t size;
+    uint64_t header_check; // of its header
     char temporary[LOG_FILE_NAME_MAX];
 };
 

@@ -4,6 +4,7 @@
 // run is touched on the way. Trimmed entries stay in their run behind the stream's `first` until the run goes.
 #include "store/index.h"
 
+#include "base/endian.h"
 #include "base/memory.h"
 #include "base/must.h"
 
@@ -63,6 +64,9 @@ static struct index_stream *stream_make(struct index *index, uint32_t id);
 static void stream_free(struct index *index, struct index_stream *stream);
 static struct index_run *stream_grow(struct index *index, struct index_stream *stream, uint32_t file, uint64_t sequence,
                                      uint64_t time_ns);
+static struct index_run *run_new(struct index *index, uint32_t cap);
+static void stream_push(struct index *index, struct index_stream *stream, struct index_run *run);
+static bool stream_in_file(const struct index_stream *stream, uint32_t file, uint64_t *ret_first);
 static void stream_pop(struct index *index, struct index_stream *stream);
 static uint32_t stream_slot(struct index_stream *stream, uint64_t sequence);
 static bool stream_next(struct index_stream *stream, uint64_t sequence, struct index_place *ret_place);
@@ -251,20 +255,80 @@ bool index_file_next(struct index *index, uint32_t file_id, struct index_cursor 
         if (!stream) {
             continue;
         }
-        // Older files may still be indexed: their runs lie in front of this file's.
         uint64_t from = cursor->sequence;
-        for (uint32_t i = 0; from == 0 && i < stream->count; i++) {
-            if (stream->slots[stream->head + i].run->file >= file_id) {
-                from = stream->slots[stream->head + i].first;
-            }
+        if (from == 0 && !stream_in_file(stream, file_id, &from)) {
+            continue;
         }
-        if (from > 0 && stream_next(stream, from, ret_place) && ret_place->file == file_id) {
+        if (stream_next(stream, from, ret_place) && ret_place->file == file_id) {
             cursor->sequence = ret_place->sequence + 1;
             *ret_stream = stream->id;
             return true;
         }
     }
     return false;
+}
+
+bool index_file_next_piece(struct index *index, uint32_t file_id, struct index_cursor *cursor, struct buffer *out,
+                           struct index_piece *ret_piece)
+{
+    const struct index_file *file = file_find(index, file_id);
+    struct index_place place;
+    uint32_t id;
+    if (!file || !index_file_next(index, file_id, cursor, &id, &place)) {
+        return false;
+    }
+    struct index_stream *stream = stream_find(index, id);
+    const struct index_run *run = stream->slots[stream_slot(stream, place.sequence)].run;
+    uint32_t at = (uint32_t)(place.sequence - run->first), end = run->count;
+    while (run->entries[end - 1].size == 0) {
+        end--;
+    }
+    char *to = buffer_reserve(out, (size_t)(end - at) * INDEX_ENTRY_SIZE);
+    if (!to) {
+        return false;
+    }
+    for (uint32_t i = at; i < end; i++, to += INDEX_ENTRY_SIZE) {
+        put_u32(to, run->entries[i].offset);
+        put_u32(to + 4, run->entries[i].size);
+        put_u32(to + 8, run->entries[i].time);
+    }
+    buffer_commit(out, (size_t)(end - at) * INDEX_ENTRY_SIZE);
+    cursor->sequence = run->first + end;
+    *ret_piece =
+        (struct index_piece){.stream = id, .count = end - at, .first = place.sequence, .time_ns = run->time_ns};
+    return true;
+}
+
+void index_add_piece(struct index *index, uint32_t file, const struct index_piece *piece, uint64_t from)
+{
+    must(piece->count > 0 && piece->count <= INDEX_RUN_MAX);
+    const struct index_stream *known = stream_find(index, piece->stream);
+    uint64_t last = piece->first + piece->count;
+    if (known) {
+        uint64_t least = known->end > known->first ? known->end : known->first;
+        from = from > least ? from : least;
+    }
+    uint64_t first = from > piece->first ? from : piece->first;
+    while (first < last && get_u32(piece->entries + (first - piece->first) * INDEX_ENTRY_SIZE + 4) == 0) {
+        first++;
+    }
+    if (first >= last) {
+        return;
+    }
+    struct index_stream *stream = stream_make(index, piece->stream);
+    must(!stream->tail || file >= stream->tail->file);
+    struct index_run *run = run_new(index, (uint32_t)(last - first));
+    run->first = first;
+    run->time_ns = piece->time_ns;
+    run->file = file;
+    run->count = (uint32_t)(last - first);
+    const char *at = piece->entries + (first - piece->first) * INDEX_ENTRY_SIZE;
+    for (uint32_t i = 0; i < run->count; i++, at += INDEX_ENTRY_SIZE) {
+        run->entries[i] = (struct index_entry){get_u32(at), get_u32(at + 4), get_u32(at + 8)};
+        index->count += run->entries[i].size > 0;
+    }
+    stream_push(index, stream, run);
+    stream->end = last;
 }
 
 void index_check(const struct index *index)
@@ -403,13 +467,37 @@ static struct index_run *stream_grow(struct index *index, struct index_stream *s
     run->time_ns = time_ns;
     run->file = file;
     run->count = 0;
-    stream_reserve_slot(index, stream);
-    stream->slots[stream->head + stream->count++] = (struct index_slot){sequence, run};
-    stream->tail = run;
-    if (!index->gone && stream->listed != file) {
-        file_list(index, stream, file);
-    }
+    stream_push(index, stream, run);
     return run;
+}
+
+static void stream_push(struct index *index, struct index_stream *stream, struct index_run *run)
+{
+    stream_reserve_slot(index, stream);
+    stream->slots[stream->head + stream->count++] = (struct index_slot){run->first, run};
+    stream->tail = run;
+    if (!index->gone && stream->listed != run->file) {
+        file_list(index, stream, run->file);
+    }
+}
+
+// The first sequence of the stream's runs in this file: runs lie in order of files.
+static bool stream_in_file(const struct index_stream *stream, uint32_t file, uint64_t *ret_first)
+{
+    uint32_t low = stream->head, high = stream->head + stream->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (stream->slots[middle].run->file < file) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == stream->head + stream->count || stream->slots[low].run->file != file) {
+        return false;
+    }
+    *ret_first = stream->slots[low].first;
+    return true;
 }
 
 // Removes the first run, without regard to what is in it.

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "base/buffer.h"
 #include "base/map_u64.h"
 
 enum {
@@ -76,6 +77,24 @@ struct index_cursor {
 };
 bool index_file_next(struct index *index, uint32_t file, struct index_cursor *cursor, uint32_t *ret_stream,
                      struct index_place *ret_place);
+
+// A run as it can be kept elsewhere: neighbouring sequences of one stream in one file. Each entry is offset in units of 8 bytes,
+// size (0: no message) and time in units of 2^INDEX_TIME_SHIFT after time_ns, four bytes each, little-endian.
+struct index_piece {
+    uint32_t stream;
+    uint32_t count; // of entries, 1 … INDEX_RUN_MAX; the first and the last are messages
+    uint64_t first; // sequence
+    uint64_t time_ns;
+    const char *entries; // borrowed
+};
+enum { INDEX_ENTRY_SIZE = 12 };
+// Appends the entries of the file's next piece to `out`, with a cursor as index_file_next() has; false: there is none, or no room.
+// ret_piece->entries is not set.
+bool index_file_next_piece(struct index *index, uint32_t file, struct index_cursor *cursor, struct buffer *out,
+                           struct index_piece *ret_piece);
+// Adds those messages of a piece whose sequences are at or above `from`. Files never go back; what a stream has already is
+// left as it is.
+void index_add_piece(struct index *index, uint32_t file, const struct index_piece *piece, uint64_t from);
 
 // Asserts the invariants; for tests.
 void index_check(const struct index *index);

@@ -285,6 +285,8 @@ static void encode_file_header(struct log *log)
         .shards = {{.shard = STORE_SHARD, .last_index = log->committed_index, .commit_index = log->committed_index}},
     };
     log_file_encode(&header, log->file_header);
+    log->current->header_check = log_file_check(log->file_header);
+    log->current->sound = true;
 }
 
 static void fill_request(struct log *log)

@@ -80,6 +80,11 @@ void log_file_encode(const struct log_file_header *header, char block[LOG_FILE_B
     put_u64(block + OFFSET_CHECK, hash_bytes(bytes_make(block, OFFSET_CHECK), 0));
 }
 
+uint64_t log_file_check(const char block[LOG_FILE_BLOCK])
+{
+    return get_u64(block + OFFSET_CHECK);
+}
+
 int log_file_decode(const char block[LOG_FILE_BLOCK], uint64_t id, struct log_file_header *ret_header)
 {
     if (memcmp(block, LOG_FILE_MAGIC, 8) != 0 || get_u64(block + OFFSET_ID) != id ||

@@ -27,6 +27,9 @@ struct log_file {
     uint64_t valid;       // end of what counts: the end of the last batch that is durable, block aligned
     uint64_t first_index; // of shard 1, of the entries that count; 0: none
     uint64_t last_index;
+    uint64_t header_check;  // the last eight bytes of its header block
+    bool sound;             // its entries follow each other without gaps, and none was found damaged
+    bool indexed;           // a valid sidecar was found at start
     uint32_t holds;         // of the log's readers: the file is neither closed nor recycled while there are any
     struct disk_file *file; // owned: open for as long as the struct exists
 };
@@ -60,6 +63,8 @@ int log_file_parse_temporary(const char *name, uint64_t *ret_id) MUST_USE;
 
 // Fills a whole block.
 void log_file_encode(const struct log_file_header *header, char block[LOG_FILE_BLOCK]);
+// The check of an encoded one: what tells this file from all others.
+uint64_t log_file_check(const char block[LOG_FILE_BLOCK]);
 // ERR_CORRUPT: no valid header of the file with this id (zero, torn, stale or damaged). ERR_NEWER: valid, but written for
 // readers newer than this program. `identity` points into the block.
 int log_file_decode(const char block[LOG_FILE_BLOCK], uint64_t id, struct log_file_header *ret_header) MUST_USE;

@@ -56,6 +56,10 @@ static bool next_closed(void *owner, uint64_t after, struct log_file_info *ret_i
             .bytes = file->size,
             .first_index = file->first_index,
             .last_index = file->last_index,
+            .valid = file->valid,
+            .header_check = file->header_check,
+            .sound = file->sound,
+            .indexed = file->indexed,
         };
         return true;
     }

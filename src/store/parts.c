@@ -19,6 +19,8 @@ struct parts *parts_new(struct store_context *context)
     reader_init(&parts->reader, context, &parts->index, &parts->tail, &parts->segments);
     checkpoint_init(&parts->checkpoint, context, &parts->segments);
     rollover_init(&parts->rollover, context, &parts->index, &parts->segments, &parts->checkpoint);
+    sidecar_writer_init(&parts->sidecars, context, &parts->index, &parts->rollover);
+    saved_ids_init(&parts->ids, context);
     return parts;
 }
 
@@ -27,6 +29,8 @@ void parts_free(struct parts *parts)
     if (!parts) {
         return;
     }
+    saved_ids_deinit(&parts->ids);
+    sidecar_writer_deinit(&parts->sidecars);
     rollover_deinit(&parts->rollover);
     checkpoint_deinit(&parts->checkpoint);
     reader_deinit(&parts->reader);
@@ -50,11 +54,42 @@ void parts_recovered(struct parts *parts, uint64_t first_index, uint64_t last_in
 {
     const struct log_view *log = &parts->context->log;
     rollover_recover(&parts->rollover, first_index, last_index, damaged);
+    sidecar_writer_recover(&parts->sidecars);
+    saved_ids_begin(&parts->ids, &parts->segments);
     // What was replayed as new is not in a checkpoint and counts towards the next.
     bool much = log->retained_bytes(log->owner) > parts->context->options.checkpoint_bytes;
     if (last_index > parts->checkpoint.covered_index && much) {
         checkpoint_request(&parts->checkpoint, true);
     }
+}
+
+bool parts_load_sidecar(struct parts *parts, const struct sidecar_info *info)
+{
+    const struct store_context *context = parts->context;
+    const struct store_handler *handler = &context->handler;
+    struct index_piece piece;
+    uint64_t position = 0, from = 0;
+    uint32_t stream = 0;
+    char *runs, *ids;
+    int error = sidecar_read(context->disk, info, info->ids_until_ns > context->now.wall_ns, &runs, &ids);
+    if (error) {
+        logger_write(context->options.logger, LOG_WARN,
+                     "the sidecar of log file %016llx cannot be used (%s): the log file is scanned",
+                     (unsigned long long)info->file, error_text(error));
+        return false;
+    }
+    while (sidecar_next_piece(info, runs, &position, &piece)) {
+        if (position == SIDECAR_RUN_SIZE + piece.count * INDEX_ENTRY_SIZE || piece.stream != stream) {
+            stream = piece.stream;
+            from = handler->first_wanted(handler->owner, stream);
+        }
+        index_add_piece(&parts->index, (uint32_t)info->file, &piece, from);
+    }
+    mem_free(runs);
+    if (ids) {
+        saved_ids_add(&parts->ids, ids, info->ids_bytes, info->last_index);
+    }
+    return true;
 }
 
 void parts_add_durable(struct parts *parts, uint64_t file, uint64_t offset, struct bytes bytes, struct chunk *chunk)
@@ -68,8 +103,11 @@ bool parts_step(struct parts *parts)
     if (parts->context->options.memory) {
         return false;
     }
-    bool rolling = rollover_step(&parts->rollover), writing = checkpoint_step(&parts->checkpoint);
-    return rolling || writing;
+    bool more = rollover_step(&parts->rollover);
+    more |= checkpoint_step(&parts->checkpoint);
+    more |= sidecar_writer_step(&parts->sidecars);
+    more |= saved_ids_step(&parts->ids);
+    return more;
 }
 
 uint64_t parts_next_deadline_ms(const struct parts *parts)
@@ -79,7 +117,9 @@ uint64_t parts_next_deadline_ms(const struct parts *parts)
     }
     uint64_t rollover = rollover_next_deadline_ms(&parts->rollover);
     uint64_t checkpoint = checkpoint_next_deadline_ms(&parts->checkpoint);
-    return rollover < checkpoint ? rollover : checkpoint;
+    uint64_t sidecar = sidecar_writer_next_deadline_ms(&parts->sidecars);
+    uint64_t deadline = rollover < checkpoint ? rollover : checkpoint;
+    return sidecar < deadline ? sidecar : deadline;
 }
 
 bool parts_is_behind(const struct parts *parts)

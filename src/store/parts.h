@@ -5,7 +5,8 @@
 
 #include "store/context.h"
 
-struct parts; // parts.c
+struct parts;        // parts.c
+struct sidecar_info; // sidecar.h
 
 struct parts_loaded {
     uint64_t covered; // entries up to this index are in the checkpoint: replayed as covered
@@ -18,10 +19,13 @@ struct parts *parts_new(struct store_context *context);
 // No request may be under way.
 void parts_free(struct parts *parts);
 
-// Recovery, before replay: manifest, segments, checkpoint images (handler.restore, restore_ids). first_index: of the log's
+// Recovery, before replay: manifest, segments, checkpoint images (handler.restore). first_index: of the log's
 // first entry, 0 when it has none. All zero when there is no checkpoint. ERR_*: refuse to start.
 int parts_load(struct parts *parts, uint64_t first_index, struct parts_loaded *ret_loaded);
-// Recovery, after replay.
+// Recovery, instead of the replay of a log file that the checkpoint covers: what its sidecar says. False: it cannot be used,
+// and nothing was done.
+bool parts_load_sidecar(struct parts *parts, const struct sidecar_info *info);
+// Recovery, after replay. Then the saved dedupe ids are given back, step by step.
 void parts_recovered(struct parts *parts, uint64_t first_index, uint64_t last_index, bool damaged);
 
 // These bytes of a log file are durable and lie in `chunk`: before the entries in them are applied or replayed. Positions

@@ -6,7 +6,9 @@
 #include "store/index.h"
 #include "store/reader.h"
 #include "store/rollover.h"
+#include "store/saved_ids.h"
 #include "store/segment_set.h"
+#include "store/sidecar_writer.h"
 #include "store/tail.h"
 
 struct parts {
@@ -17,4 +19,6 @@ struct parts {
     struct reader reader;
     struct checkpoint checkpoint;
     struct rollover rollover;
+    struct sidecar_writer sidecars;
+    struct saved_ids ids;
 };

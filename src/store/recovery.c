@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/recovery.h"
 
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "base/must.h"
 #include "store/fresh_file.h"
@@ -17,20 +19,25 @@ struct recovery {
     uint64_t first_index;    // of what was replayed; 0: nothing
     uint64_t last_index;     // of shard 1: the newest that counts
     bool gap_explained;      // damage was reported since the last entry that counts
+    bool scanned;            // a file was scanned for what is derived from the log
 };
 
 static int make_folders(struct recovery *recovery);
 static int replay_files(struct recovery *recovery);
 static int replay_file(struct recovery *recovery, size_t i, struct log_file *file);
+static bool take_sidecar(struct recovery *recovery, size_t i, struct log_file *file);
+static int scan_file(struct recovery *recovery, size_t i, struct log_file *file);
 static int take_item(struct recovery *recovery, size_t i, const struct scan_item *item, struct log_file *file);
 static int replay_entry(struct recovery *recovery, const struct scan_item *item, struct log_file *file);
 static int replay_view(void *owner, const struct entry_view *view);
 static int salvage_entry(struct recovery *recovery, const struct scan_item *item, struct log_file *file);
 static void note_index(struct recovery *recovery, const struct scan_item *item, struct log_file *file);
+static void note_indexes(struct recovery *recovery, uint64_t first, uint64_t last, struct log_file *file);
 static void report_gap(struct recovery *recovery, uint64_t first, uint64_t last);
 static void report_area(struct recovery *recovery, uint64_t file, const struct scan_item *item);
 static int replay_tail(struct recovery *recovery);
 static void give_files(struct recovery *recovery);
+static void remove_sidecars(struct recovery *recovery);
 
 int recovery_run(struct store *store)
 {
@@ -53,8 +60,10 @@ int recovery_run(struct store *store)
         if (recovery.loaded.end > recovery.last_index) {
             report_gap(&recovery, recovery.last_index + 1, recovery.loaded.end);
             recovery.last_index = recovery.loaded.end;
+            current->sound = false;
         }
         give_files(&recovery);
+        remove_sidecars(&recovery);
         list_push_back(&store->log->files, &current->link);
         store->appender.last_index = recovery.last_index;
         log_start(store->log, current, recovery.last_index);
@@ -102,7 +111,8 @@ static int replay_files(struct recovery *recovery)
         if (!found->begun || found->superseded)
             continue;
         struct log_file *file = mem_alloc_zero(sizeof(*file));
-        *file = (struct log_file){.id = found->id, .size = found->size};
+        *file = (struct log_file){.id = found->id, .size = found->size, .sound = found->header_ok};
+        file->header_check = log_file_check(found->block);
         list_init(&file->link);
         error = replay_file(recovery, i, file);
         bool counts = file->first_index != 0 || found->limit_known;
@@ -131,6 +141,26 @@ static int replay_file(struct recovery *recovery, size_t i, struct log_file *fil
                      "damage: wal/%016llx.wal has no valid header; its entries are read nevertheless",
                      (unsigned long long)found->id);
     }
+    return take_sidecar(recovery, i, file) ? 0 : scan_file(recovery, i, file);
+}
+
+// What the checkpoint covers is replayed only for the index and the ids: the sidecar has both. In order: ids from a file that was
+// scanned cannot be followed by saved ones (dedupe.h).
+static bool take_sidecar(struct recovery *recovery, size_t i, struct log_file *file)
+{
+    const struct sidecar_info *info = &recovery->survey.files[i].sidecar;
+    if (!survey_is_whole(&recovery->survey, i) || info->last_index > recovery->loaded.covered || recovery->scanned)
+        return false;
+    if (info->last_index > recovery->loaded.rolled && !parts_load_sidecar(recovery->store->parts, info))
+        return false;
+    file->indexed = true;
+    note_indexes(recovery, info->first_index, info->last_index, file);
+    return true;
+}
+
+static int scan_file(struct recovery *recovery, size_t i, struct log_file *file)
+{
+    const struct survey_file *found = &recovery->survey.files[i];
     struct scan scan;
     scan_init(&scan, recovery->store->context.disk, found->file, found->id, found->limit);
     struct scan_item item = {.kind = SCAN_BAD};
@@ -147,6 +177,7 @@ static int replay_file(struct recovery *recovery, size_t i, struct log_file *fil
 static int take_item(struct recovery *recovery, size_t i, const struct scan_item *item, struct log_file *file)
 {
     enum survey_verdict verdict = survey_judge(&recovery->survey, i, item);
+    file->sound &= verdict == SURVEY_COUNTS || verdict == SURVEY_TAIL || verdict == SURVEY_NOTHING;
     if (verdict == SURVEY_NOTHING || verdict == SURVEY_VOID)
         return 0;
     if (item->kind != SCAN_ENTRY) {
@@ -169,6 +200,7 @@ static int take_item(struct recovery *recovery, size_t i, const struct scan_item
     note_index(recovery, item, file);
     if (item->entry.index <= recovery->loaded.rolled)
         return 0;
+    recovery->scanned = true;
     return verdict == SURVEY_DAMAGE ? salvage_entry(recovery, item, file) : replay_entry(recovery, item, file);
 }
 
@@ -231,22 +263,28 @@ static int salvage_entry(struct recovery *recovery, const struct scan_item *item
 // `file` is NULL for an entry that will be in the new one.
 static void note_index(struct recovery *recovery, const struct scan_item *item, struct log_file *file)
 {
-    uint64_t index = item->entry.index;
+    note_indexes(recovery, item->entry.index, item->entry.index, file);
+    if (file)
+        file->valid = batch_padded(item->position + item->length);
+}
+
+static void note_indexes(struct recovery *recovery, uint64_t first, uint64_t last, struct log_file *file)
+{
     uint64_t rolled =
         recovery->loaded.rolled; // a released file may come back at a crash: what is missing behind it is fine
     uint64_t expected = (recovery->last_index > rolled ? recovery->last_index : rolled) + 1;
-    if (index > expected)
-        report_gap(recovery, expected, index - 1);
+    if (first > expected)
+        report_gap(recovery, expected, first - 1);
     recovery->gap_explained = false;
-    recovery->last_index = index;
+    recovery->last_index = last;
     if (!recovery->first_index)
-        recovery->first_index = index;
+        recovery->first_index = first;
     if (!file)
         return;
+    file->sound &= !file->first_index || first == file->last_index + 1;
     if (!file->first_index)
-        file->first_index = index;
-    file->last_index = index;
-    file->valid = batch_padded(item->position + item->length);
+        file->first_index = first;
+    file->last_index = last;
 }
 
 static void report_gap(struct recovery *recovery, uint64_t first, uint64_t last)
@@ -300,4 +338,23 @@ static void give_files(struct recovery *recovery)
         prepare->next_size = 2 * largest < most ? 2 * largest : most;
     prepare->ballast = survey->ballast;
     prepare->last_id = recovery->fresh.id;
+}
+
+// Those of log files that are gone, and those that were being written. An error leaves them to the next start.
+static void remove_sidecars(struct recovery *recovery)
+{
+    const struct survey *survey = &recovery->survey;
+    const char *name = survey->names.names;
+    for (size_t i = 0; i < survey->names.count; i++, name += strlen(name) + 1) {
+        uint64_t id;
+        bool temporary, wanted = false;
+        if (sidecar_parse_name(name, &id, &temporary) != 0)
+            continue;
+        list_foreach(link, &recovery->store->log->files) wanted |= container_of(link, struct log_file, link)->id == id;
+        char path[STORE_PATH_BYTES];
+        snprintf(path, sizeof(path), STORE_LOG_FOLDER "/%.32s", name);
+        struct disk_request unlink = {.op = DISK_UNLINK, .path = path};
+        if (temporary || !wanted)
+            disk_run(recovery->store->context.disk, &unlink);
+    }
 }

@@ -148,7 +148,7 @@ static void rollover_begin(struct rollover *rollover)
     const struct log_view *log = &context->log;
     if ((unrolled_bytes(rollover) <= context->options.log_bytes && !context->starved) ||
         // Checkpoints give space back; a segment would take what they need.
-        context->now.mono_ns < rollover->retry_ns || rollover->checkpoint->failures > 0 ||
+        context->now.mono_ns < rollover->retry_ns || rollover->checkpoint->failures > 0 || context->ids_awaited ||
         !log->next_closed(log->owner, rollover->last_file, &rollover->file) ||
         log->hold(log->owner, rollover->file.id, &rollover->handle) != 0) {
         return;

@@ -84,11 +84,17 @@ struct store_handler {
     // image records (framed, sealed, padded) to `out`, about max_bytes, and returns 1 while there is more.
     void (*checkpoint_begin)(void *owner, bool base);
     int (*checkpoint_next)(void *owner, struct buffer *out, size_t max_bytes);
-    // Roll-over: the dedupe ids of the entries first…last that are still in their window, as records for the segment's section
-    // (format of the engine's own); given back through restore_ids after restore. May append nothing.
+    // Roll-over and sidecars: the dedupe ids of the entries first…last that are still in their window (format of the engine's
+    // own), to be given back through restore_ids; what several calls appended is one section then. May append nothing.
     void (*save_ids)(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
                      struct buffer *out);
-    int (*restore_ids)(void *owner, struct bytes ids);
+    // Saved ids are about to be given back, after the last replay and while serving (true), and all of them are (false).
+    // Meanwhile whether something was published before cannot be told, and none are saved. Not called when there are none.
+    void (*ids_awaited)(void *owner, bool awaited);
+    // A section, as it was saved, the newest first. Takes as many ids from its end as fit into a turn and says in *ret_left how many
+    // bytes of it are left for the next call; 0: all is taken. last_index: of the entries of a log file, which will be asked
+    // for again by save_ids; 0: never. ERR_CORRUPT: no section of ours; nothing of it is taken.
+    int (*restore_ids)(void *owner, struct bytes ids, uint64_t last_index, size_t *ret_left);
 };
 
 // Opens and recovers, or creates, the directory. Uses disk_run() only; afterwards disk_submit() only. The handler is copied, its

@@ -15,6 +15,7 @@ static int read_header(struct survey *survey, struct survey_file *file, struct b
 static void link_files(struct survey *survey);
 static int read_files(struct survey *survey);
 static int read_file(struct survey *survey, struct survey_file *file);
+static bool take_sidecar(struct survey *survey, struct survey_file *file);
 static void note_entry(struct survey *survey, struct survey_place place, const struct scan_item *item);
 static void raise_mark(struct survey *survey, uint64_t file, uint64_t position);
 static void note_break(struct survey *survey, struct survey_place place);
@@ -48,6 +49,16 @@ void survey_close(struct survey *survey)
     mem_free(survey->breaks);
     mem_free(survey->names.names);
     *survey = (struct survey){0};
+}
+
+bool survey_is_whole(const struct survey *survey, size_t i)
+{
+    const struct survey_file *file = &survey->files[i];
+    for (size_t v = 0; v < survey->void_count; v++) {
+        if (survey->voids[v].place.file > file->id && survey->voids[v].index <= file->sidecar.last_index)
+            return false;
+    }
+    return file->indexed;
 }
 
 enum survey_verdict survey_judge(const struct survey *survey, size_t i, const struct scan_item *item)
@@ -218,7 +229,8 @@ static int read_files(struct survey *survey)
         const struct survey_file *file = &survey->files[i];
         if (file->superseded)
             continue;
-        error = read_file(survey, &survey->files[i]);
+        if (!take_sidecar(survey, &survey->files[i]))
+            error = read_file(survey, &survey->files[i]);
         if (!began && file->header_ok && file->header.shard_count && survey->first_index)
             survey->first_index = file->header.shards[0].last_index + 1;
         began |= file->begun;
@@ -252,6 +264,24 @@ static int read_file(struct survey *survey, struct survey_file *file)
         logger_write(survey->logger, LOG_ERROR, "wal/%016llx.wal: cannot read: %s", (unsigned long long)file->id,
                      error_text(error));
     return error;
+}
+
+// A file before the mark whose entries a sidecar vouches for need not be read: what could be bad in it would be damage, which
+// reads find as well. `weir check` reads everything.
+static bool take_sidecar(struct survey *survey, struct survey_file *file)
+{
+    struct sidecar_info *info = &file->sidecar;
+    if (survey->read_only || !file->header_ok || !file->limit_known || sidecar_look(survey->disk, file->id, info) ||
+        info->header_check != log_file_check(file->block) || info->valid != file->limit ||
+        info->first_index <= survey->last_index)
+        return false;
+    if (!survey->first_index) {
+        survey->first_index = info->first_index;
+        survey->first = (struct survey_place){file->id, LOG_FILE_BLOCK};
+    }
+    survey->last_index = info->last_index;
+    file->indexed = true;
+    return true;
 }
 
 static void note_entry(struct survey *survey, struct survey_place place, const struct scan_item *item)

@@ -6,6 +6,7 @@
 
 #include "store/log_file.h"
 #include "store/scan.h"
+#include "store/sidecar.h"
 
 struct logger;
 
@@ -18,14 +19,16 @@ struct survey_place {
 struct survey_file {
     uint64_t id;
     uint64_t size;
-    uint64_t limit;         // no further than this: what the next file's header says, or the size
-    bool limit_known;       // the former
-    bool header_ok;         // a valid header of its own id
-    bool begun;             // the header is valid, or something in it is
-    bool superseded;        // a later file's header says that nothing of it counts
-    uint64_t tail_end;      // set by recovery: end of what has to be copied from it; 0: nothing has
-    uint64_t unreadable;    // lowest position the disk could not read; UINT64_MAX: none
-    struct disk_file *file; // owned until somebody takes it (NULL then)
+    uint64_t limit;      // no further than this: what the next file's header says, or the size
+    bool limit_known;    // the former
+    bool header_ok;      // a valid header of its own id
+    bool begun;          // the header is valid, or something in it is
+    bool superseded;     // a later file's header says that nothing of it counts
+    uint64_t tail_end;   // set by recovery: end of what has to be copied from it; 0: nothing has
+    uint64_t unreadable; // lowest position the disk could not read; UINT64_MAX: none
+    bool indexed; // there is a sidecar that fits to it, and nothing speaks against taking its word for the entries
+    struct sidecar_info sidecar; // if indexed
+    struct disk_file *file;      // owned until somebody takes it (NULL then)
     char block[LOG_FILE_BLOCK];
     struct log_file_header header; // if header_ok; identity points into `block`
 };
@@ -70,6 +73,8 @@ int survey_open(struct survey *survey, struct disk *disk, struct bytes identity,
                 const struct logger *logger) MUST_USE;
 // Closes what was not taken. Also after survey_open() failed.
 void survey_close(struct survey *survey);
+// Do all entries of files[i], which is `indexed`, count?
+bool survey_is_whole(const struct survey *survey, size_t i);
 // What an item found in files[i] is. Not for SCAN_BATCH.
 enum survey_verdict survey_judge(const struct survey *survey, size_t i, const struct scan_item *item);
 

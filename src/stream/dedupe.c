@@ -7,6 +7,9 @@
 #include "base/memory.h"
 #include "base/must.h"
 
+// Far from both ends: ids are added behind, and restored in front.
+#define FIRST_POSITION ((uint64_t)1 << 40)
+
 enum { FIRST_SLOTS = 16, FIRST_CHUNKS = 8, AHEAD = 8, LINE_BYTES = 64 };
 
 static struct dedupe_part *part_of(const struct dedupe *dedupe, struct hash128 key);
@@ -19,14 +22,22 @@ static void part_take(struct dedupe_part *part, uint32_t at);
 static void forget(struct dedupe *dedupe, uint64_t position);
 static void prefetch_slot(const struct dedupe *dedupe, uint64_t position);
 static struct dedupe_slot *slot_find(const struct dedupe *dedupe, struct hash128 key);
+static void slot_add(struct dedupe *dedupe, struct hash128 key, uint64_t position);
 static void ring_open(struct dedupe *dedupe);
+static void ring_open_front(struct dedupe *dedupe);
+static void ring_open_chunk(struct dedupe *dedupe, uint64_t chunk, uint64_t first, uint64_t last);
 static void ring_close(struct dedupe *dedupe, uint64_t chunk);
 static uint64_t index_at(const struct dedupe *dedupe, uint64_t position);
 static uint64_t position_above(const struct dedupe *dedupe, uint64_t index);
 
 void dedupe_init(struct dedupe *dedupe, uint64_t max)
 {
-    *dedupe = (struct dedupe){.max = max < UINT32_MAX / 2 ? max : UINT32_MAX / 2};
+    *dedupe = (struct dedupe){
+        .max = max < UINT32_MAX / 2 ? max : UINT32_MAX / 2,
+        .front = FIRST_POSITION,
+        .back = FIRST_POSITION,
+        .restored = FIRST_POSITION,
+    };
 }
 
 void dedupe_deinit(struct dedupe *dedupe)
@@ -65,20 +76,25 @@ void dedupe_add(struct dedupe *dedupe, struct hash128 key, uint64_t sequence, ui
         slot->position = (uint32_t)position;
         return;
     }
-    struct dedupe_part *part = part_of(dedupe, key);
-    if ((part->count + 1) * 5 > part->cap * 4)
-        part_grow(part);
-    part_put(part, (struct dedupe_slot){tag_of(key), (uint32_t)position});
-    part->count++;
+    slot_add(dedupe, key, position);
 }
 
-void dedupe_restore(struct dedupe *dedupe, const struct dedupe_id *id)
+void dedupe_restore(struct dedupe *dedupe, struct hash128 key, uint64_t sequence, uint64_t index, uint32_t expires_ms)
 {
-    must(dedupe->restored == dedupe->back || dedupe->front == dedupe->back);
-    if (dedupe_is_full(dedupe))
+    if (dedupe_is_full(dedupe) || slot_find(dedupe, key))
         return;
-    dedupe_add(dedupe, id->key, id->sequence, dedupe->last_index, id->expires_ms);
-    dedupe->restored = dedupe->back;
+    must(!index || dedupe->restored <= dedupe->front);
+    uint64_t position = dedupe->front - 1;
+    ring_open_front(dedupe);
+    *dedupe_at(dedupe, position) = (struct dedupe_id){key, sequence, (uint32_t)index, expires_ms};
+    if (!index && dedupe->restored < dedupe->front)
+        dedupe->restored = dedupe->front;
+    if (index && dedupe->restored > position)
+        dedupe->restored = position;
+    if (index > dedupe->last_index)
+        dedupe->last_index = index;
+    dedupe->front = position;
+    slot_add(dedupe, key, position);
 }
 
 void dedupe_prefetch(const struct dedupe *dedupe, struct hash128 key)
@@ -262,14 +278,37 @@ static void forget(struct dedupe *dedupe, uint64_t position)
     }
 }
 
+static void slot_add(struct dedupe *dedupe, struct hash128 key, uint64_t position)
+{
+    struct dedupe_part *part = part_of(dedupe, key);
+    if ((part->count + 1) * 5 > part->cap * 4)
+        part_grow(part);
+    part_put(part, (struct dedupe_slot){tag_of(key), (uint32_t)position});
+    part->count++;
+}
+
 // Makes sure that the chunk of the next position is there.
 static void ring_open(struct dedupe *dedupe)
 {
-    uint64_t chunk = dedupe->back / DEDUPE_CHUNK, first = dedupe->front / DEDUPE_CHUNK;
-    if (chunk - first >= dedupe->chunk_cap) {
+    uint64_t chunk = dedupe->back / DEDUPE_CHUNK;
+    ring_open_chunk(dedupe, chunk, dedupe->front / DEDUPE_CHUNK, chunk);
+}
+
+// The same for the position before the first.
+static void ring_open_front(struct dedupe *dedupe)
+{
+    uint64_t chunk = (dedupe->front - 1) / DEDUPE_CHUNK;
+    ring_open_chunk(dedupe, chunk, chunk, dedupe->back / DEDUPE_CHUNK);
+}
+
+// The ring is to reach from chunk `first` to `last`; those in use now lie in between.
+static void ring_open_chunk(struct dedupe *dedupe, uint64_t chunk, uint64_t first, uint64_t last)
+{
+    if (last - first >= dedupe->chunk_cap) {
         size_t cap = dedupe->chunk_cap ? dedupe->chunk_cap * 2 : FIRST_CHUNKS;
         struct dedupe_id **chunks = mem_alloc_zero(cap * sizeof(struct dedupe_id *));
-        for (uint64_t at = first; at < first + dedupe->chunk_cap; at++)
+        uint64_t used = dedupe->front / DEDUPE_CHUNK;
+        for (uint64_t at = used; at < used + dedupe->chunk_cap; at++)
             chunks[at & (cap - 1)] = dedupe->chunks[at & (dedupe->chunk_cap - 1)];
         mem_free(dedupe->chunks);
         dedupe->chunks = chunks;

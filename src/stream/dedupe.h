@@ -9,7 +9,7 @@
 // ring leaves first: an id with a long window keeps the memory of those behind it, though not their effect.
 //
 // Invariants (dedupe_check): D1 at most max ids; D2 every id in a table is in the ring; D3 indexes do not decrease along the
-// ring, but for the ids that recovery restored, which lie in front.
+// ring, but for those restored without one, which lie in front.
 #pragma once
 
 #include "base/hash.h"
@@ -44,7 +44,7 @@ struct dedupe {
     size_t chunk_cap;
     struct dedupe_id *spare; // owned; one chunk kept back, so that a moving window does not allocate
     uint64_t front, back;    // positions: ids front … back - 1 are there
-    uint64_t restored;       // positions below this were restored, their indexes are unknown
+    uint64_t restored;       // positions below this were restored without an index
     uint64_t last_index;     // of the newest id
     uint64_t max;
 };
@@ -64,8 +64,9 @@ static inline struct hash128 dedupe_key(uint32_t stream, struct hash128 id)
 bool dedupe_find(const struct dedupe *dedupe, struct hash128 key, uint32_t now_ms, uint64_t *ret_sequence);
 // Remembers; not when dedupe_is_full(). An expired id with the same key is replaced.
 void dedupe_add(struct dedupe *dedupe, struct hash128 key, uint64_t sequence, uint64_t index, uint32_t expires_ms);
-// The same for an id from a saved section, before anything was added with dedupe_add(). Ignored when full.
-void dedupe_restore(struct dedupe *dedupe, const struct dedupe_id *id);
+// Puts an id that was saved in front of all others: the newest first, at last those whose index is unknown (0). Others have at
+// most the index of those behind. Ignored when full, and when a newer id has the same key.
+void dedupe_restore(struct dedupe *dedupe, struct hash128 key, uint64_t sequence, uint64_t index, uint32_t expires_ms);
 // Fetches what adding or finding this key will look at into the processor's cache: for who has many, some keys ahead.
 void dedupe_prefetch(const struct dedupe *dedupe, struct hash128 key);
 // Forgets expired ids at the front, at most `budget` of them. Returns whether more are expired.

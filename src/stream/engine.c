@@ -232,6 +232,13 @@ void engine_time_set(struct engine *engine, struct engine_time now)
         engine->now.mono_ns = now.mono_ns;
 }
 
+uint64_t engine_record_time_ms(const struct engine *engine)
+{
+    uint64_t wall_ns = engine->now.wall_ns > engine->newest_ns ? engine->now.wall_ns : engine->newest_ns;
+    uint64_t wall_ms = wall_ns / 1000000;
+    return wall_ms > engine->replay_ms ? wall_ms : engine->replay_ms;
+}
+
 // In order of ids, so that two recoveries of one log tell the same story.
 static void tell_recovered(struct engine *engine)
 {
@@ -251,8 +258,9 @@ static void tell_recovered(struct engine *engine)
 // During recovery the clock of the ids is the time of the records. A wall clock that went back counts as the last record's.
 static void ids_to_monotonic(struct engine *engine)
 {
-    uint64_t wall_ms = engine->now.wall_ns / 1000000;
-    wall_ms = wall_ms > engine->replay_ms ? wall_ms : engine->replay_ms;
+    uint64_t wall_ms = engine_record_time_ms(engine);
+    engine->recovered_wall_ms = wall_ms;
+    engine->recovered_ms = engine_now_ms(engine);
     dedupe_expire(&engine->dedupe, (uint32_t)wall_ms, SIZE_MAX);
     dedupe_shift(&engine->dedupe, (uint32_t)engine_now_ms(engine) - (uint32_t)wall_ms);
 }

@@ -159,7 +159,8 @@ struct publish_result {
     bool duplicate;
 };
 
-// ERR_TOO_BIG, ERR_IDS_FULL, admission errors. The hot path.
+// ERR_TOO_BIG, ERR_IDS_FULL, admission errors; ERR_AGAIN also after a start, until it can be told whether it is a duplicate
+// (engine_ids_await()). The hot path.
 int engine_publish(struct engine *engine, struct stream *stream, const struct publish *publish, struct engine_time now,
                    struct publish_result *ret_result);
 
@@ -272,7 +273,10 @@ int engine_checkpoint_next(struct engine *engine, uint64_t index, struct buffer 
 int engine_restore(struct engine *engine, const struct record *image);
 void engine_save_ids(struct engine *engine, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
                      struct buffer *out);
-int engine_restore_ids(struct engine *engine, struct bytes ids);
+// Takes saved ids back, the newest first, a bounded number from the end; see store_handler. ERR_CORRUPT.
+int engine_restore_ids(struct engine *engine, struct bytes ids, uint64_t last_index, size_t *ret_left);
+// Not all saved ids are back yet: engine_publish() with one that is not known says ERR_AGAIN.
+void engine_ids_await(struct engine *engine, bool awaited);
 
 struct engine_stats {
     uint64_t streams, consumers, members, messages, bytes;

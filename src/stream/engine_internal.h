@@ -213,7 +213,11 @@ struct engine {
     struct map_u64 streams, consumers, members;       // by id
     struct list stream_list;                          // by id
     struct dedupe dedupe;
-    uint64_t replay_ms; // recovery: newest record time
+    uint64_t replay_ms;         // recovery: newest record time
+    uint64_t newest_ns;         // the newest of images and of what was published since
+    uint64_t recovered_wall_ms; // when recovery was over: engine_record_time_ms() and monotonic time
+    uint64_t recovered_ms;
+    bool ids_awaited; // engine_ids_await()
     struct wheel wheel;
     struct list tail; // tail_op, by index
     struct list active, limited, work, journal, requests;
@@ -232,6 +236,8 @@ uint64_t engine_append(struct engine *engine, uint16_t kind, uint32_t object, st
 int engine_admit(struct engine *engine, size_t body_size, bool reserved);
 const struct engine_adapter *engine_adapter_of(const struct engine *engine, const struct consumer *consumer);
 void engine_time_set(struct engine *engine, struct engine_time now);
+// The wall clock, but one that went back counts as the newest record's time. In ms.
+uint64_t engine_record_time_ms(const struct engine *engine);
 static inline uint64_t engine_now_ms(const struct engine *engine)
 {
     return engine->now.mono_ns / 1000000;

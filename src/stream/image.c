@@ -11,14 +11,15 @@ enum {
     CONSUMER_HEAD = 40,
     COUNTERS_SIZE = 20,
     ID_SIZE = 32,
-    IDS_AHEAD =
-        16, // restored ids whose place in the table is fetched ahead: adding one is a wait for memory and little else
+    IDS_TURN = 8192, // ids restored in one turn
+    IDS_AHEAD = 16,  // whose place in the table is fetched ahead: adding one is a wait for memory and little else
 };
 
 static void add_gone(struct list *list, uint16_t image_kind, uint32_t id);
 static void put_begin(struct buffer *out, size_t *ret_at);
 static void put_end(struct buffer *out, size_t at, uint16_t kind, uint16_t flags, uint32_t object);
 static void put_u64_at_end(struct buffer *out, uint64_t value);
+static void restore_id(struct engine *engine, const char *at, uint64_t last_index);
 static void put_stream(struct stream *stream, uint64_t index, struct buffer *out);
 static void put_consumer(struct consumer *consumer, uint64_t index, struct buffer *out);
 static void put_members(const struct consumer *consumer, struct buffer *out);
@@ -78,56 +79,65 @@ int engine_restore(struct engine *engine, const struct record *image)
     }
 }
 
-// The clock that recovery will see: a wall clock that went back counts as the newest record's time.
-static uint64_t record_time_ms(const struct engine *engine)
-{
-    uint64_t newest_ms = engine->now.wall_ns / 1000000;
-    newest_ms = engine->replay_ms > newest_ms ? engine->replay_ms : newest_ms;
-    list_foreach(link, &engine->stream_list)
-    {
-        uint64_t last_ms = container_of(link, struct stream, link)->tail.last_time_ns / 1000000;
-        newest_ms = last_ms > newest_ms ? last_ms : newest_ms;
-    }
-    return newest_ms;
-}
-
 void engine_save_ids(struct engine *engine, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
                      struct buffer *out)
 {
-    uint64_t from, to, until_ms = 0, wall_ms = record_time_ms(engine);
+    uint64_t from, to, until_ms = 0, wall_ms = engine_record_time_ms(engine);
     uint32_t now_ms = (uint32_t)engine_now_ms(engine);
     dedupe_range(&engine->dedupe, first_index, last_index, &from, &to);
+    char *at = buffer_reserve(out, (to - from) * ID_SIZE), *begin = at;
+    must(at || from == to);
     for (; from < to; from++) {
         const struct dedupe_id *id = dedupe_at(&engine->dedupe, from);
         if (dedupe_is_past(id->expires_ms, now_ms))
             continue;
         uint64_t expires_ms = wall_ms + (id->expires_ms - now_ms);
         until_ms = expires_ms > until_ms ? expires_ms : until_ms;
-        put_u64_at_end(out, id->key.lo);
-        put_u64_at_end(out, id->key.hi);
-        put_u64_at_end(out, id->sequence);
-        put_u64_at_end(out, expires_ms);
+        put_u64(at, id->key.lo);
+        put_u64(at + 8, id->key.hi);
+        put_u64(at + 16, id->sequence);
+        put_u64(at + 24, expires_ms);
+        at += ID_SIZE;
     }
+    if (at > begin)
+        buffer_commit(out, (size_t)(at - begin));
     *ret_until_ns = until_ms * 1000000;
 }
 
-int engine_restore_ids(struct engine *engine, struct bytes ids)
+int engine_restore_ids(struct engine *engine, struct bytes ids, uint64_t last_index, size_t *ret_left)
 {
     if (ids.len % ID_SIZE)
         return ERR_CORRUPT;
-    for (; ids.len; ids = bytes_skip(ids, ID_SIZE)) {
-        if (ids.len > IDS_AHEAD * ID_SIZE) {
-            const char *ahead = ids.ptr + IDS_AHEAD * ID_SIZE;
+    size_t at = ids.len / ID_SIZE, stop = at > IDS_TURN ? at - IDS_TURN : 0;
+    *ret_left = stop * ID_SIZE;
+    while (at-- > stop) {
+        if (at >= stop + IDS_AHEAD) {
+            const char *ahead = ids.ptr + (at - IDS_AHEAD) * ID_SIZE;
             dedupe_prefetch(&engine->dedupe, (struct hash128){get_u64(ahead), get_u64(ahead + 8)});
         }
-        struct dedupe_id id = {
-            .key = {get_u64(ids.ptr), get_u64(ids.ptr + 8)},
-            .sequence = get_u64(ids.ptr + 16),
-            .expires_ms = (uint32_t)get_u64(ids.ptr + 24),
-        };
-        dedupe_restore(&engine->dedupe, &id);
+        restore_id(engine, ids.ptr + at * ID_SIZE, last_index);
     }
     return 0;
+}
+
+void engine_ids_await(struct engine *engine, bool awaited)
+{
+    engine->ids_awaited = awaited;
+}
+
+// Wall time becomes monotonic as that of the ids which recovery found in the log (engine_recovered()).
+static void restore_id(struct engine *engine, const char *at, uint64_t last_index)
+{
+    uint64_t expires_ms = get_u64(at + 24);
+    if (engine->live) {
+        uint64_t left_ms = expires_ms > engine->recovered_wall_ms ? expires_ms - engine->recovered_wall_ms : 0;
+        left_ms = left_ms < DEDUPE_WINDOW_MAX_MS ? left_ms : DEDUPE_WINDOW_MAX_MS;
+        expires_ms = engine->recovered_ms + left_ms;
+        if (expires_ms <= engine_now_ms(engine))
+            return;
+    }
+    struct hash128 key = {get_u64(at), get_u64(at + 8)};
+    dedupe_restore(&engine->dedupe, key, get_u64(at + 16), last_index, (uint32_t)expires_ms);
 }
 
 // One that waits for its image in the checkpoint being written is void in that one already: entries that are covered will not
@@ -295,6 +305,8 @@ static int get_stream(struct engine *engine, const struct record *image)
     engine->stats.messages += state.messages - stream->state.messages;
     engine->stats.bytes += state.bytes - stream->state.bytes;
     stream->state = stream->tail = state;
+    if (state.last_time_ns > engine->newest_ns)
+        engine->newest_ns = state.last_time_ns;
     return 0;
 }
 

@@ -29,6 +29,8 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
         return 0;
     if (error)
         return error;
+    if (unique && engine->ids_awaited)
+        return ERR_AGAIN;
     uint32_t now_ms = (uint32_t)engine_now_ms(engine);
     if (unique && dedupe_is_full(&engine->dedupe)) {
         dedupe_expire(&engine->dedupe, now_ms, 16);
@@ -51,6 +53,8 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
     engine->last_index = index;
     stream->tail.last_sequence = message.sequence;
     stream->tail.last_time_ns = message.time_ns;
+    if (message.time_ns > engine->newest_ns)
+        engine->newest_ns = message.time_ns;
     stream->tail.messages++;
     engine->fresh++;
     stream->tail.bytes += size;

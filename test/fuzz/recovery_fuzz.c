@@ -94,8 +94,13 @@ static void on_save_ids(void *owner, uint64_t first, uint64_t last, uint64_t *re
     *ret_until_ns = 0;
 }
 
-static int on_restore_ids(void *owner, struct bytes ids)
+static void on_ids_awaited(void *owner, bool awaited)
 {
+}
+
+static int on_restore_ids(void *owner, struct bytes ids, uint64_t last_index, size_t *ret_left)
+{
+    *ret_left = 0;
     return 0;
 }
 
@@ -119,6 +124,7 @@ static int open_store(struct subject *subject)
         .checkpoint_begin = on_checkpoint_begin,
         .checkpoint_next = on_checkpoint_next,
         .save_ids = on_save_ids,
+        .ids_awaited = on_ids_awaited,
         .restore_ids = on_restore_ids,
     };
     memset(subject->last_sequence, 0, sizeof(subject->last_sequence));

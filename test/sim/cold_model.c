@@ -7,9 +7,16 @@
 #include "base/map_u64.h"
 #include "base/must.h"
 
-enum { COLD_PAYLOAD_MAX = 8192, IMAGE_SIZE = RECORD_HEADER_SIZE + 24, TRIM_SIZE = RECORD_HEADER_SIZE + 8 };
+enum {
+    ID_SIZE = 16,
+    IDS_AT_ONCE = 7,
+    COLD_PAYLOAD_MAX = 8192,
+    IMAGE_SIZE = RECORD_HEADER_SIZE + 24,
+    TRIM_SIZE = RECORD_HEADER_SIZE + 8
+};
 
 static struct store_handler make_handler(struct cold_model *model);
+static void check_ids(struct cold_model *model);
 
 void cold_model_init(struct cold_model *model, struct sim_disk *disk)
 {
@@ -166,6 +173,9 @@ static void take_message(struct cold_model *model, const struct entry_view *entr
     if (!message_is_right(model, record, stream, sequence)) {
         cold_model_complain(model, "message %u/%llu is not what was appended", stream, (unsigned long long)sequence);
     }
+    own->indexes[sequence] = entry->index;
+    own->times[sequence] = get_u64(record->whole.ptr + 24);
+    own->known[sequence] = true;
     if (!covered && entry->index > own->index) {
         if (sequence != own->last + 1) {
             cold_model_complain(model, "message %u/%llu follows %llu", stream, (unsigned long long)sequence,
@@ -227,7 +237,8 @@ static int on_restore(void *owner, const struct record *image)
 static int on_replay(void *owner, const struct entry_view *entry, bool covered)
 {
     struct cold_model *model = owner;
-    if (model->applied_index != 0 && entry->index != model->applied_index + 1) {
+    // Entries whose file has a sidecar are not replayed.
+    if (entry->index <= model->applied_index) {
         cold_model_complain(model, "entry %llu is replayed after %llu", (unsigned long long)entry->index,
                             (unsigned long long)model->applied_index);
     }
@@ -312,24 +323,81 @@ static int on_checkpoint_next(void *owner, struct buffer *out, size_t max_bytes)
     return model->image_next < COLD_STREAMS;
 }
 
+// An id is the stream and the sequence.
 static void on_save_ids(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
                         struct buffer *out)
 {
     struct cold_model *model = owner;
-    char *to = buffer_reserve(out, 13);
-    *ret_until_ns = model->now.wall_ns + 200 * 1000000;
-    memset(to, 'i', 13);
-    buffer_commit(out, last_index % 3 > 0 ? 13 : 0);
+    *ret_until_ns = 0;
+    if (model->ids_awaited) {
+        cold_model_complain(model, "ids are saved while not all are known");
+    }
+    for (uint32_t i = 0; i < COLD_STREAMS; i++) {
+        const struct cold_stream *own = &model->streams[i];
+        for (uint64_t s = 1; s <= own->last; s++) {
+            uint64_t until_ns = own->times[s] + COLD_WINDOW_NS;
+            if (!own->known[s] || own->indexes[s] < first_index || own->indexes[s] > last_index ||
+                until_ns <= model->now.wall_ns) {
+                continue;
+            }
+            char *to = buffer_reserve(out, ID_SIZE);
+            put_u64(to, i);
+            put_u64(to + 8, s);
+            buffer_commit(out, ID_SIZE);
+            *ret_until_ns = until_ns > *ret_until_ns ? until_ns : *ret_until_ns;
+        }
+    }
 }
 
-static int on_restore_ids(void *owner, struct bytes ids)
+static void on_ids_awaited(void *owner, bool awaited)
 {
     struct cold_model *model = owner;
-    if (!bytes_equal(ids, BYTES("iiiiiiiiiiiii"))) {
-        cold_model_complain(model, "the saved ids are not what was saved");
+    if (awaited == model->ids_awaited) {
+        cold_model_complain(model, "ids are awaited twice, or never were");
     }
-    model->ids_restored++;
+    model->ids_awaited = awaited;
+    if (!awaited) {
+        check_ids(model);
+    }
+}
+
+static int on_restore_ids(void *owner, struct bytes ids, uint64_t last_index, size_t *ret_left)
+{
+    struct cold_model *model = owner;
+    if (!model->ids_awaited || ids.len == 0 || ids.len % ID_SIZE) {
+        cold_model_complain(model, "these are no ids that were saved");
+        return ERR_CORRUPT;
+    }
+    for (int n = 0; n < IDS_AT_ONCE && ids.len > 0; n++, ids.len -= ID_SIZE) {
+        const char *at = ids.ptr + ids.len - ID_SIZE;
+        uint64_t stream = get_u64(at), sequence = get_u64(at + 8);
+        if (stream >= COLD_STREAMS || sequence == 0 || sequence > COLD_MESSAGES) {
+            cold_model_complain(model, "the saved ids are not what was saved");
+            return ERR_CORRUPT;
+        }
+        model->streams[stream].known[sequence] = true;
+        // Exactly or not at all: roll-over asks again by file.
+        model->streams[stream].indexes[sequence] = last_index;
+        model->ids_restored++;
+    }
+    *ret_left = ids.len;
     return 0;
+}
+
+// Whatever is promised and in its window is known, or it could be stored twice.
+static void check_ids(struct cold_model *model)
+{
+    for (uint32_t i = 0; i < COLD_STREAMS && !model->damaged; i++) {
+        const struct cold_stream *own = &model->streams[i];
+        for (uint64_t s = 1; s <= own->last; s++) {
+            if (own->times[s] > 0 && own->times[s] + COLD_WINDOW_NS > model->now.wall_ns) {
+                model->ids_checked++;
+                if (!own->known[s]) {
+                    cold_model_complain(model, "the id of message %u/%llu is forgotten", i, (unsigned long long)s);
+                }
+            }
+        }
+    }
 }
 
 static struct store_handler make_handler(struct cold_model *model)
@@ -347,6 +415,7 @@ static struct store_handler make_handler(struct cold_model *model)
         .checkpoint_begin = on_checkpoint_begin,
         .checkpoint_next = on_checkpoint_next,
         .save_ids = on_save_ids,
+        .ids_awaited = on_ids_awaited,
         .restore_ids = on_restore_ids,
     };
 }
@@ -378,7 +447,9 @@ int cold_model_open(struct cold_model *model)
         model->streams[i].first = 1;
         model->streams[i].last = model->streams[i].index = 0;
         model->streams[i].changed = false;
+        memset(model->streams[i].known, 0, sizeof(model->streams[i].known));
     }
+    model->ids_awaited = false;
     model->applied_index = model->replayed = 0;
     model->now.mono_ns += 1000000000;
     struct store_handler handler = make_handler(model);
@@ -388,6 +459,9 @@ int cold_model_open(struct cold_model *model)
         return result;
     }
     compare_with_promise(model);
+    if (!model->ids_awaited) {
+        check_ids(model);
+    }
     model->applied_index = store_last_index(model->store, 1);
     model->epoch++;
     return 0;

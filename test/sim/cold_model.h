@@ -8,6 +8,7 @@
 #include "store/store.h"
 
 enum { COLD_STREAMS = 12, COLD_MESSAGES = 4000 };
+#define COLD_WINDOW_NS UINT64_C(200000000) // of dedupe ids
 
 struct cold_stream {
     // The state machine, as records make it.
@@ -19,6 +20,10 @@ struct cold_stream {
     uint64_t promised_first, promised_last;
     uint64_t asked_first, appended;
     uint16_t epochs[COLD_MESSAGES + 1]; // which life wrote the message
+    // Dedupe ids, one for each message.
+    uint64_t indexes[COLD_MESSAGES + 1]; // of its entry
+    uint64_t times[COLD_MESSAGES + 1];   // of the message
+    bool known[COLD_MESSAGES + 1];       // in this life
 };
 
 struct cold_model {
@@ -33,7 +38,10 @@ struct cold_model {
     bool image_base;
     bool damaged;         // messages may be quarantined, old images may have been loaded
     uint64_t quarantined; // reads that said so
+    bool ids_awaited;
     uint64_t ids_restored;
+    uint64_t ids_checked;
+    uint64_t opened_ns;  // wall clock
     uint64_t replayed;   // entries, in this life
     char complaint[200]; // the first thing that was wrong; "" while all is well
 };

@@ -285,8 +285,13 @@ static void on_save_ids(void *owner, uint64_t first_index, uint64_t last_index, 
     *ret_until_ns = 0;
 }
 
-static int on_restore_ids(void *owner, struct bytes ids)
+static void on_ids_awaited(void *owner, bool awaited)
 {
+}
+
+static int on_restore_ids(void *owner, struct bytes ids, uint64_t last_index, size_t *ret_left)
+{
+    *ret_left = 0;
     return 0;
 }
 
@@ -305,6 +310,7 @@ static struct store_handler make_handler(struct model *model)
         .checkpoint_begin = on_checkpoint_begin,
         .checkpoint_next = on_checkpoint_next,
         .save_ids = on_save_ids,
+        .ids_awaited = on_ids_awaited,
         .restore_ids = on_restore_ids,
     };
 }

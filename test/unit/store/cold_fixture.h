@@ -44,6 +44,8 @@ struct cold_fixture {
     uint32_t restored;     // images
     uint64_t restored_sum; // of their bodies' first number
     uint32_t ids_restored;
+    bool ids_awaited;
+    struct saved_ids saved_ids;
     uint32_t begun;
     bool base;            // the last checkpoint_begin
     uint32_t images;      // to give in the next checkpoint

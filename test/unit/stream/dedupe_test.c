@@ -75,14 +75,52 @@ static void test_restored_ids_are_found_and_not_saved_again(void **state)
     struct dedupe d;
     uint64_t sequence, from, to;
     dedupe_init(&d, 100);
-    struct dedupe_id id = {.key = id_of(1), .sequence = 3, .expires_ms = 50};
-    dedupe_restore(&d, &id);
     dedupe_add(&d, id_of(2), 4, 7, 60);
+    dedupe_restore(&d, id_of(1), 3, 0, 50);
     assert_true(dedupe_find(&d, id_of(1), 10, &sequence));
     dedupe_range(&d, 0, 100, &from, &to);
     assert_int_equal(to - from, 1);
     dedupe_shift(&d, 1000);
     assert_true(dedupe_find(&d, id_of(1), 1010, &sequence));
+    dedupe_deinit(&d);
+}
+
+// As a start does: what the log has first, then what was saved, the newest first; and meanwhile the first expire.
+static void test_restored_in_front(void **state)
+{
+    enum { COUNT = 50000, FILES = 10 };
+    struct dedupe d;
+    uint64_t sequence, from, to;
+    dedupe_init(&d, UINT32_MAX);
+    for (uint64_t n = 4 * COUNT; n < 5 * COUNT; n++)
+        dedupe_add(&d, id_of(n), n, 1000 + n, 2000);
+    for (uint64_t n = 4 * COUNT; n-- > 2 * COUNT;)
+        dedupe_restore(&d, id_of(n), n, 100 + n / (COUNT / FILES), 1000);
+    dedupe_restore(&d, id_of(4 * COUNT + 1), 1, 101, 1000); // a newer one has this key
+    dedupe_check(&d);
+    assert_true(dedupe_find(&d, id_of(4 * COUNT + 1), 0, &sequence));
+    assert_int_equal(sequence, 4 * COUNT + 1);
+    for (uint64_t n = 2 * COUNT; n-- > COUNT;)
+        dedupe_restore(&d, id_of(n), n, 0, 500);
+    dedupe_check(&d);
+    assert_int_equal(dedupe_count(&d), 4 * COUNT);
+    dedupe_range(&d, 100 + 2 * FILES, 100 + 2 * FILES, &from, &to);
+    assert_int_equal(to - from, COUNT / FILES);
+    assert_int_equal(dedupe_at(&d, from)->sequence, 2 * COUNT);
+    assert_false(dedupe_expire(&d, 500, SIZE_MAX));
+    for (uint64_t n = COUNT; n-- > 0;)
+        dedupe_restore(&d, id_of(n), n, 0, 700);
+    dedupe_check(&d);
+    for (uint64_t n = 0; n < 5 * COUNT; n++) {
+        bool known = dedupe_find(&d, id_of(n), 600, &sequence);
+        assert_int_equal(known, n < COUNT || n >= 2 * COUNT);
+        assert_true(!known || sequence == n);
+    }
+    dedupe_drop(&d, 100 + 3 * FILES - 1); // the ids of the last file restored and of the log
+    dedupe_check(&d);
+    assert_int_equal(dedupe_count(&d), 2 * COUNT);
+    assert_false(dedupe_expire(&d, 3000, SIZE_MAX));
+    assert_int_equal(dedupe_count(&d), 0);
     dedupe_deinit(&d);
 }
 
@@ -147,6 +185,7 @@ int main(void)
         cmocka_unit_test(test_streams_do_not_share_ids),
         cmocka_unit_test(test_drop_forgets_the_tail_only),
         cmocka_unit_test(test_restored_ids_are_found_and_not_saved_again),
+        cmocka_unit_test(test_restored_in_front),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_memory_per_id),

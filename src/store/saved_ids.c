@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/saved_ids.h"
+
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/must.h"
+
+static struct saved_section *section_new(struct saved_ids *saved);
+static struct saved_section *current(struct saved_ids *saved);
+static void next(struct saved_ids *saved);
+static void give(struct saved_ids *saved);
+static void section_end(struct saved_ids *saved);
+static void submit(struct saved_ids *saved, enum disk_op op);
+static void on_done(struct disk_request *request);
+static void verify(struct saved_ids *saved);
+static void report(struct saved_ids *saved, uint64_t segment, int error);
+
+void saved_ids_init(struct saved_ids *saved, struct store_context *context)
+{
+    *saved = (struct saved_ids){.context = context};
+}
+
+void saved_ids_deinit(struct saved_ids *saved)
+{
+    for (size_t i = 0; i < saved->count; i++) {
+        mem_free(saved->sections[i].ids);
+    }
+    if (saved->request.file) {
+        struct disk_request close = {.op = DISK_CLOSE, .file = saved->request.file};
+        disk_run(saved->context->disk, &close);
+    }
+    mem_free(saved->sections);
+    *saved = (struct saved_ids){0};
+}
+
+void saved_ids_add(struct saved_ids *saved, char *ids, uint64_t bytes, uint64_t last_index)
+{
+    *section_new(saved) = (struct saved_section){.bytes = bytes, .last_index = last_index, .ids = ids};
+}
+
+// Those that were added before are newer than all segments.
+void saved_ids_begin(struct saved_ids *saved, struct segment_set *segments)
+{
+    struct store_context *context = saved->context;
+    size_t files = saved->count;
+    list_foreach(link, &segments->all)
+    {
+        const struct segment *segment = container_of(link, struct segment, link);
+        const struct segment_info *info = &segment->info;
+        if (info->ids_bytes == 0 || info->ids_until_ns <= context->now.wall_ns || segment->state != SEGMENT_LIVE) {
+            continue;
+        }
+        if (segment->missing) {
+            report(saved, info->id, ERR_NOT_FOUND);
+            continue;
+        }
+        *section_new(saved) = (struct saved_section){
+            .segment = info->id, .offset = info->ids_offset, .bytes = info->ids_bytes, .check = info->ids_check};
+    }
+    for (size_t i = 0; i < files; i++) {
+        struct saved_section first = saved->sections[0];
+        memmove(saved->sections, saved->sections + 1, (saved->count - 1) * sizeof(first));
+        saved->sections[saved->count - 1] = first;
+    }
+    if (saved->count > 0) {
+        saved->state = SAVED_IDS_NEXT;
+        context->ids_awaited = true;
+        context->handler.ids_awaited(context->handler.owner, true);
+    }
+}
+
+bool saved_ids_step(struct saved_ids *saved)
+{
+    const struct store_context *context = saved->context;
+    if (context->closing) {
+        return false;
+    }
+    if (saved->state == SAVED_IDS_NEXT) {
+        next(saved);
+    } else if (saved->state == SAVED_IDS_GIVING) {
+        give(saved);
+    }
+    return saved->state == SAVED_IDS_NEXT || saved->state == SAVED_IDS_GIVING;
+}
+
+static struct saved_section *section_new(struct saved_ids *saved)
+{
+    if (saved->count == saved->capacity) {
+        saved->capacity = saved->capacity ? saved->capacity * 2 : 16;
+        saved->sections = mem_realloc(saved->sections, saved->capacity * sizeof(*saved->sections));
+    }
+    return &saved->sections[saved->count++];
+}
+
+static struct saved_section *current(struct saved_ids *saved)
+{
+    return &saved->sections[saved->count - 1];
+}
+
+static void next(struct saved_ids *saved)
+{
+    struct store_context *context = saved->context;
+    if (saved->count == 0) {
+        saved->state = SAVED_IDS_DONE;
+        context->ids_awaited = false;
+        context->handler.ids_awaited(context->handler.owner, false);
+        return;
+    }
+    struct saved_section *section = current(saved);
+    saved->left = section->bytes;
+    if (section->ids) {
+        saved->state = SAVED_IDS_GIVING;
+        return;
+    }
+    saved->read = 0;
+    saved->result = 0;
+    saved->state = SAVED_IDS_READING;
+    section->ids = mem_alloc(section->bytes);
+    segment_name(section->segment, saved->path);
+    submit(saved, DISK_OPEN);
+}
+
+// The handler takes a part from the end.
+static void give(struct saved_ids *saved)
+{
+    const struct store_handler *handler = &saved->context->handler;
+    struct saved_section *section = current(saved);
+    size_t left = 0;
+    int error = handler->restore_ids(handler->owner, bytes_make(section->ids, saved->left), section->last_index, &left);
+    if (error) {
+        report(saved, section->segment, error);
+        left = 0;
+    }
+    must(left < saved->left || left == 0);
+    saved->left = left;
+    if (left == 0) {
+        section_end(saved);
+    }
+}
+
+static void section_end(struct saved_ids *saved)
+{
+    mem_free(current(saved)->ids);
+    saved->count--;
+    saved->state = SAVED_IDS_NEXT;
+}
+
+static void submit(struct saved_ids *saved, enum disk_op op)
+{
+    struct saved_section *section = current(saved);
+    uint64_t left = section->bytes - saved->read;
+    struct disk_file *file = saved->request.file;
+    saved->span = (struct disk_span){.ptr = section->ids + saved->read, .len = left < STORE_SLICE ? left : STORE_SLICE};
+    saved->request = (struct disk_request){
+        .op = op,
+        .flags = DISK_FLAG_READ_ONLY,
+        .path = saved->path,
+        .file = file,
+        .offset = section->offset + saved->read,
+        .spans = &saved->span,
+        .span_count = 1,
+        .done = on_done,
+    };
+    saved->context->requests++;
+    disk_submit(saved->context->disk, DISK_POOL, &saved->request);
+}
+
+static void on_done(struct disk_request *request)
+{
+    struct saved_ids *saved = container_of(request, struct saved_ids, request);
+    saved->context->requests--;
+    if (request->op == DISK_CLOSE) {
+        request->file = NULL;
+        verify(saved);
+        return;
+    }
+    saved->result = request->result;
+    if (request->op == DISK_READ) {
+        saved->read += request->transferred;
+        if (saved->result == 0 && request->transferred < saved->span.len) {
+            saved->result = ERR_CORRUPT;
+        }
+    }
+    if (saved->context->closing) {
+        return; // what is open is closed at the end
+    }
+    if (request->op == DISK_OPEN && saved->result != 0) {
+        request->file = NULL;
+        verify(saved);
+    } else if (saved->result != 0 || saved->read == current(saved)->bytes) {
+        submit(saved, DISK_CLOSE);
+    } else {
+        submit(saved, DISK_READ);
+    }
+}
+
+static void verify(struct saved_ids *saved)
+{
+    struct saved_section *section = current(saved);
+    int error = saved->result;
+    if (!error && hash_bytes(bytes_make(section->ids, section->bytes), 0) != section->check) {
+        error = ERR_CORRUPT;
+    }
+    saved->state = SAVED_IDS_GIVING;
+    if (error) {
+        report(saved, section->segment, error);
+        section_end(saved);
+    }
+}
+
+// A message from that time that is published again would be stored twice.
+static void report(struct saved_ids *saved, uint64_t segment, int error)
+{
+    saved->context->damaged_areas++;
+    logger_write(saved->context->options.logger, LOG_ERROR, "the dedupe ids of segment %016llx cannot be read: %s",
+                 (unsigned long long)segment, error_text(error));
+}
