@@ -10,6 +10,7 @@
 #include "env/log.h"
 #include "store/parts.h"
 #include "store/salvage.h"
+#include "store/sidecar.h"
 #include "store/survey.h"
 
 enum { KINDS = 0x60, STREAMS_MAX = 1 << 20 };
@@ -33,6 +34,7 @@ struct check {
 static void check_log(void *owner, enum log_level level, const char *format, va_list arguments);
 static int check_files(struct check *check);
 static int check_file(struct check *check, size_t i);
+static void check_sidecars(struct check *check);
 static void check_item(struct check *check, size_t i, const struct scan_item *item);
 static void count_records(struct check *check, const struct scan_item *item);
 static void count_message(struct check *check, const struct record *record);
@@ -99,9 +101,41 @@ static int check_files(struct check *check)
         else
             print_file(check, file);
     }
+    check_sidecars(check);
     if (check->survey.ballast)
         say(check, "wal/ballast: space kept for a full disk");
     return error;
+}
+
+// One that is bad is no problem: the next start reads the log file instead.
+static void check_sidecars(struct check *check)
+{
+    struct survey *survey = &check->survey;
+    const char *name = survey->names.names;
+    for (size_t i = 0; i < survey->names.count; i++, name += strlen(name) + 1) {
+        uint64_t id;
+        bool temporary, fits = false;
+        struct sidecar_info info;
+        char *runs, *ids;
+        if (sidecar_parse_name(name, &id, &temporary) != 0)
+            continue;
+        int error = temporary ? ERR_CORRUPT : sidecar_look(survey->disk, id, &info);
+        for (size_t f = 0; !error && f < survey->count; f++) {
+            const struct survey_file *file = &survey->files[f];
+            fits |= file->id == id && file->header_ok && log_file_check(file->block) == info.header_check &&
+                    file->limit_known && file->limit == info.valid;
+        }
+        if (fits && !(error = sidecar_read(survey->disk, &info, true, &runs, &ids))) {
+            mem_free(runs);
+            mem_free(ids);
+            say(check, "wal/%s: sidecar, entries %llu to %llu, %llu messages, %llu bytes of dedupe ids", name,
+                (unsigned long long)info.first_index, (unsigned long long)info.last_index,
+                (unsigned long long)info.messages, (unsigned long long)info.ids_bytes);
+        } else {
+            say(check, "wal/%s: sidecar that is not used (%s)", name,
+                error ? error_text(error) : "of another log file");
+        }
+    }
 }
 
 static int check_file(struct check *check, size_t i)
