@@ -142,6 +142,9 @@ static bool collect(struct sidecar_writer *writer)
         }
         return false;
     }
+    // Else the buffer would grow to the whole file.
+    buffer_consume(&writer->out->out, writer->out->flushed);
+    writer->out->flushed = 0;
     if (writer->state == SIDECAR_WRITER_RUNS) {
         collect_runs(writer);
     } else {
