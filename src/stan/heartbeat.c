@@ -45,7 +45,11 @@ void heartbeat_on_answer(struct stan *stan, struct bytes subject)
 
 void heartbeat_on_ping(struct stan_client *client)
 {
-    if (client->failures && !client->awaiting)
+    if (!client->failures)
+        return;
+    // It lives: counting begins anew, or one that loses its connection again and again would be closed within seconds.
+    client->failures = 1;
+    if (!client->awaiting)
         schedule(client, 1000000);
 }
 
