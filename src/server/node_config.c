@@ -16,6 +16,9 @@ void node_config_broker(const struct options *options, struct broker_options *re
     ret_broker->max_payload = options->max_payload;
     ret_broker->max_control_line = options->max_control_line;
     ret_broker->max_pending = options->max_pending;
+    // Streams stop sending to a reader long before it would be closed as too slow.
+    if (ret_broker->congested_bytes > options->max_pending / 4)
+        ret_broker->congested_bytes = options->max_pending / 4;
     ret_broker->max_connections = options->max_connections;
     ret_broker->max_subscriptions = options->max_subscriptions;
     ret_broker->ping_interval_ms = (uint32_t)(options->ping_interval_ns / 1000000);
