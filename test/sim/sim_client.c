@@ -447,7 +447,10 @@ static void on_subscribed(struct sim_client *client, struct sim_sub *sub, struct
         if (!sim_client_may_refuse(client, error))
             sim_trace_fail(client->model->trace, "sub %u (%s) is refused: %.*s", sub->id, sub->consumer->key,
                            BYTES_ARG(error));
-        sim_client_forget_sub(client, sub, false, false);
+        // Into a log that failed it may have been written all the same: end it, by its inbox.
+        if (!bytes_starts_with(error, BYTES("stan: the server's log has failed")) ||
+            !sim_client_end_sub(client, sub, false))
+            sim_client_forget_sub(client, sub, false, false);
     }
     stan_pb__subscription_response__free_unpacked(response, NULL);
 }

@@ -233,7 +233,9 @@ static void check_first(struct sim_model *model, struct sim_sub *sub, const stru
         sim_trace_fail(model->trace, "M9 sub %u: sequence %" PRIu64 " came twice as new", sub->id, delivery->sequence);
     if (!model->reads_fail)
         check_order(model, sub, delivery);
-    check_in_flight(model, sub, delivery);
+    // What could not be read is sent as a redelivery would be, beyond the limit.
+    if (!model->reads_fail)
+        check_in_flight(model, sub, delivery);
     held->first_life = model->life;
     held->first = delivery->stamp;
     sub->first_last = delivery->sequence;

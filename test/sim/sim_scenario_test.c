@@ -151,6 +151,42 @@ static void test_a_full_disk_still_takes_acknowledgements(void **state)
     assert_int_equal(kept->consumer->held[1].deliveries, 1);
 }
 
+// Whoever pings lives, however often it loses its connection: its failed heartbeats are not counted up to the limit.
+static void test_a_client_that_reconnects_often_is_kept(void **state)
+{
+    struct sim_world *world = *state;
+    struct sim_sub *sub = subscribe(world, 1, "", 5);
+    for (uint64_t until_ns = world->now_ns + 30 * SECOND; world->now_ns < until_ns && !world->trace.failed;) {
+        sim_world_pass(world, SECOND / 2000);
+        // Right behind its ping, so that the heartbeat that follows finds nobody.
+        struct sim_client *client = &world->clients[1];
+        client->now_ns = world->now_ns;
+        if (client->link_stage == SIM_LINK_UP && client->request_count == 0)
+            sim_client_break(client, false);
+    }
+    sim_world_pass(world, 2 * SECOND);
+    publish_many(world, 5, 100);
+    finish(world);
+    assert_int_equal(sub->state, SIM_SUB_OPEN);
+    assert_int_equal(sub->consumer->held[5].deliveries, 1);
+}
+
+// A reader with much to come and little room for what waits gets it piece by piece and is not closed as too slow.
+static void test_a_replay_fits_a_small_queue(void **state)
+{
+    struct sim_world *world = *state;
+    sim_node_kill(&world->node, SIM_LOSS_ALL);
+    world->node.options.max_pending = 64 * 1024;
+    sim_world_start(world);
+    sim_world_pass(world, 3 * SECOND);
+    publish_many(world, 300, 1000);
+    uint64_t links = world->net.link_count;
+    subscribe(world, 2, "", 1000);
+    sim_world_pass(world, 5 * SECOND);
+    assert_int_equal(world->net.link_count, links);
+    finish(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +195,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_publishers_learn_that_the_log_failed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_refused_batch_leaves_no_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_full_disk_still_takes_acknowledgements, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_client_that_reconnects_often_is_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_replay_fits_a_small_queue, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
