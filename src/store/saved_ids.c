@@ -5,9 +5,12 @@
 #include "base/memory.h"
 #include "base/must.h"
 
+enum { SAVED_IDS_TRIES = 3 }; // before ids are given up that the disk cannot read
+
 static struct saved_section *section_new(struct saved_ids *saved);
 static struct saved_section *current(struct saved_ids *saved);
 static void next(struct saved_ids *saved);
+static void read_section(struct saved_ids *saved);
 static void give(struct saved_ids *saved);
 static void section_end(struct saved_ids *saved);
 static void submit(struct saved_ids *saved, enum disk_op op);
@@ -112,11 +115,17 @@ static void next(struct saved_ids *saved)
         saved->state = SAVED_IDS_GIVING;
         return;
     }
+    saved->tries = 0;
+    section->ids = mem_alloc(section->bytes);
+    segment_name(section->segment, saved->path);
+    read_section(saved);
+}
+
+static void read_section(struct saved_ids *saved)
+{
     saved->read = 0;
     saved->result = 0;
     saved->state = SAVED_IDS_READING;
-    section->ids = mem_alloc(section->bytes);
-    segment_name(section->segment, saved->path);
     submit(saved, DISK_OPEN);
 }
 
@@ -200,6 +209,10 @@ static void verify(struct saved_ids *saved)
     int error = saved->result;
     if (!error && hash_bytes(bytes_make(section->ids, section->bytes), 0) != section->check) {
         error = ERR_CORRUPT;
+    }
+    if (error == ERR_IO && ++saved->tries < SAVED_IDS_TRIES && !saved->context->closing) {
+        read_section(saved);
+        return;
     }
     saved->state = SAVED_IDS_GIVING;
     if (error) {

@@ -26,9 +26,10 @@ struct saved_ids {
     enum saved_ids_state state;
     struct saved_section *sections; // owned, oldest first; the last one is being given back
     size_t count, capacity;
-    uint64_t left; // bytes of it
-    uint64_t read; // bytes of it
-    int result;    // of its reading
+    uint64_t left;  // bytes of it
+    uint64_t read;  // bytes of it
+    int result;     // of its reading
+    uint32_t tries; // how often it failed
     struct disk_request request;
     struct disk_span span;
     char path[STORE_PATH_BYTES];

@@ -32,6 +32,7 @@ struct run {
     struct message messages[MAX_SEQUENCES];
     uint64_t highest; // sequence ever published
     uint64_t deliveries, checkpoints, segments;
+    uint64_t waited; // publishes that could not be told from repetitions yet
 };
 
 static void discard_log(void *owner, enum log_level level, const char *format, va_list arguments)
@@ -239,7 +240,27 @@ static void end(struct run *run, bool crash)
     shard_free(run->shard);
 }
 
-static void run_seed(uint64_t seed, uint64_t totals[3])
+// Whatever is there is known to be, from the first moment on: published again it is stored once, or has to wait.
+static void publish_all_again(struct run *run)
+{
+    size_t waiting = 1;
+    for (int i = 0; waiting; i++) {
+        assert_true(i < 1000);
+        waiting = 0;
+        for (uint64_t sequence = 1; sequence <= run->highest; sequence++) {
+            struct publish again = {.payload = BYTES("again"), .dedupe = {sequence, content_of(sequence)}};
+            struct publish_result result;
+            int error = engine_publish(shard_engine(run->shard), stream_of(run), &again, time_of(run), &result);
+            assert_true(error == ERR_AGAIN || (error == 0 && result.duplicate && result.sequence == sequence));
+            waiting += error == ERR_AGAIN;
+        }
+        run->waited += waiting;
+        turn(run);
+        sim_disk_step(&run->disk);
+    }
+}
+
+static void run_seed(uint64_t seed, uint64_t totals[4])
 {
     struct run *run = mem_alloc_zero(sizeof(*run));
     sim_disk_init(&run->disk, seed);
@@ -253,6 +274,7 @@ static void run_seed(uint64_t seed, uint64_t totals[3])
         run->now.wall_ns += prng_below(&run->prng, 10) * 1000000000;
         open_shard(run);
         check_recovered(run);
+        publish_all_again(run);
     }
     for (int i = 0; i < 60; i++) {
         settle(run);
@@ -267,23 +289,24 @@ static void run_seed(uint64_t seed, uint64_t totals[3])
     totals[0] += run->checkpoints;
     totals[1] += run->segments;
     totals[2] += run->deliveries - run->highest;
+    totals[3] += run->waited;
     sim_disk_deinit(&run->disk);
     mem_free(run);
 }
 
 static void test_crashes(void **state)
 {
-    uint64_t totals[3] = {0};
+    uint64_t totals[4] = {0};
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
         run_seed(seed, totals);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         assert_true(totals[i] > SEEDS);
 }
 
 int main(int argc, char **argv)
 {
     if (argc == 3) {
-        uint64_t totals[3] = {0};
+        uint64_t totals[4] = {0};
         for (uint64_t seed = strtoull(argv[1], NULL, 10); seed <= strtoull(argv[2], NULL, 10); seed++) {
             print_message("seed %llu\n", (unsigned long long)seed);
             run_seed(seed, totals);
