@@ -271,6 +271,10 @@ static void on_close(void *owner)
 {
     struct sim_client *client = owner;
     sim_trace_note(client->model->trace, "client %u: link %" PRIu64 " is gone", client->index, client->link->number);
+    // Behind a pause of the node, whether it got that far is not known.
+    for (size_t i = 0; i < client->transit_count; i++)
+        if (client->transit[i].sequence && client->transit[i].position <= client->link->given_bytes)
+            sim_model_ack_maybe(client->transit[i].sub, client->transit[i].sequence);
     client->link = NULL;
     client->link_stage = SIM_LINK_DOWN;
     client->transit_count = 0;
