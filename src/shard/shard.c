@@ -8,6 +8,7 @@
 #include "base/must.h"
 #include "shard/shard_internal.h"
 
+static void log_repairs(const struct shard *shard);
 static void release_holds(struct shard *shard);
 
 struct shard *shard_new(const struct shard_options *options)
@@ -48,6 +49,7 @@ int shard_open(struct shard *shard, struct disk *disk, struct moment now)
         return error;
     shard->serving = true;
     engine_recovered(shard->engine, shard->now);
+    log_repairs(shard);
     list_foreach(link, &shard->machines)
     {
         struct shard_machine *machine = container_of(link, struct shard_machine, link);
@@ -129,6 +131,22 @@ uint64_t shard_next_deadline_ms(const struct shard *shard)
 void shard_hold_add(struct shard *shard, struct hold *hold)
 {
     list_push_back(&shard->holds, &hold->link);
+}
+
+static void log_repairs(const struct shard *shard)
+{
+    struct engine_stats stats;
+    engine_stats_get(shard->engine, &stats);
+    if (stats.replaced)
+        logger_write(shard->options.logger, LOG_ERROR,
+                     "shard %u: the end of %llu streams, consumers or members was lost with damaged entries; newer ones "
+                     "of the same name took their place",
+                     shard->options.id, (unsigned long long)stats.replaced);
+    if (stats.nameless)
+        logger_write(shard->options.logger, LOG_ERROR,
+                     "shard %u: the creation of %llu streams was lost with damaged entries; their messages are kept and "
+                     "served as weir.lost.stream.<id>",
+                     shard->options.id, (unsigned long long)stats.nameless);
 }
 
 // Also without a commit: the answer to a duplicate waits for an index that may long be committed.

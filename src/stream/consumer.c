@@ -4,6 +4,7 @@
 // consumer_start.c.
 #include "stream/engine_internal.h"
 
+static void remove_committed(struct consumer *consumer);
 static void list_in_order(struct stream *stream, struct consumer *consumer);
 
 struct consumer *engine_consumer_find(struct engine *engine, struct stream *stream, struct bytes name)
@@ -154,14 +155,19 @@ int consumer_apply_create(struct engine *engine, const struct record *record, ui
     if (consumer && (consumer->committed || !engine->live))
         return index <= consumer->image_index ? 0 : ERR_CORRUPT;
     if (!consumer) {
-        struct stream *stream = map_u64_find(&engine->streams, stream_id);
-        if (!stream && stream_id < engine->next_stream) {
-            if (engine->next_consumer <= record->object)
-                engine->next_consumer = record->object + 1;
-            return 0;
-        }
-        if (!stream || engine_consumer_find(engine, stream, config.name))
+        struct stream *stream;
+        int error = stream_of_record(engine, stream_id, UINT64_MAX, &stream);
+        if (!error && !stream && engine->next_consumer <= record->object)
+            engine->next_consumer = record->object + 1;
+        if (error || !stream)
+            return error;
+        struct consumer *older = engine_consumer_find(engine, stream, config.name);
+        if (older && (engine->live || older->id > record->object))
             return ERR_CORRUPT;
+        if (older) {
+            engine->stats.replaced++; // its end was lost with a damaged entry
+            remove_committed(older);
+        }
         consumer = consumer_new(stream, record->object, &config, next_sequence);
     }
     consumer->committed = true;
@@ -177,8 +183,7 @@ int consumer_apply_delete(struct engine *engine, const struct record *record, ui
     if (error || !consumer)
         return error;
     engine_tail_commit(engine, TAIL_CONSUMER_DELETE, consumer);
-    image_gone_consumer(consumer);
-    consumer_free(consumer);
+    remove_committed(consumer);
     return 0;
 }
 
@@ -192,6 +197,12 @@ int consumer_of_record(struct engine *engine, uint32_t id, uint64_t index, struc
     }
     *ret_consumer = consumer && index > consumer->image_index ? consumer : NULL;
     return 0;
+}
+
+static void remove_committed(struct consumer *consumer)
+{
+    image_gone_consumer(consumer);
+    consumer_free(consumer);
 }
 
 static void list_in_order(struct stream *stream, struct consumer *consumer)

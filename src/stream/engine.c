@@ -14,7 +14,7 @@ struct engine *engine_new(const struct engine_options *options)
     engine->options = *options;
     if (engine->options.turn_budget == 0)
         engine->options.turn_budget = 1024;
-    engine->next_stream = engine->next_consumer = engine->next_member = 1;
+    engine->next_stream = engine->next_consumer = engine->next_member = engine->restored_streams = 1;
     map_init(&engine->stream_names, SIZE_MAX);
     map_u64_init(&engine->streams, SIZE_MAX);
     map_u64_init(&engine->consumers, SIZE_MAX);

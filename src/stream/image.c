@@ -396,6 +396,7 @@ static int get_counters(struct engine *engine, const struct record *image)
         return ERR_CORRUPT;
     uint32_t next[3] = {get_u32(image->body.ptr + 8), get_u32(image->body.ptr + 12), get_u32(image->body.ptr + 16)};
     engine->next_stream = next[0] > engine->next_stream ? next[0] : engine->next_stream;
+    engine->restored_streams = engine->next_stream;
     engine->next_consumer = next[1] > engine->next_consumer ? next[1] : engine->next_consumer;
     engine->next_member = next[2] > engine->next_member ? next[2] : engine->next_member;
     return 0;

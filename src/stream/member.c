@@ -13,6 +13,7 @@ enum { REMOVE_SIZE = 5, REMOVE_WITH_CONSUMER = 1 };
 static void state_fire(struct wheel_timer *timer, uint64_t now_ms);
 static void grace_begin(struct member *member);
 static void list_in_order(struct consumer *consumer, struct member *member);
+static void replace_only(struct consumer *consumer);
 static int member_propose(struct engine *engine, struct consumer *consumer, const struct member_config *config,
                           struct member **ret_member, uint64_t *ret_index);
 
@@ -225,6 +226,8 @@ int member_apply_add(struct engine *engine, const struct record *record, uint64_
     struct member *member = map_u64_find(&engine->members, id);
     if (member && (member->committed || member->consumer != consumer))
         return ERR_CORRUPT;
+    if (!member && !engine->live && !consumer->config.group && consumer->member_count > 0)
+        replace_only(consumer);
     if (!member)
         member = member_new(consumer, id, &config);
     member->committed = true;
@@ -316,4 +319,13 @@ static void list_in_order(struct consumer *consumer, struct member *member)
     while (after != &consumer->members && container_of(after, struct member, link)->id > member->id)
         after = after->prev;
     list_push_front(after, &member->link);
+}
+
+// Recovery: the end of a consumer's only member was lost with a damaged entry; a newer one takes its place.
+static void replace_only(struct consumer *consumer)
+{
+    struct member *member = container_of(list_first(&consumer->members), struct member, link);
+    consumer->stream->engine->stats.replaced++;
+    pending_release(member);
+    member_free(member);
 }

@@ -2,6 +2,8 @@
 // tidy: prefix engine
 // Streams: created and deleted by record, found by account and name or by id. Messages are in stream_publish.c, limits in
 // stream_limits.c.
+#include <stdio.h>
+
 #include "stream/engine_internal.h"
 
 enum { KEY_MAX = 4 + ENGINE_NAME_MAX };
@@ -10,6 +12,8 @@ static struct bytes key_put(char *to, uint32_t account, struct bytes name);
 static int config_check(const struct stream_config *config);
 static void list_in_order(struct engine *engine, struct stream *stream);
 static void take_config(struct stream *stream, const struct stream_config *config);
+static void remove_committed(struct stream *stream);
+static struct stream *stand_in(struct engine *engine, uint32_t id);
 
 struct stream *engine_stream_find(struct engine *engine, uint32_t account, struct bytes name)
 {
@@ -218,8 +222,13 @@ int stream_apply_create(struct engine *engine, const struct record *record, uint
     struct stream *stream = map_u64_find(&engine->streams, record->object);
     if (stream && (stream->committed || !engine->live))
         return index <= stream->image_index ? 0 : ERR_CORRUPT;
-    if (!stream && engine_stream_find(engine, config.account, config.name))
+    struct stream *older = stream ? NULL : engine_stream_find(engine, config.account, config.name);
+    if (older && (engine->live || older->id > record->object))
         return ERR_CORRUPT;
+    if (older) {
+        engine->stats.replaced++; // its end was lost with a damaged entry
+        remove_committed(older);
+    }
     if (!stream)
         stream = stream_new(engine, record->object, &config);
     stream->committed = true;
@@ -235,8 +244,10 @@ int stream_apply_update(struct engine *engine, const struct record *record, uint
     int error = stream_of_record(engine, record->object, index, &stream);
     if (error || !stream)
         return error;
-    if (codec_get_stream(record->body, &config) || !bytes_equal(config.name, stream->config.name))
+    if (codec_get_stream(record->body, &config))
         return ERR_CORRUPT;
+    if (!bytes_equal(config.name, stream->config.name))
+        return engine->live ? ERR_CORRUPT : 0; // a stand-in keeps its name and has no limits
     take_config(stream, &config);
     stream_dirty(stream);
     engine_tail_commit(engine, TAIL_STREAM_UPDATE, stream);
@@ -251,16 +262,15 @@ int stream_apply_delete(struct engine *engine, const struct record *record, uint
     if (error || !stream)
         return error;
     engine_tail_commit(engine, TAIL_STREAM_DELETE, stream);
-    image_gone_stream(stream);
-    uint32_t id = stream->id;
-    stream_free(stream);
-    engine->options.host.trimmed(engine->options.host.owner, id, UINT64_MAX);
+    remove_committed(stream);
     return 0;
 }
 
 int stream_of_record(struct engine *engine, uint32_t id, uint64_t index, struct stream **ret_stream)
 {
     struct stream *stream = map_u64_find(&engine->streams, id);
+    if (!stream && !engine->live && id >= engine->restored_streams)
+        stream = stand_in(engine, id);
     if (!stream && id >= engine->next_stream)
         return ERR_CORRUPT;
     *ret_stream = stream && index > stream->image_index ? stream : NULL;
@@ -295,4 +305,28 @@ static void take_config(struct stream *stream, const struct stream_config *confi
 {
     stream->config = *config;
     stream->config.name = bytes_make(stream->key + 4, config->name.len);
+}
+
+static void remove_committed(struct stream *stream)
+{
+    const struct engine_host *host = &stream->engine->options.host;
+    uint32_t id = stream->id;
+    image_gone_stream(stream);
+    stream_free(stream);
+    host->trimmed(host->owner, id, UINT64_MAX);
+}
+
+// Recovery: the stream's creation was lost with a damaged entry. What it holds is kept and serves under a name that says so.
+static struct stream *stand_in(struct engine *engine, uint32_t id)
+{
+    char name[40];
+    int len = snprintf(name, sizeof(name), "weir.lost.stream.%u", id);
+    struct stream_config config = {.account = 1, .name = bytes_make(name, (size_t)len)};
+    if (engine_stream_find(engine, config.account, config.name))
+        return NULL;
+    struct stream *stream = stream_new(engine, id, &config);
+    stream->committed = true;
+    engine->stats.nameless++;
+    stream_dirty(stream);
+    return stream;
 }

@@ -40,9 +40,8 @@ static struct consumer_state state_of(const struct consumer *consumer)
 }
 
 // Ten messages, seven of them out, three of these acknowledged: 1, 4, 5.
-static void build(struct fake_host *h, int way)
+static void fill(struct fake_host *h, struct stream *s, int way)
 {
-    struct stream *s = fake_stream(h, "s", 0);
     struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_FIRST, 0);
     fake_member(h, c, 4, 60000);
     if (way == FROM_DELTA) {
@@ -60,6 +59,11 @@ static void build(struct fake_host *h, int way)
     assert_int_equal(h->delivery_count, 7);
     if (way != FROM_LOG)
         fake_host_checkpoint(h, way == FROM_BASE, 100, 0);
+}
+
+static void build(struct fake_host *h, int way)
+{
+    fill(h, fake_stream(h, "s", 0), way);
 }
 
 static void ready(struct fake_host *h, struct member *member, bool recovered)
@@ -283,7 +287,14 @@ static void test_damaged_images_are_refused(void **state)
     assert_true(refused > 100);
 }
 
-// Any entry may be lost to damage, but for the one that made the stream: the rest serves.
+static struct engine_stats stats_of(const struct fake_host *h)
+{
+    struct engine_stats stats;
+    engine_stats_get(h->engine, &stats);
+    return stats;
+}
+
+// Any entry may be lost to damage: the rest serves.
 static void test_a_lost_entry_leaves_the_rest(void **state)
 {
     struct fake_host *h = *state;
@@ -303,15 +314,84 @@ static void test_a_lost_entry_leaves_the_rest(void **state)
     }
     assert_int_equal(engine_member_remove(h->engine, a, false, h->now, &index), 0);
     fake_host_settle(h);
-    for (h->lost_entry = 2; h->lost_entry <= h->entry_count; h->lost_entry++) {
+    for (h->lost_entry = 1; h->lost_entry <= h->entry_count; h->lost_entry++) {
         fake_host_crash(h, false);
         engine_check(h->engine);
-        s = engine_stream_find(h->engine, 1, BYTES("s"));
-        assert_non_null(s);
-        struct engine_stats stats;
-        engine_stats_get(h->engine, &stats);
-        assert_in_range(stats.messages, 11, 12);
+        const char *name = h->lost_entry == 1 ? "weir.lost.stream.1" : "s";
+        assert_non_null(engine_stream_find(h->engine, 1, bytes_from_string(name)));
+        assert_in_range(stats_of(h).messages, 11, h->lost_entry == 1 ? 30 : 12);
     }
+}
+
+// Streams, durables and members go and come again under the same name; whichever entry is lost, a start serves the newest of them.
+static void test_lost_ends_of_what_came_again(void **state)
+{
+    struct fake_host *h = *state;
+    uint64_t index;
+    for (int round = 0; round < 3; round++) {
+        struct stream *s = fake_stream(h, "s", 0);
+        fake_host_settle(h);
+        for (int i = 0; i < 3; i++) {
+            struct consumer *c = fake_consumer(h, s, "c", true, false, CONSUMER_START_FIRST, 0);
+            fake_host_settle(h);
+            struct member *m = fake_member(h, c, 5, 60000);
+            fake_publish(h, s, "m", (uint64_t)(round * 10 + i + 1));
+            fake_host_settle(h);
+            assert_int_equal(engine_member_remove(h->engine, m, false, h->now, &index), 0);
+            fake_host_settle(h);
+            m = fake_member(h, c, 5, 60000);
+            fake_host_settle(h);
+            assert_int_equal(engine_member_remove(h->engine, m, i == 1, h->now, &index), 0);
+            fake_host_settle(h);
+            if (i != 1)
+                assert_int_equal(engine_consumer_delete(h->engine, c, h->now, &index), 0);
+            fake_host_settle(h);
+        }
+        if (round < 2)
+            assert_int_equal(engine_stream_delete(h->engine, s, h->now, &index), 0);
+        fake_host_settle(h);
+    }
+    uint64_t replaced = 0, nameless = 0;
+    for (h->lost_entry = 1; h->lost_entry <= h->entry_count; h->lost_entry++) {
+        fake_host_crash(h, false);
+        engine_check(h->engine);
+        replaced += stats_of(h).replaced;
+        nameless += stats_of(h).nameless;
+        assert_in_range(stats_of(h).streams, 1, 2);
+        assert_in_range(stats_of(h).messages, 2, 6);
+        fake_host_settle(h);
+    }
+    assert_int_equal(replaced, 2 + 9 + 6); // streams, only members, durables
+    assert_int_equal(nameless, 3);
+}
+
+// The messages of a stream whose creation was lost are wanted, and its consumers go on, also after the next checkpoint.
+static void test_a_stream_without_creation_keeps_its_messages(void **state)
+{
+    struct fake_host *h = *state;
+    struct stream_state state_of_stream;
+    fake_stream(h, "s", 0);
+    fake_host_settle(h);
+    fill(h, engine_stream_find(h->engine, 1, BYTES("s")), FROM_LOG);
+    h->lost_entry = 1;
+    fake_host_crash(h, false);
+    assert_null(engine_stream_find(h->engine, 1, BYTES("s")));
+    for (int i = 0; i < 2; i++) {
+        struct stream *s = engine_stream_find(h->engine, 1, BYTES("weir.lost.stream.1"));
+        assert_non_null(s);
+        stream_state_get(s, &state_of_stream);
+        assert_int_equal(state_of_stream.messages, 10);
+        assert_int_equal(state_of_stream.id, 1);
+        for (uint64_t sequence = 1; sequence <= 10; sequence++)
+            assert_true(engine_is_wanted(h->engine, 1, sequence));
+        assert_int_equal(state_of(engine_consumer_find(h->engine, s, BYTES("c"))).pending, 4);
+        assert_int_equal(stats_of(h).nameless, i == 0);
+        fake_host_checkpoint(h, true, 100, 0);
+        fake_host_crash(h, true);
+    }
+    struct stream_state fresh;
+    stream_state_get(fake_stream(h, "s", 0), &fresh);
+    assert_int_equal(fresh.id, 2);
 }
 
 static void test_consumer_without_stream_is_refused(void **state)
@@ -344,6 +424,8 @@ int main(void)
         TEST(test_saved_ids),
         TEST(test_damaged_images_are_refused),
         TEST(test_a_lost_entry_leaves_the_rest),
+        TEST(test_lost_ends_of_what_came_again),
+        TEST(test_a_stream_without_creation_keeps_its_messages),
         TEST(test_consumer_without_stream_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
