@@ -24,7 +24,7 @@ const char *__ubsan_default_options(void);
 // So that whatever kills the program, the seed is printed.
 const char *__asan_default_options(void)
 {
-    return "abort_on_error=1:hard_rss_limit_mb=1000:quarantine_size_mb=32";
+    return "abort_on_error=1:hard_rss_limit_mb=3000:quarantine_size_mb=32";
 }
 
 const char *__ubsan_default_options(void)

@@ -84,12 +84,16 @@ void sim_model_publish_answered(struct sim_model *model, struct sim_publish *pub
     bool stored_nothing = false;
     for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++)
         stored_nothing |= bytes_equal(error, nothing[i]);
-    bool failed = bytes_starts_with(error, BYTES("stan: the server's log has failed"));
+    // A write that found no space half-way leaves bytes which a kill may keep.
+    if (bytes_equal(error, nothing[0]) && model->reads_fail)
+        stored_nothing = false;
+    bool failed =
+        bytes_equal(error, nothing[0]) || bytes_starts_with(error, BYTES("stan: the server's log has failed"));
     if (!stored_nothing && !failed)
         sim_trace_fail(model->trace, "publish %u refused: %.*s", publish->id, BYTES_ARG(error));
     if (bytes_equal(error, nothing[0]) && !model->disk_small)
         sim_trace_fail(model->trace, "publish %u: the disk is not full", publish->id);
-    if (failed && model->disk_healthy)
+    if (failed && !bytes_equal(error, nothing[0]) && model->disk_healthy)
         sim_trace_fail(model->trace, "publish %u: the log failed on a healthy disk", publish->id);
     publish->refusals++;
     if (publish->state == SIM_PUBLISH_OPEN)
