@@ -109,7 +109,8 @@ int file_read_each(struct disk_file *file, struct disk_request *request)
 
 int file_sync(struct disk_file *file)
 {
-    return fdatasync(file->fd) ? file_error(errno) : 0;
+    // ENOSPC of a delayed allocation included: what is stored is unknown, unlike after a write that found no space.
+    return fdatasync(file->fd) ? ERR_IO : 0;
 }
 
 int file_allocate(struct disk_file *file, uint64_t length)

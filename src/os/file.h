@@ -30,6 +30,7 @@ int file_write(struct disk_file *file, struct disk_request *request, char *bounc
 int file_read(struct disk_file *file, struct disk_request *request) MUST_USE;
 // Each span from its own offset; ERR_IO when the file ends before a span is full.
 int file_read_each(struct disk_file *file, struct disk_request *request) MUST_USE;
+// Any failure is ERR_IO, the lack of space too: what the file holds is then unknown.
 int file_sync(struct disk_file *file) MUST_USE;
 // Blocks for [0, length), zeros really written behind the present end: a later fdatasync then has no metadata to write.
 // On failure the file is as long as before.

@@ -447,7 +447,8 @@ static int execute(struct sim_disk *disk, struct disk_request *request)
         bool syncs = request->op == DISK_SYNC || (request->op == DISK_WRITE && (request->flags & DISK_FLAG_SYNC));
         if (syncs && disk->fail_error == ERR_IO)
             forget_dirty(request->file->inode);
-        return disk->fail_error;
+        // A sync has no other word than this, whatever the reason.
+        return request->op == DISK_SYNC ? ERR_IO : disk->fail_error;
     }
     switch (request->op) {
     case DISK_OPEN: return open_file(disk, request);

@@ -5,7 +5,20 @@
 #include "base/error.h"
 #include "os/file_disk.h"
 
+#include <errno.h>
+
 #define COUNT 200
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+static int sync_error; // errno of the next syncs; 0: they are done
+
+int __wrap_fdatasync(int fd)
+{
+    errno = sync_error;
+    return sync_error ? -1 : __real_fdatasync(fd);
+}
 
 struct rig;
 
@@ -136,6 +149,26 @@ static void the_pool_lane_does_them_all(void **state)
     expect_written(rig, file);
 }
 
+// A write without space can be given back; after a sync that says so, what the file holds is unknown.
+static void a_failed_sync_is_an_error_of_the_device(void **state)
+{
+    struct rig *rig = *state;
+    struct disk_file *file = open_file(rig);
+    char bytes[16] = "0123456789abcde";
+    struct disk_span span = {.ptr = bytes, .len = sizeof(bytes)};
+    struct disk_request write = {
+        .op = DISK_WRITE, .flags = DISK_FLAG_SYNC, .file = file, .spans = &span, .span_count = 1};
+    struct disk_request sync = {.op = DISK_SYNC, .file = file};
+    int errors[] = {ENOSPC, EDQUOT, EIO, 0};
+    for (size_t i = 0; i < 4; i++) {
+        sync_error = errors[i];
+        write.transferred = 0;
+        assert_int_equal(disk_run(&rig->open->disk, &write), errors[i] ? ERR_IO : 0);
+        assert_int_equal(disk_run(&rig->open->disk, &sync), errors[i] ? ERR_IO : 0);
+    }
+    assert_int_equal(disk_run(&rig->open->disk, &(struct disk_request){.op = DISK_CLOSE, .file = file}), 0);
+}
+
 static void closing_executes_what_was_submitted(void **state)
 {
     struct rig *rig = *state;
@@ -166,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(the_log_lane_keeps_the_order),
         T(the_pool_lane_does_them_all),
+        T(a_failed_sync_is_an_error_of_the_device),
         T(closing_executes_what_was_submitted),
         T(free_space_is_known),
     };
