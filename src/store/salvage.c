@@ -10,7 +10,6 @@ static const struct {
     {RECORD_STREAM_UPDATE, "stream update"},
     {RECORD_STREAM_DELETE, "stream delete"},
     {RECORD_STREAM_EVICT, "stream evict"},
-    {RECORD_MESSAGE_DELETE, "message delete"},
     {RECORD_CONSUMER_CREATE, "consumer create"},
     {RECORD_CONSUMER_DELETE, "consumer delete"},
     {RECORD_MEMBER_ADD, "member add"},

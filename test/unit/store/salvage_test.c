@@ -95,6 +95,9 @@ static void kinds_are_checked(void **state)
     assert_int_equal(salvage_check_kinds(bytes_make(bytes, sizeof(bytes) - 8), NULL), ERR_CORRUPT);
     record_begin(bytes + SIZE, SIZE, 0x0123, 0, 1);
     assert_int_equal(salvage_check_kinds(bytes_make(bytes, sizeof(bytes)), NULL), 0);
+    // Reserved: a version that writes it is a newer one.
+    record_begin(bytes + SIZE, SIZE, RECORD_MESSAGE_DELETE, 0, 1);
+    assert_int_equal(salvage_check_kinds(bytes_make(bytes, sizeof(bytes)), NULL), ERR_NEWER);
     record_begin(bytes + SIZE, SIZE, 0x8123, 0, 1);
     assert_int_equal(salvage_check_kinds(bytes_make(bytes, sizeof(bytes)), NULL), ERR_NEWER);
     assert_string_equal(salvage_kind_name(RECORD_MESSAGE), "message");
