@@ -44,7 +44,7 @@ int codec_get_stream(struct bytes from, struct stream_config *ret_config)
 
 int codec_put_consumer(struct buffer *to, uint32_t stream, const struct consumer_config *config, uint64_t next_sequence)
 {
-    size_t size = CONSUMER_SIZE + config->name.len + config->data.len;
+    size_t size = codec_size_consumer(config);
     char *at = buffer_reserve(to, size);
     if (!at)
         return ERR_TOO_BIG;
@@ -113,6 +113,16 @@ int codec_get_member(struct bytes from, uint32_t *ret_id, struct member_config *
         .data = bytes_skip(from, MEMBER_SIZE),
     };
     return *ret_id != 0 && ret_config->max_in_flight > 0 && ret_config->data.len <= ENGINE_DATA_MAX ? 0 : ERR_CORRUPT;
+}
+
+size_t codec_size_consumer(const struct consumer_config *config)
+{
+    return CONSUMER_SIZE + config->name.len + config->data.len;
+}
+
+size_t codec_size_member(const struct member_config *config)
+{
+    return MEMBER_SIZE + config->data.len;
 }
 
 void codec_put_number(struct buffer *to, uint64_t value)

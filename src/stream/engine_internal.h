@@ -258,6 +258,8 @@ void stream_name_remove(struct stream *stream);
 // The tail changed with an entry.
 void stream_mark(struct stream *stream, uint64_t index);
 void stream_drop_marks(struct stream *stream, uint64_t last_good);
+// A record of the entry was applied: no mark before it is needed any more.
+void stream_commit_marks(struct stream *stream, uint64_t index);
 void stream_dirty(struct stream *stream);
 void stream_activate(struct stream *stream);
 int stream_apply_create(struct engine *engine, const struct record *record, uint64_t index);
@@ -351,6 +353,9 @@ int codec_get_consumer(struct bytes from, uint32_t *ret_stream, struct consumer_
                        uint64_t *ret_next_sequence);
 int codec_put_member(struct buffer *to, uint32_t id, const struct member_config *config);
 int codec_get_member(struct bytes from, uint32_t *ret_id, struct member_config *ret_config);
+// Bytes that codec_put_*() appends.
+size_t codec_size_consumer(const struct consumer_config *config);
+size_t codec_size_member(const struct member_config *config);
 void codec_put_number(struct buffer *to, uint64_t value);
 int codec_get_number(struct bytes *from, uint64_t *ret_value);
 static inline uint64_t codec_zigzag(int64_t value)

@@ -221,7 +221,7 @@ static void put_consumer(struct consumer *consumer, uint64_t index, struct buffe
     put_u64_at_end(out, consumer->next_sequence);
     put_u64_at_end(out, consumer->ack_floor);
     put_u64_at_end(out, consumer->redelivered);
-    put_u64_at_end(out, members | (uint64_t)(20 + consumer->config.name.len + consumer->config.data.len) << 32);
+    put_u64_at_end(out, members | (uint64_t)codec_size_consumer(&consumer->config) << 32);
     must(codec_put_consumer(out, consumer->stream->id, &consumer->config, consumer->config.start_sequence) == 0);
     put_members(consumer, out);
     must(seqset_encode(&consumer->acked, out) == 0);
@@ -236,7 +236,7 @@ static void put_members(const struct consumer *consumer, struct buffer *out)
         const struct member *member = container_of(link, struct member, link);
         if (!member->committed)
             continue;
-        codec_put_number(out, 18 + member->config.data.len);
+        codec_put_number(out, codec_size_member(&member->config));
         must(codec_put_member(out, member->id, &member->config) == 0);
     }
 }

@@ -200,6 +200,17 @@ void stream_drop_marks(struct stream *stream, uint64_t last_good)
     stream->tail = link ? container_of(link, struct stream_mark, link)->totals : stream->state;
 }
 
+void stream_commit_marks(struct stream *stream, uint64_t index)
+{
+    for (struct list *link = list_first(&stream->marks); link; link = list_first(&stream->marks)) {
+        struct stream_mark *mark = container_of(link, struct stream_mark, link);
+        if (mark->index >= index)
+            break;
+        list_remove(link);
+        pool_put(&stream->engine->marks, mark);
+    }
+}
+
 void stream_dirty(struct stream *stream)
 {
     if (list_is_linked(&stream->dirty_link))

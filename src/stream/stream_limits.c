@@ -63,6 +63,7 @@ int stream_limits_apply(struct engine *engine, const struct record *record, uint
     int error = stream_of_record(engine, record->object, index, &stream);
     if (error || !stream)
         return error;
+    stream_commit_marks(stream, index);
     struct stream_totals *state = &stream->state;
     if (record->body.len != EVICT_SIZE)
         return ERR_CORRUPT;

@@ -82,13 +82,7 @@ int stream_publish_apply(struct engine *engine, const struct record *record, uin
         return error;
     if (message.sequence <= stream->state.last_sequence)
         return ERR_CORRUPT;
-    for (struct list *link = list_first(&stream->marks); link; link = list_first(&stream->marks)) {
-        struct stream_mark *mark = container_of(link, struct stream_mark, link);
-        if (mark->index >= index)
-            break;
-        list_remove(link);
-        pool_put(&engine->marks, mark);
-    }
+    stream_commit_marks(stream, index);
     struct stream_totals *state = &stream->state;
     if (state->messages == 0)
         state->first_sequence = message.sequence;

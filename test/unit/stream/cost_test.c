@@ -158,12 +158,11 @@ static void round_trip(struct host *host, struct stream *stream, struct consumer
     host->now.wall_ns += 1000000;
 }
 
-static void run(int members, uint64_t window_ns, uint64_t max_msgs, int warm, int rounds, size_t allowed)
+static struct engine_options options_of(struct host *host)
 {
-    struct host host = {.now = {1000000000, 1700000000000000000ull}, .log = mem_alloc(LOG_BYTES)};
-    struct engine_options options = {
+    return (struct engine_options){
         .turn_budget = 1024,
-        .host = {.owner = &host,
+        .host = {.owner = host,
                  .admit = host_admit,
                  .append = host_append,
                  .read = host_read,
@@ -171,6 +170,12 @@ static void run(int members, uint64_t window_ns, uint64_t max_msgs, int warm, in
                  .sizes = host_sizes,
                  .trimmed = host_trimmed},
     };
+}
+
+static void run(int members, uint64_t window_ns, uint64_t max_msgs, int warm, int rounds, size_t allowed)
+{
+    struct host host = {.now = {1000000000, 1700000000000000000ull}, .log = mem_alloc(LOG_BYTES)};
+    struct engine_options options = options_of(&host);
     struct engine_adapter adapter = {.owner = &host, .deliver = deliver};
     struct stream_config config = {
         .account = 1, .name = BYTES("s"), .max_msgs = max_msgs, .duplicate_window_ns = window_ns};
@@ -236,12 +241,49 @@ static void test_million_ids(void **state)
     run(1, 4000000000ull, 0, 4300, 500, 500);
 }
 
+// A stream that nobody publishes to any more expires its messages without keeping anything for each of the records.
+static void test_evictions_keep_nothing(void **state)
+{
+    static const char payload[PAYLOAD];
+    struct host host = {.now = {1000000000, 1700000000000000000ull}, .log = mem_alloc(LOG_BYTES)};
+    struct engine_options options = options_of(&host);
+    struct stream_config config = {.account = 1, .name = BYTES("s"), .max_msgs = 4000};
+    struct publish publish = {.payload = {payload, PAYLOAD}};
+    struct publish_result result;
+    struct stream *stream;
+    uint64_t index;
+    size_t before = 0;
+    host.kept = mem_alloc_zero(KEPT * sizeof(*host.kept));
+    host.engine = engine_new(&options);
+    engine_recovered(host.engine, host.now);
+    must(engine_stream_create(host.engine, &config, host.now, &stream, &index) == 0);
+    for (int i = 0; i < 4000; i++) {
+        must(engine_publish(host.engine, stream, &publish, host.now, &result) == 0);
+        commit(&host);
+    }
+    for (int i = 1; i < 4000; i++) {
+        config.max_msgs--;
+        must(engine_stream_update(host.engine, stream, &config, host.now, &index) == 0);
+        commit(&host);
+        engine_turn_end(host.engine, host.now);
+        commit(&host);
+        before = i == 100 ? allocations : before;
+    }
+    assert_int_equal(allocations, before);
+    struct engine_stats stats;
+    engine_stats_get(host.engine, &stats);
+    assert_int_equal(stats.messages, 1);
+    engine_free(host.engine);
+    mem_free(host.kept);
+    mem_free(host.log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_member),           cmocka_unit_test(test_group),
         cmocka_unit_test(test_ten_thousand_members), cmocka_unit_test(test_at_the_limit),
-        cmocka_unit_test(test_million_ids),
+        cmocka_unit_test(test_million_ids),          cmocka_unit_test(test_evictions_keep_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
