@@ -158,7 +158,7 @@ static void read_finish(struct reader_read *read, int result)
             records = records_find(read, &count);
         }
         block = tail_block_add(reader->tail, read->key, read->want.offset, read->chunk, records, count);
-    } else if (result != ERR_NOT_FOUND) {
+    } else if (result != ERR_NOT_FOUND && result != ERR_LIMIT) { // too many open files is not the disk's fault
         reader->context->damaged_areas++;
         logger_write(reader->context->options.logger, LOG_ERROR, "reading %s %llu at %llu failed: %s",
                      read->want.kind == TAIL_LOG ? "log file" : "segment",

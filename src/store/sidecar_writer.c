@@ -87,7 +87,11 @@ bool sidecar_writer_step(struct sidecar_writer *writer)
 uint64_t sidecar_writer_next_deadline_ms(const struct sidecar_writer *writer)
 {
     const struct store_context *context = writer->context;
-    bool waits = writer->out && writer->out->state == FILE_WRITER_READY;
+    const struct log_view *log = &context->log;
+    bool ready = writer->out && writer->out->state == FILE_WRITER_READY;
+    bool unsynced = ready && writer->state == SIDECAR_WRITER_WAITING && file_writer_pending(writer->out) == 0 &&
+                    log->synced_index(log->owner) < writer->seen_index; // the news of the sync comes with a turn
+    bool waits = ready && !unsynced;
     if (context->closing || context->failed || !waits) {
         return UINT64_MAX;
     }

@@ -183,6 +183,19 @@ static void a_damaged_message_is_quarantined_and_the_rest_serves(void **state)
     assert_true(cold->context.damaged_areas >= 2);
 }
 
+static void too_many_open_files_are_no_damage(void **state)
+{
+    struct cold_fixture *cold = *state;
+    for (int i = 0; i < 4; i++) {
+        cold_fixture_put(cold, 1, 20);
+    }
+    cold_fixture_close_file(cold);
+    sim_disk_fail(&cold->disk, 1, ERR_LIMIT);
+    assert_int_equal(cold_fixture_fetch(cold, 1, 1), ERR_LIMIT);
+    assert_int_equal(cold->context.damaged_areas, 0);
+    assert_int_equal(cold_fixture_fetch(cold, 1, 1), 0);
+}
+
 static void a_failed_read_is_an_error_and_can_be_repeated(void **state)
 {
     struct cold_fixture *cold = *state;
@@ -284,6 +297,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_waiters_share_one_read_and_a_cancelled_one_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(an_answer_may_cancel_those_answered_with_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_message_is_quarantined_and_the_rest_serves, setup, teardown),
+        cmocka_unit_test_setup_teardown(too_many_open_files_are_no_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_read_is_an_error_and_can_be_repeated, setup, teardown),
         cmocka_unit_test_setup_teardown(works_with_hardly_any_cache, setup, teardown),
         cmocka_unit_test_setup_teardown(seeks_to_the_first_message_at_or_after_a_time, setup, teardown),
