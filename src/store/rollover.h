@@ -64,9 +64,15 @@ struct rollover {
     // Of the slice being read:
     struct rollover_item *items; // owned; 1,024 of them
     uint32_t item_count;
+    uint32_t alone;      // the item being read alone, because a read of them all failed
+    uint32_t unreadable; // items that could not be read alone either
     struct disk_span *spans; // owned: as many
     uint32_t span_count;
     struct disk_request request;
+    // Damaged messages are reported once, however often the file is tried:
+    uint64_t damage_file;    // id
+    uint32_t damage_counted; // of it, ever
+    uint32_t damage_seen;    // of it, in this try
     // Removing dead segments:
     struct list *look;        // the segment looked at last, or the list's head
     uint64_t look_ns;         // monotonic: when the next round of it begins

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // tidy: prefix rollover
 // Copies what is wanted of one log file into a segment: looks up up to 1,024 messages, reads them in one gather directly to
-// where they will be written from, verifies each, closes blocks and extents. A damaged message is left out and reported.
+// where they will be written from, verifies each, closes blocks and extents. A damaged message is left out and reported; so is one that the disk cannot read, after a while of
+// trying, alone too: else one bad sector would keep the file, and with it the log, for ever.
 #include "base/endian.h"
 #include "base/memory.h"
 #include "base/must.h"
 #include "store/rollover_internal.h"
 
-enum { ROLLOVER_ITEMS = 1024 }; // looked up, and read, in one turn
+enum {
+    ROLLOVER_ITEMS = 1024, // looked up, and read, in one turn
+    ROLLOVER_PATIENCE = 6, // tries, half a minute, until what cannot be read is given up
+    ROLLOVER_DEAD = 8,     // of so many items not one can be read: it is not a sector but the disk
+};
 
 struct rollover_item {
     uint64_t sequence;
@@ -20,6 +25,9 @@ struct rollover_item {
 static void writer_ensure(struct rollover *rollover);
 static void items_read(struct rollover *rollover);
 static void items_done(struct disk_request *request);
+static void items_take(struct rollover *rollover);
+static void item_read_alone(struct rollover *rollover);
+static void item_read_alone_done(struct disk_request *request);
 static bool item_verify(struct rollover *rollover, const struct rollover_item *item);
 static void message_append(struct rollover *rollover, uint32_t stream, uint64_t sequence, uint64_t time_ns, size_t at,
                            size_t size);
@@ -31,6 +39,9 @@ void rollover_copy_begin(struct rollover *rollover)
     rollover->cursor = (struct index_cursor){0};
     rollover->collected = rollover->footed = false;
     rollover->item_count = rollover->span_count = rollover->extent_cap = 0;
+    rollover->damage_counted = rollover->damage_file == rollover->file.id ? rollover->damage_counted : 0;
+    rollover->damage_file = rollover->file.id;
+    rollover->damage_seen = 0;
     rollover->block = (struct segment_summary){0};
     rollover->items = mem_alloc(ROLLOVER_ITEMS * sizeof(*rollover->items));
     rollover->spans = mem_alloc(ROLLOVER_ITEMS * sizeof(*rollover->spans));
@@ -163,10 +174,60 @@ static void items_done(struct disk_request *request)
     struct rollover *rollover = container_of(request, struct rollover, request);
     rollover->context->requests--;
     rollover->state = ROLLOVER_COLLECTING;
-    if (request->result != 0) {
+    if (request->result == 0) {
+        items_take(rollover);
+    } else if (request->result == ERR_IO && rollover->failures >= ROLLOVER_PATIENCE) {
+        rollover->alone = rollover->unreadable = 0;
+        item_read_alone(rollover);
+    } else {
         rollover_failed(rollover, request->result);
+    }
+}
+
+static void item_read_alone(struct rollover *rollover)
+{
+    struct store_context *context = rollover->context;
+    const struct rollover_item *item = &rollover->items[rollover->alone];
+    rollover->spans[0] = (struct disk_span){
+        .ptr = rollover->writer->out.ptr + item->at, .len = record_padded(item->size), .offset = item->offset};
+    rollover->request = (struct disk_request){
+        .op = DISK_READ_EACH,
+        .file = rollover->handle,
+        .spans = rollover->spans,
+        .span_count = 1,
+        .done = item_read_alone_done,
+    };
+    rollover->state = ROLLOVER_READING;
+    context->requests++;
+    disk_submit(context->disk, DISK_POOL, &rollover->request);
+}
+
+// What cannot be read becomes zeros, which do not verify.
+static void item_read_alone_done(struct disk_request *request)
+{
+    struct rollover *rollover = container_of(request, struct rollover, request);
+    rollover->context->requests--;
+    if (request->result != 0) {
+        memset(rollover->spans[0].ptr, 0, rollover->spans[0].len);
+        rollover->unreadable++;
+    }
+    rollover->alone++;
+    rollover->state = ROLLOVER_COLLECTING;
+    if (rollover->context->closing || rollover->context->failed) {
         return;
     }
+    if (rollover->alone < rollover->item_count) {
+        item_read_alone(rollover);
+    } else if (rollover->unreadable == rollover->item_count && rollover->item_count >= ROLLOVER_DEAD) {
+        rollover_failed(rollover, ERR_IO);
+    } else {
+        items_take(rollover);
+    }
+}
+
+// All are in the buffer: those that verify become part of the segment.
+static void items_take(struct rollover *rollover)
+{
     struct buffer *out = &rollover->writer->out;
     out->len = rollover->items[0].at;
     for (uint32_t i = 0; i < rollover->item_count; i++) {
@@ -198,6 +259,10 @@ static bool item_verify(struct rollover *rollover, const struct rollover_item *i
         item->size >= RECORD_MESSAGE_SIZE && get_u64(at + 16) == item->sequence) {
         return true;
     }
+    if (++rollover->damage_seen <= rollover->damage_counted) {
+        return false;
+    }
+    rollover->damage_counted = rollover->damage_seen;
     rollover->context->damaged_areas++;
     logger_write(rollover->context->options.logger, LOG_ERROR,
                  "log file %016llx: message %llu of stream %u at %llu is damaged; it is not carried over",

@@ -18,6 +18,7 @@ struct sim_inode {
     bool *lost;    // owned, per sector: a failed sync forgot it; data may differ from durable, and no sync helps
     size_t size, durable_size, capacity;
     unsigned handles;
+    uint64_t bad; // offset of a byte that cannot be read, plus 1; 0: none
 };
 
 struct sim_name {
@@ -355,8 +356,10 @@ static int read_file(struct disk_request *request)
     for (size_t i = 0; i < request->span_count; i++) {
         uint64_t before = request->transferred;
         bool each = request->op == DISK_READ_EACH;
-        read_span(request->file->inode, each ? request->spans[i].offset : offset, &request->spans[i],
-                  &request->transferred);
+        uint64_t from = each ? request->spans[i].offset : offset, bad = request->file->inode->bad;
+        if (bad > from && bad <= from + request->spans[i].len)
+            return ERR_IO;
+        read_span(request->file->inode, from, &request->spans[i], &request->transferred);
         offset += request->spans[i].len;
         if (each && request->transferred - before != request->spans[i].len)
             return ERR_IO;
@@ -552,6 +555,7 @@ static struct sim_inode *copy_inode(struct sim_disk *to, const struct sim_inode 
     }
     inode->size = from->size;
     inode->durable_size = from->durable_size;
+    inode->bad = from->bad;
     return inode;
 }
 
@@ -612,6 +616,13 @@ void sim_disk_flip(struct sim_disk *disk, const char *path, uint64_t offset, uns
     must(name && name->inode && offset < name->inode->size);
     name->inode->data[offset] = (char)(name->inode->data[offset] ^ (1 << bit % 8));
     name->inode->durable[offset] = name->inode->data[offset];
+}
+
+void sim_disk_spoil(struct sim_disk *disk, const char *path, uint64_t offset)
+{
+    const struct sim_name *name = find(disk, path);
+    must(name && name->inode && offset < name->inode->size);
+    name->inode->bad = offset + 1;
 }
 
 void sim_disk_put(struct sim_disk *disk, const char *path, struct bytes content)

@@ -67,6 +67,8 @@ void sim_disk_fail(struct sim_disk *disk, uint64_t n, int error);
 bool sim_disk_has(const struct sim_disk *disk, const char *path);
 struct bytes sim_disk_content(const struct sim_disk *disk, const char *path);
 void sim_disk_flip(struct sim_disk *disk, const char *path, uint64_t offset, unsigned bit);
+// Reads that touch this byte fail from now on with ERR_IO; one byte per file.
+void sim_disk_spoil(struct sim_disk *disk, const char *path, uint64_t offset);
 void sim_disk_put(struct sim_disk *disk, const char *path, struct bytes content);
 void sim_disk_remove(struct sim_disk *disk, const char *path);
 // The i-th file (no folders) in order of path; NULL past the last.

@@ -178,6 +178,32 @@ static void large_messages_and_many_of_them(void **state)
     assert_int_equal(cold->context.damaged_areas, 0);
 }
 
+// Bad for ever: after some tries the message is given up like a damaged one, reported once, and the rest goes on.
+static void a_bad_sector_costs_its_message_only(void **state)
+{
+    struct cold_fixture *cold = *state;
+    file(cold);
+    file(cold);
+    sim_disk_spoil(&cold->disk, "wal/1", 5000);
+    cold->context.options.log_bytes = 0;
+    for (int i = 0; i < 10; i++) {
+        cold_fixture_settle(cold);
+        cold->context.now.mono_ns += UINT64_C(40000000000);
+        if (i < 3)
+            assert_int_equal(cold->segments.count, 0);
+    }
+    assert_int_equal(cold->segments.count, 2);
+    assert_int_equal(cold->context.damaged_areas, 1);
+    assert_int_equal(cold->index.count, 0);
+    int lost = 0;
+    for (uint32_t stream = 1; stream <= 4; stream++) {
+        for (uint64_t sequence = 1; sequence <= 100; sequence++) {
+            lost += cold_fixture_fetch(cold, stream, sequence) != 0;
+        }
+    }
+    assert_int_equal(lost, 1);
+}
+
 static void every_failing_operation_only_delays_it(void **state)
 {
     struct cold_fixture *cold = *state;
@@ -296,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(saved_ids_come_back_while_their_window_is_open, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_message_is_reported_and_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(large_messages_and_many_of_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_bad_sector_costs_its_message_only, setup, teardown),
         cmocka_unit_test_setup_teardown(every_failing_operation_only_delays_it, setup, teardown),
         cmocka_unit_test_setup_teardown(pushes_back_when_it_cannot_keep_up, setup, teardown),
         cmocka_unit_test(a_crash_at_any_step_loses_nothing),
