@@ -18,6 +18,7 @@ struct shard *shard_new(const struct shard_options *options)
     list_init(&shard->machines);
     list_init(&shard->holds);
     struct engine_options engine = options->engine;
+    engine.no_images = options->store.memory;
     shard_host_fill(shard, &engine.host);
     shard->engine = engine_new(&engine);
     return shard;

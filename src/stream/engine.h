@@ -100,6 +100,7 @@ struct engine_options {
     uint32_t max_members;   // of the shard
     uint64_t max_ids;       // dedupe ids in memory, about 40 bytes each; ERR_IDS_FULL beyond
     uint32_t turn_budget;   // deliveries, evictions … per turn: 1,024
+    bool no_images;         // memory store: no checkpoint will be made, so nothing is kept for one
     struct engine_host host;
 };
 

@@ -145,6 +145,8 @@ static void restore_id(struct engine *engine, const char *at, uint64_t last_inde
 void image_gone_stream(const struct stream *stream)
 {
     struct engine *engine = stream->engine;
+    if (engine->options.no_images)
+        return;
     list_foreach(link, &stream->consumers)
     {
         const struct consumer *consumer = container_of(link, struct consumer, link);
@@ -159,6 +161,8 @@ void image_gone_stream(const struct stream *stream)
 void image_gone_consumer(const struct consumer *consumer)
 {
     struct engine *engine = consumer->stream->engine;
+    if (engine->options.no_images)
+        return;
     add_gone(&engine->gone, RECORD_IMAGE_CONSUMER, consumer->id);
     if (list_is_linked(&consumer->dirty_link) && consumer->dirty_epoch != engine->epoch)
         add_gone(&engine->image_gone, RECORD_IMAGE_CONSUMER, consumer->id);

@@ -197,6 +197,33 @@ static void test_deleted_objects_stay_deleted(void **state)
     assert_int_equal(stats.messages, 0);
 }
 
+// Without checkpoints nothing is kept about what is gone.
+static void test_without_images_the_gone_are_forgotten(void **state)
+{
+    struct fake_host *h = *state;
+    uint64_t index;
+    for (int i = 0; i < 2; i++) {
+        h->options.no_images = i;
+        fake_host_crash(h, false);
+        struct stream *s = fake_stream(h, "t", 0);
+        struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_FIRST, 0);
+        fake_host_settle(h);
+        assert_int_equal(engine_consumer_delete(h->engine, c, h->now, &index), 0);
+        fake_host_settle(h);
+        assert_int_equal(engine_stream_delete(h->engine, s, h->now, &index), 0);
+        fake_host_settle(h);
+        buffer_clear(&h->image);
+        fake_host_checkpoint(h, false, 100, 0);
+        size_t gone = 0, used;
+        struct record record;
+        for (struct bytes rest = buffer_bytes(&h->image); rest.len; rest = bytes_skip(rest, used)) {
+            assert_int_equal(record_get(rest, true, &record, &used), 0);
+            gone += record.kind == RECORD_IMAGE_GONE;
+        }
+        assert_int_equal(gone, i ? 0 : 2);
+    }
+}
+
 static void test_ids_do_not_come_back(void **state)
 {
     struct fake_host *h = *state;
@@ -420,6 +447,7 @@ int main(void)
         TEST(test_counts_are_kept),
         TEST(test_what_was_not_committed_is_gone),
         TEST(test_deleted_objects_stay_deleted),
+        TEST(test_without_images_the_gone_are_forgotten),
         TEST(test_ids_do_not_come_back),
         TEST(test_saved_ids),
         TEST(test_damaged_images_are_refused),
