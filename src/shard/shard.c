@@ -75,8 +75,9 @@ void shard_stop(struct shard *shard)
 {
     if (!shard->store)
         return;
-    uint64_t committed = shard_committed_index(shard);
     engine_quiesce(shard->engine);
+    store_finish(shard->store);
+    uint64_t committed = shard_committed_index(shard);
     list_foreach(link, &shard->holds) hold_drop(container_of(link, struct hold, link), committed, ERR_CLOSED);
     store_stop(shard->store);
     shard->store = NULL;

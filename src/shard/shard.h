@@ -48,7 +48,8 @@ void shard_quiesce(struct shard *shard);
 // No request is under way: everything appended is durable, or the log cannot go on (FAILED, full disk). The caller turns its loop at
 // least once, then until this is true.
 bool shard_is_idle(const struct shard *shard);
-// Step two, when idle: answers that still wait are refused (ERR_CLOSED), the store is closed. The engine stays readable.
+// Step two, when idle: the end of the log is written; answers that still wait leave if their record became durable and are
+// refused (ERR_CLOSED) if not; the store is closed. The engine stays readable.
 void shard_stop(struct shard *shard);
 
 struct engine *shard_engine(struct shard *shard);

@@ -71,15 +71,21 @@ bool store_is_idle(const struct store *store)
     return !store->log || (!log_is_busy(store->log) && !parts_is_busy(store->parts));
 }
 
-void store_stop(struct store *store)
+void store_finish(struct store *store)
 {
     store->stopping = true;
     must(store_is_idle(store));
-    if (store->log && !store->context.failed) {
+    if (store->log && !store->context.failed && !store->finished) {
         int error = log_finish(store->log);
         if (error)
             logger_write(store->logger, LOG_ERROR, "cannot write the end of the log: %s", error_text(error));
     }
+    store->finished = true;
+}
+
+void store_stop(struct store *store)
+{
+    store_finish(store);
     destroy(store);
 }
 

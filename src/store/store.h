@@ -108,8 +108,10 @@ int store_open(const struct store_options *options, struct disk *disk, const str
 void store_quiesce(struct store *store);
 // No request is under way. The caller turns its loop until this is true after store_quiesce(), then stops the store.
 bool store_is_idle(const struct store *store);
-// Step two, when idle: writes (disk_run) what is appended, syncs, proves it synced, closes, frees. Nothing is reported to the
-// handler any more. Also after FAILED, then without writing.
+// Step two, when idle: writes (disk_run) what is appended, syncs, proves it synced. Nothing is reported to the handler any more;
+// store_committed_index() says what became durable. Nothing is appended afterwards. After FAILED it does nothing.
+void store_finish(struct store *store);
+// Step three: finishes, if that was not done, closes, frees.
 void store_stop(struct store *store);
 
 // --- appending ------------------------------------------------------------------------------------------------------

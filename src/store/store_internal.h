@@ -26,4 +26,5 @@ struct store {
     struct memory_log *memory_log; // owned; NULL in a store with a directory
     struct parts *parts;           // owned: index, tail, segments, reader, rollover, checkpoint
     bool stopping;                 // store_quiesce(): no new background work
+    bool finished;                 // store_finish()
 };

@@ -294,6 +294,34 @@ static void run_seed(uint64_t seed, uint64_t totals[4])
     mem_free(run);
 }
 
+// What the end of the log makes durable is answered as such: a client that is refused sends it again.
+static void test_stop_answers_what_it_stores(void **state)
+{
+    struct run *run = mem_alloc_zero(sizeof(*run));
+    sim_disk_init(&run->disk, 1);
+    prng_seed(&run->prng, 1);
+    run->now = (struct moment){1000000000, 1700000000000000000ull};
+    open_shard(run);
+    create(run);
+    settle(run);
+    for (int i = 0; i < 10; i++) // as many as are admitted
+        publish(run);
+    assert_true(run->highest > 0);
+    assert_true(shard_committed_index(run->shard) < shard_last_index(run->shard));
+    shard_quiesce(run->shard);
+    assert_true(shard_is_idle(run->shard));
+    shard_stop(run->shard);
+    for (uint64_t s = 1; s <= run->highest; s++)
+        assert_true(run->messages[s].answered);
+    hold_deinit(&run->hold);
+    shard_free(run->shard);
+    open_shard(run);
+    check_recovered(run);
+    end(run, false);
+    sim_disk_deinit(&run->disk);
+    mem_free(run);
+}
+
 static void test_crashes(void **state)
 {
     uint64_t totals[4] = {0};
@@ -313,6 +341,9 @@ int main(int argc, char **argv)
         }
         return 0;
     }
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_crashes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stop_answers_what_it_stores),
+        cmocka_unit_test(test_crashes),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
