@@ -128,6 +128,16 @@ void connect_probe_free(struct stan_client *client)
     client->probe = NULL;
 }
 
+void connect_probe_succeed(struct stan_client *client)
+{
+    struct probe *probe = client->probe;
+    wheel_cancel(&client->stan->wheel, &probe->timer);
+    client->probe = NULL;
+    connect_register(client->stan, &probe->request, probe->reply);
+    mem_free(probe->storage);
+    mem_free(probe);
+}
+
 static void connect_register(struct stan *stan, const struct registry_request *request, struct bytes reply)
 {
     struct stan_client *client;
@@ -182,15 +192,11 @@ static void probe_unanswered(struct wheel_timer *timer, uint64_t now_ms)
 static void replace(struct stan_client *client)
 {
     struct stan *stan = client->stan;
-    struct probe *probe = client->probe;
     uint64_t index;
-    wheel_cancel(&stan->wheel, &probe->timer);
-    client->probe = NULL;
-    int error = registry_close(&stan->registry, client, &index);
-    if (error)
-        answer_error(stan, ANSWER_CONNECT, probe->reply, (struct bytes){0}, answer_error_text(ANSWER_CONNECT, error));
-    else
-        connect_register(stan, &probe->request, probe->reply);
-    mem_free(probe->storage);
-    mem_free(probe);
+    int error = registry_close(&stan->registry, client, &index); // gives the waiting one the id
+    if (!error)
+        return;
+    answer_error(stan, ANSWER_CONNECT, client->probe->reply, (struct bytes){0},
+                 answer_error_text(ANSWER_CONNECT, error));
+    connect_probe_free(client);
 }

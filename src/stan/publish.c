@@ -8,7 +8,11 @@
 #include "stan/envelope.h"
 #include "stan/stan_internal.h"
 
-enum { BACKLOG_HEADER = 8 }; // reply length, payload length
+enum {
+    BACKLOG_HEADER = 8,  // bytes: reply length, payload length
+    GUID_MAX = 256,      // bytes; clients send 22
+    HELD_MAX = 64 << 20, // bytes of answers that wait for the disk; duplicates add to them without adding to the log
+};
 
 static int publish_now(struct stan *stan, struct bytes reply, struct bytes payload);
 static struct stream *channel(struct stan *stan, struct bytes name, int *ret_error);
@@ -27,30 +31,58 @@ bool publish_on_message(struct stan *stan, const struct inlet_message *message)
     return false;
 }
 
+// The messages are taken out of the backlog first: a refusal may be answered to one of our own subjects, and what that publishes
+// must not move the bytes being read.
 void publish_resume(struct stan *stan)
 {
-    struct buffer *backlog = &stan->backlog;
-    while (!backlog_is_empty(stan)) {
-        const char *at = backlog->ptr + stan->backlog_head;
+    struct buffer taken = stan->backlog;
+    size_t head = stan->backlog_head;
+    buffer_init(&stan->backlog, taken.max);
+    stan->backlog_head = 0;
+    bool more = true;
+    while (more && head < taken.len) {
+        const char *at = taken.ptr + head;
         struct bytes reply = bytes_make(at + BACKLOG_HEADER, get_u32(at));
         struct bytes payload = bytes_make(reply.ptr + reply.len, get_u32(at + 4));
-        if (publish_now(stan, reply, payload) == ERR_AGAIN)
-            return;
-        stan->backlog_head += BACKLOG_HEADER + reply.len + payload.len;
+        more = publish_now(stan, reply, payload) != ERR_AGAIN;
+        if (more)
+            head += BACKLOG_HEADER + reply.len + payload.len;
     }
-    buffer_clear(backlog);
-    buffer_shrink(backlog);
-    stan->backlog_head = 0;
-    broker_inlets_resume(stan->broker);
+    if (more) {
+        buffer_deinit(&taken);
+    } else {
+        // Only answers to subjects of ours can have come meanwhile; past the limit they are nobody's loss.
+        (void)!buffer_append(&taken, buffer_bytes(&stan->backlog));
+        if (head > taken.len / 2) {
+            buffer_consume(&taken, head);
+            head = 0;
+        }
+        buffer_deinit(&stan->backlog);
+        stan->backlog = taken;
+        stan->backlog_head = head;
+    }
+    if (backlog_is_empty(stan))
+        broker_inlets_resume(stan->broker);
+}
+
+bool publish_is_waiting(const struct stan *stan)
+{
+    return !backlog_is_empty(stan);
 }
 
 // ERR_AGAIN: nothing was done. Else the publisher was, or will be, answered.
 static int publish_now(struct stan *stan, struct bytes reply, struct bytes payload)
 {
+    if (hold_bytes(&stan->answers) > HELD_MAX)
+        return ERR_AGAIN;
     const char *refusal = "stan: invalid publish request"; // ST-E10
     struct envelope_publish publish;
     if (envelope_publish_decode(payload, &publish) || publish.guid.len == 0)
         goto refuse;
+    if (publish.guid.len > GUID_MAX) {
+        publish.guid = (struct bytes){0};
+        goto refuse;
+    }
     // ST-B17: a channel name has no wildcards.
     struct stan_client *client = registry_find(&stan->registry, publish.client_id);
     if (!client || (publish.connection_id.len && !bytes_equal(publish.connection_id, client->connection_id)))
@@ -111,7 +143,8 @@ static bool backlog_append(struct stan *stan, struct bytes reply, struct bytes p
         return false;
     put_u32(to, (uint32_t)reply.len);
     put_u32(to + 4, (uint32_t)payload.len);
-    memcpy(to + BACKLOG_HEADER, reply.ptr, reply.len);
+    if (reply.len)
+        memcpy(to + BACKLOG_HEADER, reply.ptr, reply.len);
     memcpy(to + BACKLOG_HEADER + reply.len, payload.ptr, payload.len);
     buffer_commit(&stan->backlog, size);
     return true;

@@ -17,6 +17,7 @@ static void drop_tail(struct shard_machine *machine, uint64_t last_good);
 static struct stan_client *client_new(struct registry *registry, uint32_t number,
                                       const struct registry_request *request);
 static void client_free(struct registry *registry, struct stan_client *client);
+static void client_supersede(struct registry *registry, const struct registry_request *request);
 static int client_publish_names(struct registry *registry, struct stan_client *client);
 static void client_hide_names(struct registry *registry, struct stan_client *client);
 static void client_changed(struct registry *registry, struct stan_client *client);
@@ -42,7 +43,8 @@ void registry_init(struct registry *registry, struct stan *stan, uint32_t max_cl
     };
     map_init(&registry->by_id, max_clients);
     map_init(&registry->by_connection, max_clients);
-    map_u64_init(&registry->by_number, 2 * (size_t)max_clients); // closing ones stay for a while
+    map_u64_init(&registry->by_number, SIZE_MAX); // registry_add() bounds it; recovery takes what there is
+    registry->max_clients = max_clients;
     list_init(&registry->changed);
     list_init(&registry->imaging);
 }
@@ -86,6 +88,8 @@ int registry_add(struct registry *registry, const struct registry_request *reque
     struct shard *shard = registry->stan->shard;
     if (request->id.len > TEXT_MAX || request->inbox.len > TEXT_MAX || request->connection_id.len > TEXT_MAX)
         return ERR_TOO_BIG;
+    if (map_u64_count(&registry->by_number) >= 2 * registry->max_clients) // closing ones stay until that is durable
+        return ERR_LIMIT;
     size_t size = RECORD_HEADER_SIZE + body_size(request);
     int error = shard_admit(shard, size, true);
     if (error)
@@ -124,6 +128,8 @@ int registry_close(struct registry *registry, struct stan_client *client, uint64
         client->close_index = index = shard_last_index(stan->shard);
     }
     *ret_index = client->close_index;
+    if (client->probe)
+        connect_probe_succeed(client);
     return 0;
 }
 
@@ -138,6 +144,7 @@ static int apply(struct shard_machine *machine, const struct record *record, uin
         int error = body_decode(record->body, &request);
         if (error)
             return error;
+        client_supersede(registry, &request);
         client = client_new(registry, record->object, &request);
         if (client_publish_names(registry, client)) {
             client_free(registry, client);
@@ -177,6 +184,7 @@ static int restore(struct shard_machine *machine, const struct record *image)
     struct registry_request request;
     if (image->body.len < IMAGE_SIZE || body_decode(bytes_skip(image->body, IMAGE_SIZE), &request))
         return ERR_CORRUPT;
+    client_supersede(registry, &request);
     struct stan_client *client = client_new(registry, image->object, &request);
     client->image_index = get_u64(image->body.ptr);
     client->closing = get_u32(image->body.ptr + 8) == 1;
@@ -267,14 +275,15 @@ static void recovered(struct shard_machine *machine, struct moment now)
     while ((client = map_u64_next(&registry->by_number, &position, &number))) {
         if (!client->closing)
             heartbeat_start(client);
-        else if (registry_close(registry, client, &index))
-            return; // the log takes nothing: the next start tries again
+        else
+            (void)!registry_close(registry, client, &index); // what the log does not take, the next start tries again
     }
 }
 
 static void drop_tail(struct shard_machine *machine, uint64_t last_good)
 {
     struct registry *registry = container_of(machine, struct registry, machine);
+    subscribe_drop_tail(registry->stan, last_good);
     size_t position = 0;
     uint64_t number;
     struct stan_client *client;
@@ -337,6 +346,19 @@ static void client_free(struct registry *registry, struct stan_client *client)
     list_remove(&client->changed);
     mem_free(client->storage);
     mem_free(client);
+}
+
+// Recovery: whoever still has these names has lost its end to damage of the log; the newer client counts.
+static void client_supersede(struct registry *registry, const struct registry_request *request)
+{
+    struct stan_client *holders[] = {registry_find(registry, request->id),
+                                     registry_find_connection(registry, request->connection_id)};
+    for (size_t i = 0; i < 2; i++) {
+        if (!holders[i])
+            continue;
+        holders[i]->closing = true;
+        client_hide_names(registry, holders[i]);
+    }
 }
 
 static int client_publish_names(struct registry *registry, struct stan_client *client)

@@ -57,6 +57,7 @@ struct registry {
     struct map by_connection; // the same, with a connection id
     struct map_u64 by_number; // all
     uint32_t next_number;
+    uint32_t max_clients;
     struct list changed; // since the last checkpoint began
     struct list imaging; // still to be written to the running checkpoint
     uint32_t *gone;      // owned: numbers removed since the last checkpoint began

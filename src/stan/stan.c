@@ -10,6 +10,7 @@
 #include "stan/stan_internal.h"
 
 enum { SCRATCH_MAX = 4 << 20, BACKLOG_MAX = 64 << 20 }; // bytes
+enum { RETRY_MS = 20 };                                 // what the log did not take is tried again
 
 static struct stream_config channel_config(const struct stan *stan, struct bytes name);
 static void channels_follow_options(struct stan *stan);
@@ -25,7 +26,6 @@ static bool on_ping(struct inlet *inlet, const struct inlet_message *message);
 static bool on_heartbeat(struct inlet *inlet, const struct inlet_message *message);
 static bool on_probe(struct inlet *inlet, const struct inlet_message *message);
 static int inlet_open(struct stan *stan, enum stan_inlet which, const char *subject, const char *suffix);
-static void members_forget(struct stan *stan);
 
 void stan_options_default(struct stan_options *options)
 {
@@ -54,6 +54,7 @@ struct stan *stan_new(const struct stan_options *options, struct broker *broker,
     stan->shard = shard;
     stan->engine = shard_engine(shard);
     list_init(&stan->subscribing);
+    list_init(&stan->all);
     list_init(&stan->orphans);
     buffer_init(&stan->scratch, SCRATCH_MAX);
     buffer_init(&stan->backlog, BACKLOG_MAX);
@@ -112,7 +113,10 @@ void stan_stop(struct stan *stan)
 void stan_free(struct stan *stan)
 {
     stan_stop(stan);
-    members_forget(stan);
+    // The shard outlives us: its members keep no pointer.
+    const struct engine_adapter none = {0};
+    subscribe_forget_all(stan);
+    engine_adapter_set(stan->engine, ENGINE_PROTOCOL_STAN, &none);
     registry_deinit(&stan->registry);
     hold_deinit(&stan->answers);
     buffer_deinit(&stan->scratch);
@@ -129,6 +133,8 @@ void stan_turn_end(struct stan *stan)
 {
     wheel_advance(&stan->wheel, moment_mono_ms(stan->now));
     subscribe_reap_orphans(stan);
+    if (publish_is_waiting(stan))
+        publish_resume(stan);
 }
 
 void stan_admitting(struct stan *stan)
@@ -138,8 +144,11 @@ void stan_admitting(struct stan *stan)
 
 uint64_t stan_next_deadline_ms(const struct stan *stan)
 {
-    uint64_t deadline;
-    return stan->wheel_ready && wheel_next(&stan->wheel, &deadline) ? deadline : UINT64_MAX;
+    uint64_t deadline = UINT64_MAX, retry = moment_mono_ms(stan->now) + RETRY_MS;
+    if (!stan->wheel_ready || !wheel_next(&stan->wheel, &deadline))
+        deadline = UINT64_MAX;
+    bool waiting = publish_is_waiting(stan) || !list_empty(&stan->orphans);
+    return waiting && retry < deadline ? retry : deadline;
 }
 
 void stan_stats_get(const struct stan *stan, struct stan_stats *ret_stats)
@@ -291,23 +300,4 @@ static bool on_probe(struct inlet *inlet, const struct inlet_message *message)
 {
     connect_on_probe_answer(stan_of(inlet, STAN_INLET_PROBE), message->subject);
     return true;
-}
-
-// The shard outlives us: its members keep no pointer.
-static void members_forget(struct stan *stan)
-{
-    struct engine_adapter none = {0};
-    struct stream *stream = NULL;
-    while ((stream = engine_stream_next(stan->engine, stream))) {
-        struct consumer *consumer = NULL;
-        while ((consumer = stream_consumer_next(stream, consumer))) {
-            struct member *member = NULL;
-            while ((member = consumer_member_next(consumer, member))) {
-                struct engine_adapter adapter;
-                subscribe_adapter(stan, &adapter);
-                adapter.member_removed(stan, member);
-            }
-        }
-    }
-    engine_adapter_set(stan->engine, ENGINE_PROTOCOL_STAN, &none);
 }

@@ -41,7 +41,8 @@ struct stan {
     struct buffer backlog;   // publishes that came while the log was full (publish.c)
     size_t backlog_head;     // bytes of it already taken
     struct list subscribing; // subscribe requests that wait for a read (subscribe.c)
-    struct list orphans;     // subscriptions whose client went while they were being committed
+    struct list all;         // subscriptions
+    struct list orphans;     // subscriptions whose client has gone and whose end is not proposed yet
     uint64_t name_counter;   // makes names of anonymous consumers unique
     uint64_t subscriptions;
     struct stan_stats stats;
@@ -63,6 +64,7 @@ struct subscription {
     struct bytes inbox;         // in the member's data
     struct broker_watch watch;  // of the inbox
     struct list of_client;      // list link: stan_client.subscriptions, or stan.orphans
+    struct list link;           // list link: stan.all
     uint64_t remove_index;      // of the proposal that removes it; 0: none
 };
 
@@ -96,8 +98,9 @@ static inline struct bytes stan_field(ProtobufCBinaryData field)
 int stan_channel_create(struct stan *stan, struct bytes name, struct stream **ret_stream) MUST_USE;
 
 bool publish_on_message(struct stan *stan, const struct inlet_message *message);
-// Takes what waits in the backlog while the log takes it.
+// Takes what waits in the backlog while the log takes it, or refuses it when the log says so.
 void publish_resume(struct stan *stan);
+bool publish_is_waiting(const struct stan *stan);
 
 void subscribe_on_request(struct stan *stan, const struct inlet_message *message);
 void subscribe_on_unsubscribe(struct stan *stan, const struct inlet_message *message, bool close_only);
@@ -105,6 +108,10 @@ void subscribe_on_ack(struct stan *stan, const struct inlet_message *message);
 void subscribe_adapter(struct stan *stan, struct engine_adapter *ret_adapter);
 // Proposes the end of subscriptions that have lost their client.
 void subscribe_reap_orphans(struct stan *stan);
+// Removals proposed after last_good are not in the log.
+void subscribe_drop_tail(struct stan *stan, uint64_t last_good);
+// The program ends: subscriptions let go of their members.
+void subscribe_forget_all(struct stan *stan);
 // The client is going: requests that wait are given up, its subscriptions become orphans.
 void subscribe_forget_client(struct stan *stan, struct stan_client *client);
 
@@ -120,6 +127,8 @@ void connect_on_close(struct stan *stan, const struct inlet_message *message);
 void connect_on_ping(struct stan *stan, const struct inlet_message *message);
 void connect_on_probe_answer(struct stan *stan, struct bytes subject);
 void connect_probe_free(struct stan_client *client);
+// The client whose id somebody waits for has gone: the waiting one takes it.
+void connect_probe_succeed(struct stan_client *client);
 
 // The number after the last '.' of a subject of ours. ERR_INVALID.
 int stan_subject_number(struct bytes subject, uint32_t *ret_number) MUST_USE;

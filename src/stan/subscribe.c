@@ -6,9 +6,10 @@
 // "Q.<durable>:<group>" a durable queue group (ST-B08), "s.<n>" a subscription of its own (ST-B13).
 //
 //   offset size  data of a member
-//        0    2  client id length
-//        2    2  inbox length
-//        4    …  client id, inbox
+//        0    4  client number
+//        4    2  client id length
+//        6    2  inbox length
+//        8    …  client id, inbox
 #include <stdio.h>
 
 #include "base/memory.h"
@@ -18,7 +19,7 @@
 #include "stan/stan_internal.h"
 #include "subject/subject.h"
 
-enum { MEMBER_DATA_SIZE = 4 };
+enum { MEMBER_DATA_SIZE = 8 };
 
 // A request on its way: consumer creation may wait for a read.
 struct subscribing {
@@ -161,6 +162,24 @@ void subscribe_forget_client(struct stan *stan, struct stan_client *client)
     }
 }
 
+void subscribe_drop_tail(struct stan *stan, uint64_t last_good)
+{
+    for (struct list *link = stan->all.next; link != &stan->all; link = link->next) {
+        struct subscription *subscription = container_of(link, struct subscription, link);
+        if (subscription->remove_index <= last_good)
+            continue;
+        subscription->remove_index = 0;
+        if (!subscription->client && !list_is_linked(&subscription->of_client))
+            list_push_back(&stan->orphans, &subscription->of_client);
+    }
+}
+
+void subscribe_forget_all(struct stan *stan)
+{
+    while (!list_empty(&stan->all))
+        member_removed(stan, container_of(list_first(&stan->all), struct subscription, link)->member);
+}
+
 // In the order in which the servers we replace check. NULL: fine.
 static const char *request_check(const struct request *request)
 {
@@ -247,8 +266,9 @@ static struct subscribing *subscribing_new(struct stan *stan, const struct reque
     struct subscribing *subscribing = mem_alloc_zero(sizeof(*subscribing));
     size_t data_len = MEMBER_DATA_SIZE + request->client_id.len + request->inbox.len;
     char *to = subscribing->storage = mem_alloc(data_len + reply.len);
-    put_u16(to, (uint16_t)request->client_id.len);
-    put_u16(to + 2, (uint16_t)request->inbox.len);
+    put_u32(to, client);
+    put_u16(to + 4, (uint16_t)request->client_id.len);
+    put_u16(to + 6, (uint16_t)request->inbox.len);
     memcpy(to + MEMBER_DATA_SIZE, request->client_id.ptr, request->client_id.len);
     memcpy(to + MEMBER_DATA_SIZE + request->client_id.len, request->inbox.ptr, request->inbox.len);
     if (reply.len)
@@ -351,14 +371,17 @@ static void member_added(void *owner, struct member *member, bool recovered)
     struct bytes data = member_config_get(member)->data;
     if (data.len < MEMBER_DATA_SIZE)
         return;
-    size_t client_len = get_u16(data.ptr), inbox_len = get_u16(data.ptr + 2);
+    size_t client_len = get_u16(data.ptr + 4), inbox_len = get_u16(data.ptr + 6);
     if (MEMBER_DATA_SIZE + client_len + inbox_len != data.len)
         return;
     struct subscription *subscription = mem_alloc_zero(sizeof(*subscription));
     subscription->stan = stan;
     subscription->member = member;
     subscription->inbox = bytes_make(data.ptr + MEMBER_DATA_SIZE + client_len, inbox_len);
-    subscription->client = registry_find(&stan->registry, bytes_make(data.ptr + MEMBER_DATA_SIZE, client_len));
+    // By number: its id may be another's by now.
+    struct stan_client *client = registry_by_number(&stan->registry, get_u32(data.ptr));
+    subscription->client = client && !client->close_index && !client->closing ? client : NULL;
+    list_push_back(&stan->all, &subscription->link);
     member_set_context(member, subscription);
     // Without its client it was cut short by a crash or by the client's end: it goes at the turn's end.
     list_push_back(subscription->client ? &subscription->client->subscriptions : &stan->orphans,
@@ -379,6 +402,7 @@ static void member_removed(void *owner, struct member *member)
     member_set_context(member, NULL);
     broker_watch_remove(stan->broker, &subscription->watch);
     list_remove(&subscription->of_client);
+    list_remove(&subscription->link);
     stan->subscriptions--;
     mem_free(subscription);
 }
