@@ -18,11 +18,10 @@ struct check_disk {
 
 static void disk_submit_never(struct disk *disk, enum disk_lane lane, struct disk_request *request);
 static void disk_run_now(struct disk *disk, struct disk_request *request);
-static uint64_t disk_free_bytes(struct disk *disk);
 static int check_directory(const char *path, struct directory directory);
 static void print_line(void *owner, const char *line);
 
-static const struct disk_ops check_disk_ops = {disk_submit_never, disk_run_now, disk_free_bytes};
+static const struct disk_ops check_disk_ops = {disk_submit_never, disk_run_now};
 
 int check_run(int count, char **arguments)
 {
@@ -85,9 +84,4 @@ static void disk_submit_never(struct disk *disk, enum disk_lane lane, struct dis
 static void disk_run_now(struct disk *disk, struct disk_request *request)
 {
     directory_execute(&container_of(disk, struct check_disk, disk)->directory, request, NULL);
-}
-
-static uint64_t disk_free_bytes(struct disk *disk)
-{
-    return directory_free_bytes(&container_of(disk, struct check_disk, disk)->directory);
 }

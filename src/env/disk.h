@@ -79,7 +79,6 @@ struct disk {
 struct disk_ops {
     void (*submit)(struct disk *disk, enum disk_lane lane, struct disk_request *request);
     void (*run)(struct disk *disk, struct disk_request *request);
-    uint64_t (*free_bytes)(struct disk *disk); // of the file system; UINT64_MAX when unknown
 };
 
 static inline void disk_submit(struct disk *disk, enum disk_lane lane, struct disk_request *request)

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -65,14 +64,6 @@ void directory_execute(const struct directory *directory, struct disk_request *r
     request->transferred = 0;
     request->result = directory_run(directory, request, bounce);
     request->duration_ns = clock_mono_ns() - begin_ns;
-}
-
-uint64_t directory_free_bytes(const struct directory *directory)
-{
-    struct statvfs figures;
-    if (fstatvfs(directory->fd, &figures) != 0)
-        return UINT64_MAX;
-    return (uint64_t)figures.f_bavail * figures.f_frsize;
 }
 
 // Only for people: whoever finds the directory in use wants to know by whom. The lock itself is the kernel's, so a failure

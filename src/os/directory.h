@@ -29,6 +29,3 @@ int directory_lock(struct directory *directory, bool create) MUST_USE;
 
 // Executes: fills result, transferred, duration_ns and the out-fields of the operation. `bounce`: see file_write().
 void directory_execute(const struct directory *directory, struct disk_request *request, char *bounce);
-
-// Free to unprivileged writers, in bytes; UINT64_MAX when the system does not tell.
-uint64_t directory_free_bytes(const struct directory *directory);

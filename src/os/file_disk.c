@@ -12,14 +12,12 @@ struct file_disk_work {
 
 static void file_disk_submit(struct disk *disk, enum disk_lane lane, struct disk_request *request);
 static void file_disk_run(struct disk *disk, struct disk_request *request);
-static uint64_t file_disk_free_bytes(struct disk *disk);
 static void file_disk_work(uv_work_t *work);
 static void file_disk_after_work(uv_work_t *work, int status);
 
 static const struct disk_ops file_disk_ops = {
     .submit = file_disk_submit,
     .run = file_disk_run,
-    .free_bytes = file_disk_free_bytes,
 };
 
 int file_disk_open(struct file_disk *disk, struct loop *loop, struct directory directory)
@@ -64,11 +62,6 @@ static void file_disk_submit(struct disk *base, enum disk_lane lane, struct disk
 static void file_disk_run(struct disk *base, struct disk_request *request)
 {
     directory_execute(&container_of(base, struct file_disk, disk)->directory, request, NULL);
-}
-
-static uint64_t file_disk_free_bytes(struct disk *base)
-{
-    return directory_free_bytes(&container_of(base, struct file_disk, disk)->directory);
 }
 
 // In a thread of the pool.

@@ -22,7 +22,6 @@ static int host_seek(void *owner, struct engine_read *read, uint64_t time_ns);
 static size_t host_sizes(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max,
                          bool *ret_wait);
 static void host_trimmed(void *owner, uint32_t stream, uint64_t first);
-static void host_forgotten(void *owner, uint32_t stream, uint64_t sequence);
 static struct shard_fetch *fetch_new(struct shard *shard, struct engine_read *read);
 static int fetch_finish(struct shard_fetch *fetch, int result);
 static void fetch_done(struct store_fetch *store_fetch);
@@ -40,7 +39,6 @@ void shard_host_fill(struct shard *shard, struct engine_host *host)
         .seek = host_seek,
         .sizes = host_sizes,
         .trimmed = host_trimmed,
-        .forgotten = host_forgotten,
     };
 }
 
@@ -103,13 +101,6 @@ static void host_trimmed(void *owner, uint32_t stream, uint64_t first)
     struct shard *shard = owner;
     if (shard->store)
         store_trim(shard->store, stream, first);
-}
-
-static void host_forgotten(void *owner, uint32_t stream, uint64_t sequence)
-{
-    struct shard *shard = owner;
-    if (shard->store)
-        store_forget(shard->store, stream, sequence);
 }
 
 static struct shard_fetch *fetch_new(struct shard *shard, struct engine_read *read)

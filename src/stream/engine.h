@@ -65,9 +65,8 @@ struct engine_host {
     int (*seek)(void *owner, struct engine_read *read, uint64_t time_ns);
     // Sizes of the oldest messages, for limits; see store_sizes().
     size_t (*sizes)(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max, bool *ret_wait);
-    // Committed: messages below `first` are gone (UINT64_MAX: the stream is); one message is gone.
+    // Committed: messages below `first` are gone (UINT64_MAX: the stream is).
     void (*trimmed)(void *owner, uint32_t stream, uint64_t first);
-    void (*forgotten)(void *owner, uint32_t stream, uint64_t sequence);
 };
 
 // A message on its way to a member. Borrowed.
@@ -133,7 +132,6 @@ struct stream_state {
 
 // Committed or proposed streams. NULL: none.
 struct stream *engine_stream_find(struct engine *engine, uint32_t account, struct bytes name);
-struct stream *engine_stream_by_id(struct engine *engine, uint32_t id);
 // Creates; usable at once for further proposals. ERR_EXISTS, ERR_LIMIT, ERR_INVALID, admission errors.
 int engine_stream_create(struct engine *engine, const struct stream_config *config, struct engine_time now,
                          struct stream **ret_stream, uint64_t *ret_index);

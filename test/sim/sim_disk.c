@@ -41,13 +41,12 @@ struct disk_file {
 
 static void submit(struct disk *disk, enum disk_lane lane, struct disk_request *request);
 static void run(struct disk *disk, struct disk_request *request);
-static uint64_t free_bytes(struct disk *disk);
 static int execute(struct sim_disk *disk, struct disk_request *request);
 static void sync_inode(struct sim_inode *inode);
 static void crash_inode(struct sim_disk *disk, struct sim_inode *inode, enum sim_loss loss);
 static void crash_names(struct sim_disk *disk, enum sim_loss loss);
 
-static const struct disk_ops ops = {.submit = submit, .run = run, .free_bytes = free_bytes};
+static const struct disk_ops ops = {.submit = submit, .run = run};
 
 void sim_disk_init(struct sim_disk *disk, uint64_t seed)
 {
@@ -272,9 +271,8 @@ uint64_t sim_disk_used(const struct sim_disk *disk)
     return used;
 }
 
-static uint64_t free_bytes(struct disk *base)
+static uint64_t free_bytes(const struct sim_disk *disk)
 {
-    struct sim_disk *disk = container_of(base, struct sim_disk, disk);
     uint64_t used = sim_disk_used(disk);
     return used < disk->capacity ? disk->capacity - used : 0;
 }
@@ -299,7 +297,7 @@ static int open_file(struct sim_disk *disk, struct disk_request *request)
 
 static bool has_space(struct sim_disk *disk, const struct sim_inode *inode, uint64_t size)
 {
-    return size <= inode->size || size - inode->size <= free_bytes(&disk->disk);
+    return size <= inode->size || size - inode->size <= free_bytes(disk);
 }
 
 static void write_bytes(struct sim_inode *inode, uint64_t offset, const char *ptr, size_t len)

@@ -186,13 +186,6 @@ static void closing_executes_what_was_submitted(void **state)
     expect_written(rig, file);
 }
 
-static void free_space_is_known(void **state)
-{
-    struct rig *rig = *state;
-    uint64_t bytes = rig->disk.disk.ops->free_bytes(&rig->open->disk);
-    assert_in_range(bytes, 1, UINT64_MAX - 1);
-}
-
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
@@ -201,7 +194,6 @@ int main(void)
         T(the_pool_lane_does_them_all),
         T(a_failed_sync_is_an_error_of_the_device),
         T(closing_executes_what_was_submitted),
-        T(free_space_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

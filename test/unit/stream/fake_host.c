@@ -13,7 +13,6 @@ static int host_seek(void *owner, struct engine_read *read, uint64_t time_ns);
 static size_t host_sizes(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max,
                          bool *ret_wait);
 static void host_trimmed(void *owner, uint32_t stream, uint64_t first);
-static void host_forgotten(void *owner, uint32_t stream, uint64_t sequence);
 static bool adapter_deliver(void *owner, const struct delivery *delivery);
 static void adapter_member_added(void *owner, struct member *member, bool recovered);
 static void adapter_member_removed(void *owner, struct member *member);
@@ -33,7 +32,7 @@ void fake_host_init(struct fake_host *host, uint64_t max_ids)
         .max_ids = max_ids,
         .turn_budget = 1024,
         .host = {host, host_admit, host_append, host_read, host_read_cancel, host_release, host_seek, host_sizes,
-                 host_trimmed, host_forgotten},
+                 host_trimmed},
     };
     engine_begin(host);
     engine_recovered(host->engine, host->now);
@@ -297,12 +296,6 @@ static void host_trimmed(void *owner, uint32_t stream, uint64_t first)
     for (uint64_t at = host->streams[stream].first; at < host->streams[stream].cap && at < first; at++)
         host->streams[stream].messages[at].known = false;
     host->streams[stream].first = first;
-}
-
-static void host_forgotten(void *owner, uint32_t stream, uint64_t sequence)
-{
-    struct fake_host *host = owner;
-    host->streams[stream].messages[sequence].known = false;
 }
 
 static bool adapter_deliver(void *owner, const struct delivery *delivery)
