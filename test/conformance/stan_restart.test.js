@@ -227,6 +227,17 @@ for (const signal of SIGNALS) {
   })
 }
 
+test('ST-B20 a channel follows the limits of the new start', async (t) => {
+  const server = await start(t)
+  const client = await connect(t, server)
+  for (let i = 0; i < 20; i++) await publish(client, 'limited', String(i))
+  server.flags = [...server.flags, '-mm', '5']
+  await restart(server, 'SIGTERM', client)
+  const later = await connect(t, server)
+  const subscription = await subscribe(later, 'limited', { all: true })
+  assert.deepStrictEqual(brief(await subscription.queue.take(5)), ['15', '16', '17', '18', '19'])
+})
+
 test('ST-B14 a client that does not come back after a restart is closed by its heartbeats', async (t) => {
   const server = await start(t, ['-hbi', '300ms', '-hbt', '500ms', '-hbf', '1', '-disconnect_grace', '1h'])
   const stays = await connect(t, server)

@@ -309,6 +309,16 @@ test('ST-P11 while one newcomer waits for the old client, another is refused at 
   assert.strictEqual(old.heartbeats.length, 1)
 })
 
+test('ST-P11 the newcomer that waits gets the id when the old client closes meanwhile', { alone: true }, async (t) => {
+  const old = await connect(t, { heartbeats: false })
+  const newcomer = await open(t)
+  const waiting = newcomer.register({ clientId: old.id })
+  await old.heartbeats.take(1)
+  await old.bye()
+  assert.strictEqual((await waiting).error, '')
+  assert.strictEqual((await newcomer.publish(unique('mine'), 'x')).error, '')
+})
+
 // --- messages: their fields ---
 
 test('ST-M01 PubMsg with every field set, and with fields that nobody knows', async (t) => {
@@ -572,6 +582,10 @@ test('ST-E10 undecodable, or not from a client: \'stan: invalid publish request\
   assert.strictEqual((await client.publish(unique('a'), '', { guid: '' })).error, text)
   assert.strictEqual((await client.publish(unique('a'), '', { clientId: '' })).error, text)
   assert.strictEqual((await client.publish(unique('a'), '', { clientId: 'nobody', connId: Buffer.alloc(0) })).error, text)
+  const long = pb.PubAck.deserializeBinary(await client.request(`${client.prefix}.a`, message('PubMsg', {
+    clientId: client.id, guid: 'g'.repeat(300000), subject: 'a', connId: client.connId
+  })))
+  assert.strictEqual(long.getError(), text) // a PubAck carries the guid back, so its length has a limit
 })
 
 test('ST-E11 undecodable: \'stan: invalid subscription request\'', async (t) => {
