@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -50,7 +51,7 @@ static const char usage[] =
     "  queue       one publisher, a queue group of --subscribers (8)\n"
     "  request     request and reply, one at a time; latency is the round trip\n"
     "  stan-pub    NATS Streaming: publish with --window (512) in flight; latency until the acknowledgement\n"
-    "  stan-sub    NATS Streaming: receive and acknowledge what was stored before\n"
+    "  stan-sub    NATS Streaming: receive and acknowledge what it stored before (in a new channel)\n"
     "  sync        no server: one write and fdatasync to a preallocated file in --dir\n"
     "\n"
     "Options:\n"
@@ -225,7 +226,11 @@ static int options_parse(struct bench *bench, int argc, char **argv)
         case SUBSCRIBERS: error = number_option("subscribers", optarg, 1, BENCH_SUBSCRIBERS_MAX, &subscribers); break;
         case DIRECTORY: bench->directory = optarg; break;
         case SUBJECT: bench->subject = optarg; break;
-        case SERVER_PID: error = number_option("server-pid", optarg, 1, INT32_MAX, &pid); break;
+        case SERVER_PID:
+            error = number_option("server-pid", optarg, 1, INT32_MAX, &pid);
+            if (!error && kill((pid_t)pid, 0) != 0)
+                error = client_complain("bench", "--server-pid takes the id of a running process", optarg);
+            break;
         case JSON: bench->json = true; break;
         case QUIET: bench->quiet = true; break;
         case 'h': fputs(usage, stdout); exit(0);

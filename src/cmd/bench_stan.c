@@ -144,7 +144,7 @@ static int session_open(struct session *session, struct bench *bench)
     int status = bench_connect(bench, &session->client, "weir-bench-stan");
     if (status)
         return status;
-    buffer_init(&session->answer, 1 << 20);
+    buffer_init(&session->answer, 128 << 20);
     session->sent_ns = mem_alloc_zero(bench->window * sizeof(*session->sent_ns));
     session->client.owner = session;
     session->client.on_message = on_message;

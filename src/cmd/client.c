@@ -159,6 +159,12 @@ int client_round_trip(struct client *client, int timeout_ms)
     return 0;
 }
 
+int client_complain(const char *command, const char *what, const char *text)
+{
+    fprintf(stderr, "weir %s: %s, not \"%s\"\n", command, what, text);
+    return 2;
+}
+
 uint64_t client_now_ns(void)
 {
     struct timespec time;

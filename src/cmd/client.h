@@ -59,4 +59,7 @@ static inline size_t client_pending(const struct client *client)
     return client->out.len;
 }
 
+// For commands: says on standard error what an argument should have been. Returns the exit status of wrong usage.
+int client_complain(const char *command, const char *what, const char *text);
+
 uint64_t client_now_ns(void); // monotonic

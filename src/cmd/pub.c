@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "cmd/client.h"
 #include "cmd/commands.h"
+#include "subject/subject.h"
 #include "wire/headers.h"
 
 enum { MESSAGE_MAX = 64 << 20, HEADERS_MAX = 64 << 10, TIMEOUT_MS = 5000 };
@@ -62,7 +63,7 @@ static int options_parse(struct pub *pub, int argc, char **argv)
         case 'H': status = header_add(pub, optarg); break;
         case COUNT:
             if (number_parse_u64(bytes_from_string(optarg), 1000000000, &pub->count))
-                status = 2;
+                status = client_complain("pub", "--count takes a number from 0 to 1000000000", optarg);
             break;
         case 'h': fputs(usage, stdout); exit(0);
         default: status = 2;
@@ -109,6 +110,8 @@ int pub_run(int count, char **arguments)
     int status = options_parse(&pub, argc, argv);
     if (status)
         return status;
+    if (!subject_is_valid_publish(bytes_from_string(argv[optind])))
+        return client_complain("pub", "a subject is words without blanks, joined by dots", argv[optind]);
     if (pub.has_headers && headers_end(&pub.headers, &headers)) {
         fprintf(stderr, "weir pub: a header has a bad name or value, or there are too many\n");
         return 2;

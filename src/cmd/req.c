@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "cmd/client.h"
 #include "cmd/commands.h"
+#include "subject/subject.h"
 #include "wire/headers.h"
 
 static const char usage[] = "Usage: weir req [options] SUBJECT [MESSAGE]\n"
@@ -55,7 +56,7 @@ static int options_parse(struct req *req, int argc, char **argv)
         case 's': req->server = optarg; break;
         case TIMEOUT:
             if (number_parse_u64(bytes_from_string(optarg), 86400000, &req->timeout_ms))
-                status = 2;
+                status = client_complain("req", "--timeout takes a number of milliseconds", optarg);
             break;
         case 'h': fputs(usage, stdout); exit(0);
         default: status = 2;
@@ -96,6 +97,8 @@ int req_run(int count, char **arguments)
     int status = options_parse(&req, argc, argv);
     if (status)
         return status;
+    if (!subject_is_valid_publish(bytes_from_string(argv[optind])))
+        return client_complain("req", "a subject is words without blanks, joined by dots", argv[optind]);
     const struct client_options options = {
         .server = req.server, .name = "weir req", .no_responders = true, .timeout_ms = 5000};
     int error = client_connect(&client, &options);

@@ -3,6 +3,7 @@
 // recovered; only then listening, so whoever can connect is served. Its end: no new connections; what was taken becomes durable and
 // is answered; the rest of every connection is sent, within seconds; exit code 0.
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,7 +52,7 @@ static void on_turn_begin(void *owner, struct moment now);
 static bool on_turn_end(void *owner);
 static uint64_t on_deadline(void *owner);
 static void on_stop(void *owner, int number);
-static void on_hangup(void *owner);
+static void on_request(void *owner, int number);
 
 int serve_run(int count, char **arguments)
 {
@@ -68,7 +69,7 @@ int serve_run(int count, char **arguments)
         return 1;
     }
     tcp_init(&serve.tcp, &serve.loop);
-    signals_start(&serve.signals, &serve.loop, &serve, on_stop, on_hangup);
+    signals_start(&serve.signals, &serve.loop, &serve, on_stop, on_request);
     int error = start_all(&serve);
     if (!error)
         loop_run(&serve.loop);
@@ -275,8 +276,19 @@ static void on_stop(void *owner, int number)
     node_shutdown(serve->node);
 }
 
-static void on_hangup(void *owner)
+// As nats-server: SIGUSR1 reopens the log file (CO-X01). The others have nothing to do yet.
+static void on_request(void *owner, int number)
 {
     struct serve *serve = owner;
-    logger_write(&serve->log.logger, LOG_WARN, "SIGHUP: there is no configuration to reload yet; nothing changed");
+    const char *file = serve->options.log_file;
+    if (number != SIGUSR1) {
+        logger_write(&serve->log.logger, LOG_WARN, "%s: there is nothing to reload or to drain yet; nothing changed",
+                     strsignal(number));
+        return;
+    }
+    int error = file ? stderr_log_to_file(&serve->log, file) : 0;
+    if (error)
+        logger_write(&serve->log.logger, LOG_ERROR, "cannot reopen %s: %s", file, error_text(error));
+    else if (file)
+        logger_write(&serve->log.logger, LOG_INFO, "Log file reopened");
 }

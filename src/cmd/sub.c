@@ -7,6 +7,7 @@
 #include "base/number.h"
 #include "cmd/client.h"
 #include "cmd/commands.h"
+#include "subject/subject.h"
 
 static const char usage[] = "Usage: weir sub [options] SUBJECT\n"
                             "\n"
@@ -58,7 +59,7 @@ static int options_parse(struct sub *sub, int argc, char **argv)
         case 'q': sub->queue = optarg; break;
         case COUNT:
             if (number_parse_u64(bytes_from_string(optarg), UINT64_MAX, &sub->count))
-                status = 2;
+                status = client_complain("sub", "--count takes a number", optarg);
             break;
         case RAW: sub->raw = true; break;
         case 'h': fputs(usage, stdout); exit(0);
@@ -87,6 +88,8 @@ int sub_run(int count, char **arguments)
     int status = options_parse(&sub, argc, argv);
     if (status)
         return status;
+    if (!subject_is_valid_subscribe(bytes_from_string(argv[optind])))
+        return client_complain("sub", "a subject is words without blanks, joined by dots", argv[optind]);
     const struct client_options options = {.server = sub.server, .name = "weir sub", .timeout_ms = 5000};
     int got = client_connect(&client, &options);
     if (got == 0) {

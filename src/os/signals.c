@@ -9,13 +9,13 @@
 static void signals_on_signal(uv_signal_t *handle, int number);
 
 void signals_start(struct signals *signals, struct loop *loop, void *owner, void (*on_stop)(void *owner, int number),
-                   void (*on_hangup)(void *owner))
+                   void (*on_request)(void *owner, int number))
 {
-    static const int numbers[SIGNALS_COUNT] = {SIGINT, SIGTERM, SIGHUP};
+    static const int numbers[SIGNALS_COUNT] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
     signals->loop = loop;
     signals->owner = owner;
     signals->on_stop = on_stop;
-    signals->on_hangup = on_hangup;
+    signals->on_request = on_request;
     signals->stopping = false;
     must(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
     for (int i = 0; i < SIGNALS_COUNT; i++) {
@@ -35,8 +35,8 @@ static void signals_on_signal(uv_signal_t *handle, int number)
 {
     struct signals *signals = handle->data;
     loop_enter(signals->loop);
-    if (number == SIGHUP) {
-        signals->on_hangup(signals->owner);
+    if (number != SIGINT && number != SIGTERM) {
+        signals->on_request(signals->owner, number);
         return;
     }
     // Somebody is in a hurry. What is acknowledged is on the disk.
