@@ -19,7 +19,7 @@ enum disk_op {
     DISK_WRITE,     // file, offset, spans; with DISK_FLAG_SYNC then as DISK_SYNC, as one request
     DISK_READ,      // file, offset, spans (filled front to back) → transferred; short only at the end of the file
     DISK_READ_EACH, // file, spans, each span's own offset: a gather of many small reads; all or ERR_*
-    DISK_SYNC,      // file: data and the size needed to read it (fdatasync); fails only with ERR_IO, also within DISK_WRITE
+    DISK_SYNC, // file: data and the size needed to read it (fdatasync); fails only with ERR_IO, also within DISK_WRITE
     DISK_ALLOCATE, // file, length: space [0, length) exists and reads as zeros or as what was written; slow, sliced inside
     DISK_TRUNCATE, // file, length
     DISK_SIZE,     // file → transferred

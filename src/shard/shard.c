@@ -140,15 +140,17 @@ static void log_repairs(const struct shard *shard)
     struct engine_stats stats;
     engine_stats_get(shard->engine, &stats);
     if (stats.replaced)
-        logger_write(shard->options.logger, LOG_ERROR,
-                     "shard %u: the end of %llu streams, consumers or members was lost with damaged entries; newer ones "
-                     "of the same name took their place",
-                     shard->options.id, (unsigned long long)stats.replaced);
+        logger_write(
+            shard->options.logger, LOG_ERROR,
+            "shard %u: the end of %llu streams, consumers or members was lost with damaged entries; newer ones "
+            "of the same name took their place",
+            shard->options.id, (unsigned long long)stats.replaced);
     if (stats.nameless)
-        logger_write(shard->options.logger, LOG_ERROR,
-                     "shard %u: the creation of %llu streams was lost with damaged entries; their messages are kept and "
-                     "served as weir.lost.stream.<id>",
-                     shard->options.id, (unsigned long long)stats.nameless);
+        logger_write(
+            shard->options.logger, LOG_ERROR,
+            "shard %u: the creation of %llu streams was lost with damaged entries; their messages are kept and "
+            "served as weir.lost.stream.<id>",
+            shard->options.id, (unsigned long long)stats.nameless);
 }
 
 // Also without a commit: the answer to a duplicate waits for an index that may long be committed.

@@ -64,8 +64,8 @@ struct rollover {
     // Of the slice being read:
     struct rollover_item *items; // owned; 1,024 of them
     uint32_t item_count;
-    uint32_t alone;      // the item being read alone, because a read of them all failed
-    uint32_t unreadable; // items that could not be read alone either
+    uint32_t alone;          // the item being read alone, because a read of them all failed
+    uint32_t unreadable;     // items that could not be read alone either
     struct disk_span *spans; // owned: as many
     uint32_t span_count;
     struct disk_request request;

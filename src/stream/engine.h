@@ -282,8 +282,9 @@ struct engine_stats {
     uint64_t published, duplicates, delivered, redelivered, acked;
     uint64_t pending, ids;
     uint64_t unreadable; // messages that consumers passed over because they are damaged
-    uint64_t replaced;   // recovery: objects whose end was lost with damaged entries; a newer one of the same name took their place
-    uint64_t nameless;   // recovery: streams whose creation was lost; they serve as weir.lost.stream.<id>, without limits
+    // Recovery, after damage: objects that made room for a newer one of the same name, because their end was lost; streams that
+    // serve as weir.lost.stream.<id>, without limits, because their creation was lost.
+    uint64_t replaced, nameless;
 };
 void engine_stats_get(const struct engine *engine, struct engine_stats *ret_stats);
 // Asserts the invariants over everything; for tests.
