@@ -122,11 +122,6 @@ void prepare_set_full(struct prepare *prepare)
     prepare->retry_ms = moment_mono_ms(prepare->store->context.now) + PREPARE_RETRY_MS;
 }
 
-uint64_t prepare_size(const struct prepare *prepare)
-{
-    return prepare->next_size;
-}
-
 uint64_t prepare_next_deadline_ms(const struct prepare *prepare)
 {
     bool waits = prepare->wanted && prepare->job == PREPARE_NOTHING && prepare->retry_ms &&

@@ -66,6 +66,4 @@ struct log_file *prepare_make_now(struct prepare *prepare);
 void prepare_release(struct prepare *prepare, struct log_file *file);
 // A write found no space in a preallocated file.
 void prepare_set_full(struct prepare *prepare);
-// The size of log file to make now.
-uint64_t prepare_size(const struct prepare *prepare);
 uint64_t prepare_next_deadline_ms(const struct prepare *prepare);
