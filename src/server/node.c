@@ -32,6 +32,7 @@ struct node {
 };
 
 static void make_id(const struct random_source *random, char ret_id[NODE_ID_LEN + 1]);
+static void tell_recovered(const struct node *node);
 static void start_broker(struct node *node, struct moment now);
 static void make_shard(struct node *node);
 static void make_stan(struct node *node);
@@ -59,6 +60,7 @@ int node_start(const struct options *options, const struct node_env *env, struct
         release(node);
         return error;
     }
+    tell_recovered(node);
     start_monitor(node, now);
     *ret_node = node;
     return 0;
@@ -144,6 +146,22 @@ static void make_id(const struct random_source *random, char ret_id[NODE_ID_LEN 
         bits >>= 5;
     }
     ret_id[NODE_ID_LEN] = '\0';
+}
+
+// So that an operator sees what a start found, and what a limit given with it will take away.
+static void tell_recovered(const struct node *node)
+{
+    struct engine_stats engine;
+    struct stan_stats stan;
+    engine_stats_get(shard_engine(node->shard), &engine);
+    stan_stats_get(node->stan, &stan);
+    if (engine.streams + stan.clients > 0)
+        logger_write(
+            node->env.logger, LOG_INFO,
+            "Recovered %llu channels with %llu messages (%llu bytes), %llu durables, queue groups and subscriptions, "
+            "%llu clients",
+            (unsigned long long)engine.streams, (unsigned long long)engine.messages, (unsigned long long)engine.bytes,
+            (unsigned long long)engine.consumers, (unsigned long long)stan.clients);
 }
 
 static void start_broker(struct node *node, struct moment now)
