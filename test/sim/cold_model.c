@@ -384,14 +384,9 @@ static int on_restore_ids(void *owner, struct bytes ids, uint64_t last_index, si
     return 0;
 }
 
-// Whatever is promised and in its window is known, or it could be stored twice; unless the disk could not read ids back, which is
-// reported as damage.
+// Whatever is promised and in its window is known, or it could be stored twice.
 static void check_ids(struct cold_model *model)
 {
-    struct store_stats stats;
-    store_stats_get(model->store, &stats);
-    if (stats.damaged_areas > 0)
-        return;
     for (uint32_t i = 0; i < COLD_STREAMS && !model->damaged; i++) {
         const struct cold_stream *own = &model->streams[i];
         for (uint64_t s = 1; s <= own->last; s++) {

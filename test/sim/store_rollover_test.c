@@ -269,6 +269,12 @@ static void ignore_line(void *owner, const char *line)
     }
 }
 
+static void note_refusal(void *owner, const char *line)
+{
+    bool *refused = owner;
+    *refused |= strstr(line, "would refuse to start") != NULL;
+}
+
 static struct world *filled_world(uint64_t seed)
 {
     struct world *world = world_new(seed);
@@ -294,6 +300,7 @@ static void damaged_segments_cost_only_what_is_damaged(void **state)
             sim_disk_flip(&world->disk, path, at, (unsigned)prng_below(&world->prng, 8));
             assert_true(store_check(&world->disk.disk, ignore_line, NULL) > 0);
         }
+        int problems = store_check(&world->disk.disk, ignore_line, NULL);
         model->damaged = true;
         assert_int_equal(cold_model_open(model), 0);
         cold_model_read_all(model);
@@ -302,6 +309,9 @@ static void damaged_segments_cost_only_what_is_damaged(void **state)
         if (model->quarantined > 0 && stats.damaged_areas == 0) {
             cold_model_complain(model, "%llu messages are unreadable and nothing was reported",
                                 (unsigned long long)model->quarantined);
+        }
+        if (model->quarantined > 0 && problems == 0) {
+            cold_model_complain(model, "weir check saw nothing of what a start quarantined");
         }
         // One bit costs a message, or the messages of one extent when it hits a summary.
         if (!removed && model->quarantined > 60) {
@@ -354,6 +364,9 @@ static void without_any_checkpoint_it_refuses_and_changes_nothing(void **state)
         }
     }
     uint64_t used = sim_disk_used(&world->disk);
+    bool refused = false;
+    assert_true(store_check(&world->disk.disk, note_refusal, &refused) > 0);
+    assert_true(refused);
     assert_int_equal(cold_model_open(&world->model), ERR_CORRUPT);
     assert_true(sim_disk_used(&world->disk) == used);
     for (size_t i = 0; sim_disk_path(&world->disk, i); i++) {
