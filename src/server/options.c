@@ -68,7 +68,7 @@ static const struct flag flags[] = {
      "a lost client keeps its messages (5s)"},
     {"", FLAG_HEADING, 0, 0, 0, NULL, NULL, "\nOther:"},
     {"l,log", FLAG_STRING, AT(log_file), 0, 0, NULL, "FILE", "log to this file (standard error)"},
-    {"D,debug", FLAG_BOOL, AT(debug), 0, 0, NULL, NULL, "log more"},
+    {"D,debug", FLAG_BOOL, AT(debug), 0, 0, NULL, NULL, "accepted; nothing is logged at that level yet"},
     {"V,trace", FLAG_BOOL, AT(trace), 0, 0, NULL, NULL, "accepted; the protocol is not traced yet"},
     {"h,help", FLAG_BOOL, AT(help), 0, 0, NULL, NULL, "this text"},
 };
