@@ -84,7 +84,8 @@ size_t envelope_tail_encode(char *to, const struct envelope_delivery *delivery)
     return (size_t)(at - to);
 }
 
-// Takes the field at the front of *from off. Field numbers are 1 … 2^29-1.
+// Takes the field at the front of *from off. Field numbers are 1 … 2^29-1; a tag and a length have at most 5 bytes, as every
+// protobuf library writes them and protobuf-c demands.
 static int field_next(struct bytes *from, struct field *ret)
 {
     uint64_t tag, length;
@@ -102,7 +103,7 @@ static int field_next(struct bytes *from, struct field *ret)
         *from = bytes_skip(*from, used);
         return 0;
     case WIRE_BYTES:
-        if (varint_get(*from, &length, &used) || length > from->len - used)
+        if (varint_get(*from, &length, &used) || used > 5 || length > from->len - used)
             return ERR_PROTOCOL;
         ret->bytes = bytes_make(from->ptr + used, length);
         *from = bytes_skip(*from, used + length);
