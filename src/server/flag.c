@@ -28,6 +28,7 @@ static const struct flag *find_flag(const struct flag *flags, size_t count, stru
 static struct argument split_argument(const char *text);
 static int read_value(const struct flag *flag, struct bytes value, void *place);
 static int read_bool(struct bytes value, bool *place);
+static int read_switch(struct bytes value, uint32_t *place);
 static int read_int(struct bytes value, int32_t *place);
 static int read_size(struct bytes value, uint64_t *place);
 static int read_choice(const struct flag *flag, struct bytes value, uint32_t *place);
@@ -51,7 +52,7 @@ int flag_parse(const struct flag *flags, size_t flag_count, void *target, int co
         const struct flag *flag = find_flag(flags, flag_count, argument.name);
         if (!flag)
             return refuse_name(flags, flag_count, argument.name, message);
-        if (flag->type == FLAG_BOOL && !argument.has_value) {
+        if ((flag->type == FLAG_BOOL || flag->type == FLAG_SWITCH) && !argument.has_value) {
             argument.value = BYTES("true");
         } else if (!argument.has_value && at < count) {
             argument.value = bytes_from_string(arguments[at++]);
@@ -117,6 +118,7 @@ static int read_value(const struct flag *flag, struct bytes value, void *place)
     int error = 0;
     switch (flag->type) {
     case FLAG_BOOL: return read_bool(value, place);
+    case FLAG_SWITCH: return read_switch(value, place);
     case FLAG_STRING:
         if (value.len == 0)
             return ERR_INVALID;
@@ -156,6 +158,15 @@ static int read_bool(struct bytes value, bool *place)
     else
         return ERR_INVALID;
     return 0;
+}
+
+static int read_switch(struct bytes value, uint32_t *place)
+{
+    bool on;
+    int error = read_bool(value, &on);
+    if (!error)
+        *place = on ? 2 : 1;
+    return error;
 }
 
 static int read_int(struct bytes value, int32_t *place)
@@ -228,7 +239,8 @@ static void describe_wanted(const struct flag *flag, char *text, size_t size)
     const char *unit = flag->type == FLAG_DURATION ? " ms" : "";
     const char *what = NULL;
     switch (flag->type) {
-    case FLAG_BOOL: what = "true or false"; break;
+    case FLAG_BOOL:
+    case FLAG_SWITCH: what = "true or false"; break;
     case FLAG_STRING: what = "a value: it is empty"; break;
     case FLAG_CHOICE: snprintf(text, size, "one of %s", flag->choices); return;
     case FLAG_BYTES:

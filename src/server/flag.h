@@ -13,6 +13,7 @@
 
 enum flag_type {
     FLAG_BOOL,     // bool
+    FLAG_SWITCH,   // uint32_t: 1 for false, 2 for true; whoever did not say leaves 0
     FLAG_STRING,   // const char *; not empty
     FLAG_INT,      // int32_t
     FLAG_COUNT,    // uint32_t

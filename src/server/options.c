@@ -106,6 +106,7 @@ void options_default(struct options *options)
         .max_ids = 20000000,
         .disconnect_grace_ns = 5 * SECOND,
     };
+    tls_options_default(&options->tls);
 }
 
 int options_parse(struct options *options, int count, char *const *arguments, char ret_message[OPTIONS_MESSAGE_SIZE])

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "server/tls_options.h"
 
 // Longest message of options_parse(), with its NUL.
 #define OPTIONS_MESSAGE_SIZE 512
@@ -34,6 +35,8 @@ struct options {
     const char *log_file; // -l: NULL: standard error
     bool debug;           // -D
     bool trace;           // -V: accepted, has no effect yet
+
+    struct tls_options tls; // --tls…: of client connections and https monitoring
 
     uint32_t max_payload;       // bytes, 1 MiB
     uint32_t max_control_line;  // bytes, 4096
