@@ -16,7 +16,7 @@
 #include "os/process.h"
 #include "os/random.h"
 #include "os/signals.h"
-#include "os/stderr_log.h"
+#include "os/server_log.h"
 #include "server/node.h"
 
 // How long connections may take for their rest after a signal. Service managers kill after 10 s at the earliest.
@@ -24,7 +24,7 @@
 
 struct serve {
     struct options options;
-    struct stderr_log log;
+    struct server_log log;
     struct loop loop;
     struct loop_handler handler;
     struct tcp tcp;
@@ -101,9 +101,9 @@ static bool read_options(struct serve *serve, int count, char **arguments, int *
         *ret_code = 0;
         return false;
     }
-    stderr_log_init(&serve->log, STDERR_FILENO, serve->options.debug ? LOG_DEBUG : LOG_INFO);
+    server_log_init(&serve->log, STDERR_FILENO, serve->options.debug ? LOG_DEBUG : LOG_INFO);
     const char *file = serve->options.log_file;
-    int error = file ? stderr_log_to_file(&serve->log, file) : 0;
+    int error = server_log_configure(&serve->log, &(struct server_log_config){.file = file, .time = true});
     if (error) {
         fprintf(stderr, "weir serve: -log: cannot write to %s: %s\n", file, error_text(error));
         *ret_code = 1;
@@ -228,7 +228,7 @@ static void stop_all(struct serve *serve)
     loop_deinit(&serve->loop);
     if (serve->stop_by_ms != UINT64_MAX)
         logger_write(&serve->log.logger, LOG_INFO, "Stopped");
-    stderr_log_deinit(&serve->log);
+    server_log_deinit(&serve->log);
 }
 
 static void on_turn_begin(void *owner, struct moment now)
@@ -286,7 +286,7 @@ static void on_request(void *owner, int number)
                      strsignal(number));
         return;
     }
-    int error = file ? stderr_log_to_file(&serve->log, file) : 0;
+    int error = file ? server_log_reopen(&serve->log) : 0;
     if (error)
         logger_write(&serve->log.logger, LOG_ERROR, "cannot reopen %s: %s", file, error_text(error));
     else if (file)

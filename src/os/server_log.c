@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "os/server_log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/must.h"
+
+// How long the thread waits for room before it looks whether it shall end.
+#define SERVER_LOG_POLL_MS 100
+
+static void server_log_write(void *owner, enum log_level level, const char *format, va_list arguments);
+static size_t server_log_prefix(const struct server_log *log, char *line, size_t size, enum log_level level);
+static size_t server_log_finish(char *line, size_t used, int more);
+static void server_log_to_syslog(struct server_log *log, enum log_level level, char *line, size_t used, size_t len);
+static void server_log_to_file(struct server_log *log, const char *line, size_t len);
+static void server_log_rotate(struct server_log *log);
+static void server_log_note(struct server_log *log, enum log_level level, char *line, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+static void server_log_to_descriptor(struct server_log *log, const char *line, size_t len);
+static bool server_log_has_room(int fd, int wait_ms, bool *ret_broken);
+static size_t server_log_put(int fd, const char *data, size_t len);
+static void server_log_queue(struct server_log *log, const char *line, size_t len);
+static void server_log_own_up(struct server_log *log);
+static void server_log_run(void *owner);
+static void server_log_drain(struct server_log *log);
+
+void server_log_init(struct server_log *log, int fd, enum log_level level)
+{
+    *log = (struct server_log){.fd = fd, .file.fd = -1, .time = true};
+    log->logger = (struct logger){.owner = log, .level = level, .write = server_log_write};
+    buffer_init(&log->queue, SERVER_LOG_QUEUE_MAX);
+    must(uv_mutex_init(&log->mutex) == 0);
+    must(uv_cond_init(&log->changed) == 0);
+}
+
+int server_log_configure(struct server_log *log, const struct server_log_config *config)
+{
+    struct log_file file = {.fd = -1};
+    struct log_syslog syslog = {.open = false};
+    int error = 0;
+    if (config->file)
+        error = log_file_open(&file, config->file, config->file_size_limit, config->file_max);
+    else if (config->remote_syslog || config->syslog)
+        error = log_syslog_open(&syslog, config->tag ? config->tag : "weir", config->remote_syslog);
+    if (error)
+        return error;
+    uv_mutex_lock(&log->mutex);
+    struct log_file old_file = log->file;
+    struct log_syslog old_syslog = log->syslog;
+    log->file = file;
+    log->syslog = syslog;
+    log->time = config->time;
+    log->time_utc = config->time_utc;
+    uv_mutex_unlock(&log->mutex);
+    log_file_close(&old_file);
+    log_syslog_close(&old_syslog);
+    return 0;
+}
+
+int server_log_reopen(struct server_log *log)
+{
+    uv_mutex_lock(&log->mutex);
+    struct log_file old = log->file;
+    struct log_file file = {.fd = -1};
+    int error = ERR_NOT_FOUND;
+    if (old.fd >= 0)
+        error = log_file_open(&file, old.path, old.size_limit, old.max_files);
+    if (!error)
+        log->file = file;
+    uv_mutex_unlock(&log->mutex);
+    if (!error)
+        log_file_close(&old);
+    return error;
+}
+
+void server_log_deinit(struct server_log *log)
+{
+    uv_mutex_lock(&log->mutex);
+    log->stopping = true;
+    uv_cond_broadcast(&log->changed);
+    uv_mutex_unlock(&log->mutex);
+    if (log->has_thread)
+        uv_thread_join(&log->thread);
+    log_file_close(&log->file);
+    log_syslog_close(&log->syslog);
+    buffer_deinit(&log->queue);
+    uv_cond_destroy(&log->changed);
+    uv_mutex_destroy(&log->mutex);
+}
+
+static void server_log_write(void *owner, enum log_level level, const char *format, va_list arguments)
+{
+    struct server_log *log = owner;
+    char line[SERVER_LOG_LINE_MAX];
+    uv_mutex_lock(&log->mutex);
+    size_t used = server_log_prefix(log, line, sizeof(line), level);
+    size_t len = server_log_finish(line, used, vsnprintf(line + used, sizeof(line) - used, format, arguments));
+    if (log->file.fd >= 0)
+        server_log_to_file(log, line, len);
+    else if (log->syslog.open)
+        server_log_to_syslog(log, level, line, used, len);
+    else
+        server_log_to_descriptor(log, line, len);
+    uv_mutex_unlock(&log->mutex);
+}
+
+static size_t server_log_prefix(const struct server_log *log, char *line, size_t size, enum log_level level)
+{
+    static const char *const names[] = {"TRC", "DBG", "INF", "WRN", "ERR", "FTL"};
+    if (!log->time)
+        return (size_t)snprintf(line, size, "[%ld] [%s] ", (long)getpid(), names[level]);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    struct tm parts;
+    if (log->time_utc)
+        gmtime_r(&now.tv_sec, &parts);
+    else
+        localtime_r(&now.tv_sec, &parts);
+    char date[32];
+    strftime(date, sizeof(date), "%Y/%m/%d %H:%M:%S", &parts);
+    return (size_t)snprintf(line, size, "[%ld] %s.%06ld [%s] ", (long)getpid(), date, now.tv_nsec / 1000, names[level]);
+}
+
+// Ends the line with its newline, cutting what does not fit; control characters (a client's name may hold some) must not
+// be able to forge lines or to drive a terminal.
+static size_t server_log_finish(char *line, size_t used, int more)
+{
+    size_t len = used + (more > 0 ? (size_t)more : 0);
+    if (len > SERVER_LOG_LINE_MAX - 1)
+        len = SERVER_LOG_LINE_MAX - 1;
+    for (size_t i = used; i < len; i++) {
+        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+            line[i] = '?';
+    }
+    line[len] = '\n';
+    return len + 1;
+}
+
+// syslog has its own time, process and severity in front of a line.
+static void server_log_to_syslog(struct server_log *log, enum log_level level, char *line, size_t used, size_t len)
+{
+    static const int severities[] = {
+        [LOG_TRACE] = LOG_SYSLOG_NOTICE, [LOG_DEBUG] = LOG_SYSLOG_DEBUG, [LOG_INFO] = LOG_SYSLOG_NOTICE,
+        [LOG_WARN] = LOG_SYSLOG_WARNING, [LOG_ERROR] = LOG_SYSLOG_ERROR, [LOG_FATAL] = LOG_SYSLOG_CRITICAL,
+    };
+    line[len - 1] = '\0';
+    log_syslog_send(&log->syslog, severities[level], line + used);
+}
+
+static void server_log_to_file(struct server_log *log, const char *line, size_t len)
+{
+    if (log_file_is_full(&log->file, len))
+        server_log_rotate(log);
+    if (server_log_put(log->file.fd, line, len) != len) {
+        log->dropped++; // the disk is full, most likely; there is nobody to tell now
+        return;
+    }
+    log->file.size += len;
+    if (log->dropped > 0)
+        server_log_own_up(log);
+}
+
+static void server_log_rotate(struct server_log *log)
+{
+    char backup[LOG_FILE_PATH_SIZE];
+    char line[SERVER_LOG_LINE_MAX];
+    int error = log_file_rotate(&log->file, backup);
+    if (error)
+        server_log_note(log, LOG_ERROR, line, "Unable to rotate the log, which grows on: %s", error_text(error));
+    else
+        server_log_note(log, LOG_INFO, line, "Rotated log, backup saved as \"%s\"", backup);
+}
+
+// A line of the log's own, with the mutex held.
+static void server_log_note(struct server_log *log, enum log_level level, char *line, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    size_t used = server_log_prefix(log, line, SERVER_LOG_LINE_MAX, level);
+    size_t len = server_log_finish(line, used, vsnprintf(line + used, SERVER_LOG_LINE_MAX - used, format, arguments));
+    va_end(arguments);
+    if (log->file.fd < 0)
+        server_log_queue(log, line, len);
+    else if (server_log_put(log->file.fd, line, len) == len)
+        log->file.size += len;
+}
+
+static void server_log_to_descriptor(struct server_log *log, const char *line, size_t len)
+{
+    bool broken = false;
+    if (log->queue.len == 0 && server_log_has_room(log->fd, 0, &broken) && server_log_put(log->fd, line, len) == len)
+        return;
+    if (!broken)
+        server_log_queue(log, line, len);
+}
+
+// The descriptor may be a pipe shared with others, so it cannot be made non-blocking; asking first comes to the same.
+// Broken: it is closed, or nobody has the other end.
+static bool server_log_has_room(int fd, int wait_ms, bool *ret_broken)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    int count = poll(&ready, 1, wait_ms);
+    *ret_broken = count == 1 && (ready.revents & (POLLERR | POLLNVAL | POLLHUP));
+    return count == 1 && (ready.revents & POLLOUT) && !*ret_broken;
+}
+
+static size_t server_log_put(int fd, const char *data, size_t len)
+{
+    ssize_t written;
+    do {
+        written = write(fd, data, len);
+    } while (written < 0 && errno == EINTR);
+    return written > 0 ? (size_t)written : 0;
+}
+
+// Once lines have been dropped, more are until the thread has made room for the line that says so.
+static void server_log_queue(struct server_log *log, const char *line, size_t len)
+{
+    if (!log->has_thread)
+        log->has_thread = !log->stopping && uv_thread_create(&log->thread, server_log_run, log) == 0;
+    if (log->dropped > 0 || !log->has_thread || buffer_append(&log->queue, bytes_make(line, len)) != 0)
+        log->dropped++;
+    else
+        uv_cond_signal(&log->changed);
+}
+
+static void server_log_own_up(struct server_log *log)
+{
+    char line[SERVER_LOG_LINE_MAX];
+    uint64_t dropped = log->dropped;
+    log->dropped = 0;
+    server_log_note(log, LOG_WARN, line, "%llu log lines dropped: nobody took them", (unsigned long long)dropped);
+}
+
+static void server_log_run(void *owner)
+{
+    struct server_log *log = owner;
+    uv_mutex_lock(&log->mutex);
+    while (!log->stopping || log->queue.len > 0) {
+        if (log->queue.len == 0)
+            uv_cond_wait(&log->changed, &log->mutex);
+        else
+            server_log_drain(log);
+    }
+    uv_mutex_unlock(&log->mutex);
+}
+
+// One write, and a wait for room before it in which others may queue lines. Nobody else writes while something is queued.
+static void server_log_drain(struct server_log *log)
+{
+    bool broken = false, has_room = false;
+    int waits = log->stopping ? SERVER_LOG_FLUSH_MS / SERVER_LOG_POLL_MS : 1;
+    uv_mutex_unlock(&log->mutex);
+    for (int i = 0; i < waits && !has_room && !broken; i++)
+        has_room = server_log_has_room(log->fd, SERVER_LOG_POLL_MS, &broken);
+    uv_mutex_lock(&log->mutex);
+    if (has_room) {
+        size_t len = log->queue.len < SERVER_LOG_LINE_MAX ? log->queue.len : SERVER_LOG_LINE_MAX;
+        buffer_consume(&log->queue, server_log_put(log->fd, log->queue.ptr, len));
+    } else if (broken || (log->stopping && waits > 1)) {
+        buffer_clear(&log->queue);
+        log->dropped = 0;
+    }
+    if (log->dropped > 0 && log->queue.len < SERVER_LOG_QUEUE_MAX / 2)
+        server_log_own_up(log);
+    if (log->queue.len == 0)
+        buffer_shrink(&log->queue);
+}
