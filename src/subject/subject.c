@@ -74,6 +74,22 @@ bool subject_overlap(struct bytes a, struct bytes b)
     return a.ptr == NULL && b.ptr == NULL;
 }
 
+bool subject_covers(struct bytes outer, struct bytes inner)
+{
+    struct bytes token_outer, token_inner;
+    while (outer.ptr != NULL && inner.ptr != NULL) {
+        subject_token_next(&outer, &token_outer);
+        subject_token_next(&inner, &token_inner);
+        if (token_is(token_outer, '>') && outer.ptr == NULL)
+            return true;
+        if (token_is(token_inner, '>') && inner.ptr == NULL)
+            return false;
+        if (!token_is(token_outer, '*') && !bytes_equal(token_outer, token_inner))
+            return false;
+    }
+    return outer.ptr == NULL && inner.ptr == NULL;
+}
+
 size_t subject_token_count(struct bytes subject)
 {
     size_t count = subject.len > 0;

@@ -35,6 +35,9 @@ bool subject_match(struct bytes pattern, struct bytes subject);
 // Could one subject fall under both patterns? Both must be valid for subscribing.
 bool subject_overlap(struct bytes a, struct bytes b);
 
+// Does every subject that falls under `inner` fall under `outer` too? Both must be valid for subscribing; may have wildcards.
+bool subject_covers(struct bytes outer, struct bytes inner);
+
 // Number of tokens: dots plus one; 0 for no bytes.
 size_t subject_token_count(struct bytes subject);
 

@@ -136,11 +136,42 @@ static void test_tokens(void **state)
     assert_false(subject_token_next(&rest, &token));
 }
 
+static void test_covers(void **state)
+{
+    static const struct {
+        const char *outer, *inner;
+        bool covers;
+    } cases[] = {
+        {"foo", "foo", true},
+        {"foo", "bar", false},
+        {"*", "foo", true},
+        {"*", "*", true},
+        {"foo", "*", false},
+        {"*", ">", false},
+        {">", ">", true},
+        {">", "a.*.c.>", true},
+        {"foo.>", "foo", false},
+        {"foo.>", "foo.>", true},
+        {"foo.*", "foo.>", false},
+        {"foo.*.b", "foo.a.b", true},
+        {"foo.*.b", "foo.*.*", false},
+        {"*.>", ">", false},
+        {"a.>", "a.*", true},
+        {"a", "a.b", false},
+        {"a.b", "a", false},
+        {"a.*", "*.a", false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        if (subject_covers(bytes_from_string(cases[i].outer), bytes_from_string(cases[i].inner)) != cases[i].covers)
+            fail_msg("%s covers %s", cases[i].outer, cases[i].inner);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules), cmocka_unit_test(test_nul_and_length), cmocka_unit_test(test_queue_names),
-        cmocka_unit_test(test_match), cmocka_unit_test(test_overlap),        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_rules),  cmocka_unit_test(test_nul_and_length), cmocka_unit_test(test_queue_names),
+        cmocka_unit_test(test_match),  cmocka_unit_test(test_overlap),        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_covers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
