@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// A worker: one broker and its mailboxes. A server has one or several, each run by a thread of its own; a connection lives on one
+// worker for life; storage, STAN and monitoring are on worker 0.
+//
+//     OPEN ──worker_drain──► DRAINING ──what it sent was worked through──► DRAINED ──worker_close──► CLOSING
+//
+// OPEN      connections are served.
+// DRAINING  no operation is carried out any more; what was carried out before is still on its way to other workers.
+// DRAINED   it has all arrived; what comes from others is still delivered.
+// CLOSING   every connection gets its rest, then is closed.
+//
+// Pure: turns are the caller's, and so is the thread; whoever sends to a sleeping worker calls `wake`. A worker alone never touches
+// a mailbox, nor anything atomic.
+//
+// Threads: worker_send_call() may be called on any thread, everything else only on the worker's own, except where it says otherwise.
+#pragma once
+
+#include <stdatomic.h>
+
+#include "base/mailbox.h"
+#include "broker/broker.h"
+#include "broker/remote.h"
+
+struct worker;
+
+// Something to be done on another worker's turn: a snapshot for monitoring, a connection handed over, a step of the stop. Embedded
+// by its owner, who must not touch it between worker_send_call() and `done`.
+struct worker_call {
+    struct mailbox_item item;                                     // the mailbox's
+    void (*run)(struct worker_call *call, struct worker *worker); // on that worker, within a turn
+    // Afterwards on worker 0, within a turn. NULL: nobody is told, and `run` may free it.
+    void (*done)(struct worker_call *call);
+    bool returning;
+};
+
+struct worker_options {
+    const struct broker_options *broker; // copied; worker, worker_count and carrier are filled in
+    uint32_t index;
+    uint32_t count;
+    struct worker **workers; // borrowed array of all, complete before the first turn
+    // Makes worker `index` take a turn. Any thread; stays pending if it is awake. Unused by a worker that is alone.
+    void (*wake)(void *owner, uint32_t index);
+    void *wake_owner;
+};
+
+struct worker *worker_new(const struct worker_options *options, struct moment now);
+// All connections must be gone, and all threads ended.
+void worker_free(struct worker *worker);
+
+struct broker *worker_broker(struct worker *worker);
+uint32_t worker_index(const struct worker *worker);
+
+void worker_turn_begin(struct worker *worker, struct moment now);
+// True: something is left, take the next turn at once.
+bool worker_turn_end(struct worker *worker);
+uint64_t worker_next_deadline_ms(const struct worker *worker);
+
+// Any thread: has `run` called on `worker`, and `done`, if there is one, on worker 0.
+void worker_send_call(struct worker *worker, struct worker_call *call);
+
+// The steps of an orderly stop; see the picture.
+void worker_drain(struct worker *worker);
+bool worker_is_drained(const struct worker *worker);
+void worker_close(struct worker *worker);
+bool worker_is_closing(const struct worker *worker);
+
+// Any thread: the figures as of its last turn; pending_bytes may be some 100 ms old.
+void worker_stats_get(const struct worker *worker, struct broker_stats *ret_stats);
