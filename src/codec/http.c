@@ -9,6 +9,7 @@ static int parse_method(struct bytes method, bool *ret_head);
 static int parse_version(struct bytes version, bool *ret_keep_alive);
 static int parse_target(struct bytes target, struct http_request *request);
 static int parse_field(struct bytes line, struct http_request *request);
+static bool next_field(struct bytes *fields, struct bytes name, struct bytes *ret_value);
 static bool cut(struct bytes *rest, char separator, struct bytes *ret_part);
 static struct bytes cut_line(struct bytes *rest);
 static struct bytes trim(struct bytes text);
@@ -27,6 +28,7 @@ int http_request_parse(struct bytes data, struct http_request *ret_request, size
     struct bytes rest = {data.ptr, len};
     struct http_request request = {0};
     error = parse_request_line(cut_line(&rest), &request);
+    request.fields = rest;
     for (struct bytes line = cut_line(&rest); !error && line.len > 0; line = cut_line(&rest))
         error = parse_field(line, &request);
     if (error)
@@ -34,6 +36,24 @@ int http_request_parse(struct bytes data, struct http_request *ret_request, size
     *ret_request = request;
     *ret_used = len;
     return 0;
+}
+
+bool http_field_find(struct bytes fields, struct bytes name, struct bytes *ret_value)
+{
+    return next_field(&fields, name, ret_value);
+}
+
+bool http_field_has(struct bytes fields, struct bytes name, struct bytes word)
+{
+    struct bytes value;
+    while (next_field(&fields, name, &value)) {
+        struct bytes part;
+        while (cut(&value, ',', &part)) {
+            if (equal_fold(trim(part), word))
+                return true;
+        }
+    }
+    return false;
 }
 
 int http_error_status(int error)
@@ -177,6 +197,23 @@ static int parse_field(struct bytes line, struct http_request *request)
     return 0;
 }
 
+// Goes on behind the next field of that name; false when there is none.
+static bool next_field(struct bytes *fields, struct bytes name, struct bytes *ret_value)
+{
+    while (fields->ptr) {
+        struct bytes line;
+        (void)cut(fields, '\n', &line);
+        struct bytes found;
+        if (!cut(&line, ':', &found) || line.ptr == NULL || !equal_fold(found, name))
+            continue;
+        if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+            line.len--;
+        *ret_value = trim(line);
+        return true;
+    }
+    return false;
+}
+
 // Cuts off what stands before the separator. Without one, everything, and `rest` then has ptr NULL. False when nothing
 // is left to cut.
 static bool cut(struct bytes *rest, char separator, struct bytes *ret_part)
@@ -269,6 +306,7 @@ static const char *reason(int status)
 {
     switch (status) {
     case 200: return "OK";
+    case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
     case 431: return "Request Header Fields Too Large";

@@ -52,6 +52,28 @@ static void every_cut_of_a_request_waits_for_more(void **state)
         assert_int_equal(http_request_parse(bytes_make(text, len), &request, &used), ERR_AGAIN);
 }
 
+static void fields_are_found_by_name_and_word(void **state)
+{
+    struct http_request request;
+    struct bytes value;
+    assert_int_equal(
+        parse("GET / HTTP/1.1\r\nHost:  here:80 \r\nX-List: a, Upgrade\r\nEmpty:\r\nx-list:\tKEEP\r\n\r\n", &request),
+        0);
+    assert_true(http_field_find(request.fields, BYTES("host"), &value));
+    assert_true(bytes_equal(value, BYTES("here:80")));
+    assert_true(http_field_find(request.fields, BYTES("empty"), &value));
+    assert_int_equal(value.len, 0);
+    assert_true(http_field_find(request.fields, BYTES("x-list"), &value));
+    assert_true(bytes_equal(value, BYTES("a, Upgrade")));
+    assert_false(http_field_find(request.fields, BYTES("get /"), &value));
+    assert_false(http_field_find(request.fields, BYTES("list"), &value));
+    assert_true(http_field_has(request.fields, BYTES("x-list"), BYTES("upgrade")));
+    assert_true(http_field_has(request.fields, BYTES("x-list"), BYTES("keep")));
+    assert_false(http_field_has(request.fields, BYTES("x-list"), BYTES("up")));
+    assert_int_equal(parse("GET / HTTP/1.1\r\n\r\n", &request), 0);
+    assert_false(http_field_find(request.fields, BYTES("host"), &value));
+}
+
 static void the_next_request_stays(void **state)
 {
     const char *text = "GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n";
@@ -165,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_path_query_and_keep_alive),
         cmocka_unit_test(every_cut_of_a_request_waits_for_more),
+        cmocka_unit_test(fields_are_found_by_name_and_word),
         cmocka_unit_test(the_next_request_stays),
         cmocka_unit_test(malformed_requests_are_refused),
         cmocka_unit_test(other_methods_versions_and_bodies_are_not_supported),
