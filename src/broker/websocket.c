@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of websocket connections; see websocket.h. What arrives is websocket_input.c, what leaves websocket_output.c.
+#include "broker/websocket.h"
+
+#include "base/memory.h"
+#include "base/must.h"
+#include "broker/websocket_internal.h"
+#include "broker/websocket_opening.h"
+
+static void *on_accept(void *owner, struct net_conn *lower, const struct net_peer *peer);
+static void on_data(void *context, struct bytes data);
+static void on_close(void *context, int error);
+static size_t conn_write(struct net_conn *net, const struct bytes *parts, size_t count);
+static void conn_read_pause(struct net_conn *net);
+static void conn_read_resume(struct net_conn *net);
+static void conn_close(struct net_conn *net);
+static void open_conn(struct websocket_conn *conn);
+static void answer_opening(struct websocket_conn *conn, const struct buffer *answer);
+static void hand_over(struct websocket_conn *conn, const struct websocket_opening *opening);
+
+static const struct net_ops CONN_OPS = {
+    .write = conn_write,
+    .read_pause = conn_read_pause,
+    .read_resume = conn_read_resume,
+    .close = conn_close,
+};
+
+void websocket_options_default(struct websocket_options *options)
+{
+    *options = (struct websocket_options){
+        .opening_ms = 2000,
+        .message_size_max = 64ULL * 1024 * 1024,
+        .connections_max = 1024,
+    };
+}
+
+struct websocket *websocket_new(const struct websocket_options *options, struct moment now)
+{
+    must(options->inner && options->sha1 && options->origin_count <= WEBSOCKET_ORIGINS_MAX);
+    must(options->message_size_max > 0 && options->connections_max > 0);
+    struct websocket *websocket = mem_alloc_zero(sizeof(*websocket));
+    websocket->options = *options;
+    websocket->handler = (struct net_handler){
+        .owner = websocket,
+        .on_accept = on_accept,
+        .on_data = on_data,
+        .on_writable = websocket_on_writable,
+        .on_close = on_close,
+    };
+    websocket->now_ms = moment_mono_ms(now);
+    list_init(&websocket->opening);
+    list_init(&websocket->resumed);
+    buffer_init(&websocket->scratch, SIZE_MAX / 2);
+    buffer_init(&websocket->deflated, 2 * (size_t)WEBSOCKET_FRAME_MAX);
+    return websocket;
+}
+
+void websocket_free(struct websocket *websocket)
+{
+    must(websocket->count == 0);
+    buffer_deinit(&websocket->scratch);
+    buffer_deinit(&websocket->deflated);
+    deflater_free(websocket->deflater);
+    inflater_free(websocket->spare_inflater);
+    mem_free(websocket);
+}
+
+const struct net_handler *websocket_net_handler(struct websocket *websocket)
+{
+    return &websocket->handler;
+}
+
+void websocket_turn_begin(struct websocket *websocket, struct moment now)
+{
+    websocket->now_ms = moment_mono_ms(now);
+    list_foreach(link, &websocket->opening)
+    {
+        struct websocket_conn *conn = container_of(link, struct websocket_conn, link);
+        if (conn->deadline_ms > websocket->now_ms)
+            return;
+        websocket_conn_end(conn);
+    }
+}
+
+bool websocket_turn_end(struct websocket *websocket)
+{
+    struct list due;
+    websocket->called = false;
+    list_init(&due);
+    list_append_all(&due, &websocket->resumed);
+    struct list *link;
+    while ((link = list_pop_front(&due)))
+        websocket_conn_resume(container_of(link, struct websocket_conn, link));
+    return websocket->called || !list_empty(&websocket->resumed);
+}
+
+uint64_t websocket_next_deadline_ms(const struct websocket *websocket)
+{
+    struct list *first = list_first(&websocket->opening);
+    return first ? container_of(first, struct websocket_conn, link)->deadline_ms : UINT64_MAX;
+}
+
+void websocket_shutdown(struct websocket *websocket)
+{
+    websocket->stopping = true;
+    list_foreach(link, &websocket->opening) websocket_conn_end(container_of(link, struct websocket_conn, link));
+}
+
+void websocket_conn_end(struct websocket_conn *conn)
+{
+    if (conn->state == WEBSOCKET_CLOSING)
+        return;
+    if (conn->state == WEBSOCKET_OPENING)
+        conn->websocket->opening_count--;
+    conn->state = WEBSOCKET_CLOSING;
+    list_remove(&conn->link);
+    net_close(conn->lower);
+}
+
+static void *on_accept(void *owner, struct net_conn *lower, const struct net_peer *peer)
+{
+    struct websocket *websocket = owner;
+    if (websocket->stopping || websocket->opening_count >= websocket->options.connections_max)
+        return NULL;
+    struct websocket_conn *conn = mem_alloc_zero(sizeof(*conn));
+    conn->net.ops = &CONN_OPS;
+    conn->lower = lower;
+    conn->websocket = websocket;
+    conn->peer = *peer;
+    conn->deadline_ms = websocket->now_ms + websocket->options.opening_ms;
+    buffer_init(&conn->in, SIZE_MAX / 2);
+    buffer_init(&conn->packed, SIZE_MAX / 2);
+    buffer_init(&conn->out, SIZE_MAX / 2);
+    list_init(&conn->link);
+    list_push_back(&websocket->opening, &conn->link);
+    websocket->opening_count++;
+    websocket->count++;
+    return conn;
+}
+
+static void on_data(void *context, struct bytes data)
+{
+    struct websocket_conn *conn = context;
+    if (conn->state == WEBSOCKET_OPEN) {
+        websocket_input(conn, data);
+    } else if (conn->state == WEBSOCKET_OPENING) {
+        must(buffer_append(&conn->in, data) == 0); // at most a head and one read
+        open_conn(conn);
+    }
+}
+
+static void on_close(void *context, int error)
+{
+    struct websocket_conn *conn = context;
+    struct websocket *websocket = conn->websocket;
+    if (conn->state == WEBSOCKET_OPENING)
+        websocket->opening_count--;
+    list_remove(&conn->link);
+    if (conn->context)
+        websocket->options.inner->on_close(conn->context, error);
+    websocket_conn_release_inflater(conn);
+    buffer_deinit(&conn->in);
+    buffer_deinit(&conn->packed);
+    buffer_deinit(&conn->out);
+    websocket->count--;
+    mem_free(conn);
+}
+
+static void open_conn(struct websocket_conn *conn)
+{
+    struct http_request request;
+    struct websocket_opening opening;
+    struct buffer answer;
+    size_t used = 0;
+    int error = http_request_parse(buffer_bytes(&conn->in), &request, &used);
+    if (error == ERR_AGAIN)
+        return;
+    buffer_init(&answer, HTTP_HEAD_SIZE_MAX);
+    if (error)
+        websocket_opening_refuse(error, &answer);
+    else
+        error = websocket_opening_answer(&conn->websocket->options, &request, &answer, &opening);
+    answer_opening(conn, &answer);
+    buffer_deinit(&answer);
+    if (error) {
+        websocket_conn_end(conn);
+        return;
+    }
+    buffer_consume(&conn->in, used);
+    hand_over(conn, &opening);
+}
+
+// On a connection this young everything fits into the kernel; else it is not worth keeping.
+static void answer_opening(struct websocket_conn *conn, const struct buffer *answer)
+{
+    struct bytes bytes = buffer_bytes(answer);
+    if (net_write(conn->lower, &bytes, 1) < bytes.len)
+        websocket_conn_end(conn);
+}
+
+static void hand_over(struct websocket_conn *conn, const struct websocket_opening *opening)
+{
+    struct websocket *websocket = conn->websocket;
+    const struct net_handler *inner = websocket->options.inner;
+    if (conn->state != WEBSOCKET_OPENING)
+        return;
+    conn->state = WEBSOCKET_OPEN;
+    list_remove(&conn->link);
+    websocket->opening_count--;
+    conn->compressed = opening->compressed;
+    websocket_reader_init(&conn->reader, opening->compressed);
+    if (opening->forwarded_ip[0] != '\0')
+        memcpy(conn->peer.ip, opening->forwarded_ip, sizeof(conn->peer.ip));
+    conn->context = inner->on_accept(inner->owner, &conn->net, &conn->peer);
+    if (!conn->context)
+        websocket_conn_end(conn);
+    else
+        websocket_input(conn, (struct bytes){0});
+}
+
+static size_t conn_write(struct net_conn *net, const struct bytes *parts, size_t count)
+{
+    return websocket_output(container_of(net, struct websocket_conn, net), parts, count);
+}
+
+static void conn_read_pause(struct net_conn *net)
+{
+    struct websocket_conn *conn = container_of(net, struct websocket_conn, net);
+    conn->paused = true;
+    net_read_pause(conn->lower);
+}
+
+// Not from in here: what is left of the input goes to the inner handler, and that may be who is calling.
+static void conn_read_resume(struct net_conn *net)
+{
+    struct websocket_conn *conn = container_of(net, struct websocket_conn, net);
+    if (!conn->paused || conn->state != WEBSOCKET_OPEN)
+        return;
+    conn->paused = false;
+    if (!list_is_linked(&conn->link))
+        list_push_back(&conn->websocket->resumed, &conn->link);
+}
+
+static void conn_close(struct net_conn *net)
+{
+    struct websocket_conn *conn = container_of(net, struct websocket_conn, net);
+    if (conn->state == WEBSOCKET_OPEN)
+        websocket_output_status(conn, WEBSOCKET_STATUS_NORMAL);
+    websocket_conn_end(conn);
+}
