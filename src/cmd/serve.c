@@ -90,7 +90,7 @@ void serve_help(void)
 static bool read_options(struct serve *serve, int count, char **arguments, int *ret_code)
 {
     char message[OPTIONS_MESSAGE_SIZE];
-    options_default(&serve->options);
+    options_default(&serve->options, OPTIONS_WEIR);
     if (options_parse(&serve->options, count, arguments, message)) {
         fprintf(stderr, "weir serve: %s\n", message);
         *ret_code = 2;

@@ -32,6 +32,8 @@ static int read_switch(struct bytes value, uint32_t *place);
 static int read_int(struct bytes value, int32_t *place);
 static int read_size(struct bytes value, uint64_t *place);
 static int read_choice(const struct flag *flag, struct bytes value, uint32_t *place);
+static int note_ignored(const struct flag *flag, struct flag_ignored *place);
+static bool is_bool(const struct flag *flag);
 static bool in_bounds(const struct flag *flag, uint64_t value);
 static int refuse_value(const struct flag *flag, struct argument argument, struct message message);
 static void describe_wanted(const struct flag *flag, char *text, size_t size);
@@ -52,12 +54,16 @@ int flag_parse(const struct flag *flags, size_t flag_count, void *target, int co
         const struct flag *flag = find_flag(flags, flag_count, argument.name);
         if (!flag)
             return refuse_name(flags, flag_count, argument.name, message);
-        if ((flag->type == FLAG_BOOL || flag->type == FLAG_SWITCH) && !argument.has_value) {
+        if (flag->type == FLAG_REFUSED) {
+            snprintf(ret_message, message_size, "-%.*s: %s", BYTES_ARG(argument.name), flag->help);
+            return ERR_INVALID;
+        }
+        if (is_bool(flag) && !argument.has_value) {
             argument.value = BYTES("true");
         } else if (!argument.has_value && at < count) {
             argument.value = bytes_from_string(arguments[at++]);
         } else if (!argument.has_value) {
-            snprintf(ret_message, message_size, "-%.*s needs a value", BYTES_ARG(argument.name));
+            snprintf(ret_message, message_size, "flag needs an argument: -%.*s", BYTES_ARG(argument.name));
             return ERR_INVALID;
         }
         if (read_value(flag, argument.value, (char *)target + flag->offset))
@@ -67,12 +73,14 @@ int flag_parse(const struct flag *flags, size_t flag_count, void *target, int co
     return 0;
 }
 
-void flag_help(const struct flag *flag, char *ret_line, size_t size)
+bool flag_help(const struct flag *flag, char *ret_line, size_t size)
 {
     if (flag->type == FLAG_HEADING) {
         snprintf(ret_line, size, "%s", flag->help);
-        return;
+        return true;
     }
+    if (!flag->help || flag->type == FLAG_REFUSED)
+        return false;
     char left[128];
     size_t used = 0;
     struct bytes names = bytes_from_string(flag->names);
@@ -82,6 +90,7 @@ void flag_help(const struct flag *flag, char *ret_line, size_t size)
                                  name.len <= 3 ? "-" : "--", BYTES_ARG(name));
     snprintf(left + used, sizeof(left) - used, "%s%s", flag->value ? " " : "", flag->value ? flag->value : "");
     snprintf(ret_line, size, "%-*s %s", FLAG_HELP_COLUMN, left, flag->help);
+    return true;
 }
 
 static const struct flag *find_flag(const struct flag *flags, size_t count, struct bytes name)
@@ -138,6 +147,9 @@ static int read_value(const struct flag *flag, struct bytes value, void *place)
     case FLAG_BYTES:
     case FLAG_BYTES32: error = read_size(value, &number); break;
     case FLAG_DURATION: error = duration_parse(value, INT64_MAX, &number); break;
+    case FLAG_IGNORED:
+    case FLAG_IGNORED_BOOL: return note_ignored(flag, place);
+    case FLAG_REFUSED:
     case FLAG_HEADING: must(false);
     }
     if (error || !in_bounds(flag, number))
@@ -214,6 +226,19 @@ static int read_choice(const struct flag *flag, struct bytes value, uint32_t *pl
     return ERR_INVALID;
 }
 
+static int note_ignored(const struct flag *flag, struct flag_ignored *place)
+{
+    if (place->count < FLAG_IGNORED_MAX)
+        place->names[place->count++] = flag->names;
+    return 0;
+}
+
+// Takes a value only behind "=".
+static bool is_bool(const struct flag *flag)
+{
+    return flag->type == FLAG_BOOL || flag->type == FLAG_SWITCH || flag->type == FLAG_IGNORED_BOOL;
+}
+
 static bool in_bounds(const struct flag *flag, uint64_t value)
 {
     if (flag->type == FLAG_BYTES32 && value > UINT32_MAX)
@@ -227,8 +252,9 @@ static int refuse_value(const struct flag *flag, struct argument argument, struc
 {
     char wanted[160];
     describe_wanted(flag, wanted, sizeof(wanted));
-    snprintf(message.text, message.size, "-%.*s: \"%.*s\" is not %s", BYTES_ARG(argument.name),
-             (int)(argument.value.len < 100 ? argument.value.len : 100), argument.value.ptr, wanted);
+    snprintf(message.text, message.size, "invalid %svalue \"%.*s\" for %s-%.*s: it is not %s",
+             is_bool(flag) ? "boolean " : "", (int)(argument.value.len < 100 ? argument.value.len : 100),
+             argument.value.ptr, is_bool(flag) ? "" : "flag ", BYTES_ARG(argument.name), wanted);
     return ERR_INVALID;
 }
 
@@ -241,7 +267,7 @@ static void describe_wanted(const struct flag *flag, char *text, size_t size)
     switch (flag->type) {
     case FLAG_BOOL:
     case FLAG_SWITCH: what = "true or false"; break;
-    case FLAG_STRING: what = "a value: it is empty"; break;
+    case FLAG_STRING: what = "allowed to be empty"; break;
     case FLAG_CHOICE: snprintf(text, size, "one of %s", flag->choices); return;
     case FLAG_BYTES:
     case FLAG_BYTES32: what = "a size such as 65536, 64K or 1G"; break;
@@ -271,10 +297,10 @@ static int refuse_name(const struct flag *flags, size_t count, struct bytes name
         }
     }
     if (best.ptr)
-        snprintf(message.text, message.size, "unknown flag -%.*s; did you mean -%.*s?",
+        snprintf(message.text, message.size, "flag provided but not defined: -%.*s; did you mean -%.*s?",
                  (int)(name.len < 100 ? name.len : 100), name.ptr, BYTES_ARG(best));
     else
-        snprintf(message.text, message.size, "unknown flag -%.*s; --help lists the known ones",
+        snprintf(message.text, message.size, "flag provided but not defined: -%.*s; --help lists the known ones",
                  (int)(name.len < 100 ? name.len : 100), name.ptr);
     return ERR_INVALID;
 }

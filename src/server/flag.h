@@ -22,7 +22,17 @@ enum flag_type {
     FLAG_BYTES32,  // uint32_t; the same
     FLAG_DURATION, // uint64_t in ns; 1m30s
     FLAG_CHOICE,   // uint32_t, the position of the value in `choices`
-    FLAG_HEADING,  // no flag: a line of the help; only `help` is used
+    FLAG_REFUSED,  // known and not there: `help` is the reason why
+    FLAG_IGNORED,  // struct flag_ignored; known, its value is not looked at
+    FLAG_IGNORED_BOOL,
+    FLAG_HEADING, // no flag: a line of the help; only `help` is used
+};
+
+// Which of the ignored flags were given, so that somebody says so. Static strings; more than fit are forgotten.
+#define FLAG_IGNORED_MAX 32
+struct flag_ignored {
+    const char *names[FLAG_IGNORED_MAX];
+    uint32_t count;
 };
 
 struct flag {
@@ -32,13 +42,13 @@ struct flag {
     int64_t min, max;    // of numbers, sizes and durations (ns); both 0: any
     const char *choices; // CHOICE: comma-separated, any case
     const char *value;   // what the help calls the value; NULL for BOOL
-    const char *help;    // one line
+    const char *help;    // one line; NULL: the help does not show it
 };
 
-// Reads arguments into `target`. Stops at the first that is no flag, or behind "--": *ret_used is the number read. On
+// Reads arguments into `target`. Messages begin with the words of Go's flag package, which people search for. Stops at the first that is no flag, or behind "--": *ret_used is the number read. On
 // failure ERR_INVALID and a message of one line, with the nearest known name for an unknown one.
 int flag_parse(const struct flag *flags, size_t flag_count, void *target, int count, char *const *arguments,
                int *ret_used, char *ret_message, size_t message_size) MUST_USE;
 
-// "  -p, --port PORT          text", without a newline.
-void flag_help(const struct flag *flag, char *ret_line, size_t size);
+// "  -p, --port PORT          text", without a newline. False for a flag that the help does not show.
+bool flag_help(const struct flag *flag, char *ret_line, size_t size);

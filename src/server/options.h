@@ -8,33 +8,68 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "server/flag.h"
 #include "server/tls_options.h"
 
 // Longest message of options_parse(), with its NUL.
 #define OPTIONS_MESSAGE_SIZE 512
 
+// Which server it is taken for: by the name it is called with (CO-X04). Each has its own flags, defaults and help.
+enum options_persona {
+    OPTIONS_WEIR,           // everything, on disk
+    OPTIONS_NATS_SERVER,    // core NATS: nothing on disk, no NATS Streaming
+    OPTIONS_NATS_STREAMING, // NATS Streaming, in memory unless told otherwise (ST-C03)
+};
+
 enum options_store { OPTIONS_STORE_FILE, OPTIONS_STORE_MEMORY };
 enum options_sync { OPTIONS_SYNC_ALWAYS, OPTIONS_SYNC_INTERVAL, OPTIONS_SYNC_NEVER };
 
-// Strings are borrowed from the command line, or static.
+// Strings are borrowed from the command line, from whoever read the configuration file, or static.
 struct options {
-    const char *host;          // -a: what to listen on; "0.0.0.0"
-    int32_t port;              // -p: 4222; -1: any free one
-    int32_t http_port;         // -m: 0: none; -1: any free one
-    const char *server_name;   // -n: NULL: the server's id
-    const char *directory;     // --dir: "./data"
-    const char *cluster_id;    // -cid: "test-cluster"
-    uint32_t store;            // -st: enum options_store
-    uint32_t sync;             // --sync: enum options_sync
-    uint64_t sync_interval_ns; // --sync_interval: 1 s
-    uint64_t log_bytes;        // --log_bytes: budget of the retained log, 512 MiB
-    uint64_t memory_bytes;     // --memory_bytes: of the memory store, 1 GiB
-    uint64_t log_file_bytes;   // no flag, small in tests; 0: the store's default, as for the next two
+    uint32_t persona;   // enum options_persona
+    bool streaming;     // --streaming: serve NATS Streaming; without it there is no store and no data directory
+    const char *host;   // -a: what to listen on; "0.0.0.0"
+    int32_t port;       // -p: 4222; -1: any free one
+    int32_t http_port;  // -m: 0: none; -1: any free one
+    int32_t https_port; // -ms: 0: none; -1: any free one
+    const char *client_advertise; // --client_advertise: HOST[:PORT] that clients are told (CO-P18); NULL: host and port
+    const char *server_name;      // -n: NULL: the server's id
+    const char *directory;        // --dir: "./data"
+    const char *cluster_id;       // -cid: "test-cluster"
+    uint32_t store;               // -st: enum options_store
+    uint32_t sync;                // --sync: enum options_sync
+    uint64_t sync_interval_ns;    // --sync_interval: 1 s
+    uint64_t log_bytes;           // --log_bytes: budget of the retained log, 512 MiB
+    uint64_t memory_bytes;        // --memory_bytes: of the memory store, 1 GiB
+    uint64_t log_file_bytes;      // no flag, small in tests; 0: the store's default, as for the next two
     uint64_t log_first_bytes;
     uint64_t checkpoint_bytes;
-    const char *log_file; // -l: NULL: standard error
-    bool debug;           // -D
-    bool trace;           // -V: accepted, has no effect yet
+
+    const char *config_file;           // -c: NULL: none
+    const char *streaming_config_file; // -sc: NULL: none
+    bool check_config;                 // -t: look at the configuration, do not serve
+    const char *signal;                // -sl: COMMAND[=PID]: signal another process instead of serving (CO-X01)
+    const char *pid_file;              // -P: NULL: none
+    const char *ports_file_dir;        // --ports_file_dir: NULL: none
+
+    const char *log_file;       // -l: NULL: standard error
+    uint64_t log_size_limit;    // --log_size_limit: bytes, then the file is rotated; 0: never
+    uint32_t log_max_files;     // kept, with the current one; 0: all
+    bool syslog;                // -s
+    const char *remote_syslog;  // -r: "udp://HOST:PORT"; NULL: none
+    bool log_time;              // -T: true
+    bool log_time_utc;          // false
+    bool debug;                 // -D
+    bool trace;                 // -V
+    bool trace_verbose;         // -VV: the system account too
+    uint32_t max_traced_length; // --max_traced_msg_len: bytes of a payload that a trace shows; 0: all
+
+    const char *user;     // --user, --pass, --auth: the one user or the token; NULL: none
+    const char *password; // never shown
+    const char *token;    // never shown
+
+    uint64_t lame_duck_duration_ns; // --lame_duck_duration: connections are closed over so long, 2 min (CO-P16, CO-P17)
+    uint64_t lame_duck_grace_ns;    // --lame_duck_grace_period: until the first is, 10 s
 
     struct tls_options tls; // --tls…: of client connections and https monitoring
 
@@ -59,17 +94,29 @@ struct options {
     uint64_t max_ids;               // --max_ids: publishes remembered in that window, about 40 bytes each, 20,000,000
     uint64_t disconnect_grace_ns;   // --disconnect_grace: 5 s
 
-    bool help; // -h: show options_help() and do nothing
+    struct flag_ignored ignored; // flags that have no effect here: to be said once
+    bool help;                   // -h: show options_help() and do nothing
+    bool help_tls;               // --help_tls
+    bool version;                // -v
+
+    bool debug_and_trace;   // -DV, -SDV: while flags are read; debug and trace say it afterwards
+    bool debug_and_verbose; // -DVV
+    bool jetstream;         // -js: refused
 };
 
-void options_default(struct options *options);
+// Defaults of a persona.
+void options_default(struct options *options, enum options_persona persona);
 
-// Reads the arguments (without the program's and the sub-command's name) over what is in `options`. ERR_INVALID: the message says
-// what was wrong and what would be right, in one line without a newline.
+// Reads the arguments (without the program's and the sub-command's name) over what is in `options`, whose persona says which flags
+// there are. Who finds a config_file in it fills defaults and file into new options and reads the arguments over those: flags win.
+// ERR_INVALID: the message says what was wrong and what would be right, in one line without a newline.
 int options_parse(struct options *options, int count, char *const *arguments,
                   char ret_message[OPTIONS_MESSAGE_SIZE]) MUST_USE;
 
-// One line of the flags' description at a time, from index 0 on; false when there is none. Without a newline.
+// What no flag, and no key of a configuration, can know alone; options_parse() has asked it. ERR_INVALID and a message.
+int options_check(const struct options *options, char ret_message[OPTIONS_MESSAGE_SIZE]) MUST_USE;
+
+// One line of the description of Weir's flags at a time, from index 0 on; false when there is none. Without a newline.
 bool options_help(size_t index, char *ret_line, size_t size);
 
 // What users read: "FILE" or "MEMORY"; "always", "interval" or "never".

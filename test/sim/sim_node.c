@@ -25,7 +25,7 @@ void sim_node_init(struct sim_node *sim, struct sim_net *net, struct prng *prng,
         (struct sim_node){.net = net, .prng = prng, .trace = trace, .wall_ns = 1700000000000000000, .step_ns = 1000000};
     sim->random = (struct random_source){sim, random_next};
     sim->logger = (struct logger){.owner = sim, .level = LOG_DEBUG, .write = log_write};
-    options_default(&sim->options);
+    options_default(&sim->options, OPTIONS_WEIR);
     sim->options.host = "127.0.0.1";
     sim->options.cluster_id = "sim";
     sim->options.store = memory ? OPTIONS_STORE_MEMORY : OPTIONS_STORE_FILE;

@@ -96,7 +96,7 @@ static void start(struct rig *rig)
 static int rig_setup_with(void **state, uint32_t store)
 {
     struct rig *rig = mem_alloc_zero(sizeof(*rig));
-    options_default(&rig->options);
+    options_default(&rig->options, OPTIONS_WEIR);
     rig->options.store = store;
     sim_disk_init(&rig->disk, 1);
     rig->now = (struct moment){.mono_ns = 5000000000, .wall_ns = 1795411771000000000};

@@ -15,7 +15,7 @@
 static char message[OPTIONS_MESSAGE_SIZE];
 
 // Splits at blanks; `text` may have at most 15 arguments.
-static int parse(struct options *options, const char *text)
+static int parse_as(enum options_persona persona, struct options *options, const char *text)
 {
     static char copy[512];
     char *arguments[16];
@@ -29,9 +29,14 @@ static int parse(struct options *options, const char *text)
         if (at)
             *at++ = '\0';
     }
-    options_default(options);
+    options_default(options, persona);
     message[0] = '\0';
     return options_parse(options, count, arguments, message);
+}
+
+static int parse(struct options *options, const char *text)
+{
+    return parse_as(OPTIONS_WEIR, options, text);
 }
 
 static void expect_refused(const char *text, const char *wanted)
@@ -125,15 +130,16 @@ static void an_unknown_flag_is_told_with_its_neighbour(void **state)
     expect_refused("-prot 4222", "did you mean -port?");
     expect_refused("-max_paylaod=5", "did you mean -max_payload?");
     expect_refused("-quite_unlike_anything", "--help lists");
-    expect_refused("-js", "unknown flag -js");
+    expect_refused("-js3", "did you mean -js?");
+    expect_refused("-foo3", "flag provided but not defined: -foo3");
 }
 
 static void values_out_of_bounds_are_told_with_the_bounds(void **state)
 {
-    expect_refused("-p 65536", "-p: \"65536\" is not a whole number from -1 to 65535");
+    expect_refused("-p 65536", "invalid value \"65536\" for flag -p: it is not a whole number from -1 to 65535");
     expect_refused("-p -2", "from -1 to 65535");
-    expect_refused("-p x", "\"x\" is not a whole number");
-    expect_refused("-p", "-p needs a value");
+    expect_refused("-p x", "\"x\" for flag -p: it is not a whole number");
+    expect_refused("-p", "flag needs an argument: -p");
     expect_refused("-p=", "is not a whole number");
     expect_refused("--max_payload 9M", "a size such as 65536, 64K or 1G from 1024 to 8388608");
     expect_refused("--max_payload 99999999999999999999", "is not a size");
@@ -142,7 +148,7 @@ static void values_out_of_bounds_are_told_with_the_bounds(void **state)
     expect_refused("-hbi 1ms", "from 10 ms to 86400000 ms");
     expect_refused("-st SQL", "one of file,memory");
     expect_refused("--sync often", "one of always,interval,never");
-    expect_refused("-D=maybe", "true or false");
+    expect_refused("-D=maybe", "invalid boolean value \"maybe\" for -D: it is not true or false");
     expect_refused("--dir=", "empty");
     expect_refused("-hbf 0", "from 1 to");
     expect_refused("-mc -1", "a whole number");
@@ -176,6 +182,98 @@ static void help_wins_and_lists_every_flag(void **state)
     assert_int_equal(found, 4);
 }
 
+static void expect_refused_as(enum options_persona persona, const char *text, const char *wanted)
+{
+    struct options options;
+    assert_int_equal(parse_as(persona, &options, text), ERR_INVALID);
+    if (!strstr(message, wanted))
+        fail_msg("\"%s\" should say \"%s\", not \"%s\"", text, wanted, message);
+}
+
+// CO-X04: as nats-server nothing is stored, as nats-streaming-server in memory (ST-C03).
+static void each_persona_has_its_defaults_and_flags(void **state)
+{
+    struct options options;
+    assert_int_equal(parse_as(OPTIONS_NATS_SERVER, &options, "-p 4300 -n name -js=false"), 0);
+    assert_false(options.streaming);
+    assert_null(options.directory);
+    expect_refused_as(OPTIONS_NATS_SERVER, "-cid x", "flag provided but not defined: -cid");
+    assert_int_equal(parse_as(OPTIONS_NATS_STREAMING, &options, "-cid other -SDV"), 0);
+    assert_true(options.streaming && options.debug && options.trace);
+    assert_int_equal(options.store, OPTIONS_STORE_MEMORY);
+    expect_refused_as(OPTIONS_NATS_STREAMING, "-st file", "root directory must be specified");
+    assert_int_equal(parse_as(OPTIONS_NATS_STREAMING, &options, "-st FILE -dir /d"), 0);
+    assert_int_equal(options.store, OPTIONS_STORE_FILE);
+    assert_int_equal(parse(&options, "-cid x -js=false"), 0);
+    assert_true(options.streaming);
+    assert_int_equal(options.store, OPTIONS_STORE_FILE);
+}
+
+// CO-X04: every flag of a stand-alone nats-server, under all its names.
+static void all_flags_of_nats_server_are_known(void **state)
+{
+    struct options options;
+    assert_int_equal(
+        parse_as(OPTIONS_NATS_SERVER, &options,
+                 "-net ::1 --server_name n -P /pid -m 1 --client_advertise h:1 --ports_file_dir /d -l /log"),
+        0);
+    assert_string_equal(options.host, "::1");
+    assert_string_equal(options.server_name, "n");
+    assert_string_equal(options.pid_file, "/pid");
+    assert_string_equal(options.client_advertise, "h:1");
+    assert_string_equal(options.ports_file_dir, "/d");
+    assert_string_equal(options.log_file, "/log");
+    assert_int_equal(parse_as(OPTIONS_NATS_SERVER, &options,
+                              "-T=false -s -r udp://h:1 --log_size_limit 1000 --max_traced_msg_len 5 -p 0 -c f -t"),
+                     0);
+    assert_true(options.syslog && !options.log_time && options.check_config);
+    assert_string_equal(options.remote_syslog, "udp://h:1");
+    assert_int_equal(options.log_size_limit, 1000);
+    assert_int_equal(options.max_traced_length, 5);
+    assert_int_equal(options.port, 4222);
+    static const struct {
+        const char *text;
+        bool debug, trace, verbose;
+    } levels[] = {
+        {"-D", true, false, false},         {"-V", false, true, false}, {"-DV", true, true, false},
+        {"-VV", false, true, true},         {"-DVV", true, true, true}, {"--debug --trace", true, true, false},
+        {"-DV=false", false, false, false},
+    };
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        assert_int_equal(parse_as(OPTIONS_NATS_SERVER, &options, levels[i].text), 0);
+        assert_int_equal(options.debug, levels[i].debug);
+        assert_int_equal(options.trace, levels[i].trace);
+        assert_int_equal(options.trace_verbose, levels[i].verbose);
+    }
+    static const char *const exits[] = {"-v", "--version", "-h", "-help", "--help_tls"};
+    for (size_t i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
+        assert_int_equal(parse_as(OPTIONS_NATS_SERVER, &options, exits[i]), 0);
+        assert_int_equal(options.version + options.help + options.help_tls, 1);
+    }
+}
+
+// What is not there is refused by its name, and what does not matter is taken and remembered.
+static void what_is_missing_is_refused_by_name(void **state)
+{
+    expect_refused_as(OPTIONS_NATS_SERVER, "-js", "JetStream is not served yet");
+    expect_refused_as(OPTIONS_NATS_SERVER, "-sd /d", "-sd: it is JetStream's");
+    static const char *const clustered[] = {"--routes nats://h:1", "--cluster nats://h:1", "--cluster_name c",
+                                            "--no_advertise",      "--connect_retries 1",  "--cluster_advertise h"};
+    for (size_t i = 0; i < sizeof(clustered) / sizeof(clustered[0]); i++)
+        expect_refused_as(OPTIONS_NATS_SERVER, clustered[i], "clusters of servers are not there yet");
+    expect_refused_as(OPTIONS_NATS_SERVER, "--profile 1", "no profiling port");
+    expect_refused_as(OPTIONS_NATS_SERVER, "-t", "must specify [-c, --config] option");
+    expect_refused_as(OPTIONS_NATS_STREAMING, "--clustered", "clusters of servers");
+    expect_refused_as(OPTIONS_NATS_STREAMING, "--ft_group g", "fault tolerance");
+    expect_refused_as(OPTIONS_NATS_STREAMING, "--sql_driver x", "SQL stores are not served");
+    expect_refused_as(OPTIONS_NATS_STREAMING, "-ns nats://h:1", "Weir is the NATS server itself");
+    struct options options;
+    assert_int_equal(parse_as(OPTIONS_NATS_STREAMING, &options, "--file_crc --file_buffer_size 2MB -p 1"), 0);
+    assert_int_equal(options.ignored.count, 2);
+    assert_string_equal(options.ignored.names[1], "file_buffer_size");
+    assert_int_equal(options.port, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +284,9 @@ int main(void)
         cmocka_unit_test(values_out_of_bounds_are_told_with_the_bounds),
         cmocka_unit_test(what_does_not_go_together_is_refused),
         cmocka_unit_test(help_wins_and_lists_every_flag),
+        cmocka_unit_test(each_persona_has_its_defaults_and_flags),
+        cmocka_unit_test(all_flags_of_nats_server_are_known),
+        cmocka_unit_test(what_is_missing_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
