@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The broker's life and its turns; see broker.h. It owns the trie, the timers and the lists of connections; what a
+// The broker's life and its turns; see broker.h. It owns the accounts, the timers and the lists of connections; what a
 // connection does is connection*.c, where a message goes broker_route.c.
 #include "broker/broker.h"
 
@@ -8,7 +8,6 @@
 #include "subject/subject.h"
 
 static void flush(struct broker *broker);
-static bool bury_inlet(void *context, struct trie_entry *entry);
 
 void broker_options_default(struct broker_options *options)
 {
@@ -23,6 +22,7 @@ void broker_options_default(struct broker_options *options)
         .congested_bytes = 256 * 1024,
         .max_connections = 65536,
         .max_subscriptions = 0,
+        .max_accounts = 100000,
         .ping_interval_ms = 120000,
         .ping_max = 2,
         .auth_timeout_ms = 2000,
@@ -33,6 +33,7 @@ void broker_options_default(struct broker_options *options)
 struct broker *broker_new(const struct broker_options *options, struct moment now)
 {
     must(options->max_payload > 0 && options->max_control_line > 0 && options->max_pending > 0);
+    must(options->max_accounts >= 2);
     must(options->congested_bytes > 0 && options->ping_interval_ms > 0 && options->write_deadline_ms > 0);
     struct broker *broker = mem_alloc_zero(sizeof(*broker));
     broker->options = *options;
@@ -46,11 +47,6 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
     broker->now_ms = moment_mono_ms(now);
     wheel_init(&broker->wheel, broker->now_ms);
     prng_seed(&broker->prng, options->seed);
-    broker->trie = trie_new(&(struct trie_config){
-        .hash_seed = prng_next(&broker->prng),
-        .cache_subjects_max = TRIE_CACHE_SUBJECTS_DEFAULT,
-        .cache_size_bytes_max = TRIE_CACHE_SIZE_BYTES_DEFAULT,
-    });
     bool congested_first = options->congested_bytes < options->max_pending;
     broker->slow_bytes = congested_first ? options->congested_bytes : options->max_pending;
     list_init(&broker->connections);
@@ -58,9 +54,9 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
     list_init(&broker->paused);
     list_init(&broker->deferred);
     list_init(&broker->watch_dirty);
-    map_init_seeded(&broker->watch_groups, INT32_MAX, prng_next(&broker->prng));
     buffer_init(&broker->spare_tail, SIZE_MAX / 2);
     broker->scratch = mem_alloc(SUBJECT_LEN_MAX);
+    account_open_all(broker);
     return broker;
 }
 
@@ -68,12 +64,7 @@ void broker_free(struct broker *broker)
 {
     must(list_empty(&broker->connections));
     broker_route_drop_deferred(broker);
-    broker_watch_drop(broker);
-    // What is left in the trie are inlets that nobody removed.
-    trie_each(broker->trie, bury_inlet, broker);
-    broker_reap(broker);
-    trie_free(broker->trie);
-    map_deinit(&broker->watch_groups);
+    account_close_all(broker);
     outbound_cache_deinit(&broker->cache);
     buffer_deinit(&broker->spare_tail);
     mem_free(broker->scratch);
@@ -105,6 +96,7 @@ bool broker_turn_end(struct broker *broker)
             break;
     }
     broker_reap(broker);
+    account_reap(broker);
     // Whoever was called in here may have work for a turn's end of his own, and that may be over already.
     return broker->called || broker->resume || !list_empty(&broker->deferred) || !list_empty(&broker->dirty) ||
            !list_empty(&broker->watch_dirty);
@@ -126,8 +118,15 @@ void broker_stats_get(const struct broker *broker, struct broker_stats *ret_stat
 {
     *ret_stats = broker->stats;
     ret_stats->connections = broker->connection_count;
-    list_foreach(link, &broker->connections) ret_stats->pending_bytes +=
-        container_of(link, struct connection, link)->outbound.size_bytes;
+    list_foreach(link, &broker->connections)
+    {
+        const struct connection *connection = container_of(link, struct connection, link);
+        ret_stats->pending_bytes += connection->outbound.size_bytes;
+        ret_stats->in_msgs += connection->traffic.in_msgs;
+        ret_stats->out_msgs += connection->traffic.out_msgs;
+        ret_stats->in_bytes += connection->traffic.in_bytes;
+        ret_stats->out_bytes += connection->traffic.out_bytes;
+    }
 }
 
 void broker_check(const struct broker *broker)
@@ -144,11 +143,27 @@ void broker_check(const struct broker *broker)
     }
     must(counts[false] == broker->connection_count && counts[true] == broker->refused_count);
     must(subscriptions == broker->stats.subscriptions);
-    must(trie_count(broker->trie) >= subscriptions);
-    must(broker->dead == NULL || broker->depth > 0 || trie_pinned_count(broker->trie) > 0);
-    broker_inlet_check(broker);
-    broker_watch_check(broker);
-    trie_check(broker->trie);
+    must(broker->dead == NULL || broker->depth > 0);
+    uint64_t account_subscriptions = 0;
+    uint32_t account_connections = 0;
+    list_foreach(link, &broker->accounts)
+    {
+        const struct account *account = container_of(link, struct account, link);
+        must(!account->is_retired && map_find(&broker->account_names, account_name(account)) == account);
+        account_check(account);
+        account_subscriptions += account->subscription_count;
+        account_connections += account->connection_count;
+    }
+    list_foreach(link, &broker->retired)
+    {
+        const struct account *account = container_of(link, struct account, link);
+        must(account->is_retired);
+        account_check(account);
+        account_subscriptions += account->subscription_count;
+        account_connections += account->connection_count;
+    }
+    must(account_subscriptions == subscriptions && account_connections == broker->connection_count);
+    map_check(&broker->account_names);
 }
 
 static void flush(struct broker *broker)
@@ -156,14 +171,4 @@ static void flush(struct broker *broker)
     struct list *link;
     while ((link = list_pop_front(&broker->dirty)))
         connection_flush(container_of(link, struct connection, dirty));
-}
-
-static bool bury_inlet(void *context, struct trie_entry *entry)
-{
-    struct broker *broker = context;
-    struct target *target = container_of(entry, struct target, entry);
-    must(target->is_inlet);
-    target->next_dead = broker->dead;
-    broker->dead = target;
-    return true;
 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "env/clock.h"
 #include "env/log.h"
 #include "env/net.h"
@@ -28,6 +29,7 @@ struct broker_options {
     uint64_t congested_bytes;   // queued to one connection before a watch calls its subjects congested, 256 KiB
     uint32_t max_connections;   // 65,536
     uint32_t max_subscriptions; // per connection; 0: unlimited
+    uint32_t max_accounts;      // `$G` and `$SYS` included: 100,000
     uint32_t ping_interval_ms;  // 120,000
     uint32_t ping_max;          // unanswered pings before "Stale Connection": 2
     uint32_t
@@ -56,7 +58,13 @@ uint64_t broker_next_deadline_ms(const struct broker *broker);
 // Orderly stop: every connection gets what is queued for it, then is closed; new ones are refused.
 void broker_shutdown(struct broker *broker);
 
-// --- inside the process ---------------------------------------------------------------------------------------------
+// Exactly these accounts exist from now on, besides `$G` and `$SYS` (account.h). Those of the same name stay what they are, with
+// connections and inlets; the others are retired, and the connections still in them are told "Authorization Violation" and
+// closed. Names are copied, those given twice count once. ERR_INVALID: an empty or too long name, or one with a blank;
+// ERR_LIMIT: more than max_accounts; then nothing has changed. Not while a message is being routed.
+int broker_accounts_replace(struct broker *broker, const struct bytes *names, size_t count) MUST_USE;
+
+// --- inside the process: all of this in the account `$G`; for others see account.h ----------------------------------
 
 // A message on its way in. All bytes are borrowed for the duration of the call.
 struct inlet_message {

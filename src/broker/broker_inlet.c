@@ -4,6 +4,7 @@
 // An inlet whose pattern is a literal prefix and ">" is found by comparing prefixes, before the trie and its match cache,
 // because behind such inlets stand subjects that never come twice (acknowledgements) or in great variety (channels). That
 // is right only while no other target could want such a subject: overlap_count tells how many could.
+// tidy: prefix account
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
 #include "subject/subject.h"
@@ -16,30 +17,37 @@ struct overlap_count {
 
 static bool may_overlap(const struct inlet_target *target, struct bytes pattern);
 static bool is_prefix_pattern(struct bytes pattern);
-static void prefix_add(struct broker *broker, struct inlet_target *target);
-static void prefix_remove(struct broker *broker, struct inlet_target *target);
-static void set_first_bytes(struct broker *broker);
+static void prefix_add(struct account *account, struct inlet_target *target);
+static void prefix_remove(struct account *account, struct inlet_target *target);
+static void set_first_bytes(struct account *account);
 static bool count_overlap(void *context, struct trie_entry *entry);
 static bool has_empty_token(struct bytes rest);
 
 int broker_inlet_add(struct broker *broker, struct inlet *inlet, struct bytes subject)
 {
+    return account_inlet_add(broker->global, inlet, subject);
+}
+
+int account_inlet_add(struct account *account, struct inlet *inlet, struct bytes subject)
+{
     if (!subject_is_valid_subscribe(subject))
         return ERR_INVALID;
     struct inlet_target *target = mem_alloc_zero(sizeof(*target));
-    target->target.is_inlet = true;
+    target->target.kind = TARGET_INLET;
+    target->account = account;
     target->inlet = inlet;
     target->pattern = bytes_make(mem_copy(subject), subject.len);
     if (is_prefix_pattern(subject))
-        prefix_add(broker, target);
-    int error = trie_insert(broker->trie, &target->target.entry, subject, (struct bytes){0});
+        prefix_add(account, target);
+    int error = trie_insert(account->trie, &target->target.entry, subject, (struct bytes){0});
     if (error) {
-        prefix_remove(broker, target);
+        prefix_remove(account, target);
         mem_free((void *)target->pattern.ptr);
         mem_free(target);
         return error;
     }
-    broker_inlet_count_overlap(broker, target, subject, 1);
+    broker_inlet_count_overlap(account, target, subject, 1);
+    account->inlet_count++;
     inlet->implementation = target;
     return 0;
 }
@@ -48,11 +56,14 @@ void broker_inlet_remove(struct broker *broker, struct inlet *inlet)
 {
     struct inlet_target *target = inlet->implementation;
     must(target && target->inlet == inlet && !target->target.dead);
+    struct account *account = target->account;
+    must(account->broker == broker);
     inlet->implementation = NULL;
     target->inlet = NULL;
-    trie_remove(broker->trie, &target->target.entry);
-    prefix_remove(broker, target);
-    broker_inlet_count_overlap(broker, target, target->pattern, -1);
+    trie_remove(account->trie, &target->target.entry);
+    prefix_remove(account, target);
+    broker_inlet_count_overlap(account, target, target->pattern, -1);
+    account->inlet_count--;
     broker_bury(broker, &target->target);
 }
 
@@ -61,10 +72,10 @@ void broker_inlets_resume(struct broker *broker)
     broker->resume = true;
 }
 
-struct inlet_target *broker_inlet_find_prefix(struct broker *broker, struct bytes subject)
+struct inlet_target *broker_inlet_find_prefix(struct account *account, struct bytes subject)
 {
-    for (uint32_t i = 0; i < broker->prefix_count; i++) {
-        struct inlet_target *target = broker->prefixes[i];
+    for (uint32_t i = 0; i < account->prefix_count; i++) {
+        struct inlet_target *target = account->prefixes[i];
         size_t len = target->pattern.len - 1; // without the ">"
         if (subject.len > len && memcmp(subject.ptr, target->pattern.ptr, len) == 0)
             return target->overlap_count == 0 && !has_empty_token(bytes_skip(subject, len)) ? target : NULL;
@@ -72,7 +83,7 @@ struct inlet_target *broker_inlet_find_prefix(struct broker *broker, struct byte
     return NULL;
 }
 
-bool broker_inlet_deliver(struct broker *broker, struct inlet_target *target, struct broker_message *message)
+bool broker_inlet_deliver(struct inlet_target *target, struct broker_message *message)
 {
     struct inlet_message inlet_message = {
         .subject = message->subject,
@@ -86,15 +97,15 @@ bool broker_inlet_deliver(struct broker *broker, struct inlet_target *target, st
         struct outbound_block *block = broker_message_block(message);
         inlet_message.payload = bytes_skip(bytes_make(block->data, block->len), message->header.len);
     }
-    broker->called = true;
+    target->account->broker->called = true;
     return target->inlet->on_message(target->inlet, &inlet_message);
 }
 
-void broker_inlet_count_overlap(struct broker *broker, const struct inlet_target *except, struct bytes pattern,
+void broker_inlet_count_overlap(struct account *account, const struct inlet_target *except, struct bytes pattern,
                                 int change)
 {
-    for (uint32_t i = 0; i < broker->prefix_count; i++) {
-        struct inlet_target *target = broker->prefixes[i];
+    for (uint32_t i = 0; i < account->prefix_count; i++) {
+        struct inlet_target *target = account->prefixes[i];
         if (target != except && may_overlap(target, pattern))
             target->overlap_count += (uint64_t)(int64_t)change;
     }
@@ -113,13 +124,13 @@ void broker_inlet_resume_paused(struct broker *broker)
         connection_resume(container_of(link, struct connection, paused));
 }
 
-void broker_inlet_check(const struct broker *broker)
+void broker_inlet_check(const struct account *account)
 {
-    for (uint32_t i = 0; i < broker->prefix_count; i++) {
-        const struct inlet_target *target = broker->prefixes[i];
+    for (uint32_t i = 0; i < account->prefix_count; i++) {
+        const struct inlet_target *target = account->prefixes[i];
         must(target->is_prefix && !target->target.dead && is_prefix_pattern(target->pattern));
-        struct overlap_count overlaps = {.broker = broker, .pattern = target->pattern};
-        trie_each(broker->trie, count_overlap, &overlaps);
+        struct overlap_count overlaps = {.broker = account->broker, .pattern = target->pattern};
+        trie_each(account->trie, count_overlap, &overlaps);
         must(overlaps.count == target->overlap_count + 1); // it overlaps itself
     }
 }
@@ -138,36 +149,36 @@ static bool is_prefix_pattern(struct bytes pattern)
            !subject_has_wildcard(bytes_make(pattern.ptr, pattern.len - 2));
 }
 
-static void prefix_add(struct broker *broker, struct inlet_target *target)
+static void prefix_add(struct account *account, struct inlet_target *target)
 {
-    if (broker->prefix_count == BROKER_PREFIXES_MAX)
+    if (account->prefix_count == BROKER_PREFIXES_MAX)
         return;
-    struct overlap_count overlaps = {.broker = broker, .pattern = target->pattern};
-    trie_each(broker->trie, count_overlap, &overlaps);
+    struct overlap_count overlaps = {.broker = account->broker, .pattern = target->pattern};
+    trie_each(account->trie, count_overlap, &overlaps);
     target->is_prefix = true;
     target->overlap_count = overlaps.count;
-    broker->prefixes[broker->prefix_count++] = target;
-    set_first_bytes(broker);
+    account->prefixes[account->prefix_count++] = target;
+    set_first_bytes(account);
 }
 
-static void prefix_remove(struct broker *broker, struct inlet_target *target)
+static void prefix_remove(struct account *account, struct inlet_target *target)
 {
     if (!target->is_prefix)
         return;
     target->is_prefix = false;
     uint32_t at = 0;
-    while (broker->prefixes[at] != target)
+    while (account->prefixes[at] != target)
         at++;
-    broker->prefixes[at] = broker->prefixes[--broker->prefix_count];
-    set_first_bytes(broker);
+    account->prefixes[at] = account->prefixes[--account->prefix_count];
+    set_first_bytes(account);
 }
 
-static void set_first_bytes(struct broker *broker)
+static void set_first_bytes(struct account *account)
 {
-    memset(broker->prefix_first_bytes, 0, sizeof(broker->prefix_first_bytes));
-    for (uint32_t i = 0; i < broker->prefix_count; i++) {
-        uint8_t first = (uint8_t)broker->prefixes[i]->pattern.ptr[0];
-        broker->prefix_first_bytes[first >> 6] |= 1ULL << (first & 63);
+    memset(account->prefix_first_bytes, 0, sizeof(account->prefix_first_bytes));
+    for (uint32_t i = 0; i < account->prefix_count; i++) {
+        uint8_t first = (uint8_t)account->prefixes[i]->pattern.ptr[0];
+        account->prefix_first_bytes[first >> 6] |= 1ULL << (first & 63);
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of broker/ share: the broker itself, the message on its way, and the two kinds of targets in the trie.
+// What the files of broker/ share: the broker itself, its accounts, the message on its way, and the kinds of targets in an
+// account's trie.
 //
 // Targets (subscriptions of connections, inlets) may go while a list that holds them is being walked. They are then
 // `dead`: skipped by whoever meets them and freed when no list is pinned any more (broker_bury, broker_reap).
@@ -10,26 +11,31 @@
 #include "base/map.h"
 #include "base/prng.h"
 #include "base/wheel.h"
+#include "broker/account.h"
 #include "broker/broker.h"
 #include "broker/outbound.h"
 #include "subject/trie.h"
 #include "wire/parser.h"
 
-struct connection;
+// What stands behind an entry of the trie. Each kind is a struct whose first member is its struct target.
+enum target_kind {
+    TARGET_SUBSCRIPTION, // struct subscription
+    TARGET_INLET,        // struct inlet_target
+};
 
-// First member of struct subscription and struct inlet_target.
 struct target {
     struct trie_entry entry;
     struct target *next_dead; // list link: broker.dead
-    bool is_inlet;
-    bool dead; // out of the trie; waits to be freed
+    uint8_t kind;             // enum target_kind
+    bool dead;                // out of the trie; waits to be freed
 };
 
 struct inlet_target {
     struct target target;
-    struct inlet *inlet; // borrowed from its owner until broker_inlet_remove()
+    struct account *account; // borrowed; lives as long as its targets
+    struct inlet *inlet;     // borrowed from its owner until broker_inlet_remove()
     // A literal prefix is looked up before the trie while nothing else overlaps its pattern.
-    bool is_prefix;         // the pattern is `prefix` + ">"; listed in broker.prefixes
+    bool is_prefix;         // the pattern is `prefix` + ">"; listed in account.prefixes
     uint64_t overlap_count; // other targets in the trie that could get a subject of this prefix
     struct bytes pattern;   // owned
 };
@@ -55,14 +61,51 @@ struct broker_message {
 #define BROKER_REFUSED_MAX       1024 // connections over the limit that are being told so
 #define BROKER_FIRST_PING_MS     2000
 
+// What connections have sent and received: payload and header bytes.
+struct broker_traffic {
+    uint64_t in_msgs, out_msgs, in_bytes, out_bytes;
+};
+
+struct account {
+    struct broker *broker; // borrowed
+    struct list link;      // list link: broker.accounts, or broker.retired
+    struct trie *trie;     // owned
+    uint32_t id;
+    bool is_retired;
+    bool is_kept; // mark of broker_accounts_replace()
+
+    struct list connections;   // struct connection.member
+    uint32_t connection_count; // without the refused ones
+    uint32_t inlet_count;
+    uint64_t subscription_count;
+    struct broker_traffic gone; // of connections that are gone
+
+    struct inlet_target *prefixes[BROKER_PREFIXES_MAX]; // borrowed
+    uint32_t prefix_count;
+    uint64_t prefix_first_bytes[4]; // one bit per byte with which a prefix begins
+
+    struct map watch_groups; // struct watch_group by the first two tokens of the subject
+    uint64_t watch_count;
+
+    size_t name_len;
+    char name[];
+};
+
 struct broker {
     struct broker_options options;
     struct net_handler handler;
     uint64_t now_ms;
     struct wheel wheel;
     struct prng prng;
-    struct trie *trie;   // owned
     uint64_t slow_bytes; // a queue longer than this needs a look: the smaller of congested_bytes and max_pending
+
+    struct account *global;   // owned: `$G`
+    struct account *system;   // owned: `$SYS`
+    struct map account_names; // struct account by name
+    struct list accounts;     // struct account.link, in the order of ids
+    struct list retired;      // the same, without name
+    uint32_t account_next_id;
+    struct trie_budget cache_budget; // of all accounts' tries
 
     struct list connections; // struct connection.link
     struct list dirty;       // struct connection.dirty: something to send or to finish at the turn's end
@@ -78,23 +121,17 @@ struct broker {
     struct list deferred; // struct deferred_message.link
     struct target *dead;  // owned list, freed by broker_reap()
 
-    struct inlet_target *prefixes[BROKER_PREFIXES_MAX]; // borrowed
-    uint32_t prefix_count;
-    uint64_t prefix_first_bytes[4]; // one bit per byte with which a prefix begins
-
-    struct map watch_groups; // struct watch_group by the first two tokens of the subject
     struct list watch_dirty; // struct watch_entry.dirty
-    uint64_t watch_count;
 
     char *scratch; // owned: SUBJECT_LEN_MAX bytes for a pattern, valid until the next call that uses it
     struct outbound_cache cache;
     struct parser_memo parser_memo; // of all connections
     struct buffer spare_tail;       // empty; storage for the next connection that has to keep a tail
-    struct broker_stats stats;      // connections and pending_bytes are computed on request
+    struct broker_stats stats;      // counts of what ever was; the rest is computed on request
 };
 
 // Routes a message to all targets; returns how many took it. May run inlet callbacks.
-size_t broker_route(struct broker *broker, struct broker_message *message);
+size_t broker_route(struct account *account, struct broker_message *message);
 // Header and payload in one piece; borrowed from the message.
 struct outbound_block *broker_message_block(struct broker_message *message);
 // Publishes what was nested too deep. True if some is left.
@@ -106,22 +143,29 @@ void broker_bury(struct broker *broker, struct target *target);
 void broker_reap(struct broker *broker);
 
 // The inlet to which alone a subject goes; NULL: ask the trie.
-static inline struct inlet_target *broker_inlet_find(struct broker *broker, struct bytes subject);
-struct inlet_target *broker_inlet_find_prefix(struct broker *broker, struct bytes subject);
+static inline struct inlet_target *broker_inlet_find(struct account *account, struct bytes subject);
+struct inlet_target *broker_inlet_find_prefix(struct account *account, struct bytes subject);
 // False when the owner is overloaded.
-bool broker_inlet_deliver(struct broker *broker, struct inlet_target *target, struct broker_message *message);
+bool broker_inlet_deliver(struct inlet_target *target, struct broker_message *message);
 // A target with this pattern comes (+1) or goes (-1).
-void broker_inlet_count_overlap(struct broker *broker, const struct inlet_target *except, struct bytes pattern,
+void broker_inlet_count_overlap(struct account *account, const struct inlet_target *except, struct bytes pattern,
                                 int change);
 void broker_inlet_resume_paused(struct broker *broker);
-void broker_inlet_check(const struct broker *broker);
+void broker_inlet_check(const struct account *account);
+
+// With `$G` and `$SYS`.
+void account_open_all(struct broker *broker);
+void account_close_all(struct broker *broker);
+// Frees retired accounts that nobody uses any more.
+void account_reap(struct broker *broker);
+void account_check(const struct account *account);
 
 // Whoever subscribes to the pattern came, went or changed its congestion.
-void broker_watch_touch(struct broker *broker, struct bytes pattern, bool was_congested);
+void broker_watch_touch(struct account *account, struct bytes pattern, bool was_congested);
 // Tells owners of watches; true if at least one was told.
 bool broker_watch_report(struct broker *broker);
-void broker_watch_drop(struct broker *broker);
-void broker_watch_check(const struct broker *broker);
+void broker_watch_drop(struct account *account);
+void broker_watch_check(const struct account *account);
 
 // Writes bytes and returns the address behind them.
 static inline char *broker_copy(char *at, struct bytes bytes)
@@ -131,12 +175,12 @@ static inline char *broker_copy(char *at, struct bytes bytes)
     return at + bytes.len;
 }
 
-static inline struct inlet_target *broker_inlet_find(struct broker *broker, struct bytes subject)
+static inline struct inlet_target *broker_inlet_find(struct account *account, struct bytes subject)
 {
-    if (broker->prefix_count == 0 || subject.len == 0)
+    if (account->prefix_count == 0 || subject.len == 0)
         return NULL;
     uint8_t first = (uint8_t)subject.ptr[0];
-    if (!(broker->prefix_first_bytes[first >> 6] >> (first & 63) & 1))
+    if (!(account->prefix_first_bytes[first >> 6] >> (first & 63) & 1))
         return NULL;
-    return broker_inlet_find_prefix(broker, subject);
+    return broker_inlet_find_prefix(account, subject);
 }

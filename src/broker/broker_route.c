@@ -3,12 +3,14 @@
 //
 // Inlets answer by publishing, from within the delivery to them: routing nests, up to BROKER_DEPTH_MAX; what is deeper
 // is copied and waits for the end of the turn, so that inlets that answer each other for ever cost time but no stack.
+// tidy: prefix account
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
 #include "broker/subscription.h"
 
 struct deferred_message {
-    struct list link; // list link: broker.deferred
+    struct list link;        // list link: broker.deferred
+    struct account *account; // borrowed
     struct bytes subject;
     struct bytes reply;
     struct bytes header;
@@ -18,12 +20,18 @@ struct deferred_message {
 
 static size_t route_match(struct broker *broker, struct broker_message *message, const struct trie_match *match);
 static size_t route_group(struct broker *broker, struct broker_message *message, const struct trie_group *group);
-static bool deliver(struct broker *broker, struct trie_entry *entry, struct broker_message *message);
-static size_t defer(struct broker *broker, const struct broker_message *message);
+static bool deliver(struct trie_entry *entry, struct broker_message *message);
+static size_t defer(struct account *account, const struct broker_message *message);
 static char *defer_bytes(char *at, struct bytes bytes, struct bytes *ret_copy);
 
 size_t broker_publish(struct broker *broker, struct bytes subject, struct bytes reply, struct bytes headers,
                       const struct bytes *parts, size_t part_count)
+{
+    return account_publish(broker->global, subject, reply, headers, parts, part_count);
+}
+
+size_t account_publish(struct account *account, struct bytes subject, struct bytes reply, struct bytes headers,
+                       const struct bytes *parts, size_t part_count)
 {
     struct broker_message message = {
         .subject = subject,
@@ -34,22 +42,23 @@ size_t broker_publish(struct broker *broker, struct bytes subject, struct bytes 
     };
     for (size_t i = 0; i < part_count; i++)
         message.payload_len += parts[i].len;
-    if (broker->depth >= BROKER_DEPTH_MAX)
-        return defer(broker, &message);
-    return broker_route(broker, &message);
+    if (account->broker->depth >= BROKER_DEPTH_MAX)
+        return defer(account, &message);
+    return broker_route(account, &message);
 }
 
-size_t broker_route(struct broker *broker, struct broker_message *message)
+size_t broker_route(struct account *account, struct broker_message *message)
 {
+    struct broker *broker = account->broker;
     size_t count;
     broker->depth++;
-    struct inlet_target *inlet = broker_inlet_find(broker, message->subject);
+    struct inlet_target *inlet = broker_inlet_find(account, message->subject);
     if (inlet) {
-        count = deliver(broker, &inlet->target.entry, message);
+        count = deliver(&inlet->target.entry, message);
     } else {
-        const struct trie_match *match = trie_match_find(broker->trie, message->subject);
+        const struct trie_match *match = trie_match_find(account->trie, message->subject);
         count = route_match(broker, message, match);
-        trie_match_release(broker->trie, match);
+        trie_match_release(account->trie, match);
     }
     if (message->block)
         outbound_block_unref(message->block);
@@ -77,7 +86,7 @@ bool broker_route_deferred(struct broker *broker)
         if (!link)
             return false;
         struct deferred_message *deferred = container_of(link, struct deferred_message, link);
-        broker_publish(broker, deferred->subject, deferred->reply, deferred->header, &deferred->payload, 1);
+        account_publish(deferred->account, deferred->subject, deferred->reply, deferred->header, &deferred->payload, 1);
         mem_free(deferred);
     }
     return !list_empty(&broker->deferred);
@@ -100,12 +109,12 @@ void broker_bury(struct broker *broker, struct target *target)
 
 void broker_reap(struct broker *broker)
 {
-    if (broker->depth > 0 || trie_pinned_count(broker->trie) > 0)
+    if (broker->depth > 0)
         return;
     while (broker->dead) {
         struct target *target = broker->dead;
         broker->dead = target->next_dead;
-        if (target->is_inlet)
+        if (target->kind == TARGET_INLET)
             mem_free((void *)container_of(target, struct inlet_target, target)->pattern.ptr);
         mem_free(target);
     }
@@ -116,7 +125,7 @@ static size_t route_match(struct broker *broker, struct broker_message *message,
     size_t count = 0;
     message->shares_block = message->payload_len > BROKER_BLOCK_MIN_BYTES && match->count + match->group_count > 1;
     for (uint32_t i = 0; i < match->count; i++)
-        count += deliver(broker, match->entries[i], message);
+        count += deliver(match->entries[i], message);
     for (uint32_t i = 0; i < match->group_count; i++)
         count += route_group(broker, message, &match->groups[i]);
     return count;
@@ -127,31 +136,32 @@ static size_t route_group(struct broker *broker, struct broker_message *message,
     uint32_t start = group->count > 1 ? (uint32_t)prng_below(&broker->prng, group->count) : 0;
     for (uint32_t i = 0; i < group->count; i++) {
         uint32_t at = start + i < group->count ? start + i : start + i - group->count;
-        if (deliver(broker, group->entries[at], message))
+        if (deliver(group->entries[at], message))
             return 1;
     }
     return 0;
 }
 
-static bool deliver(struct broker *broker, struct trie_entry *entry, struct broker_message *message)
+static bool deliver(struct trie_entry *entry, struct broker_message *message)
 {
     struct target *target = container_of(entry, struct target, entry);
-    if (!target->is_inlet)
+    if (target->kind == TARGET_SUBSCRIPTION)
         return subscription_deliver(container_of(target, struct subscription, target), message);
     if (target->dead)
         return false;
-    if (!broker_inlet_deliver(broker, container_of(target, struct inlet_target, target), message) && message->from)
+    if (!broker_inlet_deliver(container_of(target, struct inlet_target, target), message) && message->from)
         connection_pause(message->from);
     return true;
 }
 
 // How many will get it is not known yet; that somebody is interested is.
-static size_t defer(struct broker *broker, const struct broker_message *message)
+static size_t defer(struct account *account, const struct broker_message *message)
 {
-    if (!broker_inlet_find(broker, message->subject) && !trie_has_interest(broker->trie, message->subject))
+    if (!broker_inlet_find(account, message->subject) && !trie_has_interest(account->trie, message->subject))
         return 0;
     size_t len = message->subject.len + message->reply.len + message->header.len + message->payload_len;
     struct deferred_message *deferred = mem_alloc(sizeof(*deferred) + len);
+    deferred->account = account;
     char *at = deferred->data;
     at = defer_bytes(at, message->subject, &deferred->subject);
     at = defer_bytes(at, message->reply, &deferred->reply);
@@ -159,7 +169,7 @@ static size_t defer(struct broker *broker, const struct broker_message *message)
     deferred->payload = bytes_make(at, message->payload_len);
     for (size_t i = 0; i < message->part_count; i++)
         at = broker_copy(at, message->parts[i]);
-    list_push_back(&broker->deferred, &deferred->link);
+    list_push_back(&account->broker->deferred, &deferred->link);
     return 1;
 }
 

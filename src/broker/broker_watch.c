@@ -4,13 +4,15 @@
 // Watches lie in groups by the first two tokens of their subject. A change of a subscription concerns the watches of one
 // group, or of all when its pattern has a wildcard in the first two tokens; those that match become dirty and are
 // evaluated once at the turn's end.
+// tidy: prefix account
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
 #include "broker/subscription.h"
 #include "subject/subject.h"
 
 struct watch_group {
-    struct list entries; // struct watch_entry.link
+    struct account *account; // borrowed
+    struct list entries;     // struct watch_entry.link
     size_t key_len;
     char key[]; // the first two tokens, or the only one
 };
@@ -27,7 +29,7 @@ struct watch_entry {
 };
 
 static struct bytes group_key(struct bytes subject);
-static struct watch_group *group_get(struct broker *broker, struct bytes key);
+static struct watch_group *group_get(struct account *account, struct bytes key);
 static void touch_group(struct broker *broker, const struct watch_group *group, struct bytes pattern,
                         bool was_congested);
 static enum broker_interest connection_interest(const struct trie_entry *entry);
@@ -35,8 +37,13 @@ static bool report(struct broker *broker, struct watch_entry *entry);
 
 enum broker_interest broker_interest(struct broker *broker, struct bytes literal_subject)
 {
+    return account_interest(broker->global, literal_subject);
+}
+
+enum broker_interest account_interest(struct account *account, struct bytes literal_subject)
+{
     enum broker_interest best = BROKER_INTEREST_NONE;
-    const struct trie_match *match = trie_match_find(broker->trie, literal_subject);
+    const struct trie_match *match = trie_match_find(account->trie, literal_subject);
     for (uint32_t i = 0; i < match->count && best != BROKER_INTEREST_READY; i++) {
         enum broker_interest one = connection_interest(match->entries[i]);
         best = one == BROKER_INTEREST_NONE ? best : one;
@@ -47,24 +54,30 @@ enum broker_interest broker_interest(struct broker *broker, struct bytes literal
             best = one == BROKER_INTEREST_NONE ? best : one;
         }
     }
-    trie_match_release(broker->trie, match);
+    trie_match_release(account->trie, match);
     return best;
 }
 
 enum broker_interest broker_watch_add(struct broker *broker, struct broker_watch *watch, struct bytes literal_subject)
 {
+    return account_watch_add(broker->global, watch, literal_subject);
+}
+
+enum broker_interest account_watch_add(struct account *account, struct broker_watch *watch,
+                                       struct bytes literal_subject)
+{
     struct watch_entry *entry = mem_alloc(sizeof(*entry) + literal_subject.len);
     *entry = (struct watch_entry){
         .watch = watch,
-        .group = group_get(broker, group_key(literal_subject)),
-        .reported = broker_interest(broker, literal_subject),
+        .group = group_get(account, group_key(literal_subject)),
+        .reported = account_interest(account, literal_subject),
         .subject_len = literal_subject.len,
     };
     broker_copy(entry->subject, literal_subject);
     list_push_back(&entry->group->entries, &entry->link);
     list_init(&entry->dirty);
     watch->implementation = entry;
-    broker->watch_count++;
+    account->watch_count++;
     return entry->reported;
 }
 
@@ -74,12 +87,14 @@ void broker_watch_remove(struct broker *broker, struct broker_watch *watch)
     must(entry && entry->watch == watch);
     watch->implementation = NULL;
     struct watch_group *group = entry->group;
+    struct account *account = group->account;
+    must(account->broker == broker);
     list_remove(&entry->link);
     list_remove(&entry->dirty);
     mem_free(entry);
-    broker->watch_count--;
+    account->watch_count--;
     if (list_empty(&group->entries)) {
-        must(map_remove(&broker->watch_groups, bytes_make(group->key, group->key_len)) == group);
+        must(map_remove(&account->watch_groups, bytes_make(group->key, group->key_len)) == group);
         mem_free(group);
     }
 }
@@ -90,21 +105,21 @@ bool broker_watch_is_behind(const struct broker_watch *watch)
     return entry->was_congested;
 }
 
-void broker_watch_touch(struct broker *broker, struct bytes pattern, bool was_congested)
+void broker_watch_touch(struct account *account, struct bytes pattern, bool was_congested)
 {
-    if (broker->watch_count == 0)
+    if (account->watch_count == 0)
         return;
     struct bytes key = group_key(pattern);
     if (!subject_has_wildcard(key)) {
-        const struct watch_group *group = map_find(&broker->watch_groups, key);
+        const struct watch_group *group = map_find(&account->watch_groups, key);
         if (group)
-            touch_group(broker, group, pattern, was_congested);
+            touch_group(account->broker, group, pattern, was_congested);
         return;
     }
     size_t pos = 0;
     const struct watch_group *group;
-    while ((group = map_next(&broker->watch_groups, &pos, NULL)))
-        touch_group(broker, group, pattern, was_congested);
+    while ((group = map_next(&account->watch_groups, &pos, NULL)))
+        touch_group(account->broker, group, pattern, was_congested);
 }
 
 bool broker_watch_report(struct broker *broker)
@@ -120,35 +135,38 @@ bool broker_watch_report(struct broker *broker)
     return told;
 }
 
-void broker_watch_drop(struct broker *broker)
+void broker_watch_drop(struct account *account)
 {
     size_t pos = 0;
     struct watch_group *group;
-    while ((group = map_next(&broker->watch_groups, &pos, NULL))) {
+    while ((group = map_next(&account->watch_groups, &pos, NULL))) {
         struct list *link;
-        while ((link = list_pop_front(&group->entries)))
-            mem_free(container_of(link, struct watch_entry, link));
+        while ((link = list_pop_front(&group->entries))) {
+            struct watch_entry *entry = container_of(link, struct watch_entry, link);
+            list_remove(&entry->dirty);
+            mem_free(entry);
+        }
         mem_free(group);
     }
-    broker->watch_count = 0;
+    account->watch_count = 0;
 }
 
-void broker_watch_check(const struct broker *broker)
+void broker_watch_check(const struct account *account)
 {
     uint64_t count = 0;
     size_t pos = 0;
     const struct watch_group *group;
-    map_check(&broker->watch_groups);
-    while ((group = map_next(&broker->watch_groups, &pos, NULL))) {
+    map_check(&account->watch_groups);
+    while ((group = map_next(&account->watch_groups, &pos, NULL))) {
         must(!list_empty(&group->entries));
         list_foreach(link, &group->entries)
         {
             const struct watch_entry *entry = container_of(link, struct watch_entry, link);
-            must(entry->group == group && entry->watch->implementation == entry);
+            must(group->account == account && entry->group == group && entry->watch->implementation == entry);
             count++;
         }
     }
-    must(count == broker->watch_count);
+    must(count == account->watch_count);
 }
 
 // All of the subject up to its second dot.
@@ -162,16 +180,17 @@ static struct bytes group_key(struct bytes subject)
     return second ? bytes_make(subject.ptr, (size_t)(second - subject.ptr)) : subject;
 }
 
-static struct watch_group *group_get(struct broker *broker, struct bytes key)
+static struct watch_group *group_get(struct account *account, struct bytes key)
 {
-    struct watch_group *group = map_find(&broker->watch_groups, key);
+    struct watch_group *group = map_find(&account->watch_groups, key);
     if (group)
         return group;
     group = mem_alloc(sizeof(*group) + key.len);
     list_init(&group->entries);
+    group->account = account;
     group->key_len = key.len;
     broker_copy(group->key, key);
-    int error = map_add(&broker->watch_groups, bytes_make(group->key, key.len), group);
+    int error = map_add(&account->watch_groups, bytes_make(group->key, key.len), group);
     must(error == 0);
     return group;
 }
@@ -193,7 +212,7 @@ static void touch_group(struct broker *broker, const struct watch_group *group, 
 static enum broker_interest connection_interest(const struct trie_entry *entry)
 {
     const struct target *target = container_of(entry, struct target, entry);
-    if (target->is_inlet || target->dead)
+    if (target->kind != TARGET_SUBSCRIPTION || target->dead)
         return BROKER_INTEREST_NONE;
     const struct connection *connection = container_of(target, struct subscription, target)->connection;
     if (connection->state != CONNECTION_OPEN)
@@ -203,7 +222,8 @@ static enum broker_interest connection_interest(const struct trie_entry *entry)
 
 static bool report(struct broker *broker, struct watch_entry *entry)
 {
-    enum broker_interest interest = broker_interest(broker, bytes_make(entry->subject, entry->subject_len));
+    enum broker_interest interest =
+        account_interest(entry->group->account, bytes_make(entry->subject, entry->subject_len));
     bool recovered = entry->was_congested && interest == BROKER_INTEREST_READY;
     entry->was_congested = false;
     if (interest == entry->reported && !recovered)

@@ -18,6 +18,7 @@ static void remove_subscriptions(struct connection *connection);
 static void write_queue(struct connection *connection);
 static void leave_congestion(struct connection *connection);
 static void touch_watches(struct connection *connection, bool was_congested);
+static void leave_account(struct connection *connection);
 static void fire_ping(struct wheel_timer *timer, uint64_t now_ms);
 static void fire_deadline(struct wheel_timer *timer, uint64_t now_ms);
 
@@ -34,6 +35,7 @@ void *connection_accept(void *owner, struct net_conn *net, const struct net_peer
         connection_fail(connection, WIRE_MAX_CONNECTIONS);
     } else {
         broker->connection_count++;
+        connection->account->connection_count++;
         broker->stats.total_connections++;
         connection_ping_start(connection, false);
     }
@@ -66,11 +68,22 @@ void connection_on_close(void *context, int error)
     list_remove(&connection->link);
     list_remove(&connection->dirty);
     list_remove(&connection->paused);
+    leave_account(connection);
     if (connection->refused)
         broker->refused_count--;
     else
         broker->connection_count--;
     mem_free(connection);
+}
+
+void connection_account_set(struct connection *connection, struct account *account)
+{
+    must(connection->subscription_count == 0 && account->broker == connection->broker);
+    list_remove(&connection->member);
+    connection->account->connection_count -= !connection->refused;
+    connection->account = account;
+    list_push_back(&account->connections, &connection->member);
+    account->connection_count += !connection->refused;
 }
 
 void connection_send(struct connection *connection, struct bytes bytes)
@@ -180,6 +193,7 @@ static struct connection *connection_new(struct broker *broker, struct net_conn 
     *connection = (struct connection){
         .net = net,
         .broker = broker,
+        .account = broker->global,
         .id = ++broker->next_id,
         .state = CONNECTION_OPEN,
         .echo = true,
@@ -190,6 +204,7 @@ static struct connection *connection_new(struct broker *broker, struct net_conn 
         .deadline.fire = fire_deadline,
     };
     list_push_back(&broker->connections, &connection->link);
+    list_push_back(&broker->global->connections, &connection->member);
     list_init(&connection->dirty);
     list_init(&connection->paused);
     list_init(&connection->subscriptions);
@@ -303,13 +318,30 @@ static void leave_congestion(struct connection *connection)
 
 static void touch_watches(struct connection *connection, bool was_congested)
 {
-    if (connection->broker->watch_count == 0)
+    if (connection->account->watch_count == 0)
         return;
     list_foreach(link, &connection->subscriptions)
     {
         const struct subscription *subscription = container_of(link, struct subscription, link);
-        broker_watch_touch(connection->broker, subscription_pattern(subscription), was_congested);
+        broker_watch_touch(connection->account, subscription_pattern(subscription), was_congested);
     }
+}
+
+static void leave_account(struct connection *connection)
+{
+    struct account *account = connection->account;
+    struct broker_stats *stats = &connection->broker->stats;
+    const struct broker_traffic *traffic = &connection->traffic;
+    list_remove(&connection->member);
+    account->connection_count -= !connection->refused;
+    account->gone.in_msgs += traffic->in_msgs;
+    account->gone.out_msgs += traffic->out_msgs;
+    account->gone.in_bytes += traffic->in_bytes;
+    account->gone.out_bytes += traffic->out_bytes;
+    stats->in_msgs += traffic->in_msgs;
+    stats->out_msgs += traffic->out_msgs;
+    stats->in_bytes += traffic->in_bytes;
+    stats->out_bytes += traffic->out_bytes;
 }
 
 static void fire_ping(struct wheel_timer *timer, uint64_t now_ms)

@@ -17,9 +17,10 @@
 enum connection_state { CONNECTION_OPEN, CONNECTION_CLOSING, CONNECTION_CLOSED };
 
 struct connection {
-    struct net_conn *net;  // borrowed until on_close
-    struct broker *broker; // borrowed
-    uint64_t id;           // INFO's client_id
+    struct net_conn *net;    // borrowed until on_close
+    struct broker *broker;   // borrowed
+    struct account *account; // borrowed; never NULL
+    uint64_t id;             // INFO's client_id
 
     uint8_t state; // enum connection_state
     bool echo;
@@ -38,6 +39,7 @@ struct connection {
     uint8_t pings_out; // not answered
 
     struct list link;   // list link: broker.connections
+    struct list member; // list link: account.connections
     struct list dirty;  // list link: broker.dirty
     struct list paused; // list link: broker.paused
 
@@ -48,6 +50,7 @@ struct connection {
     uint32_t subscription_count;
     struct map sids; // struct subscription by sid: all of them, or none while they are few
 
+    struct broker_traffic traffic;
     uint64_t last_in_ms;
     struct wheel_timer ping;
     struct wheel_timer deadline; // of a blocked write, or of closing
@@ -70,6 +73,9 @@ void connection_pause(struct connection *connection);
 
 // One operation of the client; never WIRE_MSG, the parser refuses it.
 void connection_operate(struct connection *connection, const struct wire_op *op);
+
+// Moves it into another account, its counts included. Only before its first subscription; it begins in `$G`.
+void connection_account_set(struct connection *connection, struct account *account);
 
 // Queues bytes of the protocol (not messages).
 void connection_send(struct connection *connection, struct bytes bytes);

@@ -59,7 +59,6 @@ static void connect(struct connection *connection, const struct wire_op *op)
 
 static void publish(struct connection *connection, const struct wire_op *op)
 {
-    struct broker *broker = connection->broker;
     if (op->has_header && !connection->headers) {
         connection_fail(connection, WIRE_HEADERS_NOT_SUPPORTED);
         return;
@@ -73,13 +72,13 @@ static void publish(struct connection *connection, const struct wire_op *op)
         .payload_len = op->payload.len,
         .from = connection,
     };
-    broker->stats.in_msgs++;
-    broker->stats.in_bytes += message.header.len + message.payload_len;
+    connection->traffic.in_msgs++;
+    connection->traffic.in_bytes += message.header.len + message.payload_len;
     // Told, but carried out all the same: that is what nats-server does.
     if (connection->pedantic && !subject_is_valid_publish(op->subject))
         connection_fail(connection, WIRE_INVALID_PUBLISH_SUBJECT);
     confirm(connection);
-    size_t count = broker_route(broker, &message);
+    size_t count = broker_route(connection->account, &message);
     if (count == 0 && op->reply.len > 0 && connection->no_responders && connection->state == CONNECTION_OPEN)
         tell_no_responders(connection, op);
 }
@@ -88,7 +87,8 @@ static void publish(struct connection *connection, const struct wire_op *op)
 static void tell_no_responders(struct connection *connection, const struct wire_op *op)
 {
     struct broker *broker = connection->broker;
-    const struct trie_match *match = trie_match_find(broker->trie, op->reply);
+    struct trie *trie = connection->account->trie;
+    const struct trie_match *match = trie_match_find(trie, op->reply);
     struct subscription *own = find_own(connection, match);
     if (own) {
         struct bytes sid = subscription_sid(own);
@@ -103,14 +103,14 @@ static void tell_no_responders(struct connection *connection, const struct wire_
         outbound_commit(&connection->outbound, at);
         connection_queued(connection);
     }
-    trie_match_release(broker->trie, match);
+    trie_match_release(trie, match);
 }
 
 static struct subscription *find_own(struct connection *connection, const struct trie_match *match)
 {
     for (uint32_t i = 0; i < match->count; i++) {
         struct target *target = container_of(match->entries[i], struct target, entry);
-        if (target->is_inlet || target->dead)
+        if (target->kind != TARGET_SUBSCRIPTION || target->dead)
             continue;
         struct subscription *subscription = container_of(target, struct subscription, target);
         if (subscription->connection == connection)

@@ -30,7 +30,7 @@ struct subscription *subscription_find(const struct connection *connection, stru
 
 int subscription_add(struct connection *connection, struct bytes subject, struct bytes queue, struct bytes sid)
 {
-    struct broker *broker = connection->broker;
+    struct account *account = connection->account;
     if (!subject_is_valid_subscribe(subject))
         return ERR_INVALID;
     size_t subject_len = subject_has_wildcard(subject) ? 0 : subject.len;
@@ -41,7 +41,7 @@ int subscription_add(struct connection *connection, struct bytes subject, struct
         .subject_len = (uint32_t)subject_len,
         .sid_len = (uint32_t)sid.len,
     };
-    int error = trie_insert(broker->trie, &subscription->target.entry, subject, queue);
+    int error = trie_insert(account->trie, &subscription->target.entry, subject, queue);
     if (error) {
         mem_free(subscription);
         return error;
@@ -51,9 +51,10 @@ int subscription_add(struct connection *connection, struct bytes subject, struct
     else
         broker_copy(subscription->text, sid);
     index_add(subscription);
-    broker->stats.subscriptions++;
-    broker_inlet_count_overlap(broker, NULL, subject, 1);
-    broker_watch_touch(broker, subject, false);
+    account->subscription_count++;
+    connection->broker->stats.subscriptions++;
+    broker_inlet_count_overlap(account, NULL, subject, 1);
+    broker_watch_touch(account, subject, false);
     return 0;
 }
 
@@ -62,13 +63,15 @@ void subscription_remove(struct subscription *subscription)
     struct connection *connection = subscription->connection;
     struct broker *broker = connection->broker;
     must(!subscription->target.dead);
-    if (broker->prefix_count > 0 || broker->watch_count > 0) {
+    struct account *account = connection->account;
+    if (account->prefix_count > 0 || account->watch_count > 0) {
         struct bytes pattern = subscription_pattern(subscription);
-        broker_inlet_count_overlap(broker, NULL, pattern, -1);
-        broker_watch_touch(broker, pattern, false);
+        broker_inlet_count_overlap(account, NULL, pattern, -1);
+        broker_watch_touch(account, pattern, false);
     }
-    trie_remove(broker->trie, &subscription->target.entry);
+    trie_remove(account->trie, &subscription->target.entry);
     index_remove(subscription);
+    account->subscription_count--;
     broker->stats.subscriptions--;
     broker_bury(broker, &subscription->target);
 }
@@ -109,8 +112,8 @@ bool subscription_deliver(struct subscription *subscription, struct broker_messa
         outbound_commit(&connection->outbound, at);
         append_body(connection, message, with_header);
     }
-    broker->stats.out_msgs++;
-    broker->stats.out_bytes += body_len;
+    connection->traffic.out_msgs++;
+    connection->traffic.out_bytes += body_len;
     connection_queued(connection);
     if (++subscription->delivered == subscription->max)
         subscription_remove(subscription);

@@ -9,7 +9,8 @@
 //
 // A match is an immutable list of targets: a message goes to every plain entry and to ONE entry of each queue group (the
 // caller picks which). A group is one per name, across all patterns that match. Lists of subjects seen twice are kept in
-// a bounded cache; a first sighting (a reply inbox) leaves no trace but a fingerprint. A subscription invalidates only
+// a bounded cache, which begins small and grows with the subjects in use, so that a thousand quiet tries cost little; a
+// first sighting (a reply inbox) leaves no trace but a fingerprint. A subscription invalidates only
 // what it may match: a literal one its own subject; a wildcard one the subjects that share its literal first two tokens
 // (or fewer, if its wildcard comes earlier).
 //
@@ -35,12 +36,19 @@ struct trie_entry {
     struct trie_node *node;  // borrowed: where it is inserted; NULL when it is not
 };
 
+// Memory of the cached lists of several tries together. Embedded by whoever owns the tries; not freed before them.
+struct trie_budget {
+    size_t size_bytes; // in use; the tries'
+    size_t size_bytes_max;
+};
+
 struct trie_config {
     uint64_t hash_seed;          // unpredictable to clients, so that they cannot choose colliding subjects
     uint64_t entries_max;        // refuse more entries than this; 0: no limit here
     uint32_t tokens_max;         // refuse patterns of more tokens, at most TRIE_TOKENS_LIMIT; 0: TRIE_TOKENS_DEFAULT
     uint32_t cache_subjects_max; // subjects with a cached list, rounded up to a power of two; 0: no cache
     size_t cache_size_bytes_max; // memory of all cached lists
+    struct trie_budget *budget;  // borrowed: shared with other tries, besides cache_size_bytes_max; NULL: none
 };
 
 #define TRIE_TOKENS_DEFAULT           256

@@ -8,6 +8,7 @@
 //     remembers the sum of the three counters of its subject. They only grow, so an equal sum means no change.
 // In front of it stands the list found last: who publishes in a row to one subject does not even hash it. Any change of
 // patterns forgets it.
+// It begins small (a thousand quiet accounts have one each) and grows when lists that are right have to give way to others.
 // So a client that subscribes `_INBOX.x.*` makes one class of a thousand stale, and nothing is scanned.
 #include "base/memory.h"
 #include "base/must.h"
@@ -16,12 +17,15 @@
 // A list larger than this part of the budget is not cached: delivering it costs far more than building it.
 #define LIST_SHARE 16
 
+static void set_up(struct trie *trie, uint64_t set_count);
+static void drop_all(struct trie *trie);
 static int find_way(const struct trie_cache_set *set, struct bytes subject, uint64_t hash);
 static int free_way(struct trie *trie, struct trie_cache_set *set);
 static void drop_way(struct trie *trie, struct trie_cache_set *set, int way);
 static bool is_right(const struct trie *trie, const struct trie_list *list);
 static bool was_sighted(struct trie_cache *cache, uint64_t hash);
 static void make_room(struct trie *trie, size_t size_bytes);
+static bool has_room(const struct trie *trie, size_t size_bytes);
 static struct trie_cache_set *set_of(const struct trie_cache *cache, uint64_t hash);
 
 void trie_cache_init(struct trie *trie)
@@ -31,34 +35,30 @@ void trie_cache_init(struct trie *trie)
     if (subjects_max == 0)
         return;
     must(subjects_max <= UINT32_C(1) << 24);
-    cache->set_count = 1;
-    while (cache->set_count * TRIE_WAYS < subjects_max)
-        cache->set_count *= 2;
-    cache->size_bytes_max = trie->config.cache_size_bytes_max;
-    cache->sets = mem_alloc_zero(cache->set_count * sizeof(*cache->sets));
-    cache->sighted = mem_alloc_zero(cache->set_count * TRIE_WAYS * sizeof(*cache->sighted));
+    cache->set_count_max = 1;
+    while (cache->set_count_max * TRIE_WAYS < subjects_max)
+        cache->set_count_max *= 2;
 }
 
 void trie_cache_deinit(struct trie *trie)
 {
-    struct trie_cache *cache = &trie->cache;
-    for (uint64_t i = 0; cache->sets != NULL && i < cache->set_count; i++) {
-        for (int way = 0; way < TRIE_WAYS; way++)
-            drop_way(trie, &cache->sets[i], way);
-    }
-    mem_free(cache->sets);
-    mem_free(cache->sighted);
+    drop_all(trie);
 }
 
 struct trie_list *trie_cache_find(struct trie *trie, struct bytes subject, uint64_t hash, bool *ret_admit)
 {
     struct trie_cache *cache = &trie->cache;
     *ret_admit = false;
-    if (cache->sets == NULL)
-        return NULL;
+    if (cache->sets == NULL) {
+        if (cache->set_count_max == 0)
+            return NULL;
+        set_up(trie, TRIE_CACHE_SUBJECTS_FIRST / TRIE_WAYS);
+    }
     struct trie_cache_set *set = set_of(cache, hash);
     int way = find_way(set, subject, hash);
     if (way < 0) {
+        if (cache->crowded > cache->set_count * TRIE_WAYS && cache->set_count < cache->set_count_max)
+            set_up(trie, cache->set_count * TRIE_CACHE_GROWTH);
         *ret_admit = was_sighted(cache, hash);
         return NULL;
     }
@@ -75,9 +75,11 @@ void trie_cache_put(struct trie *trie, struct trie_list *list)
 {
     struct trie_cache *cache = &trie->cache;
     must(cache->sets != NULL && !list->is_spare);
-    if (list->size_bytes > cache->size_bytes_max / LIST_SHARE)
+    if (list->size_bytes > trie->config.cache_size_bytes_max / LIST_SHARE)
         return;
     make_room(trie, list->size_bytes);
+    if (!has_room(trie, list->size_bytes))
+        return; // other tries have it
     struct trie_cache_set *set = set_of(cache, list->hash);
     int way = free_way(trie, set);
     set->ways[way] = list;
@@ -86,6 +88,8 @@ void trie_cache_put(struct trie *trie, struct trie_list *list)
     list->refs++;
     cache->count++;
     cache->size_bytes += list->size_bytes;
+    if (trie->config.budget)
+        trie->config.budget->size_bytes += list->size_bytes;
 }
 
 uint64_t trie_cache_stamp(const struct trie *trie, uint16_t bucket_one, uint16_t bucket_two)
@@ -121,6 +125,39 @@ void trie_cache_invalidate(struct trie *trie, const struct trie_node *node)
         cache->changes_two[trie_bucket_two(trie, trie_node_text(first), trie_node_text(second))]++;
 }
 
+// A cache of that many sets, or of the most; what there was goes: its classes are others.
+static void set_up(struct trie *trie, uint64_t set_count)
+{
+    struct trie_cache *cache = &trie->cache;
+    drop_all(trie);
+    cache->set_count = set_count < cache->set_count_max ? set_count : cache->set_count_max;
+    cache->sets = mem_alloc_zero(cache->set_count * sizeof(*cache->sets));
+    uint64_t ways = cache->set_count * TRIE_WAYS;
+    uint64_t sighted = ways > TRIE_SIGHTED_MIN ? ways : TRIE_SIGHTED_MIN;
+    cache->sighted = mem_alloc_zero(sighted * sizeof(*cache->sighted));
+    cache->sighted_mask = sighted - 1;
+    uint32_t buckets = ways > TRIE_CACHE_SUBJECTS_FIRST ? TRIE_BUCKETS : TRIE_BUCKETS_FIRST;
+    cache->changes_one = mem_alloc_zero((size_t)2 * buckets * sizeof(*cache->changes_one));
+    cache->changes_two = cache->changes_one + buckets;
+    cache->bucket_mask = buckets - 1;
+    cache->changes_any = 0;
+    cache->crowded = 0;
+    cache->sweep = 0;
+}
+
+static void drop_all(struct trie *trie)
+{
+    struct trie_cache *cache = &trie->cache;
+    trie_forget_last(trie);
+    for (uint64_t i = 0; cache->sets != NULL && i < cache->set_count; i++) {
+        for (int way = 0; way < TRIE_WAYS; way++)
+            drop_way(trie, &cache->sets[i], way);
+    }
+    mem_free(cache->sets);
+    mem_free(cache->sighted);
+    mem_free(cache->changes_one);
+}
+
 static int find_way(const struct trie_cache_set *set, struct bytes subject, uint64_t hash)
 {
     for (int way = 0; way < TRIE_WAYS; way++) {
@@ -141,6 +178,7 @@ static int free_way(struct trie *trie, struct trie_cache_set *set)
         if (!is_right(trie, set->ways[way]))
             victim = way;
     }
+    trie->cache.crowded += victim < 0;
     while (victim < 0) {
         if ((set->used & (1 << set->hand)) == 0)
             victim = set->hand;
@@ -158,6 +196,8 @@ static void drop_way(struct trie *trie, struct trie_cache_set *set, int way)
         return;
     trie->cache.count--;
     trie->cache.size_bytes -= list->size_bytes;
+    if (trie->config.budget)
+        trie->config.budget->size_bytes -= list->size_bytes;
     set->ways[way] = NULL;
     trie_match_unref(trie, list);
 }
@@ -169,7 +209,7 @@ static bool is_right(const struct trie *trie, const struct trie_list *list)
 
 static bool was_sighted(struct trie_cache *cache, uint64_t hash)
 {
-    uint32_t *sighted = &cache->sighted[(hash >> 16) & (cache->set_count * TRIE_WAYS - 1)];
+    uint32_t *sighted = &cache->sighted[(hash >> 16) & cache->sighted_mask];
     uint32_t fingerprint = (uint32_t)(hash ^ (hash >> 32)) | 1;
     if (*sighted == fingerprint)
         return true;
@@ -181,7 +221,7 @@ static bool was_sighted(struct trie_cache *cache, uint64_t hash)
 static void make_room(struct trie *trie, size_t size_bytes)
 {
     struct trie_cache *cache = &trie->cache;
-    while (cache->size_bytes + size_bytes > cache->size_bytes_max) {
+    while (cache->count > 0 && !has_room(trie, size_bytes)) {
         struct trie_cache_set *set = &cache->sets[cache->sweep];
         for (int way = 0; way < TRIE_WAYS; way++) {
             if ((set->used & (1 << way)) == 0)
@@ -190,6 +230,14 @@ static void make_room(struct trie *trie, size_t size_bytes)
         set->used = 0;
         cache->sweep = (cache->sweep + 1) & (cache->set_count - 1);
     }
+}
+
+static bool has_room(const struct trie *trie, size_t size_bytes)
+{
+    const struct trie_budget *budget = trie->config.budget;
+    if (trie->cache.size_bytes + size_bytes > trie->config.cache_size_bytes_max)
+        return false;
+    return !budget || budget->size_bytes + size_bytes <= budget->size_bytes_max;
 }
 
 static struct trie_cache_set *set_of(const struct trie_cache *cache, uint64_t hash)

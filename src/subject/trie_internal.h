@@ -79,20 +79,27 @@ struct trie_cache_set {
     struct trie_list *ways[TRIE_WAYS]; // one reference each; NULL: free
 };
 
-#define TRIE_BUCKETS 1024
+#define TRIE_CACHE_SUBJECTS_FIRST 64   // of a new cache
+#define TRIE_CACHE_GROWTH         4    // times as many when it is crowded
+#define TRIE_SIGHTED_MIN          1024 // fingerprints
+#define TRIE_BUCKETS_FIRST        256
+#define TRIE_BUCKETS              1024
 
 struct trie_cache {
-    struct trie_cache_set *sets; // owned; NULL: no cache
+    struct trie_cache_set *sets; // owned; NULL: no cache (yet)
     uint64_t set_count;          // a power of two
+    uint64_t set_count_max;      // a power of two; 0: never a cache
+    uint64_t crowded;            // right lists that had to give way to others since it has this size
     uint64_t sweep;              // next set to look at when memory is short
-    uint32_t *sighted;           // owned: a fingerprint of the last subject seen per hash class; set_count * TRIE_WAYS
+    uint32_t *sighted;           // owned: a fingerprint of the last subject seen per hash class
+    uint64_t sighted_mask;
     uint64_t count;
     size_t size_bytes;
-    size_t size_bytes_max;
     // How often wildcard patterns changed, by the class of their literal first tokens.
-    uint64_t changes_any;               // no literal first token
-    uint64_t changes_one[TRIE_BUCKETS]; // exactly one
-    uint64_t changes_two[TRIE_BUCKETS]; // two or more
+    uint32_t bucket_mask;
+    uint64_t changes_any;  // no literal first token
+    uint64_t *changes_one; // owned: exactly one
+    uint64_t *changes_two; // borrowed from the same allocation: two or more
 };
 
 #define TRIE_SPARE_SIZE_BYTES 512

@@ -66,12 +66,12 @@ void trie_match_unref(struct trie *trie, struct trie_list *list)
 
 uint16_t trie_bucket_one(const struct trie *trie, struct bytes first)
 {
-    return (uint16_t)(trie_hash(trie, first) % TRIE_BUCKETS);
+    return (uint16_t)(trie_hash(trie, first) & trie->cache.bucket_mask);
 }
 
 uint16_t trie_bucket_two(const struct trie *trie, struct bytes first, struct bytes second)
 {
-    return (uint16_t)((trie_hash(trie, first) * 31 + trie_hash(trie, second)) % TRIE_BUCKETS);
+    return (uint16_t)((trie_hash(trie, first) * 31 + trie_hash(trie, second)) & trie->cache.bucket_mask);
 }
 
 static bool has_empty_token(struct bytes subject)

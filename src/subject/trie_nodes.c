@@ -5,7 +5,7 @@
 #include "base/must.h"
 #include "subject/trie_internal.h"
 
-#define SLOTS_MIN 64
+#define SLOTS_MIN 16
 
 static uint32_t slot_hash(uint64_t text_hash, enum trie_node_kind kind, uint32_t parent_id);
 static uint32_t node_slot(const struct trie *trie, const struct trie_node *node);

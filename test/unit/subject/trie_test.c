@@ -370,6 +370,46 @@ static void test_cache_is_bounded_in_subjects(void **state)
     trie_free(trie);
 }
 
+// A thousand quiet tries must not cost a thousand large caches; a busy one gets its own.
+static void test_cache_grows_with_use(void **state)
+{
+    struct trie_config config = {.hash_seed = 7, .cache_subjects_max = 4096, .cache_size_bytes_max = 1 << 20};
+    struct trie *trie = trie_new(&config);
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 600; i++) {
+            char subject[16];
+            snprintf(subject, sizeof(subject), "s.%d", i);
+            hits_cache(trie, subject);
+        }
+        assert_true(round > 0 || trie_stats(trie).cache_subjects <= 64);
+    }
+    assert_true(trie_stats(trie).cache_subjects > 300);
+    trie_check(trie);
+    trie_free(trie);
+}
+
+static void test_budget_is_shared(void **state)
+{
+    struct trie_budget budget = {.size_bytes_max = 4096};
+    struct trie_config config = {
+        .hash_seed = 7, .cache_subjects_max = 64, .cache_size_bytes_max = 1 << 20, .budget = &budget};
+    struct trie *tries[2] = {trie_new(&config), trie_new(&config)};
+    struct trie_entry entry = {0};
+    assert_int_equal(trie_insert(tries[1], &entry, BYTES("s.*"), BYTES("")), 0);
+    for (int i = 0; i < 400; i++) {
+        char subject[16];
+        snprintf(subject, sizeof(subject), "s.%d", i / 2 % 50);
+        assert_true(finds(tries[i >= 200], subject, i >= 200, 0));
+        size_t used = trie_stats(tries[0]).cache_size_bytes + trie_stats(tries[1]).cache_size_bytes;
+        assert_int_equal(used, budget.size_bytes);
+        assert_true(used <= budget.size_bytes_max);
+    }
+    assert_true(budget.size_bytes > 2048);
+    trie_free(tries[0]);
+    trie_free(tries[1]);
+    assert_int_equal(budget.size_bytes, 0);
+}
+
 static bool count_visit(void *context, struct trie_entry *entry)
 {
     uint32_t *left = context;
@@ -476,6 +516,8 @@ int main(void)
         cmocka_unit_test(test_changes_reach_cached_subjects),
         cmocka_unit_test(test_one_token_subjects_under_wildcards),
         cmocka_unit_test(test_cache_is_bounded_in_subjects),
+        cmocka_unit_test(test_cache_grows_with_use),
+        cmocka_unit_test(test_budget_is_shared),
         cmocka_unit_test(test_each_visits_all_once),
         cmocka_unit_test(test_many_literals_grow_and_shrink),
         cmocka_unit_test(test_found_last_is_forgotten),
