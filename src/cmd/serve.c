@@ -15,8 +15,8 @@
 #include "os/listener.h"
 #include "os/process.h"
 #include "os/random.h"
-#include "os/signals.h"
 #include "os/server_log.h"
+#include "os/signals.h"
 #include "server/node.h"
 
 // How long connections may take for their rest after a signal. Service managers kill after 10 s at the earliest.
@@ -118,7 +118,7 @@ static int start_all(struct serve *serve)
     int error = open_port(serve, &serve->clients, serve->options.port, "clients");
     if (!error && serve->options.http_port != 0)
         error = open_port(serve, &serve->monitoring, serve->options.http_port, "monitoring");
-    if (!error && serve->options.store == OPTIONS_STORE_FILE)
+    if (!error && serve->options.streaming && serve->options.store == OPTIONS_STORE_FILE)
         error = open_directory(serve);
     if (!error)
         error = start_node(serve);

@@ -19,8 +19,8 @@ struct monitor;
 struct monitor_options {
     const struct broker_options *broker_options; // limits and names shown
     const struct broker *broker;
-    struct shard *shard;
-    const struct stan *stan;
+    struct shard *shard;     // NULL without storage: core NATS alone
+    const struct stan *stan; // NULL with it
     const char *http_host;
     uint16_t http_port;
     const char *cluster_id;               // STAN's; NULL: none

@@ -6,8 +6,9 @@
 
 void monitor_healthz(struct monitor *monitor, struct page *page)
 {
-    struct store_stats stats;
-    store_stats_get(shard_store(monitor->options.shard), &stats);
+    struct store_stats stats = {0};
+    if (monitor->options.shard)
+        store_stats_get(shard_store(monitor->options.shard), &stats);
     if (!stats.failed) {
         must(buffer_append(page->body, BYTES("{\"status\":\"ok\"}")) == 0);
         return;

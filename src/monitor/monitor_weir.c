@@ -14,9 +14,11 @@ static void put_streaming(struct monitor *monitor, struct json_writer *json);
 void monitor_weir(struct monitor *monitor, struct json_writer *json)
 {
     json_writer_put_object(json, "weir");
-    put_store(monitor, json);
-    put_streams(monitor, json);
-    put_streaming(monitor, json);
+    if (monitor->options.shard) {
+        put_store(monitor, json);
+        put_streams(monitor, json);
+        put_streaming(monitor, json);
+    }
     json_writer_end(json);
 }
 

@@ -23,7 +23,7 @@ struct node {
     char id[NODE_ID_LEN + 1];
     struct broker_options broker_options;
     struct broker *broker;   // owned
-    struct shard *shard;     // owned
+    struct shard *shard;     // owned; NULL without streaming, as stan
     struct stan *stan;       // owned
     struct monitor *monitor; // owned
     struct moment now;       // of this turn
@@ -32,6 +32,7 @@ struct node {
 };
 
 static void make_id(const struct random_source *random, char ret_id[NODE_ID_LEN + 1]);
+static int start_streaming(struct node *node, struct moment now);
 static void tell_recovered(const struct node *node);
 static void start_broker(struct node *node, struct moment now);
 static void make_shard(struct node *node);
@@ -50,17 +51,12 @@ int node_start(const struct options *options, const struct node_env *env, struct
     node->now = now;
     make_id(env->random, node->id);
     start_broker(node, now);
-    make_shard(node);
-    make_stan(node);
-    int error = shard_open(node->shard, env->disk, now);
-    if (!error)
-        error = stan_start(node->stan, now);
+    int error = options->streaming ? start_streaming(node, now) : 0;
     if (error) {
         logger_write(env->logger, LOG_ERROR, "cannot serve from the data directory: %s", error_text(error));
         release(node);
         return error;
     }
-    tell_recovered(node);
     start_monitor(node, now);
     *ret_node = node;
     return 0;
@@ -80,7 +76,8 @@ void node_turn_begin(struct node *node, struct moment now)
 {
     node->now = now;
     broker_turn_begin(node->broker, now);
-    stan_turn_begin(node->stan, now);
+    if (node->stan)
+        stan_turn_begin(node->stan, now);
     monitor_turn_begin(node->monitor, now);
 }
 
@@ -89,8 +86,11 @@ void node_turn_begin(struct node *node, struct moment now)
 // that caused it, because both leave through the broker, in order.
 bool node_turn_end(struct node *node)
 {
-    stan_turn_end(node->stan);
-    bool again = shard_turn_end(node->shard, node->now);
+    bool again = false;
+    if (node->stan) {
+        stan_turn_end(node->stan);
+        again = shard_turn_end(node->shard, node->now);
+    }
     if (node->state == NODE_DRAINING && is_drained(node)) {
         node->state = NODE_CLOSING;
         broker_shutdown(node->broker);
@@ -101,8 +101,10 @@ bool node_turn_end(struct node *node)
 uint64_t node_next_deadline_ms(const struct node *node)
 {
     uint64_t deadline_ms = broker_next_deadline_ms(node->broker);
-    deadline_ms = earlier(deadline_ms, stan_next_deadline_ms(node->stan));
-    deadline_ms = earlier(deadline_ms, shard_next_deadline_ms(node->shard));
+    if (node->stan) {
+        deadline_ms = earlier(deadline_ms, stan_next_deadline_ms(node->stan));
+        deadline_ms = earlier(deadline_ms, shard_next_deadline_ms(node->shard));
+    }
     return earlier(deadline_ms, monitor_next_deadline_ms(node->monitor));
 }
 
@@ -111,21 +113,25 @@ void node_shutdown(struct node *node)
     if (node->state != NODE_SERVING)
         return;
     node->state = NODE_DRAINING;
-    node->drain_index = shard_last_index(node->shard);
-    shard_quiesce(node->shard);
+    if (node->shard) {
+        node->drain_index = shard_last_index(node->shard);
+        shard_quiesce(node->shard);
+    }
     monitor_shutdown(node->monitor);
 }
 
 bool node_is_quiet(const struct node *node)
 {
-    return node->state == NODE_CLOSING && shard_is_idle(node->shard);
+    return node->state == NODE_CLOSING && (!node->shard || shard_is_idle(node->shard));
 }
 
 void node_stop(struct node *node)
 {
     monitor_free(node->monitor);
-    stan_stop(node->stan);
-    shard_stop(node->shard);
+    if (node->stan) {
+        stan_stop(node->stan);
+        shard_stop(node->shard);
+    }
     release(node);
 }
 
@@ -146,6 +152,18 @@ static void make_id(const struct random_source *random, char ret_id[NODE_ID_LEN 
         bits >>= 5;
     }
     ret_id[NODE_ID_LEN] = '\0';
+}
+
+static int start_streaming(struct node *node, struct moment now)
+{
+    make_shard(node);
+    make_stan(node);
+    int error = shard_open(node->shard, node->env.disk, now);
+    if (!error)
+        error = stan_start(node->stan, now);
+    if (!error)
+        tell_recovered(node);
+    return error;
 }
 
 // So that an operator sees what a start found, and what a limit given with it will take away.
@@ -224,13 +242,15 @@ static void on_admitting(void *owner)
 // Or the log cannot go on: it has failed, or the disk is full. Then there is nothing to wait for.
 static bool is_drained(const struct node *node)
 {
-    return shard_committed_index(node->shard) >= node->drain_index || shard_is_idle(node->shard);
+    return !node->shard || shard_committed_index(node->shard) >= node->drain_index || shard_is_idle(node->shard);
 }
 
 static void release(struct node *node)
 {
-    stan_free(node->stan);
-    shard_free(node->shard);
+    if (node->stan)
+        stan_free(node->stan);
+    if (node->shard)
+        shard_free(node->shard);
     broker_free(node->broker);
     mem_free(node);
 }

@@ -93,11 +93,12 @@ static void start(struct rig *rig)
     assert_int_equal(node_start(&rig->options, &env, rig->now, &rig->node), 0);
 }
 
-static int rig_setup_with(void **state, uint32_t store)
+static int rig_setup_with(void **state, uint32_t store, bool streaming)
 {
     struct rig *rig = mem_alloc_zero(sizeof(*rig));
     options_default(&rig->options, OPTIONS_WEIR);
     rig->options.store = store;
+    rig->options.streaming = streaming;
     sim_disk_init(&rig->disk, 1);
     rig->now = (struct moment){.mono_ns = 5000000000, .wall_ns = 1795411771000000000};
     prng_seed(&rig->prng, 1);
@@ -114,12 +115,17 @@ static int rig_setup_with(void **state, uint32_t store)
 
 static int rig_setup(void **state)
 {
-    return rig_setup_with(state, OPTIONS_STORE_MEMORY);
+    return rig_setup_with(state, OPTIONS_STORE_MEMORY, true);
 }
 
 static int rig_setup_disk(void **state)
 {
-    return rig_setup_with(state, OPTIONS_STORE_FILE);
+    return rig_setup_with(state, OPTIONS_STORE_FILE, true);
+}
+
+static int rig_setup_core(void **state)
+{
+    return rig_setup_with(state, OPTIONS_STORE_FILE, false);
 }
 
 // A turn without input, after what the disk had to do.
@@ -180,6 +186,25 @@ static void clients_are_served(void **state)
     expect(&rig->client, "\"port\":4222");
     say(rig, &rig->client, "CONNECT {\"verbose\":false}\r\nSUB a.* 1\r\nPUB a.b 2\r\nhi\r\nPING\r\n");
     assert_string_equal(heard(&rig->client), "MSG a.b 1 2\r\nhi\r\nPONG\r\n");
+}
+
+// As nats-server: nothing goes to the disk and nobody answers STAN's subjects.
+static void core_alone_stores_nothing(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(rig->disk.operations, 0);
+    say(rig, &rig->client,
+        "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\nSUB in 1\r\n"
+        "PUB _STAN.discover.test-cluster in 0\r\n\r\nPUB a 2\r\nhi\r\nPING\r\n");
+    expect(&rig->client, "HMSG in 1 ");
+    expect(&rig->client, "NATS/1.0 503");
+    expect(&rig->client, "PONG\r\n");
+    say(rig, &rig->browser, "GET /healthz HTTP/1.1\r\n\r\n");
+    expect(&rig->browser, "{\"status\":\"ok\"}");
+    say(rig, &rig->browser, "GET /varz HTTP/1.1\r\n\r\n");
+    expect(&rig->browser, "\"in_msgs\": 2,");
+    idle(rig);
+    assert_int_equal(rig->disk.operations, 0);
 }
 
 // CO-H02, CO-H11
@@ -296,8 +321,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 #define D(name) cmocka_unit_test_setup_teardown(name, rig_setup_disk, rig_teardown)
+#define C(name) cmocka_unit_test_setup_teardown(name, rig_setup_core, rig_teardown)
     const struct CMUnitTest tests[] = {
         T(clients_are_served),
+        C(core_alone_stores_nothing),
         T(monitoring_shows_the_parts),
         D(what_is_durable_is_shown),
         D(a_log_that_failed_is_no_health),
