@@ -78,6 +78,7 @@ void conf_error_format(const struct conf_error *error, char *ret_text, size_t si
                  error->text);
     else
         snprintf(ret_text, size, "%s: %s", error->place.file, error->text);
+    make_printable(ret_text);
 }
 
 int conf_fail(struct conf_reader *reader, struct conf_place place, const char *format, ...)
@@ -281,7 +282,7 @@ static size_t weight_of(const struct conf_value *value)
     return 1 + (value->type == CONF_MAP || value->type == CONF_ARRAY ? value->weight : 0);
 }
 
-// Names come from the file, and messages go to terminals.
+// Names of keys and files come from the file, and messages go to terminals.
 static void make_printable(char *text)
 {
     for (; *text; text++) {
