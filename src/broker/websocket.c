@@ -14,6 +14,8 @@ static size_t conn_write(struct net_conn *net, const struct bytes *parts, size_t
 static void conn_read_pause(struct net_conn *net);
 static void conn_read_resume(struct net_conn *net);
 static void conn_close(struct net_conn *net);
+static bool conn_describe_tls(struct net_conn *net, void *owner,
+                              void (*show)(void *owner, const struct net_tls_info *info));
 static void open_conn(struct websocket_conn *conn);
 static void answer_opening(struct websocket_conn *conn, const struct buffer *answer);
 static void hand_over(struct websocket_conn *conn, const struct websocket_opening *opening);
@@ -23,6 +25,7 @@ static const struct net_ops CONN_OPS = {
     .read_pause = conn_read_pause,
     .read_resume = conn_read_resume,
     .close = conn_close,
+    .describe_tls = conn_describe_tls,
 };
 
 void websocket_options_default(struct websocket_options *options)
@@ -247,4 +250,10 @@ static void conn_close(struct net_conn *net)
     if (conn->state == WEBSOCKET_OPEN)
         websocket_output_status(conn, WEBSOCKET_STATUS_NORMAL);
     websocket_conn_end(conn);
+}
+
+static bool conn_describe_tls(struct net_conn *net, void *owner,
+                              void (*show)(void *owner, const struct net_tls_info *info))
+{
+    return net_describe_tls(container_of(net, struct websocket_conn, net)->lower, owner, show);
 }

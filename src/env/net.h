@@ -5,6 +5,21 @@
 // Life of a connection:  on_accept ──► (on_data | on_writable)* ──► on_close, exactly once and always last.
 // net_close() may be called at any time, also from within a callback of the same connection; on_close still follows, but
 // never from inside net_close() or net_write().
+//
+// A connection can become a secure one, once:
+//
+//     CLEAR ── net_start_tls() ──► HANDSHAKE ── on_secure(failure NULL) ──► SECURE
+//                                      └─────── on_secure(failure) ───────► FAILED
+//
+//   CLEAR      bytes are what they are.
+//   HANDSHAKE  net_write() takes nothing; whoever was told so hears on_writable after on_secure. No on_data.
+//   SECURE     the same calls and callbacks as in the clear, with the bytes encrypted on their way. What had arrived before
+//              on_secure may still come as one on_data although on_secure paused reading.
+//   FAILED     the handler closes: it must call net_close(). No on_data. Bytes are taken and dropped, except when the peer has
+//              not begun to speak TLS (info->is_plain): then what is written leaves in the clear, to tell it so.
+//
+// The time a handshake may take is the handler's to limit, with net_close(). Listeners may be told to start TLS on every
+// connection: those are in HANDSHAKE when on_accept is called.
 #pragma once
 
 #include "base/bytes.h"
@@ -14,6 +29,38 @@ struct net_conn; // the implementation's; borrowed by the handler from on_accept
 struct net_peer {
     char ip[46]; // text form, NUL-terminated
     uint16_t port;
+};
+
+#define NET_SHA256_SIZE 32
+// Of a certificate, and of a chain; what is beyond is left out.
+#define NET_NAMES_MAX        32
+#define NET_CERTIFICATES_MAX 8
+
+struct net_certificate {
+    struct bytes subject;                // distinguished name as in RFC 2253: "CN=worker,OU=jobs,O=Example"
+    uint8_t key_sha256[NET_SHA256_SIZE]; // of the SubjectPublicKeyInfo
+    uint8_t sha256[NET_SHA256_SIZE];     // of the whole certificate
+};
+
+// Subject alternative names of one kind.
+struct net_names {
+    struct bytes items[NET_NAMES_MAX];
+    size_t count;
+};
+
+// What a handshake has come to. Everything is borrowed for the duration of the callback.
+struct net_tls_info {
+    const char *failure; // NULL: the connection is secure; else why not, for the log
+    bool is_plain;       // with a failure: the peer's first bytes were not TLS, so it can still be told in the clear
+    const char *version; // "1.2", "1.3"
+    const char *cipher_suite; // the IANA name
+    // What the peer showed, its own certificate first; verified. None when certificates were not asked for.
+    struct net_certificate certificates[NET_CERTIFICATES_MAX];
+    size_t certificate_count;
+    // Of the first certificate.
+    struct net_names emails;
+    struct net_names dns_names;
+    struct net_names uris;
 };
 
 // What the pure side implements. `owner` is net_handler.owner, `context` what on_accept returned.
@@ -27,6 +74,8 @@ struct net_handler {
     void (*on_writable)(void *context);
     // The connection is gone (0: the peer or we closed it; else ERR_*). `context` is not used afterwards.
     void (*on_close)(void *context, int error);
+    // The handshake has ended, exactly once unless the connection ended before. NULL: after a failure the implementation closes.
+    void (*on_secure)(void *context, const struct net_tls_info *info);
 };
 
 struct net_ops {
@@ -34,6 +83,12 @@ struct net_ops {
     void (*read_pause)(struct net_conn *conn);
     void (*read_resume)(struct net_conn *conn);
     void (*close)(struct net_conn *conn);
+    // NULL: no connection of this kind can become secure, as far as the handler is concerned.
+    bool (*may_start_tls)(const struct net_conn *conn);
+    void (*start_tls)(struct net_conn *conn, struct bytes received);
+    // NULL: none is.
+    bool (*describe_tls)(struct net_conn *conn, void *owner,
+                         void (*show)(void *owner, const struct net_tls_info *info));
 };
 
 // Every implementation embeds this as the first member of its connection.
@@ -42,7 +97,8 @@ struct net_conn {
 };
 
 // Hands bytes to the peer, without blocking: returns how many were taken, from the front. When fewer than all,
-// on_writable follows once. On a broken connection everything counts as taken and on_close follows.
+// on_writable follows once, and what was not taken is to be offered again, unchanged, before anything else: on a secure
+// connection it may be on its way already. On a broken connection everything counts as taken and on_close follows.
 static inline size_t net_write(struct net_conn *conn, const struct bytes *parts, size_t count)
 {
     return conn->ops->write(conn, parts, count);
@@ -63,4 +119,26 @@ static inline void net_read_resume(struct net_conn *conn)
 static inline void net_close(struct net_conn *conn)
 {
     conn->ops->close(conn);
+}
+
+// False: this connection cannot become a secure one: its listener has no certificates, or it is made of another connection.
+static inline bool net_may_start_tls(const struct net_conn *conn)
+{
+    return conn->ops->may_start_tls && conn->ops->may_start_tls(conn);
+}
+
+// CLEAR ──► HANDSHAKE, as the side that was connected to. Everything net_write() took so far has left in the clear; every byte
+// from the peer that on_data has not given, and `received` in front of them (bytes that it did give, copied), belong to the handshake. Reading
+// may be paused: the handshake goes on when it is resumed. Only if net_may_start_tls().
+// on_secure follows, never from inside this call.
+static inline void net_start_tls(struct net_conn *conn, struct bytes received)
+{
+    conn->ops->start_tls(conn, received);
+}
+
+// Calls show() with what on_secure told, for monitoring and for whoever decides on users later. False: not SECURE.
+static inline bool net_describe_tls(struct net_conn *conn, void *owner,
+                                    void (*show)(void *owner, const struct net_tls_info *info))
+{
+    return conn->ops->describe_tls && conn->ops->describe_tls(conn, owner, show);
 }

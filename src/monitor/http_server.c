@@ -47,7 +47,7 @@ struct http_server *http_server_new(void *owner, void (*answer)(void *owner, str
     struct http_server *server = mem_alloc_zero(sizeof(*server));
     server->owner = owner;
     server->answer = answer;
-    server->handler = (struct net_handler){server, on_accept, on_data, on_writable, on_close};
+    server->handler = (struct net_handler){server, on_accept, on_data, on_writable, on_close, NULL};
     server->now_ms = moment_mono_ms(now);
     list_init(&server->connections);
     buffer_init(&server->body, PAGE_SIZE_MAX);

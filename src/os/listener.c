@@ -179,7 +179,7 @@ static bool listener_accept(struct listener *listener)
     }
     struct net_peer peer;
     listener_peer(&address, &peer);
-    (void)tcp_adopt(listener->tcp, fd, listener->handler, &peer);
+    (void)tcp_adopt(listener->tcp, fd, listener->handler, &peer, &listener->security);
     return true;
 }
 

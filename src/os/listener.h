@@ -28,6 +28,7 @@ struct listener {
     struct tcp *tcp;                   // borrowed
     const struct net_handler *handler; // borrowed
     const struct logger *logger;       // borrowed, may be NULL
+    struct tcp_security security; // of its connections; the owner sets it before listener_start(), plain by default
     uv_poll_t poll;
     uv_timer_t pause; // ends a pause
     int fd;           // owned

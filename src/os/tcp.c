@@ -15,37 +15,21 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/must.h"
+#include "os/tcp_internal.h"
 
-// Parts given to one sendmsg(); more than a few dozen no longer help, and IOV_MAX is the limit.
-#define TCP_PARTS_MAX 256
 // How much of what a peer has sent is thrown away before its socket is closed (see tcp_drain).
 #define TCP_DRAIN_ROUNDS 16
-
-struct tcp_conn {
-    struct net_conn net;               // first: what the handler knows
-    struct tcp *tcp;                   // borrowed
-    const struct net_handler *handler; // borrowed
-    void *context;                     // the handler's
-    uv_poll_t poll;
-    struct list link;         // list link: tcp->conns
-    struct list closing_link; // list link: tcp->closing
-    int fd;                   // owned
-    int error;                // what on_close will be told
-    uint8_t watched;          // uv_poll events asked for now
-    bool paused;              // reading, by the handler
-    bool blocked;             // the kernel took less than it was given
-    bool closing;
-};
 
 static size_t tcp_write(struct net_conn *net, const struct bytes *parts, size_t count);
 static void tcp_read_pause(struct net_conn *net);
 static void tcp_read_resume(struct net_conn *net);
 static void tcp_close(struct net_conn *net);
-static ssize_t tcp_send(struct tcp_conn *conn, const struct bytes *parts, size_t count, size_t skip);
-static void tcp_watch(struct tcp_conn *conn);
-static void tcp_fail(struct tcp_conn *conn, int error);
+static bool tcp_may_start_tls(const struct net_conn *net);
+static void tcp_start_tls(struct net_conn *net, struct bytes received);
+static bool tcp_describe_tls(struct net_conn *net, void *owner,
+                             void (*show)(void *owner, const struct net_tls_info *info));
 static void tcp_on_ready(uv_poll_t *handle, int status, int events);
-static void tcp_read(struct tcp_conn *conn);
+static void tcp_on_room(struct tcp_conn *conn);
 static void tcp_read_last(struct tcp_conn *conn);
 static void tcp_run_closing(struct loop_task *task);
 static void tcp_drain(struct tcp_conn *conn);
@@ -56,6 +40,9 @@ static const struct net_ops tcp_net_ops = {
     .read_pause = tcp_read_pause,
     .read_resume = tcp_read_resume,
     .close = tcp_close,
+    .may_start_tls = tcp_may_start_tls,
+    .start_tls = tcp_start_tls,
+    .describe_tls = tcp_describe_tls,
 };
 
 static struct tcp_conn *tcp_from_net(struct net_conn *net)
@@ -65,30 +52,37 @@ static struct tcp_conn *tcp_from_net(struct net_conn *net)
 
 void tcp_init(struct tcp *tcp, struct loop *loop)
 {
-    tcp->loop = loop;
-    tcp->read_buffer = mem_alloc(TCP_READ_SIZE);
-    tcp->count = 0;
+    *tcp = (struct tcp){.loop = loop, .read_buffer = mem_alloc(TCP_READ_SIZE)};
     list_init(&tcp->conns);
     list_init(&tcp->closing);
     list_init(&tcp->close_task.link);
     tcp->close_task.run = tcp_run_closing;
+    list_init(&tcp->handshakes);
+    list_init(&tcp->handshake_task.link);
+    tcp->handshake_task.run = tcp_secure_run_handshakes;
 }
 
 void tcp_deinit(struct tcp *tcp)
 {
     must(tcp->count == 0);
     list_remove(&tcp->close_task.link);
+    list_remove(&tcp->handshake_task.link);
+    tls_io_deinit(&tcp->tls_io);
+    mem_free(tcp->plain_buffer);
     mem_free(tcp->read_buffer);
 }
 
-int tcp_adopt(struct tcp *tcp, int fd, const struct net_handler *handler, const struct net_peer *peer)
+int tcp_adopt(struct tcp *tcp, int fd, const struct net_handler *handler, const struct net_peer *peer,
+              const struct tcp_security *security)
 {
     struct tcp_conn *conn = mem_alloc_zero(sizeof(*conn));
     conn->net.ops = &tcp_net_ops;
     conn->tcp = tcp;
     conn->handler = handler;
     conn->fd = fd;
+    conn->tls = security ? security->tls : NULL;
     list_init(&conn->closing_link);
+    list_init(&conn->handshake_link);
     if (uv_poll_init(&tcp->loop->uv, &conn->poll, fd) != 0) {
         close(fd);
         mem_free(conn);
@@ -98,6 +92,8 @@ int tcp_adopt(struct tcp *tcp, int fd, const struct net_handler *handler, const 
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     tcp->count++;
     list_push_back(&tcp->conns, &conn->link);
+    if (conn->tls && security->at_once)
+        tcp_secure_start(conn, (struct bytes){0});
     conn->context = handler->on_accept(handler->owner, &conn->net, peer);
     if (!conn->context) {
         tcp_close(&conn->net);
@@ -122,17 +118,19 @@ static size_t tcp_write(struct net_conn *net, const struct bytes *parts, size_t 
         return total;
     if (conn->blocked)
         return 0;
+    if (conn->session && !conn->session->is_plain)
+        return tcp_secure_write(conn, parts, count, total);
     size_t taken = 0;
     size_t skip = 0; // bytes of parts[0] that have gone
     while (taken < total) {
         ssize_t sent = tcp_send(conn, parts, count, skip);
-        if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        if (sent < 0 && tcp_is_full()) {
             conn->blocked = true;
             tcp_watch(conn);
             break;
         }
         if (sent < 0) {
-            tcp_fail(conn, errno == EPIPE || errno == ECONNRESET ? ERR_CLOSED : ERR_IO);
+            tcp_fail_send(conn);
             return total;
         }
         taken += (size_t)sent;
@@ -153,6 +151,8 @@ static void tcp_read_resume(struct net_conn *net)
 {
     struct tcp_conn *conn = tcp_from_net(net);
     conn->paused = false;
+    if (conn->session)
+        tcp_secure_resume(conn);
     tcp_watch(conn);
 }
 
@@ -161,9 +161,25 @@ static void tcp_close(struct net_conn *net)
     tcp_fail(tcp_from_net(net), 0);
 }
 
-// One sendmsg() of the first parts, from `skip` bytes into the first on; of a single part, which is most turns, a send(), for
-// which the kernel copies no vectors. Negative: see errno, never EINTR.
-static ssize_t tcp_send(struct tcp_conn *conn, const struct bytes *parts, size_t count, size_t skip)
+static bool tcp_may_start_tls(const struct net_conn *net)
+{
+    const struct tcp_conn *conn = container_of(net, const struct tcp_conn, net);
+    return conn->tls && !conn->session;
+}
+
+static void tcp_start_tls(struct net_conn *net, struct bytes received)
+{
+    tcp_secure_start(tcp_from_net(net), received);
+}
+
+static bool tcp_describe_tls(struct net_conn *net, void *owner,
+                             void (*show)(void *owner, const struct net_tls_info *info))
+{
+    return tcp_secure_describe(tcp_from_net(net), owner, show);
+}
+
+// Of a single part, which is most turns, a send(), for which the kernel copies no vectors.
+ssize_t tcp_send(struct tcp_conn *conn, const struct bytes *parts, size_t count, size_t skip)
 {
     struct iovec vector[TCP_PARTS_MAX];
     size_t used = 0;
@@ -181,12 +197,19 @@ static ssize_t tcp_send(struct tcp_conn *conn, const struct bytes *parts, size_t
     return sent;
 }
 
-// Brings the loop's watcher in line with what is wanted; a system call follows only when that changed.
-static void tcp_watch(struct tcp_conn *conn)
+bool tcp_is_full(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK;
+}
+
+void tcp_watch(struct tcp_conn *conn)
 {
     uint8_t wanted = 0;
-    if (!conn->closing)
-        wanted = (uint8_t)((conn->paused ? 0 : UV_READABLE) | (conn->blocked ? UV_WRITABLE : 0));
+    if (!conn->closing) {
+        bool reads = !conn->session || tcp_secure_wants_read(conn);
+        bool writes = conn->session ? tcp_secure_wants_write(conn) : conn->blocked;
+        wanted = (uint8_t)((reads && !conn->paused ? UV_READABLE : 0) | (writes ? UV_WRITABLE : 0));
+    }
     if (wanted == conn->watched)
         return;
     conn->watched = wanted;
@@ -196,8 +219,7 @@ static void tcp_watch(struct tcp_conn *conn)
         must(uv_poll_start(&conn->poll, wanted, tcp_on_ready) == 0);
 }
 
-// The end of a connection begins here, whoever wants it. The first reason stays.
-static void tcp_fail(struct tcp_conn *conn, int error)
+void tcp_fail(struct tcp_conn *conn, int error)
 {
     if (conn->closing)
         return;
@@ -208,6 +230,11 @@ static void tcp_fail(struct tcp_conn *conn, int error)
     loop_defer(conn->tcp->loop, &conn->tcp->close_task);
 }
 
+void tcp_fail_send(struct tcp_conn *conn)
+{
+    tcp_fail(conn, errno == EPIPE || errno == ECONNRESET ? ERR_CLOSED : ERR_IO);
+}
+
 static void tcp_on_ready(uv_poll_t *handle, int status, int events)
 {
     struct tcp_conn *conn = container_of(handle, struct tcp_conn, poll);
@@ -216,26 +243,34 @@ static void tcp_on_ready(uv_poll_t *handle, int status, int events)
         tcp_read_last(conn);
         return;
     }
-    // Changing what is watched costs two system calls, and a slow reader blocks again at once: so the watch for
-    // "writable" is only dropped when it has fired for nothing.
-    if ((events & UV_WRITABLE) && conn->blocked && !conn->closing) {
-        conn->blocked = false;
-        conn->handler->on_writable(conn->context);
-    } else if (events & UV_WRITABLE) {
-        tcp_watch(conn);
-    }
-    if ((events & UV_READABLE) && !conn->paused && !conn->closing)
+    if (events & UV_WRITABLE)
+        tcp_on_room(conn);
+    if ((events & UV_READABLE) && !conn->paused && !conn->closing && !(conn->session && tcp_secure_must_wait(conn)))
         tcp_read(conn);
 }
 
+// Changing what is watched costs two system calls, and a slow reader blocks again at once: so the watch for "writable" is only
+// dropped when it has fired for nothing.
+static void tcp_on_room(struct tcp_conn *conn)
+{
+    if (!conn->closing && (conn->session ? tcp_secure_on_writable(conn) : conn->blocked)) {
+        conn->blocked = false;
+        conn->handler->on_writable(conn->context);
+    } else {
+        tcp_watch(conn);
+    }
+}
+
 // Once per readiness: a connection that sends without end must not keep the others waiting.
-static void tcp_read(struct tcp_conn *conn)
+void tcp_read(struct tcp_conn *conn)
 {
     ssize_t got;
     do {
         got = recv(conn->fd, conn->tcp->read_buffer, TCP_READ_SIZE, 0);
     } while (got < 0 && errno == EINTR);
-    if (got > 0)
+    if (got > 0 && conn->session)
+        tcp_secure_receive(conn, bytes_make(conn->tcp->read_buffer, (size_t)got));
+    else if (got > 0)
         conn->handler->on_data(conn->context, bytes_make(conn->tcp->read_buffer, (size_t)got));
     else if (got == 0)
         tcp_fail(conn, 0);
@@ -263,7 +298,9 @@ static void tcp_run_closing(struct loop_task *task)
         if (conn->context)
             conn->handler->on_close(conn->context, conn->error);
         uv_close((uv_handle_t *)&conn->poll, tcp_on_freed);
-        if (conn->error == 0)
+        if (conn->session)
+            tcp_secure_end(conn, conn->error == 0);
+        if (conn->error == 0 || conn->error == ERR_PROTOCOL)
             tcp_drain(conn);
         close(conn->fd);
     }

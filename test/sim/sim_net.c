@@ -9,6 +9,11 @@ static size_t conn_write(struct net_conn *conn, const struct bytes *parts, size_
 static void conn_pause(struct net_conn *conn);
 static void conn_resume(struct net_conn *conn);
 static void conn_close(struct net_conn *conn);
+static bool conn_may_start_tls(const struct net_conn *conn);
+static void conn_start_tls(struct net_conn *conn, struct bytes received);
+static bool conn_describe_tls(struct net_conn *conn, void *owner,
+                              void (*show)(void *owner, const struct net_tls_info *info));
+static void link_secure(struct sim_link *link, const struct net_handler *handler);
 static void link_turn(struct sim_link *link, const struct net_handler *handler);
 static void link_accept(struct sim_link *link, const struct net_handler *handler);
 static void link_input(struct sim_link *link, const struct net_handler *handler);
@@ -23,7 +28,16 @@ static size_t pipe_ready(const struct sim_pipe *pipe, uint64_t now_ns);
 static void pipe_take(struct sim_pipe *pipe, size_t n);
 static void pipe_clear(struct sim_pipe *pipe);
 
-static const struct net_ops OPS = {conn_write, conn_pause, conn_resume, conn_close};
+static const struct net_ops OPS = {
+    .write = conn_write,
+    .read_pause = conn_pause,
+    .read_resume = conn_resume,
+    .close = conn_close,
+    .may_start_tls = conn_may_start_tls,
+    .start_tls = conn_start_tls,
+    .describe_tls = conn_describe_tls,
+};
+static const struct net_tls_info SECURE = {.version = "1.3", .cipher_suite = "TLS_AES_128_GCM_SHA256"};
 
 static uint64_t delay(struct sim_net *net)
 {
@@ -52,6 +66,7 @@ struct sim_link *sim_net_connect(struct sim_net *net, const struct sim_peer *pee
     link->peer = *peer;
     link->number = ++net->link_count;
     link->accept_ns = net->now_ns + delay(net);
+    buffer_init(&link->returned, SIZE_MAX / 4);
     pipe_init(&link->to_node);
     pipe_init(&link->to_client);
     link->to_node.last_ready_ns = link->accept_ns;
@@ -144,7 +159,8 @@ uint64_t sim_net_next_ns(const struct sim_net *net)
             uint64_t ready_ns = link->to_client.runs[link->to_client.run_head].ready_ns;
             due_ns = ready_ns < due_ns ? ready_ns : due_ns;
         }
-        if (link->reset || link->node_closing || (link->peer_closed && link->to_node.bytes.len == 0 && !link->paused) ||
+        if (link->reset || link->node_closing || (link->tls == SIM_TLS_HANDSHAKE && !link->paused) ||
+            (link->peer_closed && link->to_node.bytes.len == 0 && !link->paused) ||
             (link->blocked && link->to_client.bytes.len < net->faults.buffer_bytes))
             due_ns = net->now_ns;
         bool at_once = link->reset || (link->node_closing && link->context);
@@ -181,6 +197,11 @@ static size_t conn_write(struct net_conn *conn, const struct bytes *parts, size_
     struct sim_link *link = (struct sim_link *)(void *)conn;
     struct sim_net *net = link->net;
     must(link->context && !link->node_closing);
+    if (link->tls == SIM_TLS_HANDSHAKE) {
+        link->blocked_ns = link->blocked ? link->blocked_ns : net->now_ns;
+        link->blocked = true;
+        return 0;
+    }
     struct sim_stamp stamp = {link->blocked ? link->blocked_ns : net->now_ns, net->now_ns};
     uint64_t ready_ns = net->now_ns + delay(net);
     size_t taken = 0, offered = 0;
@@ -223,7 +244,42 @@ static void conn_close(struct net_conn *conn)
     link->node_closing = true;
 }
 
+static bool conn_may_start_tls(const struct net_conn *conn)
+{
+    return ((const struct sim_link *)(const void *)conn)->tls == SIM_TLS_NONE;
+}
+
+// Encryption is not what is simulated, but when it begins is: the bytes stay what they are, nothing passes before on_secure, and
+// whoever gave back too much or too little finds his operations in pieces.
+static void conn_start_tls(struct net_conn *conn, struct bytes received)
+{
+    struct sim_link *link = (struct sim_link *)(void *)conn;
+    must(link->context && !link->node_closing && link->tls == SIM_TLS_NONE);
+    link->tls = SIM_TLS_HANDSHAKE;
+    must(buffer_append(&link->returned, received) == 0);
+}
+
+static bool conn_describe_tls(struct net_conn *conn, void *owner,
+                              void (*show)(void *owner, const struct net_tls_info *info))
+{
+    const struct sim_link *link = (const struct sim_link *)(const void *)conn;
+    if (link->tls != SIM_TLS_SECURE)
+        return false;
+    show(owner, &SECURE);
+    return true;
+}
+
 // ---- links
+
+static void link_secure(struct sim_link *link, const struct net_handler *handler)
+{
+    link->tls = SIM_TLS_SECURE;
+    if (handler->on_secure)
+        handler->on_secure(link->context, &SECURE);
+    if (!link->node_closing && link->returned.len > 0)
+        handler->on_data(link->context, buffer_bytes(&link->returned));
+    buffer_deinit(&link->returned);
+}
 
 static void link_turn(struct sim_link *link, const struct net_handler *handler)
 {
@@ -236,8 +292,11 @@ static void link_turn(struct sim_link *link, const struct net_handler *handler)
         link_gone(link, handler, ERR_IO);
         return;
     }
+    if (link->tls == SIM_TLS_HANDSHAKE && !link->paused)
+        link_secure(link, handler);
     link_input(link, handler);
-    if (link->blocked && !link->node_closing && link->to_client.bytes.len < net->faults.buffer_bytes)
+    if (link->blocked && link->tls != SIM_TLS_HANDSHAKE && !link->node_closing &&
+        link->to_client.bytes.len < net->faults.buffer_bytes)
         handler->on_writable(link->context);
     if (link->node_closing)
         link_gone(link, handler, 0);
@@ -258,7 +317,7 @@ static void link_input(struct sim_link *link, const struct net_handler *handler)
     struct sim_net *net = link->net;
     size_t ready;
     for (int pieces = 0; (ready = pipe_ready(&link->to_node, net->now_ns)) && pieces < 8; pieces++) {
-        if (link->paused || link->node_closing)
+        if (link->paused || link->node_closing || link->tls == SIM_TLS_HANDSHAKE)
             return;
         size_t n = net->faults.cut && prng_chance(net->prng, 1, 2) ? 1 + prng_below(net->prng, ready) : ready;
         // A copy of exact size, freed at once: whoever keeps a pointer into it is found out.
@@ -314,6 +373,7 @@ static void link_free(struct sim_link *link)
     list_remove(&link->link);
     pipe_deinit(&link->to_node);
     pipe_deinit(&link->to_client);
+    buffer_deinit(&link->returned);
     mem_free(link);
 }
 

@@ -48,6 +48,8 @@ struct sim_pipe {
     uint64_t last_ready_ns; // bytes never overtake
 };
 
+enum sim_tls { SIM_TLS_NONE, SIM_TLS_HANDSHAKE, SIM_TLS_SECURE };
+
 struct sim_link {
     struct net_conn conn; // first
     struct sim_net *net;
@@ -68,6 +70,8 @@ struct sim_link {
     bool peer_closed;         // the client has closed in good order
     bool reset;               // both sides are to learn that it is broken
     bool silent;              // the client is gone without a word
+    enum sim_tls tls;
+    struct buffer returned; // what net_start_tls() gave back
 };
 
 struct sim_net {

@@ -69,7 +69,8 @@ static void do_nothing(struct net_conn *conn)
     (void)conn;
 }
 
-static const struct net_ops OPS = {take_all, do_nothing, do_nothing, do_nothing};
+static const struct net_ops OPS = {
+    .write = take_all, .read_pause = do_nothing, .read_resume = do_nothing, .close = do_nothing};
 
 #define COUNT 2000
 

@@ -14,7 +14,20 @@ static void conn_pause(struct net_conn *conn);
 static void conn_resume(struct net_conn *conn);
 static void conn_close(struct net_conn *conn);
 
-static const struct net_ops OPS = {conn_write, conn_pause, conn_resume, conn_close};
+static bool conn_may_start_tls(const struct net_conn *conn);
+static void conn_start_tls(struct net_conn *conn, struct bytes received);
+static bool conn_describe_tls(struct net_conn *conn, void *owner,
+                              void (*show)(void *owner, const struct net_tls_info *info));
+
+static const struct net_ops OPS = {
+    .write = conn_write,
+    .read_pause = conn_pause,
+    .read_resume = conn_resume,
+    .close = conn_close,
+    .may_start_tls = conn_may_start_tls,
+    .start_tls = conn_start_tls,
+    .describe_tls = conn_describe_tls,
+};
 
 void world_init(struct world *world, const struct broker_options *options)
 {
@@ -51,7 +64,7 @@ void world_turn(struct world *world)
             if (peer->closing && !peer->closed) {
                 peer_close(peer);
                 again = true;
-            } else if (!peer->paused && !peer->closing && peer->unread.len > 0) {
+            } else if (!peer->paused && !peer->shaking && !peer->closing && peer->unread.len > 0) {
                 struct buffer unread = peer->unread;
                 buffer_init(&peer->unread, SIZE_MAX / 2);
                 peer_give_bytes(peer, buffer_bytes(&unread));
@@ -69,7 +82,7 @@ void world_advance(struct world *world, uint64_t ms)
     world_turn(world);
 }
 
-struct peer *peer_open(struct world *world)
+struct peer *peer_arrive(struct world *world)
 {
     must(world->peer_count < WORLD_PEERS_MAX);
     struct peer *peer = mem_alloc_zero(sizeof(*peer));
@@ -85,6 +98,14 @@ struct peer *peer_open(struct world *world)
         return NULL;
     }
     world->peers[world->peer_count++] = peer;
+    return peer;
+}
+
+struct peer *peer_open(struct world *world)
+{
+    struct peer *peer = peer_arrive(world);
+    if (!peer)
+        return NULL;
     world_turn(world);
     const char *end = memchr(peer->received.ptr, '\n', peer->received.len);
     must(end && memcmp(peer->received.ptr, "INFO {", 6) == 0);
@@ -119,7 +140,7 @@ void peer_give_bytes(struct peer *peer, struct bytes bytes)
         size_t n = bytes.len < cut ? bytes.len : cut;
         if (peer->closed || peer->closing)
             return;
-        if (peer->paused) {
+        if (peer->paused || peer->shaking) {
             must(buffer_append(&peer->unread, bytes) == 0);
             return;
         }
@@ -138,6 +159,14 @@ void peer_close(struct peer *peer)
     peer->closed = true;
     peer->world->handler->on_close(peer->context, 0);
     peer->context = NULL;
+}
+
+void peer_secure(struct peer *peer, const struct net_tls_info *info)
+{
+    must(peer->shaking);
+    peer->shaking = false;
+    peer->world->handler->on_secure(peer->context, info);
+    world_turn(peer->world);
 }
 
 void peer_take(struct peer *peer, size_t n)
@@ -168,7 +197,7 @@ void peer_forget(struct peer *peer)
 static size_t conn_write(struct net_conn *conn, const struct bytes *parts, size_t count)
 {
     struct peer *peer = (struct peer *)(void *)conn;
-    must(!peer->closing && !peer->closed && count > 0);
+    must(!peer->closing && !peer->closed && count > 0 && !peer->shaking);
     peer->writes++;
     size_t taken = 0;
     for (size_t i = 0; i < count; i++) {
@@ -202,4 +231,25 @@ static void conn_close(struct net_conn *conn)
     struct peer *peer = (struct peer *)(void *)conn;
     must(!peer->closing && !peer->closed);
     peer->closing = true;
+}
+
+static bool conn_may_start_tls(const struct net_conn *conn)
+{
+    (void)conn;
+    return true;
+}
+
+static void conn_start_tls(struct net_conn *conn, struct bytes received)
+{
+    struct peer *peer = (struct peer *)(void *)conn;
+    must(!peer->closing && !peer->closed && !peer->shaking);
+    peer->shaking = true;
+    must(buffer_append(&peer->unread, received) == 0);
+}
+
+static bool conn_describe_tls(struct net_conn *conn, void *owner,
+                              void (*show)(void *owner, const struct net_tls_info *info))
+{
+    (void)conn, (void)owner, (void)show;
+    return false;
 }

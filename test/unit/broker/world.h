@@ -17,6 +17,7 @@ struct peer {
     size_t takes; // bytes accepted until the test says more; SIZE_MAX: all
     bool starved; // a write took less than offered: owes on_writable
     bool paused;
+    bool shaking;         // net_start_tls() was called; owes on_secure
     bool closing;         // net_close() was called; on_close is due
     bool closed;          // on_close was called
     struct buffer unread; // sent while paused
@@ -43,6 +44,10 @@ void world_deinit(struct world *world);
 void world_turn(struct world *world);
 void world_advance(struct world *world, uint64_t ms);
 
+// Connects without ending the turn.
+struct peer *peer_arrive(struct world *world);
+// The handshake that net_start_tls() began ends.
+void peer_secure(struct peer *peer, const struct net_tls_info *info);
 // Sees the INFO and drops it. NULL: refused without a word.
 struct peer *peer_open(struct world *world);
 // The same, then CONNECT with these options and verbose off; nothing is left to expect.

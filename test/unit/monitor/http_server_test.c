@@ -61,7 +61,8 @@ static void peer_close(struct net_conn *net)
     container_of(net, struct peer, net)->closed = true;
 }
 
-static const struct net_ops peer_ops = {peer_write, peer_pause, peer_resume, peer_close};
+static const struct net_ops peer_ops = {
+    .write = peer_write, .read_pause = peer_pause, .read_resume = peer_resume, .close = peer_close};
 
 static void answer(void *owner, struct page *page)
 {

@@ -89,7 +89,7 @@ static int rig_setup(void **state)
     os_test_loop_init(&rig->test);
     tcp_init(&rig->tcp, &rig->test.loop);
     buffer_init(&rig->got, 2 * BIG);
-    rig->handler = (struct net_handler){rig, rig_accept, rig_data, rig_writable, rig_closed};
+    rig->handler = (struct net_handler){rig, rig_accept, rig_data, rig_writable, rig_closed, NULL};
     assert_int_equal(listener_open(&rig->listener, &rig->tcp, "127.0.0.1", -1), 0);
     assert_true(rig->listener.port > 0);
     assert_int_equal(connect_to(rig->listener.port), -1);

@@ -55,7 +55,8 @@ static void peer_close(struct net_conn *net)
     container_of(net, struct peer, net)->closing = true;
 }
 
-static const struct net_ops peer_ops = {peer_write, peer_nothing, peer_nothing, peer_close};
+static const struct net_ops peer_ops = {
+    .write = peer_write, .read_pause = peer_nothing, .read_resume = peer_nothing, .close = peer_close};
 
 static uint64_t random_next(void *owner)
 {
