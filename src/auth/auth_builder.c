@@ -8,9 +8,11 @@
 
 #include "auth/auth_builder_internal.h"
 #include "auth/nkey.h"
+#include "auth/secret.h"
 #include "base/memory.h"
 #include "base/must.h"
 #include "subject/subject.h"
+#include "subject/trie.h"
 
 #define EXPORTS_MAX             1048576
 #define DEFAULT_TIMEOUT_MS      2000
@@ -228,6 +230,11 @@ void auth_builder_set_no_auth_user(struct auth_builder *builder, struct bytes na
     builder->no_auth_user_where = where;
 }
 
+void auth_builder_set_authorization(struct auth_builder *builder)
+{
+    builder->has_authorization = true;
+}
+
 void auth_builder_set_timeout_ms(struct auth_builder *builder, uint32_t timeout_ms)
 {
     builder->config->view.timeout_ms = timeout_ms;
@@ -366,10 +373,7 @@ static int user_identify(struct auth_builder *builder, const struct auth_user_sp
 
 static struct auth_secret secret_new(struct auth_builder *builder, struct bytes text)
 {
-    bool is_bcrypt = text.len > 7 && bytes_starts_with(text, BYTES("$2")) && memchr("abxy", text.ptr[2], 4) &&
-                     text.ptr[3] == '$' && text.ptr[4] >= '0' && text.ptr[4] <= '9' && text.ptr[5] >= '0' &&
-                     text.ptr[5] <= '9' && text.ptr[6] == '$';
-    return (struct auth_secret){is_bcrypt ? AUTH_SECRET_BCRYPT : AUTH_SECRET_PLAIN, copy(builder, text)};
+    return (struct auth_secret){secret_kind(text), copy(builder, text)};
 }
 
 static int copy_strings(struct auth_builder *builder, struct auth_strings from, struct auth_strings *ret_to)
@@ -399,7 +403,8 @@ static void *grow(void *items, uint32_t count, uint32_t *cap, size_t item_size)
     return mem_realloc(items, *cap * item_size);
 }
 
+// Also not of more tokens than a subscription may have.
 static bool is_pattern(struct bytes subject)
 {
-    return subject_is_valid_subscribe(subject);
+    return subject_is_valid_subscribe(subject) && subject_token_count(subject) <= TRIE_TOKENS_DEFAULT;
 }

@@ -102,6 +102,9 @@ int auth_builder_set_single_user(struct auth_builder *builder, struct bytes name
                                  uint32_t where);
 // A user's name or public nkey.
 void auth_builder_set_no_auth_user(struct auth_builder *builder, struct bytes name, uint32_t where);
+// There is an authorization block, whatever is in it: then a configuration whose users are all of the system account leaves nobody
+// else in.
+void auth_builder_set_authorization(struct auth_builder *builder);
 void auth_builder_set_timeout_ms(struct auth_builder *builder, uint32_t timeout_ms); // default 2,000
 void auth_builder_set_verify_and_map(struct auth_builder *builder, bool verify_and_map);
 

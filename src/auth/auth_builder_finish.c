@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The last step: names become indexes, drafts become arrays of the config, and what contradicts itself is refused.
 #include "auth/auth_builder_internal.h"
+#include "auth/secret.h"
 #include "base/must.h"
 #include "subject/subject.h"
 
@@ -8,6 +9,7 @@
 #define QUOTED_ARG(b) (int)((b).len < QUOTED_MAX ? (b).len : QUOTED_MAX), (b).ptr
 
 static void resolve_system_account(struct auth_builder *builder);
+static void conclude(struct auth_builder *builder);
 static void check_credentials(struct auth_builder *builder);
 static void check_accounts(struct auth_builder *builder);
 static void place_accounts(struct auth_builder *builder);
@@ -17,6 +19,8 @@ static void place_imports(struct auth_builder *builder);
 static void check_import(struct auth_builder *builder, const struct auth_draft_import *draft);
 static bool may_import(const struct auth_export *item, uint32_t importer);
 static void resolve_no_auth_user(struct auth_builder *builder);
+static bool serves_system_only(const struct auth_builder *builder);
+static const struct auth_user *nobody_new(struct auth_builder *builder);
 static uint32_t defined_account(struct auth_builder *builder, struct bytes name, uint32_t where);
 static void *place(struct auth_builder *builder, uint32_t count, size_t item_size);
 
@@ -31,30 +35,55 @@ int auth_builder_finish(struct auth_builder *builder, struct auth_config **ret_c
     place_exports(builder);
     place_imports(builder);
     resolve_no_auth_user(builder);
+    conclude(builder);
     if (builder->result) {
         if (ret_error)
             *ret_error = builder->error;
         return builder->result;
     }
-    struct auth_view *view = &builder->config->view;
-    view->required = view->user_count || view->single_user.len || view->token.kind != AUTH_SECRET_NONE;
     *ret_config = builder->config;
     builder->config = NULL;
     return 0;
 }
 
-// One user, a token or a list of users: which of them counts would otherwise depend on what a client sends.
+// What follows from the rest.
+static void conclude(struct auth_builder *builder)
+{
+    struct auth_view *view = &builder->config->view;
+    if (builder->result)
+        return;
+    view->required = view->user_count || view->single_user.len || view->token.kind != AUTH_SECRET_NONE;
+    view->info_required = view->required && !builder->no_auth_user.len;
+    struct bytes hash = {0};
+    if (view->token.kind == AUTH_SECRET_BCRYPT)
+        hash = view->token.text;
+    if (view->single_password.kind == AUTH_SECRET_BCRYPT)
+        hash = view->single_password.text;
+    for (uint32_t i = 0; i < view->user_count && hash.len == 0; i++)
+        if (view->users[i].password.kind == AUTH_SECRET_BCRYPT)
+            hash = view->users[i].password.text;
+    if (hash.len) {
+        char *decoy = place(builder, SECRET_DECOY_LEN, 1);
+        if (decoy)
+            secret_decoy(hash, decoy);
+        view->decoy = bytes_make(decoy, decoy ? SECRET_DECOY_LEN : 0);
+    }
+}
+
+// One user, a token or a list of users, outside of accounts: which of them counts would otherwise depend on what a client sends.
 static void check_credentials(struct auth_builder *builder)
 {
     const struct auth_view *view = &builder->config->view;
-    bool has_token = view->token.kind != AUTH_SECRET_NONE;
+    bool has_token = view->token.kind != AUTH_SECRET_NONE, has_list = false;
+    for (uint32_t i = 0; i < builder->user_count; i++)
+        has_list |= bytes_equal(builder->users[i].account, BYTES("$G"));
     if (view->single_user.len && has_token)
         auth_builder_fail(builder, ERR_INVALID, builder->token_where,
                           "cannot have both a user and password and a token");
-    if (view->single_user.len && builder->user_count)
+    if (view->single_user.len && has_list)
         auth_builder_fail(builder, ERR_INVALID, builder->single_user_where,
                           "cannot have both a single user and password and a list of users");
-    if (has_token && builder->user_count)
+    if (has_token && has_list)
         auth_builder_fail(builder, ERR_INVALID, builder->token_where, "cannot have both a token and a list of users");
 }
 
@@ -105,11 +134,12 @@ static void place_users(struct auth_builder *builder)
         users[i].account = defined_account(builder, draft->account, draft->where);
         if (users[i].account != AUTH_NONE && !users[i].permissions)
             users[i].permissions = builder->accounts[users[i].account].default_permissions;
-        config->view.has_nkeys |= users[i].is_nkey;
+        config->view.nkey_count += users[i].is_nkey;
         must(map_add(&config->users, users[i].name, &users[i]) == 0);
     }
     config->view.users = users;
     config->view.user_count = builder->user_count;
+    config->view.has_nkeys = config->view.nkey_count > 0;
 }
 
 // In the order of their coming, each account's behind each other.
@@ -192,13 +222,41 @@ static bool may_import(const struct auth_export *item, uint32_t importer)
 
 static void resolve_no_auth_user(struct auth_builder *builder)
 {
-    if (builder->result || builder->no_auth_user.len == 0)
-        return;
     struct auth_view *view = &builder->config->view;
+    if (builder->result)
+        return;
+    if (builder->no_auth_user.len == 0) {
+        if (serves_system_only(builder))
+            view->no_auth_user = nobody_new(builder);
+        return;
+    }
     view->no_auth_user = auth_config_find_user(builder->config, builder->no_auth_user);
     if (!view->no_auth_user)
         auth_builder_fail(builder, ERR_NOT_FOUND, builder->no_auth_user_where,
                           "no_auth_user \"%.*s\" is not a defined user", QUOTED_ARG(builder->no_auth_user));
+}
+
+// Only the system account has users: they are for the operator, and say nothing about everybody else (CO-S07).
+static bool serves_system_only(const struct auth_builder *builder)
+{
+    const struct auth_view *view = &builder->config->view;
+    if (view->user_count == 0 || view->account_count != 2 || view->system_account == AUTH_NONE ||
+        builder->has_authorization)
+        return false;
+    for (uint32_t i = 0; i < view->user_count; i++)
+        if (view->users[i].account != view->system_account)
+            return false;
+    return true;
+}
+
+static const struct auth_user *nobody_new(struct auth_builder *builder)
+{
+    struct auth_user *nobody = place(builder, 1, sizeof(*nobody));
+    if (nobody) {
+        nobody->account = AUTH_GLOBAL_ACCOUNT;
+        nobody->limits = (struct auth_limits){AUTH_UNLIMITED, AUTH_UNLIMITED, AUTH_UNLIMITED};
+    }
+    return nobody;
 }
 
 // AUTH_NONE, and an error, if it is not.

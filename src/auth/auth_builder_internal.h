@@ -47,6 +47,7 @@ struct auth_builder {
     struct bytes system_account; // len 0: none
     uint32_t system_account_where;
     bool system_account_named;
+    bool has_authorization;
     struct bytes no_auth_user;
     uint32_t no_auth_user_where;
     uint32_t token_where, single_user_where;

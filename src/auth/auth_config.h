@@ -22,7 +22,7 @@ struct auth_config;
 // --- secrets and limits ---------------------------------------------------------------------------------------------
 
 enum auth_secret_kind {
-    AUTH_SECRET_NONE,   // none was given: no secret fits (a user that only a certificate identifies)
+    AUTH_SECRET_NONE,   // none was given: only no password, or an empty one, fits
     AUTH_SECRET_PLAIN,  // compared byte for byte, in constant time
     AUTH_SECRET_BCRYPT, // "$2a$", "$2b$", "$2x$" or "$2y$" and so on: compared on the offload pool
 };
@@ -143,14 +143,19 @@ struct auth_view {
     uint32_t system_account; // index; "$SYS" unless another was named; AUTH_NONE: no_system_account
     const struct auth_user *users;
     uint32_t user_count;
-    bool has_nkeys;                       // INFO carries a nonce
-    struct auth_secret token;             // authorization { token }; NONE: no token
-    struct bytes single_user;             // authorization { user, password }; len 0: none; never together with users
-    struct auth_secret single_password;   //
-    const struct auth_user *no_auth_user; // whom a connection without credentials is; NULL: nobody
-    uint32_t timeout_ms;                  // until a connection must have authenticated
-    bool verify_and_map;                  // TLS certificates name users
-    bool required;                        // INFO's auth_required: some credential is asked for (even with no_auth_user)
+    uint32_t nkey_count;                // of the users
+    bool has_nkeys;                     // INFO carries a nonce
+    struct auth_secret token;           // authorization { token }; NONE: no token
+    struct bytes single_user;           // authorization { user, password }; len 0: none; never together with users
+    struct auth_secret single_password; //
+    // Whom a connection without credentials is; NULL: nobody. If the configuration names users of the system account only, one of
+    // "$G" without a name, who is not in `users`: everybody else's access is as without configuration.
+    const struct auth_user *no_auth_user;
+    uint32_t timeout_ms; // until a connection must have authenticated
+    bool verify_and_map; // TLS certificates name users
+    bool required;       // somebody has credentials: it is looked at what a client offers
+    bool info_required;  // INFO's auth_required: not if the operator named a no_auth_user
+    struct bytes decoy;  // a bcrypt hash of nobody, as expensive as the users'; len 0: nobody has one
 };
 
 const struct auth_view *auth_config_view(const struct auth_config *config);

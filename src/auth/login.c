@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "auth/login.h"
+
+#include "auth/secret.h"
+#include "codec/base64.h"
+
+static struct login_decision decide_nkey(const struct auth_config *config, const struct login *login,
+                                         const struct crypto *crypto);
+static struct login_decision decide_user(const struct auth_config *config, const struct login *login);
+static struct login_decision decide_certificate(const struct auth_config *config, const struct login *login);
+static struct login_decision decide_single(const struct auth_config *config, const struct login *login);
+static struct login_decision compare(const struct auth_config *config, struct auth_secret secret, struct bytes given);
+static struct login_decision refuse_slowly(const struct auth_config *config, struct bytes given);
+static struct login_decision accept_user(const struct auth_user *user);
+static bool offers_nothing(const struct login *login);
+static bool may_use(const struct auth_user *user, const struct login *login);
+static bool has_names(const struct auth_view *view);
+
+struct login_decision login_decide(const struct auth_config *config, const struct login *login,
+                                   const struct crypto *crypto)
+{
+    const struct auth_view *view = auth_config_view(config);
+    if (!view->required)
+        return (struct login_decision){.verdict = LOGIN_ACCEPTED};
+    if (view->no_auth_user && offers_nothing(login) && !(view->verify_and_map && has_names(view)))
+        return may_use(view->no_auth_user, login) ? accept_user(view->no_auth_user) : (struct login_decision){0};
+    if (view->has_nkeys && login->nkey.len)
+        return decide_nkey(config, login, crypto);
+    if (has_names(view) && view->verify_and_map)
+        return decide_certificate(config, login);
+    if (has_names(view) && login->user.len)
+        return decide_user(config, login);
+    return decide_single(config, login);
+}
+
+bool login_is_optional(const struct auth_config *config)
+{
+    const struct auth_view *view = auth_config_view(config);
+    return !view->required || (view->no_auth_user && !(view->verify_and_map && has_names(view)));
+}
+
+static struct login_decision decide_nkey(const struct auth_config *config, const struct login *login,
+                                         const struct crypto *crypto)
+{
+    // A point of the curve, so that an unknown key costs a verification too.
+    static const uint8_t nobody[AUTH_NKEY_LEN] = {0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe,
+                                                  0xd3, 0xc9, 0x64, 0x07, 0x3a, 0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6,
+                                                  0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a};
+    const struct auth_user *user = auth_config_find_user(config, login->nkey);
+    bool known = user && user->is_nkey && may_use(user, login);
+    uint8_t signature[CRYPTO_ED25519_SIGNATURE_LEN];
+    size_t len = 0;
+    if (base64_decode(login->signature, BASE64_RAW_URL, signature, sizeof(signature), &len) != 0 &&
+        base64_decode(login->signature, BASE64_STANDARD, signature, sizeof(signature), &len) != 0)
+        return (struct login_decision){0};
+    if (len != sizeof(signature) || login->nonce.len == 0)
+        return (struct login_decision){0};
+    bool verified = crypto->ed25519_verify(known ? user->nkey : nobody, signature, login->nonce);
+    return known && verified ? accept_user(user) : (struct login_decision){0};
+}
+
+static struct login_decision decide_user(const struct auth_config *config, const struct login *login)
+{
+    const struct auth_user *user = auth_config_find_user(config, login->user);
+    if (!user || user->is_nkey || !may_use(user, login))
+        return refuse_slowly(config, login->password);
+    struct login_decision decision = compare(config, user->password, login->password);
+    if (decision.verdict != LOGIN_REFUSED && !decision.hopeless) {
+        decision.user = user;
+        decision.account = user->account;
+    }
+    return decision;
+}
+
+// The certificate says who it is; a password that the user has must fit all the same.
+static struct login_decision decide_certificate(const struct auth_config *config, const struct login *login)
+{
+    for (uint32_t i = 0; i < login->certificate_name_count; i++) {
+        struct login named = *login;
+        named.user = login->certificate_names[i];
+        const struct auth_user *user = auth_config_find_user(config, named.user);
+        if (user && !user->is_nkey)
+            return decide_user(config, &named);
+    }
+    return (struct login_decision){0};
+}
+
+// authorization { token } or { user, password }: everybody is of the global account, and nobody of the list.
+static struct login_decision decide_single(const struct auth_config *config, const struct login *login)
+{
+    const struct auth_view *view = auth_config_view(config);
+    if (view->token.kind != AUTH_SECRET_NONE)
+        return compare(config, view->token, login->token);
+    if (view->single_user.len == 0)
+        return (struct login_decision){0};
+    struct auth_secret name = {AUTH_SECRET_PLAIN, view->single_user};
+    if (!secret_equal(name, login->user))
+        return refuse_slowly(config, login->password);
+    return compare(config, view->single_password, login->password);
+}
+
+static struct login_decision compare(const struct auth_config *config, struct auth_secret secret, struct bytes given)
+{
+    if (secret.kind == AUTH_SECRET_BCRYPT)
+        return (struct login_decision){.verdict = LOGIN_HASH, .hash = secret.text, .given = given};
+    if (secret_equal(secret, given))
+        return (struct login_decision){.verdict = LOGIN_ACCEPTED};
+    return refuse_slowly(config, given);
+}
+
+static struct login_decision refuse_slowly(const struct auth_config *config, struct bytes given)
+{
+    struct bytes decoy = auth_config_view(config)->decoy;
+    if (decoy.len == 0)
+        return (struct login_decision){0};
+    return (struct login_decision){.verdict = LOGIN_HASH, .hash = decoy, .given = given, .hopeless = true};
+}
+
+static struct login_decision accept_user(const struct auth_user *user)
+{
+    return (struct login_decision){.verdict = LOGIN_ACCEPTED, .user = user, .account = user->account};
+}
+
+static bool offers_nothing(const struct login *login)
+{
+    return !login->user.len && !login->password.len && !login->token.len && !login->nkey.len;
+}
+
+static bool may_use(const struct auth_user *user, const struct login *login)
+{
+    return user->connection_types == 0 || (user->connection_types & login->connection_type);
+}
+
+static bool has_names(const struct auth_view *view)
+{
+    return view->user_count > view->nkey_count;
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cryptography as functions: os/ has the real ones (OpenSSL, libcrypt), tests and the simulator may have cheap ones. No state;
+// any thread may call any of them at any time.
+#pragma once
+
+#include "base/bytes.h"
+
+#define CRYPTO_SHA256_LEN            32
+#define CRYPTO_ED25519_KEY_LEN       32
+#define CRYPTO_ED25519_SIGNATURE_LEN 64
+
+struct crypto {
+    // Is `hash` ("$2a$…", as bcrypt tools print it) that of `password`? Slow on purpose, up to seconds: on the offload pool
+    // only. A password with a NUL fits no hash; only its first 72 bytes count, as everywhere with bcrypt.
+    bool (*bcrypt_matches)(struct bytes hash, struct bytes password);
+    // Is it the signature of `message` under the public key? About 0.1 ms. Both arrays have the lengths above.
+    bool (*ed25519_verify)(const uint8_t *key, const uint8_t *signature, struct bytes message);
+    void (*sha256)(struct bytes input, uint8_t ret_digest[CRYPTO_SHA256_LEN]);
+};
