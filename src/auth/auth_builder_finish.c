@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The last step: names become indexes, drafts become arrays of the config, and what contradicts itself is refused.
 #include "auth/auth_builder_internal.h"
+#include "auth/auth_imports.h"
 #include "auth/secret.h"
 #include "base/must.h"
 #include "subject/subject.h"
@@ -17,7 +18,8 @@ static void place_users(struct auth_builder *builder);
 static void place_exports(struct auth_builder *builder);
 static void place_imports(struct auth_builder *builder);
 static void check_import(struct auth_builder *builder, const struct auth_draft_import *draft);
-static bool may_import(const struct auth_export *item, uint32_t importer);
+static bool may_import(const struct auth_export *item, uint32_t importer, struct bytes name, struct bytes subject);
+static void check_imports(struct auth_builder *builder);
 static void resolve_no_auth_user(struct auth_builder *builder);
 static bool serves_system_only(const struct auth_builder *builder);
 static const struct auth_user *nobody_new(struct auth_builder *builder);
@@ -34,6 +36,7 @@ int auth_builder_finish(struct auth_builder *builder, struct auth_config **ret_c
     place_users(builder);
     place_exports(builder);
     place_imports(builder);
+    check_imports(builder);
     resolve_no_auth_user(builder);
     conclude(builder);
     if (builder->result) {
@@ -200,7 +203,8 @@ static void check_import(struct auth_builder *builder, const struct auth_draft_i
     uint32_t importer = auth_builder_find_account(builder, draft->account);
     for (uint32_t i = 0; i < exporter->export_count; i++) {
         const struct auth_export *item = &exporter->exports[i];
-        if (item->is_service == draft->item.is_service && may_import(item, importer) &&
+        if (item->is_service == draft->item.is_service &&
+            may_import(item, importer, builder->config->view.accounts[importer].name, draft->item.subject) &&
             subject_covers(item->subject, draft->item.subject))
             return;
     }
@@ -210,14 +214,41 @@ static void check_import(struct auth_builder *builder, const struct auth_draft_i
                       QUOTED_ARG(draft->item.subject), QUOTED_ARG(draft->account));
 }
 
-static bool may_import(const struct auth_export *item, uint32_t importer)
+// With account_token_position whoever is named by that token may, and nobody else.
+static bool may_import(const struct auth_export *item, uint32_t importer, struct bytes name, struct bytes subject)
 {
+    if (item->account_token_position > 0) {
+        struct bytes token = {0};
+        for (uint32_t i = 0; i < item->account_token_position; i++) {
+            if (!subject_token_next(&subject, &token))
+                return false;
+        }
+        return bytes_equal(token, name);
+    }
     if (item->is_public)
         return true;
     for (uint32_t i = 0; i < item->account_count; i++)
         if (item->accounts[i] == importer)
             return true;
     return false;
+}
+
+// Mappings, cycles and chains, once all imports have their place.
+static void check_imports(struct auth_builder *builder)
+{
+    struct auth_imports_error error;
+    if (builder->result || !auth_imports_check(&builder->config->view, &error))
+        return;
+    const struct auth_account *account = &builder->config->view.accounts[error.account];
+    uint32_t where = 0;
+    for (uint32_t i = 0, own = 0; i < builder->import_count; i++) {
+        if (auth_builder_find_account(builder, builder->imports[i].account) == error.account && own++ == error.import)
+            where = builder->imports[i].where;
+    }
+    const struct auth_import *item = &account->imports[error.import];
+    auth_builder_fail(builder, ERR_INVALID, where, "account \"%.*s\" cannot import the %s \"%.*s\": %s",
+                      QUOTED_ARG(account->name), item->is_service ? "service" : "stream", QUOTED_ARG(item->subject),
+                      error.text);
 }
 
 static void resolve_no_auth_user(struct auth_builder *builder)

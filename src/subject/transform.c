@@ -84,6 +84,15 @@ void transform_free(struct transform *transform)
     mem_free(transform);
 }
 
+size_t transform_pattern(struct bytes destination, char *ret_buffer)
+{
+    struct bytes token;
+    char *at = ret_buffer;
+    while (subject_token_next(&destination, &token))
+        at = put_token(ret_buffer, at, reference_number(token) > 0 ? BYTES("*") : token);
+    return (size_t)(at - ret_buffer);
+}
+
 struct bytes transform_source(const struct transform *transform)
 {
     return transform->source;
@@ -193,21 +202,18 @@ static int invert(struct bytes source, struct bytes destination, char *pattern, 
     uint16_t places[TRANSFORM_WILDCARDS_MAX] = {0}; // of each wildcard of the source: its place in the pattern, from 1
     uint16_t place = 0, stars = 0;
     struct bytes rest = destination, token;
-    char *at = pattern;
     while (subject_token_next(&rest, &token)) {
         uint32_t number = bytes_equal(token, BYTES("*")) ? ++stars : reference_number(token);
-        if (number > 0) {
-            if (places[number - 1])
-                return ERR_INVALID;
-            places[number - 1] = ++place;
-            token = BYTES("*");
-        }
-        at = put_token(pattern, at, token);
+        if (number == 0)
+            continue;
+        if (places[number - 1])
+            return ERR_INVALID;
+        places[number - 1] = ++place;
     }
-    *at = '\0';
+    pattern[transform_pattern(destination, pattern)] = '\0';
     uint16_t wildcard = 0;
     rest = source;
-    at = template;
+    char *at = template;
     while (subject_token_next(&rest, &token)) {
         if (!bytes_equal(token, BYTES("*"))) {
             at = put_token(template, at, token);

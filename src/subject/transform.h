@@ -25,6 +25,8 @@ int transform_new(struct bytes source, struct bytes destination, struct transfor
 int transform_new_inverse(struct bytes source, struct bytes destination, struct transform **ret_transform) MUST_USE;
 void transform_free(struct transform *transform); // NULL is fine
 
+// The pattern of all that a template can make: its references are stars. Writes at most destination.len bytes.
+size_t transform_pattern(struct bytes destination, char *ret_buffer);
 // What it is made from: a pattern of all subjects it can turn. Borrowed.
 struct bytes transform_source(const struct transform *transform);
 // Nothing changes.
