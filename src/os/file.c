@@ -27,11 +27,15 @@ typedef ssize_t file_transfer(int fd, const struct iovec *vector, int count, off
 static int file_move(int fd, struct disk_request *request, file_transfer *transfer, bool at_end_is_fine);
 static int file_load(const struct disk_request *request, size_t first, size_t skip, struct iovec *vector);
 static int file_read_span(int fd, const struct disk_span *span);
-static bool file_is_direct(const struct disk_file *file, const struct disk_request *request);
-static int file_write_direct(struct disk_file *file, struct disk_request *request, char *bounce);
-static size_t file_gather(const struct disk_request *request, uint64_t from, char *bounce);
+static size_t file_read_window(struct disk_file *file, const struct disk_request *request, size_t first, char *bounce);
+static bool file_window_is_dense(const struct disk_request *request, size_t first, uint64_t start, size_t *ret_len);
+static size_t file_scatter(const struct disk_request *request, size_t first, uint64_t start, struct bytes window);
+static uint64_t file_direct_bytes(const struct disk_file *file, const struct disk_request *request);
+static int file_write_direct(struct disk_file *file, struct disk_request *request, uint64_t end, char *bounce);
+static size_t file_gather(const struct disk_request *request, uint64_t from, uint64_t end, char *bounce);
 static int file_write_zeros(struct disk_file *file, uint64_t from, uint64_t to);
-static ssize_t file_write_slice(struct disk_file *file, const char *bytes, size_t len, uint64_t offset);
+static ssize_t file_write_slice(struct disk_file *file, const char *bytes, size_t len, uint64_t offset,
+                                bool *ret_cached);
 static int file_collect(DIR *folder, struct buffer *names, size_t *ret_count);
 static char *file_sort(struct buffer *names, size_t count);
 static int file_compare(const void *a, const void *b);
@@ -82,11 +86,13 @@ int file_close(struct disk_file *file)
 int file_write(struct disk_file *file, struct disk_request *request, char *bounce)
 {
     int error = 0;
-    if (bounce && file_is_direct(file, request))
-        error = file_write_direct(file, request, bounce);
+    uint64_t direct = bounce ? file_direct_bytes(file, request) : 0;
+    if (direct > 0)
+        error = file_write_direct(file, request, direct, bounce);
+    bool cached = request->transferred < direct || direct == 0;
     if (!error)
         error = file_move(file->fd, request, pwritev, false);
-    if (!error && (request->flags & DISK_FLAG_SYNC))
+    if (!error && ((request->flags & DISK_FLAG_SYNC) || ((request->flags & DISK_FLAG_SOON) && cached)))
         error = file_sync(file);
     return error;
 }
@@ -96,13 +102,18 @@ int file_read(struct disk_file *file, struct disk_request *request)
     return file_move(file->fd, request, preadv, true);
 }
 
-int file_read_each(struct disk_file *file, struct disk_request *request)
+int file_read_each(struct disk_file *file, struct disk_request *request, char *bounce)
 {
-    for (size_t i = 0; i < request->span_count; i++) {
-        int error = file_read_span(file->fd, &request->spans[i]);
-        if (error)
-            return error;
-        request->transferred += request->spans[i].len;
+    for (size_t i = 0; i < request->span_count;) {
+        size_t count = bounce ? file_read_window(file, request, i, bounce) : 0;
+        if (count == 0) {
+            int error = file_read_span(file->fd, &request->spans[i]);
+            if (error)
+                return error;
+            count = 1;
+        }
+        while (count-- > 0)
+            request->transferred += request->spans[i++].len;
     }
     return 0;
 }
@@ -217,22 +228,64 @@ static int file_read_span(int fd, const struct disk_span *span)
     return 0;
 }
 
-// Only what will be synced at once: the rest had better stay in the cache, where the kernel can gather it.
-static bool file_is_direct(const struct disk_file *file, const struct disk_request *request)
+// Reads the spans from `first` on that lie close together with one read around the cache. Returns how many; 0: they do not, or
+// it cannot be.
+static size_t file_read_window(struct disk_file *file, const struct disk_request *request, size_t first, char *bounce)
+{
+    uint64_t start = request->spans[first].offset / FILE_BLOCK * FILE_BLOCK;
+    size_t len;
+    if (file->direct_fd < 0 || !file_window_is_dense(request, first, start, &len))
+        return 0;
+    ssize_t got = pread(file->direct_fd, bounce, len, (off_t)start);
+    return got > 0 ? file_scatter(request, first, start, bytes_make(bounce, (size_t)got)) : 0;
+}
+
+// Whether at least half of the blocks from `start` to the end of the last span that the bounce buffer can take is wanted, and
+// how many bytes these blocks are.
+static bool file_window_is_dense(const struct disk_request *request, size_t first, uint64_t start, size_t *ret_len)
+{
+    uint64_t end = start, wanted = 0;
+    for (size_t i = first; i < request->span_count; i++) {
+        const struct disk_span *span = &request->spans[i];
+        if (span->offset < end || span->offset + span->len > start + FILE_BOUNCE_SIZE)
+            break;
+        end = span->offset + span->len;
+        wanted += span->len;
+    }
+    *ret_len = (size_t)((end - start + FILE_BLOCK - 1) / FILE_BLOCK * FILE_BLOCK);
+    return wanted > 0 && wanted * 2 >= *ret_len;
+}
+
+// Copies out what the spans want of the window; returns how many lie wholly in it.
+static size_t file_scatter(const struct disk_request *request, size_t first, uint64_t start, struct bytes window)
+{
+    size_t i = first;
+    for (; i < request->span_count; i++) {
+        const struct disk_span *span = &request->spans[i];
+        if (span->offset < start || span->offset + span->len > start + window.len)
+            break;
+        memcpy(span->ptr, window.ptr + (span->offset - start), span->len);
+    }
+    return i - first;
+}
+
+// How much of a write goes around the cache: whole blocks of what is to be on the device at once. The rest had better stay in
+// the cache, where the kernel can gather it.
+static uint64_t file_direct_bytes(const struct disk_file *file, const struct disk_request *request)
 {
     uint64_t len = 0;
     for (size_t i = 0; i < request->span_count; i++)
         len += request->spans[i].len;
-    return file->direct_fd >= 0 && (request->flags & DISK_FLAG_SYNC) && request->offset % FILE_BLOCK == 0 &&
-           len % FILE_BLOCK == 0;
+    bool now = (request->flags & (DISK_FLAG_SYNC | DISK_FLAG_SOON)) != 0;
+    return now && file->direct_fd >= 0 && request->offset % FILE_BLOCK == 0 ? len / FILE_BLOCK * FILE_BLOCK : 0;
 }
 
-// Writes as much as goes around the cache. What does not, for whatever reason but an error of the device, is left to the
-// caller: request->transferred says how far this came.
-static int file_write_direct(struct disk_file *file, struct disk_request *request, char *bounce)
+// Writes the first `end` bytes. What does not go around the cache, for whatever reason but an error of the device, is left to
+// the caller: request->transferred says how far this came.
+static int file_write_direct(struct disk_file *file, struct disk_request *request, uint64_t end, char *bounce)
 {
     for (;;) {
-        size_t len = file_gather(request, request->transferred, bounce);
+        size_t len = file_gather(request, request->transferred, end, bounce);
         if (len == 0)
             return 0;
         ssize_t written = pwrite(file->direct_fd, bounce, len, (off_t)(request->offset + request->transferred));
@@ -246,19 +299,19 @@ static int file_write_direct(struct disk_file *file, struct disk_request *reques
     }
 }
 
-// Copies the spans' bytes from `from` on, as many as the bounce buffer takes.
-static size_t file_gather(const struct disk_request *request, uint64_t from, char *bounce)
+// Copies the spans' bytes [from, end), as many as the bounce buffer takes.
+static size_t file_gather(const struct disk_request *request, uint64_t from, uint64_t end, char *bounce)
 {
-    size_t used = 0;
-    for (size_t i = 0; i < request->span_count && used < FILE_BOUNCE_SIZE; i++) {
+    size_t used = 0, most = end - from < FILE_BOUNCE_SIZE ? (size_t)(end - from) : FILE_BOUNCE_SIZE;
+    for (size_t i = 0; i < request->span_count && used < most; i++) {
         const struct disk_span *span = &request->spans[i];
         if (from >= span->len) {
             from -= span->len;
             continue;
         }
         size_t len = span->len - (size_t)from;
-        if (len > FILE_BOUNCE_SIZE - used)
-            len = FILE_BOUNCE_SIZE - used;
+        if (len > most - used)
+            len = most - used;
         memcpy(bounce + used, span->ptr + from, len);
         used += len;
         from = 0;
@@ -272,25 +325,29 @@ static int file_write_zeros(struct disk_file *file, uint64_t from, uint64_t to)
     memset(zeros, 0, FILE_ALLOCATE_SLICE);
     int error = 0;
     while (from < to && !error) {
+        bool cached;
         size_t len = to - from < FILE_ALLOCATE_SLICE ? (size_t)(to - from) : FILE_ALLOCATE_SLICE;
-        ssize_t written = file_write_slice(file, zeros, len, from);
+        ssize_t written = file_write_slice(file, zeros, len, from, &cached);
         if (written < 0 && errno == EINTR)
             continue;
-        error = written < 0 ? file_error(errno) : written == 0 ? ERR_IO : file_sync(file);
+        error = written < 0 ? file_error(errno) : written == 0 ? ERR_IO : cached ? file_sync(file) : 0;
         from += written > 0 ? (uint64_t)written : 0;
     }
     mem_free(zeros);
     return error;
 }
 
-static ssize_t file_write_slice(struct disk_file *file, const char *bytes, size_t len, uint64_t offset)
+static ssize_t file_write_slice(struct disk_file *file, const char *bytes, size_t len, uint64_t offset,
+                                bool *ret_cached)
 {
     size_t blocks = len - len % FILE_BLOCK;
+    *ret_cached = false;
     if (file->direct_fd >= 0 && blocks > 0 && offset % FILE_BLOCK == 0) {
         ssize_t written = pwrite(file->direct_fd, bytes, blocks, (off_t)offset);
         if (written >= 0 || errno != EINVAL)
             return written;
     }
+    *ret_cached = true;
     return pwrite(file->fd, bytes, len, (off_t)offset);
 }
 

@@ -6,15 +6,16 @@
 #include "base/error.h"
 #include "env/disk.h"
 
-// Zeros are written, and synced, in slices of this many bytes: a sync of the log that comes in between then waits for one
-// slice at most.
-#define FILE_ALLOCATE_SLICE (1024 * 1024)
+// Zeros are written in slices of this many bytes, those that go through the page cache synced one by one: a write or sync of
+// the log that comes in between then waits for one slice at most. A device takes about 1 ms for a megabyte.
+#define FILE_ALLOCATE_SLICE (256 * 1024)
 
 // Around the page cache: copying new data into fresh pages costs four times the processor time of the write itself, and
-// zeroing a file through the cache fifteen times. So zeros go around it, and so do synced writes whose place and length
-// are multiples of FILE_BLOCK, when the caller lends a bounce buffer. Where the file system cannot, all go through it.
+// zeroing a file through the cache fifteen times. So zeros go around it, and so do the whole blocks of writes that begin at a
+// multiple of FILE_BLOCK and are synced now or soon, and gathers of spans that lie close together, when the caller lends a
+// bounce buffer. Where the file system cannot, all go through it.
 #define FILE_BLOCK       4096
-#define FILE_BOUNCE_SIZE (1024 * 1024)
+#define FILE_BOUNCE_SIZE (256 * 1024)
 
 // What errno says in the words of base/error.h. ENOSPC and a used-up quota are ERR_NO_SPACE; what has no word is ERR_IO.
 int file_error(int number);
@@ -23,16 +24,17 @@ int file_error(int number);
 int file_open(int directory_fd, const char *path, unsigned flags, struct disk_file **ret_file) MUST_USE;
 int file_close(struct disk_file *file);
 
-// All spans, all bytes, whatever the kernel takes at once; then a sync with DISK_FLAG_SYNC. Sets request->transferred.
+// All spans, all bytes, whatever the kernel takes at once; then a sync with DISK_FLAG_SYNC, and with DISK_FLAG_SOON if anything
+// but the last part of a block went through the cache. Sets request->transferred.
 // `bounce`: FILE_BOUNCE_SIZE bytes aligned to FILE_BLOCK that nobody else uses meanwhile, or NULL.
 int file_write(struct disk_file *file, struct disk_request *request, char *bounce) MUST_USE;
 // Until the spans are full or the file ends. Sets request->transferred.
 int file_read(struct disk_file *file, struct disk_request *request) MUST_USE;
-// Each span from its own offset; ERR_IO when the file ends before a span is full.
-int file_read_each(struct disk_file *file, struct disk_request *request) MUST_USE;
+// Each span from its own offset; ERR_IO when the file ends before a span is full. `bounce` as above.
+int file_read_each(struct disk_file *file, struct disk_request *request, char *bounce) MUST_USE;
 // Any failure is ERR_IO, the lack of space too: what the file holds is then unknown.
 int file_sync(struct disk_file *file) MUST_USE;
-// Blocks for [0, length), zeros really written behind the present end: a later fdatasync then has no metadata to write.
+// Blocks for [0, length), zeros really written behind the present end: after a sync, a later one has no metadata to write.
 // On failure the file is as long as before.
 int file_allocate(struct disk_file *file, uint64_t length) MUST_USE;
 int file_truncate(struct disk_file *file, uint64_t length) MUST_USE;

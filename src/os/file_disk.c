@@ -3,15 +3,18 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "os/file.h"
 
 struct file_disk_work {
     uv_work_t work;               // first
     struct file_disk *disk;       // borrowed
     struct disk_request *request; // borrowed
+    char *bounce;                 // borrowed from the disk; NULL: none
 };
 
 static void file_disk_submit(struct disk *disk, enum disk_lane lane, struct disk_request *request);
 static void file_disk_run(struct disk *disk, struct disk_request *request);
+static char *file_disk_lend(struct file_disk *disk, const struct disk_request *request);
 static void file_disk_work(uv_work_t *work);
 static void file_disk_after_work(uv_work_t *work, int status);
 
@@ -26,6 +29,7 @@ int file_disk_open(struct file_disk *disk, struct loop *loop, struct directory d
     disk->loop = loop;
     disk->directory = directory;
     disk->pool_pending = 0;
+    disk->bounce_count = disk->bounces_made = 0;
     int error = log_thread_start(&disk->log, loop, &disk->directory);
     if (error)
         directory_close(&disk->directory);
@@ -36,6 +40,8 @@ void file_disk_close(struct file_disk *disk)
 {
     must(disk->pool_pending == 0);
     log_thread_stop(&disk->log);
+    while (disk->bounce_count > 0)
+        mem_free(disk->bounces[--disk->bounce_count]);
     directory_close(&disk->directory);
 }
 
@@ -54,6 +60,7 @@ static void file_disk_submit(struct disk *base, enum disk_lane lane, struct disk
     struct file_disk_work *work = mem_alloc(sizeof(*work));
     work->disk = disk;
     work->request = request;
+    work->bounce = file_disk_lend(disk, request);
     request->implementation = work;
     disk->pool_pending++;
     must(uv_queue_work(&disk->loop->uv, &work->work, file_disk_work, file_disk_after_work) == 0);
@@ -64,11 +71,23 @@ static void file_disk_run(struct disk *base, struct disk_request *request)
     directory_execute(&container_of(base, struct file_disk, disk)->directory, request, NULL);
 }
 
+static char *file_disk_lend(struct file_disk *disk, const struct disk_request *request)
+{
+    bool wants = request->op == DISK_READ_EACH || (request->op == DISK_WRITE && (request->flags & DISK_FLAG_SOON));
+    if (!wants)
+        return NULL;
+    if (disk->bounce_count == 0 && disk->bounces_made < FILE_DISK_BOUNCES) {
+        disk->bounces[disk->bounce_count++] = mem_alloc_aligned(FILE_BLOCK, FILE_BOUNCE_SIZE);
+        disk->bounces_made++;
+    }
+    return disk->bounce_count ? disk->bounces[--disk->bounce_count] : NULL;
+}
+
 // In a thread of the pool.
 static void file_disk_work(uv_work_t *uv)
 {
     struct file_disk_work *work = container_of(uv, struct file_disk_work, work);
-    directory_execute(&work->disk->directory, work->request, NULL);
+    directory_execute(&work->disk->directory, work->request, work->bounce);
 }
 
 static void file_disk_after_work(uv_work_t *uv, int status)
@@ -77,6 +96,8 @@ static void file_disk_after_work(uv_work_t *uv, int status)
     struct file_disk_work *work = container_of(uv, struct file_disk_work, work);
     struct file_disk *disk = work->disk;
     struct disk_request *request = work->request;
+    if (work->bounce)
+        disk->bounces[disk->bounce_count++] = work->bounce;
     mem_free(work);
     loop_enter(disk->loop);
     disk->pool_pending--;

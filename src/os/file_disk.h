@@ -9,12 +9,18 @@
 #include "os/log_thread.h"
 #include "os/loop.h"
 
+// So many writes and gathers of the pool go around the page cache at a time: roll-over, a sidecar, a checkpoint.
+#define FILE_DISK_BOUNCES 3
+
 struct file_disk {
     struct disk disk;  // first: what the store knows
     struct loop *loop; // borrowed
     struct directory directory;
     struct log_thread log;
-    size_t pool_pending; // requests of the pool lane whose `done` has not run
+    size_t pool_pending;              // requests of the pool lane whose `done` has not run
+    char *bounces[FILE_DISK_BOUNCES]; // owned: for requests of the pool (see file_write()), those not lent in front
+    size_t bounce_count;              // of them; the rest is lent, or was never needed
+    size_t bounces_made;
 };
 
 // The caller has opened (and locked) the directory; it is the disk's from now on, and closed on failure too. ERR_LIMIT.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Immutable files in synced slices (see file_writer.h). Never touches a sealed file again.
+// Immutable files in slices (see file_writer.h). Never touches a sealed file again.
 #include "store/file_writer.h"
 
 #include <stdio.h>
@@ -75,14 +75,14 @@ void file_writer_write(struct file_writer *writer)
     writer->span.ptr = writer->out.ptr + writer->flushed;
     writer->span.len = len < STORE_SLICE ? len : STORE_SLICE;
     writer->state = FILE_WRITER_WRITING;
-    writer_submit(writer, DISK_WRITE, DISK_FLAG_SYNC);
+    writer_submit(writer, DISK_WRITE, DISK_FLAG_SOON);
 }
 
 void file_writer_seal(struct file_writer *writer)
 {
     must(writer->state == FILE_WRITER_READY && file_writer_pending(writer) == 0);
     writer->state = FILE_WRITER_SEALING;
-    writer_submit(writer, DISK_CLOSE, 0);
+    writer_submit(writer, DISK_SYNC, 0);
 }
 
 static void writer_submit(struct file_writer *writer, enum disk_op op, unsigned flags)
@@ -135,6 +135,8 @@ static void writer_step(struct file_writer *writer, int result)
         writer_submit(writer, DISK_OPEN, DISK_FLAG_CREATE);
     } else if (op == DISK_OPEN) {
         writer->state = FILE_WRITER_READY;
+    } else if (op == DISK_SYNC) {
+        writer_submit(writer, DISK_CLOSE, 0);
     } else if (op == DISK_CLOSE) {
         writer_submit(writer, DISK_RENAME, 0);
     } else if (op == DISK_RENAME) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes one immutable file in slices, each synced, next to what serves: NAME.tmp is created, written and synced, renamed to
-// NAME, and its folder synced; only then the file counts. One request under way at a time.
+// Writes one immutable file in slices next to what serves: NAME.tmp is created, written and synced, renamed to NAME, and its
+// folder synced; only then the file counts. Slices go to the device at once (DISK_FLAG_SOON), so that the one sync at the end,
+// and the syncs of the log meanwhile, find little to do. One request under way at a time.
 //
-//   OPENING ──► READY ◄──► WRITING        file_writer_write() starts a slice; READY when it is durable
-//                 └──► SEALING ──► SEALED file_writer_seal(): close, rename, sync the folder
+//   OPENING ──► READY ◄──► WRITING        file_writer_write() starts a slice; READY when it is written
+//                 └──► SEALING ──► SEALED file_writer_seal(): sync, close, rename, sync the folder
 //   any ──► BROKEN: `error` says why; the owner frees the writer, the .tmp is removed
 //
 // The owner fills `out` while READY. After each request it is called back (wake) and looks at the state.
@@ -50,12 +51,13 @@ void file_writer_free(struct file_writer *writer);
 // The same at the end of the store's life, when no request is under way: closes with disk_run(), leaves the .tmp. NULL is fine.
 void file_writer_drop(struct file_writer *writer);
 
-// Bytes in `out` that are not durable yet.
+// Bytes in `out` that are not written yet.
 static inline size_t file_writer_pending(const struct file_writer *writer)
 {
     return writer->out.len - writer->flushed;
 }
-// READY: writes and syncs up to STORE_SLICE of what is pending. Does nothing before retry_ns, or when nothing is pending.
+// READY: writes up to STORE_SLICE of what is pending. Does nothing before retry_ns, or when nothing is pending. Whole slices
+// are the cheapest: only the last one should be shorter.
 void file_writer_write(struct file_writer *writer);
 // READY and nothing pending: completes the file.
 void file_writer_seal(struct file_writer *writer);

@@ -129,7 +129,8 @@ uint64_t prepare_next_deadline_ms(const struct prepare *prepare)
     return waits ? prepare->retry_ms : UINT64_MAX;
 }
 
-// A released file without holders becomes a spare, if one is missing and it is of full size; else it goes.
+// A released file without holders becomes a spare, if there are not too many and it is of full size; else it goes. To make a
+// file writes all of it, to remove one makes the file system write: both while the log wants the disk.
 static bool begin_released(struct prepare *prepare)
 {
     list_foreach(link, &prepare->released)
@@ -138,7 +139,7 @@ static bool begin_released(struct prepare *prepare)
         if (file->holds)
             continue;
         list_remove(&file->link);
-        bool missing = prepare->spare_count < PREPARE_SPARES;
+        bool missing = prepare->spare_count < PREPARE_SPARES_MAX;
         bool fits = file->size == prepare->store->context.options.file_bytes ||
                     (prepare->full && file->size >= prepare->store->context.options.first_file_bytes);
         begin(prepare, missing && fits ? PREPARE_RECYCLE : PREPARE_REMOVE, file);

@@ -10,7 +10,9 @@
 #include "store/store_internal.h"
 
 enum {
-    PREPARE_SPARES = 2, // kept ready: the next file and the reserve
+    PREPARE_SPARES = 2, // made: the next file and the reserve
+    PREPARE_SPARES_MAX =
+        PREPARE_SPARES + 2, // kept, of those that come back: in a steady flow none is made and none removed
     PREPARE_BALLAST_BYTES = 16 * 1024 * 1024,
     PREPARE_RETRY_MS = 500,
 };

@@ -157,7 +157,7 @@ static void rollover_begin(struct rollover *rollover)
     rollover->state = ROLLOVER_COLLECTING;
 }
 
-// Writes what is in the buffer, slice by slice; then on with collecting, or with the footer, or seals.
+// Writes what is in the buffer, in whole slices while there is more to come; the footer follows the last message at once.
 static bool rollover_write(struct rollover *rollover)
 {
     const struct store_context *context = rollover->context;
@@ -165,7 +165,12 @@ static bool rollover_write(struct rollover *rollover)
     if (writer->state != FILE_WRITER_READY) {
         return false;
     }
-    if (file_writer_pending(writer) > 0) {
+    size_t pending = file_writer_pending(writer);
+    if (rollover->collected && !rollover->footed && pending < STORE_SLICE) {
+        rollover_copy_foot(rollover);
+        return true;
+    }
+    if (pending >= STORE_SLICE || (pending > 0 && rollover->footed)) {
         bool hurry = unrolled_bytes(rollover) > context->options.log_bytes + context->options.file_bytes;
         if (hurry || context->now.mono_ns >= rollover->slice_ns + ROLLOVER_PACE_NS) {
             rollover->slice_ns = context->now.mono_ns;
@@ -174,11 +179,10 @@ static bool rollover_write(struct rollover *rollover)
         return false;
     }
     if (!rollover->collected) {
+        // Else the buffer would grow to the whole file.
+        buffer_consume(&writer->out, writer->flushed);
+        writer->flushed = 0;
         rollover->state = ROLLOVER_COLLECTING;
-        return true;
-    }
-    if (!rollover->footed) {
-        rollover_copy_foot(rollover);
         return true;
     }
     file_writer_seal(writer);

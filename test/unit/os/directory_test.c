@@ -143,6 +143,84 @@ static void aligned_synced_writes_may_go_around_the_cache(void **state)
     close_file(rig, file);
 }
 
+// One behind the other, of lengths that leave parts of blocks: what goes around the cache and what does not fit together.
+static void writes_that_are_synced_soon_keep_every_byte(void **state)
+{
+    struct rig *rig = *state;
+    rig->bounce = mem_alloc_aligned(FILE_BLOCK, FILE_BOUNCE_SIZE);
+    size_t lengths[] = {FILE_BOUNCE_SIZE, 2 * FILE_BLOCK, FILE_BOUNCE_SIZE + FILE_BLOCK + 5, 100, 2 * FILE_BLOCK, 1};
+    size_t size = 0;
+    for (size_t i = 0; i < 6; i++)
+        size += lengths[i];
+    char *text = mem_alloc(size);
+    char *got = mem_alloc(size);
+    for (size_t i = 0; i < size; i++)
+        text[i] = (char)(i * 31 + i / 4096);
+    struct disk_file *file = open_new(rig, "a");
+    for (size_t i = 0, at = 0; i < 6; at += lengths[i++]) {
+        struct disk_span span = {.ptr = text + at, .len = lengths[i]};
+        struct disk_request write = {
+            .op = DISK_WRITE, .file = file, .offset = at, .spans = &span, .span_count = 1, .flags = DISK_FLAG_SOON};
+        assert_int_equal(run(rig, &write), 0);
+        assert_int_equal(write.transferred, lengths[i]);
+    }
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_SYNC, .file = file}), 0);
+    assert_int_equal(size_of(rig, file), size);
+    struct disk_span span = {.ptr = got, .len = size};
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_READ, .file = file, .spans = &span, .span_count = 1}),
+                     0);
+    assert_memory_equal(got, text, size);
+    mem_free(got);
+    mem_free(text);
+    close_file(rig, file);
+}
+
+// Close together, far apart, backwards, across windows, up to the last byte: each span has its own bytes.
+static void gathers_may_go_around_the_cache(void **state)
+{
+    struct rig *rig = *state;
+    rig->bounce = mem_alloc_aligned(FILE_BLOCK, FILE_BOUNCE_SIZE);
+    size_t size = 3 * FILE_BOUNCE_SIZE + 100;
+    char *text = mem_alloc(size);
+    for (size_t i = 0; i < size; i++)
+        text[i] = (char)(i * 31 + i / 4096);
+    struct disk_file *file = open_new(rig, "a");
+    struct disk_span all = {.ptr = text, .len = size};
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_WRITE, .file = file, .spans = &all, .span_count = 1}),
+                     0);
+    static const struct {
+        size_t count;
+        uint64_t offsets[6];
+        size_t lens[6];
+    } cases[] = {
+        {5, {10, 300, 5000, 9000, 250000}, {290, 4700, 4000, 240000, 262144}},
+        {3, {100, 200000, 700000}, {10, 10, 10}},
+        {3, {600000, 5000, 5000}, {9000, 9000, 9000}},
+        {2, {786432 - 4096, 786432}, {4096, 100}},
+        {1, {300000}, {300000}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct disk_span spans[6];
+        uint64_t sum = 0;
+        for (size_t j = 0; j < cases[i].count; j++) {
+            spans[j] = (struct disk_span){mem_alloc(cases[i].lens[j]), cases[i].lens[j], cases[i].offsets[j]};
+            sum += cases[i].lens[j];
+        }
+        struct disk_request gather = {.op = DISK_READ_EACH, .file = file, .spans = spans, .span_count = cases[i].count};
+        assert_int_equal(run(rig, &gather), 0);
+        assert_int_equal(gather.transferred, sum);
+        for (size_t j = 0; j < cases[i].count; j++) {
+            assert_memory_equal(spans[j].ptr, text + spans[j].offset, spans[j].len);
+            mem_free(spans[j].ptr);
+        }
+    }
+    struct disk_span beyond = {.ptr = text, .len = 4097, .offset = size - 4096};
+    struct disk_request gather = {.op = DISK_READ_EACH, .file = file, .spans = &beyond, .span_count = 1};
+    assert_int_equal(run(rig, &gather), ERR_IO);
+    mem_free(text);
+    close_file(rig, file);
+}
+
 static void allocate_makes_zeros_and_keeps_what_is_there(void **state)
 {
     struct rig *rig = *state;
@@ -268,6 +346,8 @@ int main(void)
         T(open_creates_once_and_finds_only_what_is_there),
         T(spans_are_written_and_read_front_to_back),
         T(aligned_synced_writes_may_go_around_the_cache),
+        T(writes_that_are_synced_soon_keep_every_byte),
+        T(gathers_may_go_around_the_cache),
         T(allocate_makes_zeros_and_keeps_what_is_there),
         T(a_failure_is_reported_once_and_leaves_the_size),
         T(names_are_listed_in_order),
