@@ -7,11 +7,11 @@
 
 // Embedded by its owner, who keeps it and all that it points to untouched from offload_submit() until `done`.
 struct offload_job {
-    struct mailbox_item item;             // the implementation's while under way
-    void *implementation;                 // the same
-    void (*run)(struct offload_job *job); // on some thread: may touch the job only
-    void (*done)(
-        struct offload_job *job); // on the worker's thread, within a turn, exactly once; never inside offload_submit()
+    struct mailbox_item item;              // the implementation's while under way
+    void *implementation;                  // the same
+    void (*run)(struct offload_job *job);  // on some thread: may touch the job only
+    void (*done)(struct offload_job *job); // on the worker's thread, within a turn, exactly once; never inside
+                                           // offload_submit(). When everything stops perhaps without `run`
 };
 
 struct offload {

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "os/crypto.h"
+
+#include <crypt.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include "base/memory.h"
+#include "base/must.h"
+
+// Of a bcrypt hash: "$2a$10$", 22 characters of salt, 31 of hash.
+#define BCRYPT_TEXT_LEN         60
+#define BCRYPT_PASSWORD_LEN_MAX 72
+
+static bool bcrypt_matches(struct bytes hash, struct bytes password)
+{
+    // libcrypt knows more kinds of hashes than we take for passwords, and ends strings at a NUL.
+    if (hash.len != BCRYPT_TEXT_LEN || !bytes_starts_with(hash, BYTES("$2")) || memchr(hash.ptr, '\0', hash.len) ||
+        (password.len && memchr(password.ptr, '\0', password.len)))
+        return false;
+    // What counts; libcrypt refuses much longer ones.
+    if (password.len > BCRYPT_PASSWORD_LEN_MAX)
+        password.len = BCRYPT_PASSWORD_LEN_MAX;
+    struct crypt_data *data = mem_alloc_zero(sizeof(*data));
+    char *expected = mem_copy_string(hash), *given = mem_copy_string(password);
+    // Not crypt_r(): the sanitizers have one of their own, and the linker then leaves out the library.
+    const char *made = crypt_rn(given, expected, data, (int)sizeof(*data));
+    bool equal = made && strlen(made) == BCRYPT_TEXT_LEN && CRYPTO_memcmp(made, expected, BCRYPT_TEXT_LEN) == 0;
+    OPENSSL_cleanse(given, password.len);
+    OPENSSL_cleanse(data, sizeof(*data));
+    mem_free(given);
+    mem_free(expected);
+    mem_free(data);
+    return equal;
+}
+
+static bool ed25519_verify(const uint8_t *key, const uint8_t *signature, struct bytes message)
+{
+    bool verified = false;
+    EVP_PKEY *public = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key, CRYPTO_ED25519_KEY_LEN);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    must(context);
+    if (public && EVP_DigestVerifyInit(context, NULL, NULL, NULL, public) == 1)
+        verified = EVP_DigestVerify(context, signature, CRYPTO_ED25519_SIGNATURE_LEN, (const uint8_t *)message.ptr,
+                                    message.len) == 1;
+    EVP_MD_CTX_free(context);
+    EVP_PKEY_free(public);
+    return verified;
+}
+
+static void sha256(struct bytes input, uint8_t ret_digest[CRYPTO_SHA256_LEN])
+{
+    must(EVP_Digest(input.ptr, input.len, ret_digest, NULL, EVP_sha256(), NULL) == 1);
+}
+
+const struct crypto crypto_machine = {
+    .bcrypt_matches = bcrypt_matches,
+    .ed25519_verify = ed25519_verify,
+    .sha256 = sha256,
+};
