@@ -27,6 +27,7 @@ void broker_options_default(struct broker_options *options)
         .ping_max = 2,
         .auth_timeout_ms = 2000,
         .write_deadline_ms = 10000,
+        .tls = {.fallback_ms = 50, .timeout_ms = 2000},
     };
 }
 
@@ -43,6 +44,7 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
         .on_data = connection_on_data,
         .on_writable = connection_on_writable,
         .on_close = connection_on_close,
+        .on_secure = connection_on_secure,
     };
     broker->now_ms = moment_mono_ms(now);
     wheel_init(&broker->wheel, broker->now_ms);
@@ -69,6 +71,11 @@ void broker_free(struct broker *broker)
     buffer_deinit(&broker->spare_tail);
     mem_free(broker->scratch);
     mem_free(broker);
+}
+
+void broker_set_tls(struct broker *broker, const struct broker_tls *tls)
+{
+    broker->options.tls = *tls;
 }
 
 const struct net_handler *broker_net_handler(struct broker *broker)

@@ -17,6 +17,23 @@
 
 struct broker;
 
+// Who speaks first on a connection that becomes a secure one.
+enum broker_tls_first {
+    BROKER_TLS_INFO,      // INFO in the clear, then the handshake
+    BROKER_TLS_HANDSHAKE, // INFO only after it
+    BROKER_TLS_AUTO,      // INFO in the clear if the client has sent nothing for fallback_ms
+};
+
+// CO-S01. What is asked of connections whose listener has certificates. All zeroes: nothing.
+struct broker_tls {
+    bool enabled;
+    bool verify;      // the certificates of clients are looked at: only what INFO says, os/ does it
+    bool allow_plain; // clients without TLS are served, too
+    enum broker_tls_first first;
+    uint32_t fallback_ms; // of BROKER_TLS_AUTO, 50
+    uint32_t timeout_ms;  // until the handshake is done, 2,000
+};
+
 // All limits are >0. Defaults (broker_options_default) are those of the servers we replace (CO-P16).
 struct broker_options {
     const char *server_id;   // borrowed for life: 56 characters in INFO
@@ -36,7 +53,8 @@ struct broker_options {
         auth_timeout_ms; // until CONNECT where it is required: 2,000. Nothing requires it yet, so nobody is closed for it
     uint32_t
         write_deadline_ms; // a connection that takes nothing for so long while data waits is a slow consumer: 10,000
-    uint64_t seed;         // of the generator that picks queue-group members
+    struct broker_tls tls;
+    uint64_t seed;               // of the generator that picks queue-group members
     const struct logger *logger; // borrowed for life, may be NULL
 };
 
@@ -45,6 +63,9 @@ void broker_options_default(struct broker_options *options);
 struct broker *broker_new(const struct broker_options *options, struct moment now);
 // All connections must have been closed (on_close) before. Inlets and watches that are left are forgotten.
 void broker_free(struct broker *broker);
+
+// For connections that come from now on.
+void broker_set_tls(struct broker *broker, const struct broker_tls *tls);
 
 // Callbacks for env/net; the owner is the broker. `now` of a turn must be set before by broker_turn_begin().
 const struct net_handler *broker_net_handler(struct broker *broker);

@@ -4,13 +4,11 @@
 #include "broker/connection.h"
 
 #include "broker/subscription.h"
-#include "wire/info.h"
 #include "wire/writer.h"
 
 #define PARTS_MAX 64 // of one net_write()
 
 static struct connection *connection_new(struct broker *broker, struct net_conn *net);
-static void send_info(struct connection *connection, const struct net_peer *peer);
 static void send_error(struct connection *connection, enum wire_error error);
 static void begin_closing(struct connection *connection);
 static void connection_close(struct connection *connection);
@@ -29,15 +27,15 @@ void *connection_accept(void *owner, struct net_conn *net, const struct net_peer
         return NULL;
     struct connection *connection = connection_new(broker, net);
     connection->refused = broker->connection_count >= broker->options.max_connections;
-    send_info(connection, peer);
     if (connection->refused) {
+        connection_send_info(connection);
         broker->refused_count++;
         connection_fail(connection, WIRE_MAX_CONNECTIONS);
     } else {
         broker->connection_count++;
         connection->account->connection_count++;
         broker->stats.total_connections++;
-        connection_ping_start(connection, false);
+        connection_greet(connection);
     }
     return connection;
 }
@@ -146,6 +144,9 @@ void connection_flush(struct connection *connection)
     }
     if (!connection->blocked)
         write_queue(connection);
+    if (connection->tls == CONNECTION_TLS_LEAVING && connection->outbound.size_bytes == 0 &&
+        connection->state == CONNECTION_OPEN)
+        connection_start_tls(connection, (struct bytes){0});
     if (connection->state == CONNECTION_CLOSING && (connection->slow || connection->outbound.size_bytes == 0))
         connection_close(connection);
 }
@@ -217,26 +218,6 @@ static struct connection *connection_new(struct broker *broker, struct net_conn 
     buffer_init(&connection->tail, SIZE_MAX / 2);
     map_init_seeded(&connection->sids, INT32_MAX, prng_next(&broker->prng));
     return connection;
-}
-
-static void send_info(struct connection *connection, const struct net_peer *peer)
-{
-    const struct broker_options *options = &connection->broker->options;
-    struct wire_info info = {
-        .server_id = bytes_from_string(options->server_id),
-        .server_name = bytes_from_string(options->server_name),
-        .host = bytes_from_string(options->host),
-        .port = options->port,
-        .client_ip = bytes_from_string(peer->ip),
-        .client_id = connection->id,
-        .max_payload = options->max_payload,
-        .headers = true,
-    };
-    char line[INFO_LINE_SIZE_MAX];
-    size_t len;
-    int error = info_encode(&info, line, sizeof(line), &len);
-    must(error == 0); // the composition root gives names of sane length
-    connection_send(connection, bytes_make(line, len));
 }
 
 static void send_error(struct connection *connection, enum wire_error error)
@@ -347,6 +328,10 @@ static void leave_account(struct connection *connection)
 static void fire_ping(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct connection *connection = container_of(timer, struct connection, ping);
+    if (connection->tls != CONNECTION_TLS_SETTLED) {
+        connection_hurry_tls(connection);
+        return;
+    }
     struct broker *broker = connection->broker;
     const struct broker_options *options = &broker->options;
     // Recent input proves that the client lives; only the first ping is sent regardless.

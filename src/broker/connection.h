@@ -9,10 +9,28 @@
 // OPEN     operations are carried out, messages delivered.
 // CLOSING  input is ignored, nothing more is delivered; what is queued (the -ERR at its end) still goes out.
 // CLOSED   net_close() was called; waits for on_close.
+//
+// Before its first operation a connection may have to become a secure one (connection_tls.c, CO-S01):
+//
+//   accept ─┬─ no TLS here: INFO ─────────────────────────────────────────────────────────────────────────► SETTLED
+//           ├─ INFO first ──► LEAVING ── it has left ──► HANDSHAKE ── done ───────────────────────────────► SETTLED
+//           ├─ handshake first ────────────────────────► HANDSHAKE ── done, then INFO ────────────────────► SETTLED
+//           ├─ auto ──► QUIET ─┬─ bytes ───────────────► HANDSHAKE ── done, then INFO ────────────────────► SETTLED
+//           │                  └─ nothing came ──► as INFO first
+//           └─ INFO first, and plain clients are fine ──► LOOKING ─┬─ TLS ──► HANDSHAKE ── done ──────────► SETTLED
+//                                                                  └─ other bytes, or nothing in time ────► SETTLED
 #pragma once
 
 #include "broker/broker_internal.h"
 #include "wire/parser.h"
+
+enum connection_tls {
+    CONNECTION_TLS_SETTLED,   // one way or the other: operations are carried out
+    CONNECTION_TLS_QUIET,     // who speaks first? INFO waits
+    CONNECTION_TLS_LEAVING,   // INFO is on its way in the clear; not read
+    CONNECTION_TLS_LOOKING,   // INFO is out; the first byte will tell
+    CONNECTION_TLS_HANDSHAKE, // between net_start_tls() and on_secure
+};
 
 enum connection_state { CONNECTION_OPEN, CONNECTION_CLOSING, CONNECTION_CLOSED };
 
@@ -22,7 +40,10 @@ struct connection {
     struct account *account; // borrowed; never NULL
     uint64_t id;             // INFO's client_id
 
-    uint8_t state; // enum connection_state
+    uint8_t state : 2; // enum connection_state
+    uint8_t tls : 3;   // enum connection_tls
+    bool is_secure : 1;
+    bool info_sent : 1;
     bool echo;
     bool headers;
     bool verbose;
@@ -52,7 +73,7 @@ struct connection {
 
     struct broker_traffic traffic;
     uint64_t last_in_ms;
-    struct wheel_timer ping;
+    struct wheel_timer ping;     // until it is settled: of the handshake
     struct wheel_timer deadline; // of a blocked write, or of closing
 };
 
@@ -61,6 +82,7 @@ void *connection_accept(void *owner, struct net_conn *net, const struct net_peer
 void connection_on_data(void *context, struct bytes data);
 void connection_on_writable(void *context);
 void connection_on_close(void *context, int error);
+void connection_on_secure(void *context, const struct net_tls_info *info);
 
 // Carries out all complete operations at the front of *input, unless it gets paused or closed.
 void connection_parse(struct connection *connection, struct bytes *input);
@@ -76,6 +98,16 @@ void connection_operate(struct connection *connection, const struct wire_op *op)
 
 // Moves it into another account, its counts included. Only before its first subscription; it begins in `$G`.
 void connection_account_set(struct connection *connection, struct account *account);
+
+// Begins: INFO, or a handshake, or waiting.
+void connection_greet(struct connection *connection);
+// Not settled: bytes came. True if they are not for the parser.
+bool connection_take_tls(struct connection *connection, struct bytes data);
+// Not settled: its timer fired.
+void connection_hurry_tls(struct connection *connection);
+// LEAVING, and nothing is queued any more.
+void connection_start_tls(struct connection *connection, struct bytes received);
+void connection_send_info(struct connection *connection);
 
 // Queues bytes of the protocol (not messages).
 void connection_send(struct connection *connection, struct bytes bytes);

@@ -14,6 +14,8 @@ void connection_on_data(void *context, struct bytes data)
 {
     struct connection *connection = context;
     connection->last_in_ms = connection->broker->now_ms;
+    if (connection->tls != CONNECTION_TLS_SETTLED && connection_take_tls(connection, data))
+        return;
     while (connection->tail.len > 0 && data.len > 0 && connection->state == CONNECTION_OPEN && !connection->is_paused) {
         size_t n = missing_len(connection, data);
         keep(connection, bytes_make(data.ptr, n));

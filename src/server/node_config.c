@@ -24,6 +24,24 @@ void node_config_broker(const struct options *options, struct broker_options *re
     ret_broker->ping_interval_ms = (uint32_t)(options->ping_interval_ns / 1000000);
     ret_broker->ping_max = options->ping_max;
     ret_broker->write_deadline_ms = (uint32_t)(options->write_deadline_ns / 1000000);
+    node_config_tls(&options->tls, &ret_broker->tls);
+}
+
+void node_config_tls(const struct tls_options *options, struct broker_tls *ret_tls)
+{
+    static const enum broker_tls_first firsts[] = {
+        [TLS_OPTIONS_INFO_FIRST] = BROKER_TLS_INFO,
+        [TLS_OPTIONS_HANDSHAKE_FIRST] = BROKER_TLS_HANDSHAKE,
+        [TLS_OPTIONS_AUTO] = BROKER_TLS_AUTO,
+    };
+    *ret_tls = (struct broker_tls){
+        .enabled = tls_options_is_on(options),
+        .verify = options->verify || options->verify_and_map,
+        .allow_plain = options->allow_plain,
+        .first = firsts[options->first],
+        .fallback_ms = (uint32_t)(options->fallback_ns / 1000000),
+        .timeout_ms = (uint32_t)(options->timeout_ns / 1000000),
+    };
 }
 
 void node_config_shard(const struct options *options, struct shard_options *ret_shard)

@@ -10,6 +10,8 @@
 #include "stan/stan.h"
 
 void node_config_broker(const struct options *options, struct broker_options *ret_broker);
+// Part of it, and what a reload of certificates brings.
+void node_config_tls(const struct tls_options *options, struct broker_tls *ret_tls);
 // Store and engine.
 void node_config_shard(const struct options *options, struct shard_options *ret_shard);
 void node_config_stan(const struct options *options, struct stan_options *ret_stan);

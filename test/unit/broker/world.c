@@ -14,6 +14,7 @@ static void conn_pause(struct net_conn *conn);
 static void conn_resume(struct net_conn *conn);
 static void conn_close(struct net_conn *conn);
 
+static void conn_peer(const struct net_conn *conn, struct net_peer *ret_peer);
 static bool conn_may_start_tls(const struct net_conn *conn);
 static void conn_start_tls(struct net_conn *conn, struct bytes received);
 static bool conn_describe_tls(struct net_conn *conn, void *owner,
@@ -24,6 +25,7 @@ static const struct net_ops OPS = {
     .read_pause = conn_pause,
     .read_resume = conn_resume,
     .close = conn_close,
+    .peer = conn_peer,
     .may_start_tls = conn_may_start_tls,
     .start_tls = conn_start_tls,
     .describe_tls = conn_describe_tls,
@@ -91,7 +93,8 @@ struct peer *peer_arrive(struct world *world)
     peer->takes = SIZE_MAX;
     buffer_init(&peer->received, SIZE_MAX / 2);
     buffer_init(&peer->unread, SIZE_MAX / 2);
-    struct net_peer address = {.ip = "127.0.0.1", .port = 40000};
+    struct net_peer address;
+    net_peer_get(&peer->conn, &address);
     peer->context = world->handler->on_accept(world->handler->owner, &peer->conn, &address);
     if (!peer->context) {
         mem_free(peer);
@@ -166,6 +169,10 @@ void peer_secure(struct peer *peer, const struct net_tls_info *info)
     must(peer->shaking);
     peer->shaking = false;
     peer->world->handler->on_secure(peer->context, info);
+    if (peer->starved && !peer->closing) {
+        peer->starved = false;
+        peer->world->handler->on_writable(peer->context);
+    }
     world_turn(peer->world);
 }
 
@@ -197,7 +204,11 @@ void peer_forget(struct peer *peer)
 static size_t conn_write(struct net_conn *conn, const struct bytes *parts, size_t count)
 {
     struct peer *peer = (struct peer *)(void *)conn;
-    must(!peer->closing && !peer->closed && count > 0 && !peer->shaking);
+    must(!peer->closing && !peer->closed && count > 0);
+    if (peer->shaking) {
+        peer->starved = true;
+        return 0;
+    }
     peer->writes++;
     size_t taken = 0;
     for (size_t i = 0; i < count; i++) {
@@ -252,4 +263,10 @@ static bool conn_describe_tls(struct net_conn *conn, void *owner,
 {
     (void)conn, (void)owner, (void)show;
     return false;
+}
+
+static void conn_peer(const struct net_conn *conn, struct net_peer *ret_peer)
+{
+    (void)conn;
+    *ret_peer = (struct net_peer){.ip = "127.0.0.1", .port = 40000};
 }
