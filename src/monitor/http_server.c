@@ -6,6 +6,16 @@
 #include "base/memory.h"
 #include "base/must.h"
 
+// The page to one request. Outlives its connection while it is held.
+struct http_page {
+    struct page page;
+    struct http_server *server;         // borrowed
+    struct http_connection *connection; // NULL: the asker has gone
+    struct buffer body;
+    bool head;
+    char callback[PAGE_CALLBACK_SIZE]; // empty: none
+};
+
 struct http_connection {
     struct http_server *server; // borrowed
     struct net_conn *net;       // borrowed from on_accept to on_close
@@ -14,6 +24,7 @@ struct http_connection {
     struct buffer in;           // what is not yet a complete request, or waits for its turn
     struct buffer out;          // the answer that is being sent
     size_t sent;                // bytes of it
+    struct http_page *held;     // borrowed: its answer comes later; NULL: none
     bool last;                  // close when `out` is sent
     bool closing;
 };
@@ -24,8 +35,8 @@ struct http_server {
     struct net_handler handler;
     struct list connections; // struct http_connection, longest silent first
     size_t count;
+    size_t held; // pages
     uint64_t now_ms;
-    struct buffer body; // of the page being made
     bool stopping;
 };
 
@@ -37,7 +48,12 @@ static void work(struct http_connection *connection);
 static bool answer_next(struct http_connection *connection);
 static void answer_request(struct http_connection *connection, const struct http_request *request);
 static void answer_error(struct http_connection *connection, int status);
-static void respond(struct http_connection *connection, const struct page *page, bool head);
+static struct http_page *page_new(struct http_connection *connection, int status, struct bytes content_type);
+static void page_free(struct http_page *made);
+static void finish_held(struct page *page);
+static void read_callback(const struct http_request *request, char ret_callback[PAGE_CALLBACK_SIZE]);
+static void wrap_in_callback(struct http_page *made);
+static void respond(struct http_connection *connection, struct http_page *made);
 static bool send_out(struct http_connection *connection);
 static void close_connection(struct http_connection *connection);
 static void touch(struct http_connection *connection);
@@ -50,14 +66,12 @@ struct http_server *http_server_new(void *owner, void (*answer)(void *owner, str
     server->handler = (struct net_handler){server, on_accept, on_data, on_writable, on_close, NULL};
     server->now_ms = moment_mono_ms(now);
     list_init(&server->connections);
-    buffer_init(&server->body, PAGE_SIZE_MAX);
     return server;
 }
 
 void http_server_free(struct http_server *server)
 {
-    must(list_empty(&server->connections));
-    buffer_deinit(&server->body);
+    must(list_empty(&server->connections) && server->held == 0);
     mem_free(server);
 }
 
@@ -105,7 +119,7 @@ static void *on_accept(void *owner, struct net_conn *net, const struct net_peer 
     connection->server = server;
     connection->net = net;
     buffer_init(&connection->in, HTTP_SERVER_PIPELINE_MAX);
-    buffer_init(&connection->out, PAGE_SIZE_MAX + HTTP_HEAD_SIZE_MAX);
+    buffer_init(&connection->out, PAGE_SIZE_MAX + PAGE_CALLBACK_SIZE + 2 + HTTP_HEAD_SIZE_MAX);
     list_push_back(&server->connections, &connection->link);
     connection->alive_ms = server->now_ms;
     server->count++;
@@ -137,6 +151,8 @@ static void on_close(void *context, int error)
     struct http_connection *connection = context;
     list_remove(&connection->link);
     connection->server->count--;
+    if (connection->held)
+        connection->held->connection = NULL;
     buffer_deinit(&connection->in);
     buffer_deinit(&connection->out);
     mem_free(connection);
@@ -145,9 +161,9 @@ static void on_close(void *context, int error)
 // Answers as many of the waiting requests as can be sent without waiting.
 static void work(struct http_connection *connection)
 {
-    while (connection->out.len == 0 && !connection->closing && answer_next(connection)) {
+    while (connection->out.len == 0 && !connection->held && !connection->closing && answer_next(connection)) {
         touch(connection);
-        if (!send_out(connection))
+        if (connection->held || !send_out(connection))
             break;
     }
     buffer_shrink(&connection->in);
@@ -174,32 +190,101 @@ static bool answer_next(struct http_connection *connection)
 static void answer_request(struct http_connection *connection, const struct http_request *request)
 {
     struct http_server *server = connection->server;
-    buffer_clear(&server->body);
-    struct page page = {
-        .request = request, .status = 200, .content_type = BYTES("application/json"), .body = &server->body};
-    server->answer(server->owner, &page);
+    struct http_page *made = page_new(connection, 200, BYTES("application/json"));
+    made->page.request = request;
+    made->head = request->head;
+    read_callback(request, made->callback);
     connection->last = !request->keep_alive;
-    respond(connection, &page, request->head);
-    buffer_clear(&server->body);
-    buffer_shrink(&server->body);
+    server->answer(server->owner, &made->page);
+    made->page.request = NULL;
+    if (!made->page.held) {
+        respond(connection, made);
+        page_free(made);
+        return;
+    }
+    server->held++;
+    connection->held = made;
+    net_read_pause(connection->net);
 }
 
 static void answer_error(struct http_connection *connection, int status)
 {
-    struct page page = {.status = status, .content_type = BYTES("text/plain"), .body = &connection->server->body};
-    buffer_clear(page.body);
-    must(buffer_printf(page.body, "%d: this server answers GET and HEAD requests without a body\n", status) == 0);
+    struct http_page *made = page_new(connection, status, BYTES("text/plain"));
+    must(buffer_printf(&made->body, "%d: this server answers GET and HEAD requests without a body\n", status) == 0);
     connection->last = true;
-    respond(connection, &page, false);
+    respond(connection, made);
+    page_free(made);
 }
 
-static void respond(struct http_connection *connection, const struct page *page, bool head)
+static struct http_page *page_new(struct http_connection *connection, int status, struct bytes content_type)
 {
+    struct http_page *made = mem_alloc_zero(sizeof(*made));
+    buffer_init(&made->body, PAGE_SIZE_MAX);
+    made->server = connection->server;
+    made->connection = connection;
+    made->page =
+        (struct page){.status = status, .content_type = content_type, .body = &made->body, .finish = finish_held};
+    return made;
+}
+
+static void page_free(struct http_page *made)
+{
+    buffer_deinit(&made->body);
+    mem_free(made);
+}
+
+static void finish_held(struct page *page)
+{
+    struct http_page *made = container_of(page, struct http_page, page);
+    struct http_connection *connection = made->connection;
+    made->server->held--;
+    if (connection && !connection->closing) {
+        connection->held = NULL;
+        touch(connection);
+        respond(connection, made);
+        if (send_out(connection))
+            work(connection);
+    } else if (connection) {
+        connection->held = NULL;
+    }
+    page_free(made);
+}
+
+// JSONP, as nats-server has it; but only what can be the name of a function.
+static void read_callback(const struct http_request *request, char ret_callback[PAGE_CALLBACK_SIZE])
+{
+    if (http_query_find(request->query, BYTES("callback"), ret_callback, PAGE_CALLBACK_SIZE))
+        ret_callback[0] = '\0';
+    for (const char *at = ret_callback; *at; at++) {
+        bool word = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9');
+        if (!word && !strchr("_$.", *at)) {
+            ret_callback[0] = '\0';
+            return;
+        }
+    }
+}
+
+static void wrap_in_callback(struct http_page *made)
+{
+    struct buffer wrapped;
+    buffer_init(&wrapped, PAGE_SIZE_MAX + PAGE_CALLBACK_SIZE + 2);
+    must(buffer_printf(&wrapped, "%s(", made->callback) == 0);
+    must(buffer_append(&wrapped, buffer_bytes(&made->body)) == 0 && buffer_append_char(&wrapped, ')') == 0);
+    buffer_deinit(&made->body);
+    made->body = wrapped;
+    made->page.content_type = BYTES("application/javascript");
+}
+
+static void respond(struct http_connection *connection, struct http_page *made)
+{
+    bool is_json = made->page.status == 200 && bytes_equal(made->page.content_type, BYTES("application/json"));
+    if (is_json && made->callback[0] != '\0')
+        wrap_in_callback(made);
     struct http_response response = {
-        .status = page->status,
-        .content_type = page->content_type,
-        .body = buffer_bytes(page->body),
-        .head = head,
+        .status = made->page.status,
+        .content_type = made->page.content_type,
+        .body = buffer_bytes(&made->body),
+        .head = made->head,
         .keep_alive = !connection->last,
     };
     // A page fits: its body is bounded below what `out` takes.

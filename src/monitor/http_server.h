@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP connections on env/net: reads requests, has each answered by a function, sends the answers in order, one at a time. A
-// client that is slow to ask or to read is closed, and so is one that asks for more than it reads.
+// HTTP connections on env/net: reads requests, has each answered by a function, at once or later (page.h), sends the answers in
+// order, one at a time. A client that is slow to ask or to read is closed, and so is one that asks for more than it reads.
 //
 // Pure, one thread. Turns like the broker's: the time is set before any callback.
 #pragma once
@@ -18,9 +18,9 @@
 
 struct http_server;
 
-// `answer` fills the page. Called within on_data and on_writable.
+// `answer` fills the page, or holds it. Called within on_data, on_writable and page_finish().
 struct http_server *http_server_new(void *owner, void (*answer)(void *owner, struct page *page), struct moment now);
-// All connections must be gone.
+// All connections must be gone, and all held pages finished.
 void http_server_free(struct http_server *server);
 
 const struct net_handler *http_server_net_handler(struct http_server *server);

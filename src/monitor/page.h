@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One monitoring page: what was asked, and what a page's function fills in.
+// One monitoring page: what was asked, and what a page's function fills in, now or later.
 #pragma once
 
 #include "base/buffer.h"
@@ -8,9 +8,22 @@
 // A page longer than this is answered with 503. Lists have limits of their own (offset, limit).
 #define PAGE_SIZE_MAX (16 * 1024 * 1024)
 
+// Of the query parameter "callback" (JSONP), with its NUL; longer ones are left out.
+#define PAGE_CALLBACK_SIZE 128
+
 struct page {
-    const struct http_request *request; // borrowed
-    int status;                         // 200 unless the function says otherwise
-    struct bytes content_type;          // static; JSON unless the function says otherwise
-    struct buffer *body;                // borrowed; empty at first
+    // Borrowed during the first call of the page's function only.
+    const struct http_request *request;
+    int status;                // 200 unless the function says otherwise
+    struct bytes content_type; // static; JSON unless the function says otherwise
+    struct buffer *body;       // borrowed; empty at first
+    // Set by a function that will fill the page later: whoever asked gets his answer when page_finish() is called, which frees
+    // the page. Until then it stays where it is, even if the asker goes away.
+    bool held;
+    void (*finish)(struct page *page); // the asker's
 };
+
+static inline void page_finish(struct page *page)
+{
+    page->finish(page);
+}

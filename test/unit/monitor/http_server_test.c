@@ -31,6 +31,8 @@ struct rig {
     unsigned answered;
     size_t body_size;
     bool head;
+    bool holds;
+    struct page *held;
 };
 
 static size_t peer_write(struct net_conn *net, const struct bytes *parts, size_t count)
@@ -69,6 +71,11 @@ static void answer(void *owner, struct page *page)
     struct rig *rig = owner;
     rig->answered++;
     rig->head = page->request->head;
+    if (rig->holds) {
+        page->held = true;
+        rig->held = page;
+        return;
+    }
     if (rig->body_size == 0) {
         page->content_type = BYTES("text/plain");
         assert_int_equal(buffer_append(page->body, page->request->path), 0);
@@ -224,6 +231,57 @@ static void a_complete_request_keeps_a_connection_alive(void **state)
     assert_true(rig->peer.closed);
 }
 
+static void finish(struct rig *rig, struct bytes body)
+{
+    assert_int_equal(buffer_append(rig->held->body, body), 0);
+    page_finish(rig->held);
+}
+
+static void a_page_may_come_later_and_the_next_request_waits(void **state)
+{
+    struct rig *rig = *state;
+    rig->holds = true;
+    ask(rig, "GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n");
+    assert_int_equal(rig->answered, 1);
+    assert_int_equal(rig->peer.got.len, 0);
+    rig->holds = false;
+    finish(rig, BYTES("first"));
+    assert_int_equal(rig->answered, 2);
+    assert_non_null(memmem(rig->peer.got.ptr, rig->peer.got.len, "\r\n\r\nfirstHTTP/1.1 200", 21));
+    assert_true(got_ends_with(rig, "\r\n\r\n/2"));
+    assert_false(rig->peer.paused);
+}
+
+static void nobody_gets_the_page_of_who_has_gone(void **state)
+{
+    struct rig *rig = *state;
+    rig->holds = true;
+    ask(rig, "GET /1 HTTP/1.1\r\n\r\n");
+    rig->peer.handler->on_close(rig->peer.context, 0);
+    finish(rig, BYTES("too late"));
+    assert_int_equal(rig->peer.got.len, 0);
+    rig->peer.context =
+        rig->peer.handler->on_accept(rig->peer.handler->owner, &rig->peer.net, &(struct net_peer){"127.0.0.1", 1});
+    ask(rig, "GET /1 HTTP/1.1\r\n\r\n");
+    pass(rig, HTTP_SERVER_IDLE_MS);
+    assert_true(rig->peer.closed);
+    finish(rig, BYTES("too late"));
+    assert_int_equal(rig->peer.got.len, 0);
+}
+
+static void json_may_be_wrapped_in_a_callback(void **state)
+{
+    struct rig *rig = *state;
+    rig->holds = true;
+    ask(rig, "GET /1?callback=a.b_$1 HTTP/1.1\r\n\r\n");
+    finish(rig, BYTES("{}"));
+    assert_non_null(memmem(rig->peer.got.ptr, rig->peer.got.len, "application/javascript", 22));
+    assert_true(got_ends_with(rig, "\r\n\r\na.b_$1({})"));
+    ask(rig, "GET /1?callback=alert(1) HTTP/1.1\r\n\r\n");
+    finish(rig, BYTES("{}"));
+    assert_true(got_ends_with(rig, "\r\n\r\n{}"));
+}
+
 static void there_is_a_limit_and_an_end(void **state)
 {
     struct rig *rig = *state;
@@ -257,6 +315,9 @@ int main(void)
         T(who_asks_for_more_than_it_reads_is_closed),
         T(silence_and_half_requests_end_at_the_deadline),
         T(a_complete_request_keeps_a_connection_alive),
+        T(a_page_may_come_later_and_the_next_request_waits),
+        T(nobody_gets_the_page_of_who_has_gone),
+        T(json_may_be_wrapped_in_a_callback),
         T(there_is_a_limit_and_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
