@@ -4,6 +4,7 @@
 #include "broker/broker.h"
 
 #include "broker/broker_internal.h"
+#include "broker/closed.h"
 #include "broker/connection.h"
 #include "subject/subject.h"
 
@@ -21,6 +22,7 @@ void broker_options_default(struct broker_options *options)
         .max_pending = 64ULL * 1024 * 1024,
         .congested_bytes = 256 * 1024,
         .max_connections = 65536,
+        .max_closed = 10000,
         .max_subscriptions = 0,
         .max_accounts = 100000,
         .ping_interval_ms = 120000,
@@ -46,11 +48,13 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
         .on_close = connection_on_close,
         .on_secure = connection_on_secure,
     };
+    broker->now = now;
     broker->now_ms = moment_mono_ms(now);
     wheel_init(&broker->wheel, broker->now_ms);
     prng_seed(&broker->prng, options->seed);
     bool congested_first = options->congested_bytes < options->max_pending;
     broker->slow_bytes = congested_first ? options->congested_bytes : options->max_pending;
+    broker->closed = closed_new(options->max_closed);
     list_init(&broker->connections);
     list_init(&broker->dirty);
     list_init(&broker->paused);
@@ -68,6 +72,7 @@ void broker_free(struct broker *broker)
     broker_route_drop_deferred(broker);
     account_close_all(broker);
     outbound_cache_deinit(&broker->cache);
+    closed_free(broker->closed);
     buffer_deinit(&broker->spare_tail);
     mem_free(broker->scratch);
     mem_free(broker);
@@ -88,6 +93,7 @@ void broker_turn_begin(struct broker *broker, struct moment now)
     uint64_t now_ms = moment_mono_ms(now);
     if (now_ms > broker->now_ms)
         broker->now_ms = now_ms;
+    broker->now = now;
 }
 
 bool broker_turn_end(struct broker *broker)
@@ -118,7 +124,8 @@ uint64_t broker_next_deadline_ms(const struct broker *broker)
 void broker_shutdown(struct broker *broker)
 {
     broker->stopping = true;
-    list_foreach(link, &broker->connections) connection_finish(container_of(link, struct connection, link));
+    list_foreach(link, &broker->connections)
+        connection_finish(container_of(link, struct connection, link), "Server Shutdown");
 }
 
 void broker_stats_get(const struct broker *broker, struct broker_stats *ret_stats)

@@ -45,6 +45,7 @@ struct broker_options {
     uint64_t max_pending;       // bytes queued to one connection before it is closed as a slow consumer, 64 MiB
     uint64_t congested_bytes;   // queued to one connection before a watch calls its subjects congested, 256 KiB
     uint32_t max_connections;   // 65,536
+    uint32_t max_closed;        // closed connections that monitoring can show, 10,000
     uint32_t max_subscriptions; // per connection; 0: unlimited
     uint32_t max_accounts;      // `$G` and `$SYS` included: 100,000
     uint32_t ping_interval_ms;  // 120,000

@@ -94,7 +94,8 @@ struct account {
 struct broker {
     struct broker_options options;
     struct net_handler handler;
-    uint64_t now_ms;
+    struct moment now;
+    uint64_t now_ms; // monotonic
     struct wheel wheel;
     struct prng prng;
     uint64_t slow_bytes; // a queue longer than this needs a look: the smaller of congested_bytes and max_pending
@@ -125,9 +126,10 @@ struct broker {
 
     char *scratch; // owned: SUBJECT_LEN_MAX bytes for a pattern, valid until the next call that uses it
     struct outbound_cache cache;
-    struct parser_memo parser_memo; // of all connections
-    struct buffer spare_tail;       // empty; storage for the next connection that has to keep a tail
-    struct broker_stats stats;      // counts of what ever was; the rest is computed on request
+    struct parser_memo parser_memo;    // of all connections
+    struct buffer spare_tail;          // empty; storage for the next connection that has to keep a tail
+    struct closed_connections *closed; // owned
+    struct broker_stats stats;         // counts of what ever was; the rest is computed on request
 };
 
 // Routes a message to all targets; returns how many took it. May run inlet callbacks.

@@ -3,6 +3,7 @@
 // connection_input.c, what it means connection_operation.c.
 #include "broker/connection.h"
 
+#include "broker/closed.h"
 #include "broker/subscription.h"
 #include "wire/writer.h"
 
@@ -10,7 +11,8 @@
 
 static struct connection *connection_new(struct broker *broker, struct net_conn *net);
 static void send_error(struct connection *connection, enum wire_error error);
-static void begin_closing(struct connection *connection);
+static void begin_closing(struct connection *connection, const char *reason);
+static const char *reason_of(enum wire_error error);
 static void connection_close(struct connection *connection);
 static void remove_subscriptions(struct connection *connection);
 static void write_queue(struct connection *connection);
@@ -26,6 +28,7 @@ void *connection_accept(void *owner, struct net_conn *net, const struct net_peer
     if (broker->stopping || broker->refused_count >= BROKER_REFUSED_MAX)
         return NULL;
     struct connection *connection = connection_new(broker, net);
+    connection->peer = *peer;
     connection->refused = broker->connection_count >= broker->options.max_connections;
     if (connection->refused) {
         connection_send_info(connection);
@@ -52,10 +55,13 @@ void connection_on_writable(void *context)
 
 void connection_on_close(void *context, int error)
 {
-    (void)error;
     struct connection *connection = context;
     struct broker *broker = connection->broker;
     must(broker->depth == 0);
+    if (connection->state == CONNECTION_OPEN) {
+        connection->reason = error ? "Read Error" : "Client Closed";
+        closed_add(broker, connection);
+    }
     connection->state = CONNECTION_CLOSED;
     remove_subscriptions(connection);
     map_deinit(&connection->sids);
@@ -71,6 +77,7 @@ void connection_on_close(void *context, int error)
         broker->refused_count--;
     else
         broker->connection_count--;
+    mem_free(connection->client);
     mem_free(connection);
 }
 
@@ -96,13 +103,31 @@ void connection_fail(struct connection *connection, enum wire_error error)
         return;
     send_error(connection, error);
     if (wire_error_fate(error) == WIRE_ERROR_CLOSE)
-        begin_closing(connection);
+        begin_closing(connection, reason_of(error));
 }
 
-void connection_finish(struct connection *connection)
+void connection_finish(struct connection *connection, const char *reason)
 {
     if (connection->state == CONNECTION_OPEN)
-        begin_closing(connection);
+        begin_closing(connection, reason);
+}
+
+void connection_client_set(struct connection *connection, const struct wire_connect *options)
+{
+    const struct bytes from[] = {options->name, options->lang, options->version};
+    size_t lens[3], size = 0;
+    for (size_t i = 0; i < 3; i++) {
+        lens[i] = from[i].len < CONNECTION_CLIENT_TEXT_MAX ? from[i].len : CONNECTION_CLIENT_TEXT_MAX;
+        size += lens[i];
+    }
+    struct connection_client *client = size > 0 ? mem_alloc(sizeof(*client) + size) : NULL;
+    char *at = client ? client->text : NULL;
+    for (size_t i = 0; client && i < 3; i++) {
+        *(struct bytes *[]){&client->name, &client->lang, &client->version}[i] = bytes_make(at, lens[i]);
+        at = broker_copy(at, bytes_make(from[i].ptr, lens[i]));
+    }
+    mem_free(connection->client);
+    connection->client = client;
 }
 
 void connection_queue_flush(struct connection *connection)
@@ -124,6 +149,7 @@ void connection_queue_long(struct connection *connection)
     if (size_bytes > options->max_pending) {
         // Told only if it takes the whole queue now; see connection_flush().
         connection->slow = true;
+        connection->reason = "Slow Consumer (Pending Bytes)";
         connection->broker->stats.slow_consumers++;
         logger_write(options->logger, LOG_INFO, "connection %llu: slow consumer, more than %llu bytes pending",
                      (unsigned long long)connection->id, (unsigned long long)options->max_pending);
@@ -201,6 +227,8 @@ static struct connection *connection_new(struct broker *broker, struct net_conn 
         .verbose = true,
         .pedantic = true,
         .last_in_ms = broker->now_ms,
+        .last_active_ms = broker->now_ms,
+        .start_ns = broker->now.wall_ns,
         .ping.fire = fire_ping,
         .deadline.fire = fire_deadline,
     };
@@ -230,9 +258,12 @@ static void send_error(struct connection *connection, enum wire_error error)
         connection_queue_flush(connection);
 }
 
-static void begin_closing(struct connection *connection)
+static void begin_closing(struct connection *connection, const char *reason)
 {
     struct broker *broker = connection->broker;
+    if (!connection->reason)
+        connection->reason = reason;
+    closed_add(broker, connection);
     connection->state = CONNECTION_CLOSING;
     wheel_cancel(&broker->wheel, &connection->ping);
     wheel_set(&broker->wheel, &connection->deadline, broker->now_ms + broker->options.write_deadline_ms);
@@ -240,6 +271,28 @@ static void begin_closing(struct connection *connection)
     connection->flush_queued = true;
     if (!list_is_linked(&connection->dirty))
         list_push_back(&broker->dirty, &connection->dirty);
+}
+
+// The words of nats-server's monitoring.
+static const char *reason_of(enum wire_error error)
+{
+    switch (error) {
+    case WIRE_MAX_CONTROL_LINE: return "Maximum Control Line Exceeded";
+    case WIRE_MAX_PAYLOAD: return "Maximum Message Payload Exceeded";
+    case WIRE_INVALID_CLIENT_PROTOCOL: return "Bad Client Protocol Version";
+    case WIRE_HEADERS_NOT_SUPPORTED:
+    case WIRE_BAD_HEADER: return "Message Header Violation";
+    case WIRE_NO_RESPONDERS_NEEDS_HEADERS: return "No Responders Requires Headers";
+    case WIRE_AUTHORIZATION_VIOLATION: return "Authentication Failure";
+    case WIRE_AUTHENTICATION_TIMEOUT: return "Authentication Timeout";
+    case WIRE_AUTHENTICATION_EXPIRED: return "Authentication Expired";
+    case WIRE_SLOW_CONSUMER: return "Slow Consumer (Pending Bytes)";
+    case WIRE_STALE_CONNECTION: return "Stale Connection";
+    case WIRE_MAX_CONNECTIONS: return "Maximum Connections Exceeded";
+    case WIRE_SERVER_SHUTDOWN: return "Server Shutdown";
+    case WIRE_MAX_SUBSCRIPTIONS: return "Maximum Subscriptions Exceeded";
+    default: return "Protocol Violation";
+    }
 }
 
 static void connection_close(struct connection *connection)
@@ -345,6 +398,7 @@ static void fire_ping(struct wheel_timer *timer, uint64_t now_ms)
             return;
         }
         connection->pings_out++;
+        connection->ping_sent_ns = broker->now.mono_ns;
         connection->pinged = true;
         connection_send(connection, BYTES(WRITER_PING));
     }
@@ -359,6 +413,7 @@ static void fire_deadline(struct wheel_timer *timer, uint64_t now_ms)
     struct broker *broker = connection->broker;
     if (connection->state == CONNECTION_OPEN) {
         connection->slow = true;
+        connection->reason = "Slow Consumer (Write Deadline)";
         broker->stats.slow_consumers++;
         logger_write(broker->options.logger, LOG_INFO, "connection %llu: slow consumer, took nothing for %u ms",
                      (unsigned long long)connection->id, (unsigned)broker->options.write_deadline_ms);

@@ -22,6 +22,8 @@
 #pragma once
 
 #include "broker/broker_internal.h"
+#include "env/net.h"
+#include "wire/connect.h"
 #include "wire/parser.h"
 
 enum connection_tls {
@@ -33,6 +35,14 @@ enum connection_tls {
 };
 
 enum connection_state { CONNECTION_OPEN, CONNECTION_CLOSING, CONNECTION_CLOSED };
+
+// Who the client says it is (CO-P02), for monitoring and the log.
+struct connection_client {
+    struct bytes name, lang, version; // borrowed from text; each at most CONNECTION_CLIENT_TEXT_MAX
+    char text[];
+};
+
+#define CONNECTION_CLIENT_TEXT_MAX 255
 
 struct connection {
     struct net_conn *net;    // borrowed until on_close
@@ -73,6 +83,13 @@ struct connection {
 
     struct broker_traffic traffic;
     uint64_t last_in_ms;
+    uint64_t last_active_ms;          // the last message or change of interest, monotonic
+    uint64_t start_ns;                // wall clock
+    uint64_t ping_sent_ns;            // monotonic; 0: no ping is out
+    uint64_t rtt_ns;                  // of the last ping; 0: not known
+    const char *reason;               // why it closes, as nats-server says it; NULL: it does not, or the client left
+    struct connection_client *client; // owned; NULL: it said nothing
+    struct net_peer peer;
     struct wheel_timer ping;     // until it is settled: of the handshake
     struct wheel_timer deadline; // of a blocked write, or of closing
 };
@@ -113,8 +130,12 @@ void connection_send_info(struct connection *connection);
 void connection_send(struct connection *connection, struct bytes bytes);
 // Tells the client; closes unless the error is one to live with.
 void connection_fail(struct connection *connection, enum wire_error error);
-// Without a word: sends what is queued, then closes.
-void connection_finish(struct connection *connection);
+// Without a word: sends what is queued, then closes. `reason` is static, see connection.reason.
+void connection_finish(struct connection *connection, const char *reason);
+// What CONNECT said.
+void connection_client_set(struct connection *connection, const struct wire_connect *options);
+// A message or a change of interest came in.
+static inline void connection_active(struct connection *connection);
 // Something was added to the queue: look at the limits, send at the turn's end.
 static inline void connection_queued(struct connection *connection);
 void connection_queue_flush(struct connection *connection);
@@ -131,4 +152,9 @@ static inline void connection_queued(struct connection *connection)
         connection_queue_flush(connection);
     if (connection->outbound.size_bytes > connection->broker->slow_bytes)
         connection_queue_long(connection);
+}
+
+static inline void connection_active(struct connection *connection)
+{
+    connection->last_active_ms = connection->broker->now_ms;
 }

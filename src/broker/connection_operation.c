@@ -11,6 +11,7 @@
 #define NO_RESPONDERS_END   BYTES("\r\n\r\n")
 
 static void connect(struct connection *connection, const struct wire_op *op);
+static void pong(struct connection *connection);
 static void publish(struct connection *connection, const struct wire_op *op);
 static void tell_no_responders(struct connection *connection, const struct wire_op *op);
 static struct subscription *find_own(struct connection *connection, const struct trie_match *match);
@@ -25,9 +26,9 @@ void connection_operate(struct connection *connection, const struct wire_op *op)
     case WIRE_SUB: subscribe(connection, op); break;
     case WIRE_UNSUB: unsubscribe(connection, op); break;
     case WIRE_PING: connection_send(connection, BYTES(WRITER_PONG)); break;
-    case WIRE_PONG: connection->pings_out = 0; break;
+    case WIRE_PONG: pong(connection); break;
     case WIRE_CONNECT: connect(connection, op); break;
-    case WIRE_MINUS_ERR: connection_finish(connection); break; // the client gives up
+    case WIRE_MINUS_ERR: connection_finish(connection, "Client Closed"); break; // it gives up
     case WIRE_INFO:
     case WIRE_PLUS_OK: break; // accepted from anybody, for what only other servers send
     case WIRE_MSG: must(false); break;
@@ -47,6 +48,7 @@ static void connect(struct connection *connection, const struct wire_op *op)
     connection->pedantic = options.pedantic;
     connection->headers = options.headers;
     connection->no_responders = options.no_responders;
+    connection_client_set(connection, &options);
     connect_deinit(&options);
     connection->connected = true;
     if (connection->no_responders && !connection->headers) {
@@ -55,6 +57,14 @@ static void connect(struct connection *connection, const struct wire_op *op)
     }
     connection_ping_start(connection, true);
     confirm(connection);
+}
+
+static void pong(struct connection *connection)
+{
+    connection->pings_out = 0;
+    if (connection->ping_sent_ns > 0)
+        connection->rtt_ns = connection->broker->now.mono_ns - connection->ping_sent_ns;
+    connection->ping_sent_ns = 0;
 }
 
 static void publish(struct connection *connection, const struct wire_op *op)
@@ -72,6 +82,7 @@ static void publish(struct connection *connection, const struct wire_op *op)
         .payload_len = op->payload.len,
         .from = connection,
     };
+    connection_active(connection);
     connection->traffic.in_msgs++;
     connection->traffic.in_bytes += message.header.len + message.payload_len;
     // Told, but carried out all the same: that is what nats-server does.
@@ -121,6 +132,7 @@ static struct subscription *find_own(struct connection *connection, const struct
 
 static void subscribe(struct connection *connection, const struct wire_op *op)
 {
+    connection_active(connection);
     uint32_t max = connection->broker->options.max_subscriptions;
     if (max > 0 && connection->subscription_count >= max) {
         connection_fail(connection, WIRE_MAX_SUBSCRIPTIONS);
@@ -138,6 +150,7 @@ static void subscribe(struct connection *connection, const struct wire_op *op)
 
 static void unsubscribe(struct connection *connection, const struct wire_op *op)
 {
+    connection_active(connection);
     struct subscription *subscription = subscription_find(connection, op->sid);
     confirm(connection);
     if (subscription)

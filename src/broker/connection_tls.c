@@ -51,7 +51,7 @@ void connection_hurry_tls(struct connection *connection)
         settle(connection);
     } else {
         log_handshake(connection, "TLS handshake timeout", "");
-        connection_finish(connection);
+        connection_finish(connection, "TLS Handshake Failure");
     }
 }
 
@@ -79,7 +79,7 @@ void connection_on_secure(void *context, const struct net_tls_info *info)
     if (info->is_plain)
         connection_fail(connection, WIRE_TLS_REQUIRED);
     else
-        connection_finish(connection);
+        connection_finish(connection, "TLS Handshake Failure");
 }
 
 void connection_send_info(struct connection *connection)

@@ -20,6 +20,7 @@ static const struct unit units[] = {
     {{"d", 1}, 86400 * 1000000000ULL},
 };
 
+static void format_fraction(uint64_t value, uint64_t one, const char *unit, char *ret_text, size_t size);
 static int parse_number(struct bytes *rest, double *ret_value);
 static int parse_unit(struct bytes *rest, uint64_t *ret_ns);
 
@@ -61,6 +62,36 @@ void duration_format(uint64_t ns, char ret_text[DURATION_TEXT_SIZE])
             used += (size_t)snprintf(ret_text + used, DURATION_TEXT_SIZE - used, "%llu%c", (unsigned long long)count,
                                      parts[i].letter);
     }
+}
+
+void duration_format_go(uint64_t ns, char ret_text[DURATION_TEXT_SIZE])
+{
+    if (ns < 1000) {
+        snprintf(ret_text, DURATION_TEXT_SIZE, ns > 0 ? "%lluns" : "0s", (unsigned long long)ns);
+    } else if (ns < 1000000) {
+        format_fraction(ns, 1000, "\xc2\xb5s", ret_text, DURATION_TEXT_SIZE);
+    } else if (ns < 1000000000) {
+        format_fraction(ns, 1000000, "ms", ret_text, DURATION_TEXT_SIZE);
+    } else {
+        uint64_t minutes = ns / 60000000000;
+        int used = 0;
+        if (minutes >= 60)
+            used = snprintf(ret_text, DURATION_TEXT_SIZE, "%lluh", (unsigned long long)(minutes / 60));
+        if (minutes > 0)
+            used += snprintf(ret_text + used, DURATION_TEXT_SIZE - (size_t)used, "%llum",
+                             (unsigned long long)(minutes % 60));
+        format_fraction(ns % 60000000000, 1000000000, "s", ret_text + used, DURATION_TEXT_SIZE - (size_t)used);
+    }
+}
+
+// value / one (a power of ten, at most 10^9) as a number without zeroes behind its point.
+static void format_fraction(uint64_t value, uint64_t one, const char *unit, char *ret_text, size_t size)
+{
+    char digits[16];
+    int len = snprintf(digits, sizeof(digits), ".%09u", (unsigned)(value % one * (1000000000 / one) % 1000000000));
+    while (len > 1 && digits[len - 1] == '0')
+        len--;
+    snprintf(ret_text, size, "%llu%.*s%s", (unsigned long long)(value / one), len > 1 ? len : 0, digits, unit);
 }
 
 // Digits with at most one point among them, and at least one digit.

@@ -13,3 +13,5 @@
 int duration_parse(struct bytes text, uint64_t max_ns, uint64_t *ret_ns) MUST_USE;
 // Whole seconds, in years (of 365 days), days, hours, minutes and seconds, from the first that is not 0 on.
 void duration_format(uint64_t ns, char ret_text[DURATION_TEXT_SIZE]);
+// As Go prints a duration: "514µs", "2.338848ms", "1m30.5s", "0s".
+void duration_format_go(uint64_t ns, char ret_text[DURATION_TEXT_SIZE]);

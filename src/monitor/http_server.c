@@ -13,6 +13,7 @@ struct http_page {
     struct http_connection *connection; // NULL: the asker has gone
     struct buffer body;
     bool head;
+    bool finished;                     // within the call that asked for it
     char callback[PAGE_CALLBACK_SIZE]; // empty: none
 };
 
@@ -197,7 +198,7 @@ static void answer_request(struct http_connection *connection, const struct http
     connection->last = !request->keep_alive;
     server->answer(server->owner, &made->page);
     made->page.request = NULL;
-    if (!made->page.held) {
+    if (!made->page.held || made->finished) {
         respond(connection, made);
         page_free(made);
         return;
@@ -237,6 +238,10 @@ static void finish_held(struct page *page)
 {
     struct http_page *made = container_of(page, struct http_page, page);
     struct http_connection *connection = made->connection;
+    if (page->request) {
+        made->finished = true;
+        return;
+    }
     made->server->held--;
     if (connection && !connection->closing) {
         connection->held = NULL;

@@ -8,7 +8,16 @@
 const struct monitor_route monitor_routes[MONITOR_ROUTES] = {
     {"/", NULL, monitor_index},
     {"/varz", "the server: configuration, traffic, storage", monitor_varz},
+    {"/connz", "connections", monitor_connz},
+    {"/subsz", "subscriptions", monitor_subsz},
+    {"/subscriptionsz", NULL, monitor_subsz},
+    {"/accountz", "accounts", monitor_accountz},
+    {"/accstatz", "traffic of accounts", monitor_accstatz},
     {"/healthz", "is it well", monitor_healthz},
+    {"/jsz", "JetStream: not here yet", monitor_jsz},
+    {"/routez", "routes: none", monitor_routez},
+    {"/gatewayz", "gateways: none", monitor_gatewayz},
+    {"/leafz", "leaf nodes: none", monitor_leafz},
 };
 
 static void answer(void *owner, struct page *page);
@@ -58,6 +67,23 @@ void monitor_say(struct page *page, int status, const char *text)
     must(buffer_printf(page->body, "%s\n", text) == 0);
 }
 
+void monitor_visit_brokers(struct monitor *monitor, struct monitor_visit *visit)
+{
+    const struct monitor_options *options = &monitor->options;
+    if (options->visit) {
+        options->visit(options->visit_owner, visit);
+        return;
+    }
+    visit->run(visit, options->broker);
+    visit->done(visit);
+}
+
+void monitor_finish_json(struct json_writer *json, struct page *page)
+{
+    if (json_writer_finish(json))
+        monitor_say(page, 503, "this page has become too long");
+}
+
 static void answer(void *owner, struct page *page)
 {
     struct monitor *monitor = owner;
@@ -68,5 +94,5 @@ static void answer(void *owner, struct page *page)
             return;
         }
     }
-    monitor_say(page, 404, "no such page; / lists those that there are");
+    monitor_say(page, 404, "404 page not found; / lists the pages");
 }

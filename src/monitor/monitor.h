@@ -15,10 +15,19 @@
 
 struct monitor;
 
+// Something to be done with every broker. Embedded by a page, in place until `done`.
+struct monitor_visit {
+    void (*run)(struct monitor_visit *visit, struct broker *broker); // on that broker's worker, within a turn
+    void (*done)(struct monitor_visit *visit);                       // afterwards, on the monitor's
+};
+
 // All pointers are borrowed for life.
 struct monitor_options {
     const struct broker_options *broker_options; // limits and names shown
-    const struct broker *broker;
+    struct broker *broker;                       // of the monitor's own worker
+    // Runs a visit on all workers, one after the other, then its `done`. NULL: there is only `broker`.
+    void (*visit)(void *owner, struct monitor_visit *visit);
+    void *visit_owner;
     struct shard *shard;     // NULL without storage: core NATS alone
     const struct stan *stan; // NULL with it
     const char *http_host;

@@ -13,7 +13,7 @@ struct monitor_route {
     void (*fill)(struct monitor *monitor, struct page *page);
 };
 
-#define MONITOR_ROUTES 3
+#define MONITOR_ROUTES 12
 
 struct monitor {
     struct monitor_options options;
@@ -26,12 +26,28 @@ struct monitor {
 
 extern const struct monitor_route monitor_routes[MONITOR_ROUTES];
 
+// Runs a page's visit on every broker; `done` may be called in here.
+void monitor_visit_brokers(struct monitor *monitor, struct monitor_visit *visit);
+// Ends a page that was written; one that has become too long becomes an error.
+void monitor_finish_json(struct json_writer *json, struct page *page);
+
 // "/"
 void monitor_index(struct monitor *monitor, struct page *page);
 // "/healthz"
 void monitor_healthz(struct monitor *monitor, struct page *page);
 // "/varz"
 void monitor_varz(struct monitor *monitor, struct page *page);
+
+// "/connz", "/subsz", "/accountz", "/accstatz": what the workers hold
+void monitor_connz(struct monitor *monitor, struct page *page);
+void monitor_subsz(struct monitor *monitor, struct page *page);
+void monitor_accountz(struct monitor *monitor, struct page *page);
+void monitor_accstatz(struct monitor *monitor, struct page *page);
+// "/routez", "/gatewayz", "/leafz", "/jsz": nothing, in good form
+void monitor_routez(struct monitor *monitor, struct page *page);
+void monitor_gatewayz(struct monitor *monitor, struct page *page);
+void monitor_leafz(struct monitor *monitor, struct page *page);
+void monitor_jsz(struct monitor *monitor, struct page *page);
 
 // The member "weir" of /varz.
 void monitor_weir(struct monitor *monitor, struct json_writer *json);

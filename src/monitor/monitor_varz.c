@@ -35,8 +35,7 @@ void monitor_varz(struct monitor *monitor, struct page *page)
     json_writer_put_string(json, "system_account", BYTES("$SYS"));
     monitor_weir(monitor, json);
     json_writer_end(json);
-    if (json_writer_finish(json))
-        monitor_say(page, 503, "this page has become too long");
+    monitor_finish_json(json, page);
 }
 
 static void put_identity(struct monitor *monitor, struct json_writer *json)

@@ -114,6 +114,8 @@ bool trie_has_interest(struct trie *trie, struct bytes subject);
 
 uint64_t trie_count(const struct trie *trie);
 struct trie_stats trie_stats(const struct trie *trie);
+// How many targets the cached lists have: the longest, and all together. Walks the cache.
+void trie_fanout(const struct trie *trie, uint64_t *ret_max, uint64_t *ret_total);
 
 // Calls `visit` for each entry, in no promised order, until it returns false. It must not insert or remove.
 void trie_each(const struct trie *trie, bool (*visit)(void *context, struct trie_entry *entry), void *context);

@@ -125,6 +125,20 @@ void trie_cache_invalidate(struct trie *trie, const struct trie_node *node)
         cache->changes_two[trie_bucket_two(trie, trie_node_text(first), trie_node_text(second))]++;
 }
 
+void trie_fanout(const struct trie *trie, uint64_t *ret_max, uint64_t *ret_total)
+{
+    const struct trie_cache *cache = &trie->cache;
+    *ret_max = *ret_total = 0;
+    for (uint64_t i = 0; cache->sets != NULL && i < cache->set_count; i++) {
+        for (int way = 0; way < TRIE_WAYS; way++) {
+            const struct trie_list *list = cache->sets[i].ways[way];
+            uint64_t fanout = list ? (uint64_t)list->match.count + list->match.group_count : 0;
+            *ret_max = fanout > *ret_max ? fanout : *ret_max;
+            *ret_total += fanout;
+        }
+    }
+}
+
 // A cache of that many sets, or of the most; what there was goes: its classes are others.
 static void set_up(struct trie *trie, uint64_t set_count)
 {

@@ -100,7 +100,7 @@ static void idle_connections(void **state)
     }
     int64_t each = (used_bytes - before) / (COUNT - 1);
     print_message("%d bytes per idle connection\n", (int)each);
-    assert_in_range(each, 100, 450);
+    assert_in_range(each, 100, 560);
     for (int i = 0; i < COUNT; i++) {
         char line[64];
         snprintf(line, sizeof(line), "SUB _INBOX.0123456789abcdefghij%d 1\r\n", i);

@@ -64,12 +64,35 @@ static void uptimes_begin_with_the_largest_unit(void **state)
     assert_string_equal(text, "584y343d23h34m33s");
 }
 
+static void expect_go(uint64_t ns, const char *wanted)
+{
+    char text[DURATION_TEXT_SIZE];
+    duration_format_go(ns, text);
+    assert_string_equal(text, wanted);
+}
+
+static void durations_are_printed_as_go_does(void **state)
+{
+    expect_go(0, "0s");
+    expect_go(999, "999ns");
+    expect_go(514000, "514\xc2\xb5s");
+    expect_go(1001, "1.001\xc2\xb5s");
+    expect_go(2338848, "2.338848ms");
+    expect_go(2000000, "2ms");
+    expect_go(1 * SECOND, "1s");
+    expect_go(90 * SECOND + SECOND / 2, "1m30.5s");
+    expect_go(3600 * SECOND, "1h0m0s");
+    expect_go(25 * 3600 * SECOND + 61 * SECOND + 1, "25h1m1.000000001s");
+    expect_go(UINT64_MAX, "5124095h34m33.709551615s");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(units_add_up),
         cmocka_unit_test(other_text_and_too_much_is_refused),
         cmocka_unit_test(uptimes_begin_with_the_largest_unit),
+        cmocka_unit_test(durations_are_printed_as_go_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

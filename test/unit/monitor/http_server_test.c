@@ -32,6 +32,7 @@ struct rig {
     size_t body_size;
     bool head;
     bool holds;
+    bool finishes; // what it holds, at once
     struct page *held;
 };
 
@@ -74,6 +75,10 @@ static void answer(void *owner, struct page *page)
     if (rig->holds) {
         page->held = true;
         rig->held = page;
+        if (rig->finishes) {
+            assert_int_equal(buffer_append(page->body, BYTES("at once")), 0);
+            page_finish(page);
+        }
         return;
     }
     if (rig->body_size == 0) {
@@ -252,6 +257,15 @@ static void a_page_may_come_later_and_the_next_request_waits(void **state)
     assert_false(rig->peer.paused);
 }
 
+static void a_held_page_may_be_finished_at_once(void **state)
+{
+    struct rig *rig = *state;
+    rig->holds = rig->finishes = true;
+    ask(rig, "GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n");
+    assert_int_equal(rig->answered, 2);
+    assert_true(got_ends_with(rig, "\r\n\r\nat once"));
+}
+
 static void nobody_gets_the_page_of_who_has_gone(void **state)
 {
     struct rig *rig = *state;
@@ -316,6 +330,7 @@ int main(void)
         T(silence_and_half_requests_end_at_the_deadline),
         T(a_complete_request_keeps_a_connection_alive),
         T(a_page_may_come_later_and_the_next_request_waits),
+        T(a_held_page_may_be_finished_at_once),
         T(nobody_gets_the_page_of_who_has_gone),
         T(json_may_be_wrapped_in_a_callback),
         T(there_is_a_limit_and_an_end),

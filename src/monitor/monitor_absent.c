@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pages about what a server that stands alone does not have: routes, gateways, leaf nodes (CO-H04…H06) and JetStream (CO-H10). They
+// say "none", in the form that dashboards and exporters read.
+#include "monitor/monitor_internal.h"
+#include "monitor/put.h"
+
+static void begin(struct json_writer *json, struct monitor *monitor, struct page *page);
+static void end(struct json_writer *json, struct page *page);
+static void put_empty_array(struct json_writer *json, const char *key);
+
+void monitor_routez(struct monitor *monitor, struct page *page)
+{
+    struct json_writer json;
+    begin(&json, monitor, page);
+    json_writer_put_string(&json, "server_name", bytes_from_string(monitor->options.broker_options->server_name));
+    json_writer_put_u64(&json, "num_routes", 0);
+    put_empty_array(&json, "routes");
+    end(&json, page);
+}
+
+void monitor_gatewayz(struct monitor *monitor, struct page *page)
+{
+    struct json_writer json;
+    begin(&json, monitor, page);
+    json_writer_put_object(&json, "outbound_gateways");
+    json_writer_end(&json);
+    json_writer_put_object(&json, "inbound_gateways");
+    json_writer_end(&json);
+    end(&json, page);
+}
+
+void monitor_leafz(struct monitor *monitor, struct page *page)
+{
+    struct json_writer json;
+    begin(&json, monitor, page);
+    json_writer_put_u64(&json, "leafnodes", 0);
+    put_empty_array(&json, "leafs");
+    end(&json, page);
+}
+
+void monitor_jsz(struct monitor *monitor, struct page *page)
+{
+    static const char *const zeroes[] = {"memory",    "storage", "reserved_memory", "reserved_storage", "accounts",
+                                         "ha_assets", "streams", "consumers",       "messages",         "bytes"};
+    struct json_writer json;
+    begin(&json, monitor, page);
+    json_writer_put_bool(&json, "disabled", true);
+    json_writer_put_object(&json, "config");
+    json_writer_put_u64(&json, "max_memory", 0);
+    json_writer_put_u64(&json, "max_storage", 0);
+    json_writer_end(&json);
+    for (size_t i = 0; i < sizeof(zeroes) / sizeof(zeroes[0]); i++)
+        json_writer_put_u64(&json, zeroes[i], 0);
+    json_writer_put_object(&json, "api");
+    json_writer_put_u64(&json, "total", 0);
+    json_writer_put_u64(&json, "errors", 0);
+    json_writer_end(&json);
+    end(&json, page);
+}
+
+static void begin(struct json_writer *json, struct monitor *monitor, struct page *page)
+{
+    json_writer_init(json, page->body);
+    json_writer_begin_object(json);
+    put_server_id(json, monitor);
+    put_time(json, "now", monitor->now.wall_ns);
+}
+
+static void end(struct json_writer *json, struct page *page)
+{
+    json_writer_end(json);
+    monitor_finish_json(json, page);
+}
+
+static void put_empty_array(struct json_writer *json, const char *key)
+{
+    json_writer_key(json, key);
+    json_writer_begin_array(json);
+    json_writer_end(json);
+}

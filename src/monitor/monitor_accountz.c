@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// Accounts: their names, or one in detail (CO-H09), and the traffic of each. An account has its part on every worker; the parts are added
+// up by name.
+#include "base/memory.h"
+#include "broker/account.h"
+#include "monitor/monitor_internal.h"
+#include "monitor/parameter.h"
+#include "monitor/put.h"
+
+#define COPIED_MAX (64 * 1024 * 1024)
+
+struct account_sum {
+    struct account_sum *next; // list link
+    struct bytes name;
+    struct account_stats stats;
+};
+
+struct accountz {
+    struct monitor_visit visit; // first
+    struct monitor *monitor;    // borrowed
+    struct page *page;
+    void (*write)(struct accountz *accountz);
+    struct inspection inspection; // its arena holds the sums
+    struct inspection_sublist sublist;
+    struct account_sum *first, *last;
+    bool unused;
+    char account[PARAMETER_TEXT_SIZE]; // empty: all
+};
+
+static struct accountz *accountz_new(struct monitor *monitor, struct page *page, void (*write)(struct accountz *));
+static void start(struct accountz *accountz);
+static void visit_broker(struct monitor_visit *visit, struct broker *broker);
+static bool visit_account(void *context, struct account *account);
+static struct account_sum *find_sum(struct accountz *accountz, struct bytes name);
+static void visited(struct monitor_visit *visit);
+static void write_names(struct accountz *accountz);
+static void write_detail(struct accountz *accountz);
+static void put_detail(struct json_writer *json, struct accountz *accountz, const struct account_sum *sum);
+static void write_traffic(struct accountz *accountz);
+static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes);
+
+void monitor_accountz(struct monitor *monitor, struct page *page)
+{
+    struct accountz *accountz = accountz_new(monitor, page, write_names);
+    if (!parameter_text(page, "acc", accountz->account)) {
+        mem_free(accountz);
+        return;
+    }
+    if (accountz->account[0] != '\0')
+        accountz->write = write_detail;
+    start(accountz);
+}
+
+void monitor_accstatz(struct monitor *monitor, struct page *page)
+{
+    struct accountz *accountz = accountz_new(monitor, page, write_traffic);
+    if (!parameter_bool(page, "unused", &accountz->unused)) {
+        mem_free(accountz);
+        return;
+    }
+    start(accountz);
+}
+
+static struct accountz *accountz_new(struct monitor *monitor, struct page *page, void (*write)(struct accountz *))
+{
+    struct accountz *accountz = mem_alloc_zero(sizeof(*accountz));
+    accountz->monitor = monitor;
+    accountz->page = page;
+    accountz->write = write;
+    return accountz;
+}
+
+static void start(struct accountz *accountz)
+{
+    inspection_init(&accountz->inspection, COPIED_MAX);
+    accountz->page->held = true;
+    accountz->visit = (struct monitor_visit){.run = visit_broker, .done = visited};
+    monitor_visit_brokers(accountz->monitor, &accountz->visit);
+}
+
+static void visit_broker(struct monitor_visit *visit, struct broker *broker)
+{
+    struct accountz *accountz = (struct accountz *)visit;
+    account_each(broker, visit_account, accountz);
+    if (accountz->account[0] != '\0')
+        inspection_add_subscriptions(&accountz->inspection, &accountz->sublist, broker,
+                                     bytes_from_string(accountz->account), (struct bytes){0}, 0);
+}
+
+static bool visit_account(void *context, struct account *account)
+{
+    struct accountz *accountz = context;
+    struct account_sum *sum = find_sum(accountz, account_name(account));
+    if (!sum)
+        return false;
+    struct account_stats stats;
+    account_stats_get(account, &stats);
+    sum->stats.connections += stats.connections;
+    sum->stats.subscriptions += stats.subscriptions;
+    sum->stats.in_msgs += stats.in_msgs;
+    sum->stats.out_msgs += stats.out_msgs;
+    sum->stats.in_bytes += stats.in_bytes;
+    sum->stats.out_bytes += stats.out_bytes;
+    return true;
+}
+
+// Made if it is not there; every broker has its accounts in the same order, so it is found at once. NULL: too many.
+static struct account_sum *find_sum(struct accountz *accountz, struct bytes name)
+{
+    for (struct account_sum *sum = accountz->first; sum; sum = sum->next) {
+        if (bytes_equal(sum->name, name))
+            return sum;
+    }
+    struct account_sum *sum = arena_alloc(&accountz->inspection.arena, sizeof(*sum));
+    if (!sum)
+        return NULL;
+    *sum = (struct account_sum){.name = arena_copy(&accountz->inspection.arena, name)};
+    if (accountz->last)
+        accountz->last->next = sum;
+    else
+        accountz->first = sum;
+    accountz->last = sum;
+    return sum;
+}
+
+static void visited(struct monitor_visit *visit)
+{
+    struct accountz *accountz = (struct accountz *)visit;
+    struct page *page = accountz->page;
+    accountz->write(accountz);
+    inspection_deinit(&accountz->inspection);
+    mem_free(accountz);
+    page_finish(page);
+}
+
+static void write_names(struct accountz *accountz)
+{
+    struct json_writer writer;
+    struct json_writer *json = &writer;
+    json_writer_init(json, accountz->page->body);
+    json_writer_begin_object(json);
+    put_server_id(json, accountz->monitor);
+    put_time(json, "now", accountz->monitor->now.wall_ns);
+    json_writer_put_string(json, "system_account", BYTES(ACCOUNT_SYSTEM_NAME));
+    json_writer_key(json, "accounts");
+    json_writer_begin_array(json);
+    for (const struct account_sum *sum = accountz->first; sum; sum = sum->next)
+        json_writer_string(json, sum->name);
+    json_writer_end(json);
+    json_writer_end(json);
+    monitor_finish_json(json, accountz->page);
+}
+
+static void write_detail(struct accountz *accountz)
+{
+    struct json_writer writer;
+    struct json_writer *json = &writer;
+    const struct account_sum *sum = accountz->first;
+    while (sum && !bytes_equal(sum->name, bytes_from_string(accountz->account)))
+        sum = sum->next;
+    if (!sum) {
+        parameter_refuse(accountz->page, "Account %s does not exist", accountz->account);
+        return;
+    }
+    json_writer_init(json, accountz->page->body);
+    json_writer_begin_object(json);
+    put_server_id(json, accountz->monitor);
+    put_time(json, "now", accountz->monitor->now.wall_ns);
+    json_writer_put_string(json, "system_account", BYTES(ACCOUNT_SYSTEM_NAME));
+    json_writer_put_object(json, "account_detail");
+    put_detail(json, accountz, sum);
+    json_writer_end(json);
+    json_writer_end(json);
+    monitor_finish_json(json, accountz->page);
+}
+
+static void put_detail(struct json_writer *json, struct accountz *accountz, const struct account_sum *sum)
+{
+    json_writer_put_string(json, "account_name", sum->name);
+    put_time(json, "update_time", accountz->monitor->start.wall_ns);
+    if (bytes_equal(sum->name, BYTES(ACCOUNT_SYSTEM_NAME)))
+        json_writer_put_bool(json, "is_system", true);
+    json_writer_put_bool(json, "expired", false);
+    json_writer_put_bool(json, "complete", true);
+    json_writer_put_bool(json, "jetstream_enabled", false);
+    json_writer_put_u64(json, "leafnode_connections", 0);
+    json_writer_put_u64(json, "client_connections", sum->stats.connections);
+    json_writer_put_u64(json, "subscriptions", sum->stats.subscriptions);
+    json_writer_put_string(json, "name_tag", sum->name);
+    json_writer_put_object(json, "sublist_stats");
+    put_sublist(json, &accountz->sublist);
+    json_writer_end(json);
+}
+
+static void write_traffic(struct accountz *accountz)
+{
+    struct json_writer writer;
+    struct json_writer *json = &writer;
+    json_writer_init(json, accountz->page->body);
+    json_writer_begin_object(json);
+    put_server_id(json, accountz->monitor);
+    put_time(json, "now", accountz->monitor->now.wall_ns);
+    json_writer_key(json, "account_statz");
+    json_writer_begin_array(json);
+    for (const struct account_sum *sum = accountz->first; sum; sum = sum->next) {
+        if (!accountz->unused && sum->stats.connections == 0)
+            continue;
+        json_writer_begin_object(json);
+        json_writer_put_string(json, "acc", sum->name);
+        json_writer_put_string(json, "name", sum->name);
+        json_writer_put_u64(json, "conns", sum->stats.connections);
+        json_writer_put_u64(json, "leafnodes", 0);
+        json_writer_put_u64(json, "total_conns", sum->stats.connections);
+        json_writer_put_u64(json, "num_subscriptions", sum->stats.subscriptions);
+        put_traffic(json, "sent", sum->stats.out_msgs, sum->stats.out_bytes);
+        put_traffic(json, "received", sum->stats.in_msgs, sum->stats.in_bytes);
+        json_writer_put_u64(json, "slow_consumers", 0);
+        json_writer_end(json);
+    }
+    json_writer_end(json);
+    json_writer_end(json);
+    monitor_finish_json(json, accountz->page);
+}
+
+static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes)
+{
+    json_writer_put_object(json, key);
+    json_writer_put_u64(json, "msgs", msgs);
+    json_writer_put_u64(json, "bytes", bytes);
+    json_writer_end(json);
+}
