@@ -10,6 +10,7 @@
 
 #include "base/must.h"
 #include "cmd/commands.h"
+#include "cmd/serve_tls.h"
 #include "os/clock.h"
 #include "os/file_disk.h"
 #include "os/listener.h"
@@ -28,6 +29,7 @@ struct serve {
     struct loop loop;
     struct loop_handler handler;
     struct tcp tcp;
+    struct serve_tls tls;
     struct listener clients;
     struct listener monitoring;
     struct signals signals;
@@ -96,6 +98,11 @@ static bool read_options(struct serve *serve, int count, char **arguments, int *
         *ret_code = 2;
         return false;
     }
+    if (serve->options.help_tls) {
+        serve_tls_help();
+        *ret_code = 0;
+        return false;
+    }
     if (serve->options.help) {
         serve_help();
         *ret_code = 0;
@@ -116,8 +123,11 @@ static int start_all(struct serve *serve)
 {
     logger_write(&serve->log.logger, LOG_INFO, "Weir %s starts", WEIR_VERSION);
     int error = open_port(serve, &serve->clients, serve->options.port, "clients");
-    if (!error && serve->options.http_port != 0)
-        error = open_port(serve, &serve->monitoring, serve->options.http_port, "monitoring");
+    int http_port = serve->options.https_port ? serve->options.https_port : serve->options.http_port;
+    if (!error && http_port != 0)
+        error = open_port(serve, &serve->monitoring, http_port, "monitoring");
+    if (!error)
+        error = serve_tls_start(&serve->tls, &serve->options, &serve->log.logger);
     if (!error && serve->options.streaming && serve->options.store == OPTIONS_STORE_FILE)
         error = open_directory(serve);
     if (!error)
@@ -172,13 +182,18 @@ static int start_node(struct serve *serve)
         }
         serve->has_disk = true;
     }
+    bool is_https = serve->options.https_port != 0;
+    serve->clients.security = serve->tls.clients;
+    if (is_https)
+        serve->monitoring.security = serve->tls.monitoring;
     struct node_env env = {
         .disk = serve->has_disk ? &serve->disk.disk : NULL,
         .random = &random_machine,
         .process = &process_self,
         .logger = &serve->log.logger,
         .port = serve->clients.port,
-        .http_port = serve->monitoring.port,
+        .http_port = is_https ? 0 : serve->monitoring.port,
+        .https_port = is_https ? serve->monitoring.port : 0,
     };
     return node_start(&serve->options, &env, clock_now(), &serve->node);
 }
@@ -203,7 +218,11 @@ static void announce(struct serve *serve)
                      "--sync %s: a crash of the machine can lose acknowledged messages; only `always` prevents that",
                      options_sync_name(options));
     if (serve->monitoring.open)
-        logger_write(logger, LOG_INFO, "Monitoring on http://%s:%u/", options->host, serve->monitoring.port);
+        logger_write(logger, LOG_INFO, "Monitoring on %s://%s:%u/", options->https_port ? "https" : "http",
+                     options->host, serve->monitoring.port);
+    if (tls_options_is_on(&options->tls))
+        logger_write(logger, LOG_INFO, "TLS %s for client connections",
+                     options->tls.allow_plain ? "possible" : "required");
     logger_write(logger, LOG_INFO, "Server id %s, cluster id %s", node_server_id(serve->node), options->cluster_id);
     if (options->store == OPTIONS_STORE_MEMORY)
         logger_write(logger, LOG_INFO, "Ready for clients on %s:%u, store MEMORY", options->host, serve->clients.port);
@@ -224,6 +243,7 @@ static void stop_all(struct serve *serve)
         directory_close(&serve->directory);
     signals_stop(&serve->signals);
     tcp_deinit(&serve->tcp);
+    serve_tls_stop(&serve->tls);
     serve->node = NULL;
     loop_deinit(&serve->loop);
     if (serve->stop_by_ms != UINT64_MAX)
@@ -281,6 +301,13 @@ static void on_request(void *owner, int number)
 {
     struct serve *serve = owner;
     const char *file = serve->options.log_file;
+    if (number == SIGHUP && tls_options_is_on(&serve->options.tls)) {
+        if (serve_tls_reload(&serve->tls, &serve->options, &serve->log.logger))
+            logger_write(&serve->log.logger, LOG_ERROR, "The certificates stay what they were");
+        else
+            logger_write(&serve->log.logger, LOG_INFO, "Certificates read again");
+        return;
+    }
     if (number != SIGUSR1) {
         logger_write(&serve->log.logger, LOG_WARN, "%s: there is nothing to reload or to drain yet; nothing changed",
                      strsignal(number));

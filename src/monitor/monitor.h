@@ -32,6 +32,7 @@ struct monitor_options {
     const struct stan *stan; // NULL with it
     const char *http_host;
     uint16_t http_port;
+    uint16_t https_port;
     const char *cluster_id;               // STAN's; NULL: none
     const char *store_type;               // "FILE", "MEMORY"
     const char *sync_mode;                // "always", "interval", "never"

@@ -53,7 +53,7 @@ static void put_identity(struct monitor *monitor, struct json_writer *json)
     json_writer_put_string(json, "http_host", bytes_from_string(options->http_host));
     json_writer_put_u64(json, "http_port", options->http_port);
     json_writer_put_string(json, "http_base_path", BYTES(""));
-    json_writer_put_u64(json, "https_port", 0);
+    json_writer_put_u64(json, "https_port", options->https_port);
 }
 
 static void put_limits(struct monitor *monitor, struct json_writer *json)

@@ -225,6 +225,7 @@ static void start_monitor(struct node *node, struct moment now)
             .stan = node->stan,
             .http_host = options->host,
             .http_port = node->env.http_port,
+            .https_port = node->env.https_port,
             .cluster_id = options->cluster_id,
             .store_type = options_store_name(options),
             .sync_mode = options_sync_name(options),

@@ -28,6 +28,7 @@ struct node_env {
     const struct logger *logger;          // may be NULL
     uint16_t port;                        // where clients will connect
     uint16_t http_port;                   // where monitoring will be; 0: nowhere
+    uint16_t https_port;                  // or there
 };
 
 // The options' strings are borrowed for life. Errors of store_open() and ERR_INVALID, each logged with what to do.

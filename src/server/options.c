@@ -77,8 +77,14 @@ int options_check(const struct options *options, char ret_message[OPTIONS_MESSAG
         wrong = "-js: JetStream is not served yet; leave it out, or run with -js=false";
     else if (options->user || options->password || options->token)
         wrong = "-user, -pass, -auth: users and tokens are not served yet";
-    else if (options->https_port != 0)
-        wrong = "-ms: monitoring over HTTPS is not served yet; use -m";
+    else if (options->https_port != 0 && options->http_port != 0)
+        wrong = "-m and -ms: monitoring is served over HTTP or over HTTPS, not both";
+    else if (options->https_port != 0 && !tls_options_is_on(&options->tls))
+        wrong = "-ms: HTTPS needs a certificate and its key: --tlscert, --tlskey";
+    else if (tls_options_check(&options->tls))
+        wrong = tls_options_check(&options->tls);
+    else if (options->port > 0 && options->port == options->https_port)
+        wrong = "-p and -ms are the same port: clients and monitoring need a port each";
     else if (options->port > 0 && options->port == options->http_port)
         wrong = "-p and -m are the same port: clients and monitoring need a port each";
     else if (options->max_pending < options->max_payload)

@@ -42,6 +42,13 @@
     {"pass", FLAG_STRING, AT(password), 0, 0, NULL, "PASSWORD", "of that user"}, \
     {"auth", FLAG_STRING, AT(token), 0, 0, NULL, "TOKEN", "that clients must have"},
 
+#define TLS_FLAGS \
+    {"tls", FLAG_SWITCH, AT(tls.use), 0, 0, NULL, NULL, "clients must speak TLS; see --help_tls"}, \
+    {"tlscert", FLAG_STRING, AT(tls.cert_file), 0, 0, NULL, "FILE", "certificate of this server (PEM)"}, \
+    {"tlskey", FLAG_STRING, AT(tls.key_file), 0, 0, NULL, "FILE", "its key (PEM)"}, \
+    {"tlsverify", FLAG_BOOL, AT(tls.verify), 0, 0, NULL, NULL, "clients must show a certificate"}, \
+    {"tlscacert", FLAG_STRING, AT(tls.ca_file), 0, 0, NULL, "FILE", "who signs those (PEM; the system's authorities)"},
+
 #define PROCESS_FLAGS \
     {"c,config", FLAG_STRING, AT(config_file), 0, 0, NULL, "FILE", "configuration; flags win over it"}, \
     {"t", FLAG_BOOL, AT(check_config), 0, 0, NULL, NULL, "check the configuration and exit"}, \
@@ -177,7 +184,7 @@ static const struct flag weir_flags[] = {
     {"", FLAG_HEADING, 0, 0, 0, NULL, NULL, "Network:"},
     NETWORK_FLAGS{"", FLAG_HEADING, 0, 0, 0, NULL, NULL, "\nStorage:"},
     STORE_FLAGS{"", FLAG_HEADING, 0, 0, 0, NULL, NULL, "\nSecurity:"},
-    AUTH_FLAGS{"", FLAG_HEADING, 0, 0, 0, NULL, NULL, "\nLimits for connections:"},
+    AUTH_FLAGS TLS_FLAGS{"", FLAG_HEADING, 0, 0, 0, NULL, NULL, "\nLimits for connections:"},
     LIMIT_FLAGS{"", FLAG_HEADING, 0, 0, 0, NULL, NULL, "\nNATS Streaming:"},
     {"streaming", FLAG_BOOL, AT(streaming), 0, 0, NULL, NULL, "--streaming=false: core NATS alone, nothing on disk"},
     STREAMING_FLAGS{"", FLAG_HEADING, 0, 0, 0, NULL, NULL, "\nLog:"},
@@ -185,10 +192,10 @@ static const struct flag weir_flags[] = {
     PROCESS_FLAGS COMMON_FLAGS CLUSTER_FLAGS JETSTREAM_FLAGS STREAMING_OTHER_FLAGS};
 
 static const struct flag nats_server_flags[] = {
-    NETWORK_FLAGS AUTH_FLAGS PROCESS_FLAGS LOG_FLAGS LIMIT_FLAGS COMMON_FLAGS CLUSTER_FLAGS JETSTREAM_FLAGS};
+    NETWORK_FLAGS AUTH_FLAGS TLS_FLAGS PROCESS_FLAGS LOG_FLAGS LIMIT_FLAGS COMMON_FLAGS CLUSTER_FLAGS JETSTREAM_FLAGS};
 
 static const struct flag nats_streaming_flags[] = {
-    NETWORK_FLAGS AUTH_FLAGS STORE_FLAGS STREAMING_FLAGS STREAMING_OTHER_FLAGS PROCESS_FLAGS LOG_FLAGS LIMIT_FLAGS
+    NETWORK_FLAGS AUTH_FLAGS TLS_FLAGS STORE_FLAGS STREAMING_FLAGS STREAMING_OTHER_FLAGS PROCESS_FLAGS LOG_FLAGS LIMIT_FLAGS
         COMMON_FLAGS CLUSTER_FLAGS};
 
 const struct flag *options_flags(enum options_persona persona, size_t *ret_count)

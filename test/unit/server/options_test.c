@@ -274,6 +274,27 @@ static void what_is_missing_is_refused_by_name(void **state)
     assert_int_equal(options.port, 1);
 }
 
+// CO-X04, CO-S01
+static void tls_flags_need_each_other(void **state)
+{
+    struct options options;
+    assert_int_equal(parse(&options, "--tls --tlscert c.pem --tlskey k.pem -ms 8222"), 0);
+    assert_true(tls_options_is_on(&options.tls));
+    assert_string_equal(options.tls.cert_file, "c.pem");
+    assert_string_equal(options.tls.key_file, "k.pem");
+    assert_int_equal(options.https_port, 8222);
+    assert_int_equal(parse(&options, "-tlsverify -tlscert=c.pem -tlskey=k.pem -tlscacert ca.pem"), 0);
+    assert_true(tls_options_is_on(&options.tls) && options.tls.verify);
+    assert_string_equal(options.tls.ca_file, "ca.pem");
+    assert_int_equal(parse(&options, "--tls=false --tlscert c.pem"), 0);
+    assert_false(tls_options_is_on(&options.tls));
+    expect_refused("--tls", "--tlscert FILE");
+    expect_refused("--tlscert c.pem", "--tlskey FILE");
+    expect_refused("-ms 8222", "HTTPS needs a certificate");
+    expect_refused("--tlscert c --tlskey k -m 8222 -ms 8223", "not both");
+    expect_refused("--tlscert c --tlskey k -p 8222 -ms 8222", "-p and -ms are the same port");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +308,7 @@ int main(void)
         cmocka_unit_test(each_persona_has_its_defaults_and_flags),
         cmocka_unit_test(all_flags_of_nats_server_are_known),
         cmocka_unit_test(what_is_missing_is_refused_by_name),
+        cmocka_unit_test(tls_flags_need_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The certificates of a serving program: made of the options at start, and again when it is told to reload. Clients and https
+// monitoring show the same certificate; monitoring asks for none. Listeners borrow `security`.
+#pragma once
+
+#include "env/log.h"
+#include "os/tcp.h"
+#include "server/options.h"
+
+struct serve_tls {
+    struct tcp_security clients;    // the broker starts TLS
+    struct tcp_security monitoring; // TLS from the first byte; its tls is NULL without https
+};
+
+// All contexts exist afterwards, empty where TLS is off; so a reload can turn it on. Errors of serve_tls_reload(), and then there is
+// nothing to stop.
+int serve_tls_start(struct serve_tls *tls, const struct options *options, const struct logger *logger) MUST_USE;
+// Reads the files again. ERR_INVALID: a file is wrong, which is logged with what is wrong; then nothing has changed.
+int serve_tls_reload(struct serve_tls *tls, const struct options *options, const struct logger *logger) MUST_USE;
+// Connections must be gone. Harmless on all zeroes.
+void serve_tls_stop(struct serve_tls *tls);
+
+// For `options->help_tls`.
+void serve_tls_help(void);
