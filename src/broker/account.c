@@ -6,6 +6,7 @@
 
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
+#include "broker/remote_internal.h"
 
 static struct account *open_account(struct broker *broker, struct bytes name);
 static void close_account(struct account *account);
@@ -126,7 +127,8 @@ void account_reap(struct broker *broker)
     list_foreach(link, &broker->retired)
     {
         struct account *account = container_of(link, struct account, link);
-        if (!list_empty(&account->connections) || account->inlet_count > 0 || account->watch_count > 0)
+        if (!list_empty(&account->connections) || account->inlet_count > 0 || account->watch_count > 0 ||
+            account->remote_count > 0)
             continue;
         list_remove(link);
         close_account(account);
@@ -145,7 +147,7 @@ void account_check(const struct account *account)
         subscriptions += connection->subscription_count;
     }
     must(connections == account->connection_count && subscriptions == account->subscription_count);
-    must(trie_count(account->trie) == subscriptions + account->inlet_count);
+    must(trie_count(account->trie) == subscriptions + account->inlet_count + account->remote_count);
     broker_inlet_check(account);
     broker_watch_check(account);
     trie_check(account->trie);
@@ -169,12 +171,16 @@ static struct account *open_account(struct broker *broker, struct bytes name)
     list_push_back(&broker->accounts, &account->link);
     int error = map_add(&broker->account_names, account_name(account), account);
     must(error == 0);
+    if (broker->remotes)
+        remote_account_add(broker->remotes, account);
     return account;
 }
 
 static void close_account(struct account *account)
 {
     must(list_empty(&account->connections));
+    if (account->broker->remotes)
+        remote_account_remove(account->broker->remotes, account);
     broker_watch_drop(account);
     // What is left in the trie are inlets that nobody removed.
     trie_each(account->trie, bury_inlet, account->broker);

@@ -6,6 +6,7 @@
 #include "broker/broker_internal.h"
 #include "broker/closed.h"
 #include "broker/connection.h"
+#include "broker/remote_internal.h"
 #include "subject/subject.h"
 
 static void flush(struct broker *broker);
@@ -30,6 +31,7 @@ void broker_options_default(struct broker_options *options)
         .auth_timeout_ms = 2000,
         .write_deadline_ms = 10000,
         .tls = {.fallback_ms = 50, .timeout_ms = 2000},
+        .remote_window_bytes = 1024 * 1024,
     };
 }
 
@@ -62,6 +64,7 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
     list_init(&broker->watch_dirty);
     buffer_init(&broker->spare_tail, SIZE_MAX / 2);
     broker->scratch = mem_alloc(SUBJECT_LEN_MAX);
+    broker->remotes = remote_new(broker);
     account_open_all(broker);
     return broker;
 }
@@ -70,6 +73,8 @@ void broker_free(struct broker *broker)
 {
     must(list_empty(&broker->connections));
     broker_route_drop_deferred(broker);
+    remote_free(broker->remotes);
+    broker->remotes = NULL;
     account_close_all(broker);
     outbound_cache_deinit(&broker->cache);
     closed_free(broker->closed);
@@ -104,10 +109,14 @@ bool broker_turn_end(struct broker *broker)
     broker_inlet_resume_paused(broker);
     broker_route_deferred(broker);
     for (int round = 0; round < BROKER_WATCH_ROUNDS; round++) {
+        if (broker->remotes)
+            remote_flush(broker->remotes);
         flush(broker);
         if (!broker_watch_report(broker))
             break;
     }
+    if (broker->remotes)
+        remote_return(broker->remotes);
     broker_reap(broker);
     account_reap(broker);
     // Whoever was called in here may have work for a turn's end of his own, and that may be over already.
@@ -119,6 +128,13 @@ uint64_t broker_next_deadline_ms(const struct broker *broker)
 {
     uint64_t deadline_ms;
     return wheel_next(&broker->wheel, &deadline_ms) ? deadline_ms : UINT64_MAX;
+}
+
+void broker_drain(struct broker *broker)
+{
+    broker->draining = true;
+    list_foreach(link, &broker->connections)
+        connection_pause(container_of(link, struct connection, link), CONNECTION_PAUSE_DRAIN);
 }
 
 void broker_shutdown(struct broker *broker)
@@ -178,6 +194,8 @@ void broker_check(const struct broker *broker)
     }
     must(account_subscriptions == subscriptions && account_connections == broker->connection_count);
     map_check(&broker->account_names);
+    if (broker->remotes)
+        remote_check(broker->remotes);
 }
 
 static void flush(struct broker *broker)

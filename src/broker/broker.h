@@ -16,6 +16,7 @@
 #include "env/net.h"
 
 struct broker;
+struct remote_carrier;
 
 // Who speaks first on a connection that becomes a secure one.
 enum broker_tls_first {
@@ -55,8 +56,13 @@ struct broker_options {
     uint32_t
         write_deadline_ms; // a connection that takes nothing for so long while data waits is a slow consumer: 10,000
     struct broker_tls tls;
-    uint64_t seed;               // of the generator that picks queue-group members
-    const struct logger *logger; // borrowed for life, may be NULL
+    uint64_t seed; // of the generator that picks queue-group members
+    // One of several workers (remote.h); worker_count 0 or 1: alone, and the rest is not used.
+    uint32_t worker;                      // its number
+    uint32_t worker_count;                // at most REMOTE_WORKERS_MAX
+    const struct remote_carrier *carrier; // borrowed for life
+    uint64_t remote_window_bytes;         // under way to one worker before those who feed it are paused, 1 MiB
+    const struct logger *logger;          // borrowed for life, may be NULL
 };
 
 void broker_options_default(struct broker_options *options);
@@ -77,6 +83,8 @@ void broker_turn_begin(struct broker *broker, struct moment now);
 bool broker_turn_end(struct broker *broker);
 // The earliest time at which a turn is needed though nothing happens; UINT64_MAX: none. A lower bound is fine.
 uint64_t broker_next_deadline_ms(const struct broker *broker);
+// Carries out no more operations of any connection, and refuses new ones; what is sent to them still arrives.
+void broker_drain(struct broker *broker);
 // Orderly stop: every connection gets what is queued for it, then is closed; new ones are refused.
 void broker_shutdown(struct broker *broker);
 
@@ -94,7 +102,7 @@ struct inlet_message {
     struct bytes reply;   // len 0: none
     struct bytes headers; // the NATS/1.0 block with its final empty line; len 0: none
     struct bytes payload;
-    uint64_t connection; // id of the publishing connection (INFO client_id); 0: from inside the process
+    uint64_t connection; // id of the publishing connection (INFO client_id), of any worker; 0: from inside the process
 };
 
 // A subscriber inside the process. Embedded by its owner; stays in place from add to remove.
@@ -140,7 +148,7 @@ enum broker_interest broker_watch_add(struct broker *broker, struct broker_watch
 void broker_watch_remove(struct broker *broker, struct broker_watch *watch);
 // Has a connection that listens fallen behind since the last report? on_change() tells at the turn's end; who sends much within
 // one turn asks before each message, or it makes a slow consumer of a healthy one.
-bool broker_watch_is_behind(const struct broker_watch *watch);
+bool broker_watch_is_behind(struct broker_watch *watch);
 
 // --- what monitoring shows ------------------------------------------------------------------------------------------
 

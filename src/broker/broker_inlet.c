@@ -7,6 +7,7 @@
 // tidy: prefix account
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
+#include "broker/remote_internal.h"
 #include "subject/subject.h"
 
 struct overlap_count {
@@ -48,6 +49,8 @@ int account_inlet_add(struct account *account, struct inlet *inlet, struct bytes
     }
     broker_inlet_count_overlap(account, target, subject, 1);
     account->inlet_count++;
+    if (account->broker->remotes)
+        remote_interest_add(account->broker->remotes, account, subject, (struct bytes){0});
     inlet->implementation = target;
     return 0;
 }
@@ -64,12 +67,14 @@ void broker_inlet_remove(struct broker *broker, struct inlet *inlet)
     prefix_remove(account, target);
     broker_inlet_count_overlap(account, target, target->pattern, -1);
     account->inlet_count--;
+    if (broker->remotes)
+        remote_interest_remove(broker->remotes, account, target->pattern, (struct bytes){0});
     broker_bury(broker, &target->target);
 }
 
 void broker_inlets_resume(struct broker *broker)
 {
-    broker->resume = true;
+    broker->resume |= CONNECTION_PAUSE_INLET;
 }
 
 struct inlet_target *broker_inlet_find_prefix(struct account *account, struct bytes subject)
@@ -89,13 +94,15 @@ bool broker_inlet_deliver(struct inlet_target *target, struct broker_message *me
         .subject = message->subject,
         .reply = message->reply,
         .headers = message->header,
-        .connection = message->from ? message->from->id : 0,
+        .connection = message->from      ? message->from->id
+                      : message->passage ? message->passage->connection
+                                         : 0,
     };
     if (message->part_count == 1) {
         inlet_message.payload = message->parts[0];
     } else if (message->payload_len > 0) {
-        struct outbound_block *block = broker_message_block(message);
-        inlet_message.payload = bytes_skip(bytes_make(block->data, block->len), message->header.len);
+        struct outbound_block *block = broker_message_block(target->account->broker, message);
+        inlet_message.payload = bytes_skip(bytes_make(outbound_block_data(block), block->len), message->header.len);
     }
     target->account->broker->called = true;
     return target->inlet->on_message(target->inlet, &inlet_message);
@@ -113,15 +120,18 @@ void broker_inlet_count_overlap(struct account *account, const struct inlet_targ
 
 void broker_inlet_resume_paused(struct broker *broker)
 {
-    if (!broker->resume)
+    uint8_t ended = broker->resume;
+    if (!ended)
         return;
-    broker->resume = false;
+    broker->resume = 0;
+    if (broker->remotes && (ended & CONNECTION_PAUSE_INLET))
+        remote_message_resume(broker->remotes);
     struct list paused;
     list_init(&paused);
     list_append_all(&paused, &broker->paused);
     struct list *link;
     while ((link = list_first(&paused)))
-        connection_resume(container_of(link, struct connection, paused));
+        connection_resume(container_of(link, struct connection, paused), ended);
 }
 
 void broker_inlet_check(const struct account *account)

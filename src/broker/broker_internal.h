@@ -21,7 +21,11 @@
 enum target_kind {
     TARGET_SUBSCRIPTION, // struct subscription
     TARGET_INLET,        // struct inlet_target
+    TARGET_REMOTE,       // struct remote_target, of another worker
 };
+
+struct remotes;
+struct remote_passage;
 
 struct target {
     struct trie_entry entry;
@@ -51,6 +55,8 @@ struct broker_message {
     struct connection *from;      // borrowed; NULL: from inside the process
     bool shares_block;            // large, and more than one target: copy once
     struct outbound_block *block; // owned reference: header and payload in one piece; NULL until needed
+
+    struct remote_passage *passage; // borrowed: its way between workers; NULL: there are no others
 };
 
 #define BROKER_PREFIXES_MAX      16   // inlets found by their prefix; more are found through the trie
@@ -78,6 +84,7 @@ struct account {
     uint32_t connection_count; // without the refused ones
     uint32_t inlet_count;
     uint64_t subscription_count;
+    uint64_t remote_count;      // targets of other workers
     struct broker_traffic gone; // of connections that are gone
 
     struct inlet_target *prefixes[BROKER_PREFIXES_MAX]; // borrowed
@@ -110,13 +117,16 @@ struct broker {
 
     struct list connections; // struct connection.link
     struct list dirty;       // struct connection.dirty: something to send or to finish at the turn's end
-    struct list paused;      // struct connection.paused: not read until broker_inlets_resume()
+    struct list paused;      // struct connection.paused: not read until every reason for it is gone
     uint64_t next_id;
-    uint32_t connection_count; // without the refused ones
+    uint32_t connection_count;      // without the refused ones
+    uint32_t connections_elsewhere; // on other workers
     uint32_t refused_count;
-    bool resume;   // broker_inlets_resume() was called
-    bool stopping; // broker_shutdown() was called
-    bool called;   // an inlet or a watch, since broker_turn_end() began
+    uint8_t resume;          // CONNECTION_PAUSE_* that have ended for all, to be looked at when the turn ends
+    bool draining;           // broker_drain() was called
+    bool stopping;           // broker_shutdown() was called
+    bool called;             // an inlet or a watch, since broker_turn_end() began
+    struct remotes *remotes; // owned: the other workers; NULL: there are none
 
     uint32_t depth;       // of nested broker_route()
     struct list deferred; // struct deferred_message.link
@@ -135,7 +145,9 @@ struct broker {
 // Routes a message to all targets; returns how many took it. May run inlet callbacks.
 size_t broker_route(struct account *account, struct broker_message *message);
 // Header and payload in one piece; borrowed from the message.
-struct outbound_block *broker_message_block(struct broker_message *message);
+struct outbound_block *broker_message_block(const struct broker *broker, struct broker_message *message);
+// The same for one that came from another worker: to connections and inlets here, or to one member of a queue group.
+size_t broker_route_hop(struct account *account, struct broker_message *message, struct bytes queue);
 // Publishes what was nested too deep. True if some is left.
 bool broker_route_deferred(struct broker *broker);
 void broker_route_drop_deferred(struct broker *broker);
@@ -152,6 +164,7 @@ bool broker_inlet_deliver(struct inlet_target *target, struct broker_message *me
 // A target with this pattern comes (+1) or goes (-1).
 void broker_inlet_count_overlap(struct account *account, const struct inlet_target *except, struct bytes pattern,
                                 int change);
+// Goes on with connections whose last reason to be paused has ended.
 void broker_inlet_resume_paused(struct broker *broker);
 void broker_inlet_check(const struct account *account);
 
@@ -162,6 +175,30 @@ void account_close_all(struct broker *broker);
 void account_reap(struct broker *broker);
 void account_check(const struct account *account);
 
+struct watch_group;
+
+struct watch_entry {
+    struct list link;  // list link: watch_group.entries
+    struct list dirty; // list link: broker.watch_dirty
+    struct watch_group *group;
+    struct broker_watch *watch;    // borrowed from its owner until broker_watch_remove()
+    enum broker_interest reported; // last told
+    bool was_congested;            // since then; whoever asked may have seen it
+    // With several workers.
+    uint64_t id;        // by which the others know it; 0: they do not, it is about connections of this worker alone
+    uint64_t ready;     // set of workers that say READY
+    uint64_t congested; // set of workers that say CONGESTED
+    uint64_t answered;  // set of workers that have said anything
+    struct list behind; // list link: remote_link.behind
+    size_t subject_len;
+    char subject[];
+};
+
+struct account *broker_watch_account(const struct watch_entry *entry);
+struct bytes broker_watch_subject(const struct watch_entry *entry);
+// For another worker: looks at connections of this one only.
+enum broker_interest broker_watch_add_own(struct account *account, struct broker_watch *watch,
+                                          struct bytes literal_subject);
 // Whoever subscribes to the pattern came, went or changed its congestion.
 void broker_watch_touch(struct account *account, struct bytes pattern, bool was_congested);
 // Tells owners of watches; true if at least one was told.

@@ -6,6 +6,7 @@
 // tidy: prefix account
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
+#include "broker/remote_internal.h"
 #include "broker/subscription.h"
 
 struct deferred_message {
@@ -18,9 +19,17 @@ struct deferred_message {
     char data[];
 };
 
-static size_t route_match(struct broker *broker, struct broker_message *message, const struct trie_match *match);
+static size_t route_among(struct account *account, struct broker_message *message);
+static size_t route_match(struct account *account, struct broker_message *message, const struct trie_match *match);
+static size_t route_rest(struct account *account, struct broker_message *message, const struct trie_match *match);
 static size_t route_group(struct broker *broker, struct broker_message *message, const struct trie_group *group);
+static size_t route_hop_match(struct account *account, struct broker_message *message, const struct trie_match *match,
+                              struct bytes queue);
+static size_t route_hop_group(struct broker *broker, struct broker_message *message, const struct trie_group *group);
 static bool deliver(struct trie_entry *entry, struct broker_message *message);
+static bool deliver_inside(struct target *target, struct broker_message *message);
+static bool deliver_remote(struct remote_target *target, struct broker_message *message);
+static inline void finish(struct broker *broker, struct broker_message *message);
 static size_t defer(struct account *account, const struct broker_message *message);
 static char *defer_bytes(char *at, struct bytes bytes, struct bytes *ret_copy);
 
@@ -51,29 +60,45 @@ size_t broker_route(struct account *account, struct broker_message *message)
 {
     struct broker *broker = account->broker;
     size_t count;
+    if (broker->remotes && !message->passage)
+        return route_among(account, message);
     broker->depth++;
     struct inlet_target *inlet = broker_inlet_find(account, message->subject);
     if (inlet) {
         count = deliver(&inlet->target.entry, message);
     } else {
         const struct trie_match *match = trie_match_find(account->trie, message->subject);
-        count = route_match(broker, message, match);
+        count = route_match(account, message, match);
         trie_match_release(account->trie, match);
     }
-    if (message->block)
-        outbound_block_unref(message->block);
-    broker->depth--;
-    if (broker->dead)
-        broker_reap(broker);
+    finish(broker, message);
     return count;
 }
 
-struct outbound_block *broker_message_block(struct broker_message *message)
+size_t broker_route_hop(struct account *account, struct broker_message *message, struct bytes queue)
+{
+    struct broker *broker = account->broker;
+    size_t count;
+    broker->depth++;
+    struct inlet_target *inlet = queue.len == 0 ? broker_inlet_find(account, message->subject) : NULL;
+    if (inlet) {
+        count = deliver(&inlet->target.entry, message);
+    } else {
+        const struct trie_match *match = trie_match_find(account->trie, message->subject);
+        count = route_hop_match(account, message, match, queue);
+        trie_match_release(account->trie, match);
+    }
+    finish(broker, message);
+    return count;
+}
+
+struct outbound_block *broker_message_block(const struct broker *broker, struct broker_message *message)
 {
     if (message->block)
         return message->block;
-    message->block = outbound_block_new(message->header.len + message->payload_len);
-    char *at = broker_copy(message->block->data, message->header);
+    size_t len = message->header.len + message->payload_len;
+    message->block = broker->remotes ? outbound_block_new_shared(len) : outbound_block_new(len);
+    char *at = broker_copy(outbound_block_data(message->block), message->header);
     for (size_t i = 0; i < message->part_count; i++)
         at = broker_copy(at, message->parts[i]);
     return message->block;
@@ -120,19 +145,42 @@ void broker_reap(struct broker *broker)
     }
 }
 
-static size_t route_match(struct broker *broker, struct broker_message *message, const struct trie_match *match)
+// With other workers a message has more to remember; one that has none pays nothing for it.
+static __attribute__((noinline)) size_t route_among(struct account *account, struct broker_message *message)
+{
+    struct remote_passage passage;
+    remote_passage_begin(&passage, message);
+    size_t count = broker_route(account, message);
+    remote_message_finish(message, count);
+    message->passage = NULL;
+    return count;
+}
+
+static size_t route_match(struct account *account, struct broker_message *message, const struct trie_match *match)
 {
     size_t count = 0;
     message->shares_block = message->payload_len > BROKER_BLOCK_MIN_BYTES && match->count + match->group_count > 1;
     for (uint32_t i = 0; i < match->count; i++)
         count += deliver(match->entries[i], message);
+    if (match->group_count > 0 || message->passage)
+        count += route_rest(account, message, match);
+    return count;
+}
+
+// To queue groups and other workers.
+static __attribute__((noinline)) size_t route_rest(struct account *account, struct broker_message *message,
+                                                   const struct trie_match *match)
+{
+    size_t count = message->passage ? remote_message_send(account, message) : 0;
     for (uint32_t i = 0; i < match->group_count; i++)
-        count += route_group(broker, message, &match->groups[i]);
+        count += route_group(account->broker, message, &match->groups[i]);
     return count;
 }
 
 static size_t route_group(struct broker *broker, struct broker_message *message, const struct trie_group *group)
 {
+    if (message->passage)
+        message->passage->group = group->queue;
     uint32_t start = group->count > 1 ? (uint32_t)prng_below(&broker->prng, group->count) : 0;
     for (uint32_t i = 0; i < group->count; i++) {
         uint32_t at = start + i < group->count ? start + i : start + i - group->count;
@@ -142,16 +190,75 @@ static size_t route_group(struct broker *broker, struct broker_message *message,
     return 0;
 }
 
+// To who is here; a queue group is passed on to another worker when nobody is.
+static size_t route_hop_match(struct account *account, struct broker_message *message, const struct trie_match *match,
+                              struct bytes queue)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < match->count && queue.len == 0; i++)
+        count += deliver(match->entries[i], message);
+    for (uint32_t i = 0; i < match->group_count && queue.len > 0; i++) {
+        if (!bytes_equal(match->groups[i].queue, queue))
+            continue;
+        count = route_hop_group(account->broker, message, &match->groups[i]);
+        remote_message_finish(message, count);
+    }
+    return count;
+}
+
+static size_t route_hop_group(struct broker *broker, struct broker_message *message, const struct trie_group *group)
+{
+    // With the name of no group, targets of other workers do not take it: so the members here are asked first.
+    message->passage->group = (struct bytes){0};
+    uint32_t start = (uint32_t)prng_below(&broker->prng, group->count);
+    for (uint32_t i = 0; i < group->count; i++) {
+        uint32_t at = start + i < group->count ? start + i : start + i - group->count;
+        if (deliver(group->entries[at], message))
+            return 1;
+    }
+    return route_group(broker, message, group);
+}
+
 static bool deliver(struct trie_entry *entry, struct broker_message *message)
 {
     struct target *target = container_of(entry, struct target, entry);
     if (target->kind == TARGET_SUBSCRIPTION)
         return subscription_deliver(container_of(target, struct subscription, target), message);
+    return deliver_inside(target, message);
+}
+
+static bool deliver_inside(struct target *target, struct broker_message *message)
+{
     if (target->dead)
         return false;
-    if (!broker_inlet_deliver(container_of(target, struct inlet_target, target), message) && message->from)
-        connection_pause(message->from);
+    if (target->kind == TARGET_REMOTE)
+        return deliver_remote(container_of(target, struct remote_target, target), message);
+    struct inlet_target *inlet = container_of(target, struct inlet_target, target);
+    if (broker_inlet_deliver(inlet, message))
+        return true;
+    if (message->from)
+        connection_pause(message->from, CONNECTION_PAUSE_INLET);
+    else if (message->passage)
+        remote_message_pause(inlet->account->broker->remotes, message->passage);
     return true;
+}
+
+// Plain subscribers of another worker share one copy, which is sent when all of them are known.
+static bool deliver_remote(struct remote_target *target, struct broker_message *message)
+{
+    if (message->passage->group.len > 0)
+        return remote_message_send_group(target, message);
+    message->passage->workers |= UINT64_C(1) << target->worker;
+    return false;
+}
+
+static inline void finish(struct broker *broker, struct broker_message *message)
+{
+    if (message->block)
+        outbound_block_unref(message->block);
+    broker->depth--;
+    if (broker->dead)
+        broker_reap(broker);
 }
 
 // How many will get it is not known yet; that somebody is interested is.

@@ -7,6 +7,7 @@
 // tidy: prefix account
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
+#include "broker/remote_internal.h"
 #include "broker/subscription.h"
 #include "subject/subject.h"
 
@@ -17,22 +18,14 @@ struct watch_group {
     char key[]; // the first two tokens, or the only one
 };
 
-struct watch_entry {
-    struct list link;  // list link: watch_group.entries
-    struct list dirty; // list link: broker.watch_dirty
-    struct watch_group *group;
-    struct broker_watch *watch;    // borrowed from its owner until broker_watch_remove()
-    enum broker_interest reported; // last told
-    bool was_congested;            // since then; whoever asked may have seen it
-    size_t subject_len;
-    char subject[];
-};
-
 static struct bytes group_key(struct bytes subject);
 static struct watch_group *group_get(struct account *account, struct bytes key);
 static void touch_group(struct broker *broker, const struct watch_group *group, struct bytes pattern,
                         bool was_congested);
-static enum broker_interest connection_interest(const struct trie_entry *entry);
+static enum broker_interest own_interest(struct account *account, struct bytes literal_subject, uint64_t *ret_workers);
+static enum broker_interest entry_interest(const struct trie_entry *entry, uint64_t *workers);
+static struct watch_entry *entry_new(struct account *account, struct broker_watch *watch, struct bytes literal_subject);
+static enum broker_interest whole_interest(const struct watch_entry *entry);
 static bool report(struct broker *broker, struct watch_entry *entry);
 
 enum broker_interest broker_interest(struct broker *broker, struct bytes literal_subject)
@@ -42,20 +35,9 @@ enum broker_interest broker_interest(struct broker *broker, struct bytes literal
 
 enum broker_interest account_interest(struct account *account, struct bytes literal_subject)
 {
-    enum broker_interest best = BROKER_INTEREST_NONE;
-    const struct trie_match *match = trie_match_find(account->trie, literal_subject);
-    for (uint32_t i = 0; i < match->count && best != BROKER_INTEREST_READY; i++) {
-        enum broker_interest one = connection_interest(match->entries[i]);
-        best = one == BROKER_INTEREST_NONE ? best : one;
-    }
-    for (uint32_t g = 0; g < match->group_count; g++) {
-        for (uint32_t i = 0; i < match->groups[g].count && best != BROKER_INTEREST_READY; i++) {
-            enum broker_interest one = connection_interest(match->groups[g].entries[i]);
-            best = one == BROKER_INTEREST_NONE ? best : one;
-        }
-    }
-    trie_match_release(account->trie, match);
-    return best;
+    uint64_t workers;
+    enum broker_interest own = own_interest(account, literal_subject, &workers);
+    return workers ? BROKER_INTEREST_READY : own;
 }
 
 enum broker_interest broker_watch_add(struct broker *broker, struct broker_watch *watch, struct bytes literal_subject)
@@ -66,19 +48,28 @@ enum broker_interest broker_watch_add(struct broker *broker, struct broker_watch
 enum broker_interest account_watch_add(struct account *account, struct broker_watch *watch,
                                        struct bytes literal_subject)
 {
-    struct watch_entry *entry = mem_alloc(sizeof(*entry) + literal_subject.len);
-    *entry = (struct watch_entry){
-        .watch = watch,
-        .group = group_get(account, group_key(literal_subject)),
-        .reported = account_interest(account, literal_subject),
-        .subject_len = literal_subject.len,
-    };
-    broker_copy(entry->subject, literal_subject);
-    list_push_back(&entry->group->entries, &entry->link);
-    list_init(&entry->dirty);
-    watch->implementation = entry;
-    account->watch_count++;
-    return entry->reported;
+    struct watch_entry *entry = entry_new(account, watch, literal_subject);
+    entry->reported = own_interest(account, literal_subject, &entry->ready);
+    if (account->broker->remotes)
+        remote_watch_add(account->broker->remotes, entry);
+    return entry->reported = whole_interest(entry);
+}
+
+enum broker_interest broker_watch_add_own(struct account *account, struct broker_watch *watch,
+                                          struct bytes literal_subject)
+{
+    uint64_t workers;
+    return entry_new(account, watch, literal_subject)->reported = own_interest(account, literal_subject, &workers);
+}
+
+struct account *broker_watch_account(const struct watch_entry *entry)
+{
+    return entry->group->account;
+}
+
+struct bytes broker_watch_subject(const struct watch_entry *entry)
+{
+    return bytes_make(entry->subject, entry->subject_len);
 }
 
 void broker_watch_remove(struct broker *broker, struct broker_watch *watch)
@@ -89,6 +80,8 @@ void broker_watch_remove(struct broker *broker, struct broker_watch *watch)
     struct watch_group *group = entry->group;
     struct account *account = group->account;
     must(account->broker == broker);
+    if (entry->id)
+        remote_watch_remove(broker->remotes, entry);
     list_remove(&entry->link);
     list_remove(&entry->dirty);
     mem_free(entry);
@@ -99,10 +92,12 @@ void broker_watch_remove(struct broker *broker, struct broker_watch *watch)
     }
 }
 
-bool broker_watch_is_behind(const struct broker_watch *watch)
+bool broker_watch_is_behind(struct broker_watch *watch)
 {
-    const struct watch_entry *entry = watch->implementation;
-    return entry->was_congested;
+    struct watch_entry *entry = watch->implementation;
+    if (entry->was_congested)
+        return true;
+    return entry->ready != 0 && remote_watch_is_behind(entry->group->account->broker->remotes, entry);
 }
 
 void broker_watch_touch(struct account *account, struct bytes pattern, bool was_congested)
@@ -209,21 +204,71 @@ static void touch_group(struct broker *broker, const struct watch_group *group, 
     }
 }
 
-static enum broker_interest connection_interest(const struct trie_entry *entry)
+// Of this worker's connections. *ret_workers: the set of other workers that have some.
+static enum broker_interest own_interest(struct account *account, struct bytes literal_subject, uint64_t *ret_workers)
+{
+    enum broker_interest best = BROKER_INTEREST_NONE;
+    const struct trie_match *match = trie_match_find(account->trie, literal_subject);
+    *ret_workers = 0;
+    for (uint32_t i = 0; i < match->count && best != BROKER_INTEREST_READY; i++) {
+        enum broker_interest one = entry_interest(match->entries[i], ret_workers);
+        best = one == BROKER_INTEREST_NONE ? best : one;
+    }
+    for (uint32_t g = 0; g < match->group_count; g++) {
+        for (uint32_t i = 0; i < match->groups[g].count && best != BROKER_INTEREST_READY; i++) {
+            enum broker_interest one = entry_interest(match->groups[g].entries[i], ret_workers);
+            best = one == BROKER_INTEREST_NONE ? best : one;
+        }
+    }
+    trie_match_release(account->trie, match);
+    return best;
+}
+
+static enum broker_interest entry_interest(const struct trie_entry *entry, uint64_t *workers)
 {
     const struct target *target = container_of(entry, struct target, entry);
-    if (target->kind != TARGET_SUBSCRIPTION || target->dead)
+    if (target->dead || target->kind == TARGET_INLET)
         return BROKER_INTEREST_NONE;
+    if (target->kind == TARGET_REMOTE) {
+        *workers |= UINT64_C(1) << container_of(target, struct remote_target, target)->worker;
+        return BROKER_INTEREST_NONE;
+    }
     const struct connection *connection = container_of(target, struct subscription, target)->connection;
     if (connection->state != CONNECTION_OPEN)
         return BROKER_INTEREST_NONE;
     return connection->congested ? BROKER_INTEREST_CONGESTED : BROKER_INTEREST_READY;
 }
 
+static struct watch_entry *entry_new(struct account *account, struct broker_watch *watch, struct bytes literal_subject)
+{
+    struct watch_entry *entry = mem_alloc(sizeof(*entry) + literal_subject.len);
+    *entry = (struct watch_entry){
+        .watch = watch,
+        .group = group_get(account, group_key(literal_subject)),
+        .subject_len = literal_subject.len,
+    };
+    broker_copy(entry->subject, literal_subject);
+    list_push_back(&entry->group->entries, &entry->link);
+    list_init(&entry->dirty);
+    list_init(&entry->behind);
+    watch->implementation = entry;
+    account->watch_count++;
+    return entry;
+}
+
+// What the others said last counts, not what their interest lets one guess.
+static enum broker_interest whole_interest(const struct watch_entry *entry)
+{
+    uint64_t workers;
+    enum broker_interest own = own_interest(entry->group->account, broker_watch_subject(entry), &workers);
+    if (own == BROKER_INTEREST_READY || entry->ready)
+        return BROKER_INTEREST_READY;
+    return entry->congested ? BROKER_INTEREST_CONGESTED : own;
+}
+
 static bool report(struct broker *broker, struct watch_entry *entry)
 {
-    enum broker_interest interest =
-        account_interest(entry->group->account, bytes_make(entry->subject, entry->subject_len));
+    enum broker_interest interest = whole_interest(entry);
     bool recovered = entry->was_congested && interest == BROKER_INTEREST_READY;
     entry->was_congested = false;
     if (interest == entry->reported && !recovered)

@@ -4,6 +4,7 @@
 #include "broker/connection.h"
 
 #include "broker/closed.h"
+#include "broker/remote_internal.h"
 #include "broker/subscription.h"
 #include "wire/writer.h"
 
@@ -25,11 +26,12 @@ static void fire_deadline(struct wheel_timer *timer, uint64_t now_ms);
 void *connection_accept(void *owner, struct net_conn *net, const struct net_peer *peer)
 {
     struct broker *broker = owner;
-    if (broker->stopping || broker->refused_count >= BROKER_REFUSED_MAX)
+    if (broker->stopping || broker->draining || broker->refused_count >= BROKER_REFUSED_MAX)
         return NULL;
     struct connection *connection = connection_new(broker, net);
     connection->peer = *peer;
-    connection->refused = broker->connection_count >= broker->options.max_connections;
+    uint64_t others = (uint64_t)broker->connection_count + broker->connections_elsewhere;
+    connection->refused = others >= broker->options.max_connections;
     if (connection->refused) {
         connection_send_info(connection);
         broker->refused_count++;
@@ -72,6 +74,8 @@ void connection_on_close(void *context, int error)
     list_remove(&connection->link);
     list_remove(&connection->dirty);
     list_remove(&connection->paused);
+    if (broker->remotes)
+        remote_connection_remove(broker->remotes, connection);
     leave_account(connection);
     if (connection->refused)
         broker->refused_count--;
@@ -208,7 +212,7 @@ void connection_check(const struct connection *connection)
     must(map_count(&connection->sids) == 0 || map_count(&connection->sids) == count);
     must(map_count(&connection->sids) > 0 || count <= SUBSCRIPTION_FEW);
     must(connection->flush_queued == (list_is_linked(&connection->dirty) || connection->blocked));
-    must(connection->is_paused == list_is_linked(&connection->paused));
+    must((connection->paused_for != 0) == list_is_linked(&connection->paused));
     must(connection->state != CONNECTION_CLOSED || (count == 0 && connection->outbound.size_bytes == 0));
     must(connection->state != CONNECTION_OPEN || connection->outbound.size_bytes == 0 || connection->flush_queued);
 }
@@ -221,7 +225,7 @@ static struct connection *connection_new(struct broker *broker, struct net_conn 
         .net = net,
         .broker = broker,
         .account = broker->global,
-        .id = ++broker->next_id,
+        .id = broker->next_id++ * (options->worker_count ? options->worker_count : 1) + options->worker + 1,
         .state = CONNECTION_OPEN,
         .echo = true,
         .verbose = true,
@@ -237,6 +241,8 @@ static struct connection *connection_new(struct broker *broker, struct net_conn 
     list_init(&connection->dirty);
     list_init(&connection->paused);
     list_init(&connection->subscriptions);
+    if (broker->remotes)
+        remote_connection_add(broker->remotes, connection);
     struct parser_config config = {
         .control_line_max = options->max_control_line,
         .payload_max = options->max_payload,

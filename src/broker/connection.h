@@ -34,6 +34,14 @@ enum connection_tls {
     CONNECTION_TLS_HANDSHAKE, // between net_start_tls() and on_secure
 };
 
+// Why a connection is not read.
+enum {
+    CONNECTION_PAUSE_INLET = 1,    // an inlet that it feeds is overloaded
+    CONNECTION_PAUSE_WINDOW = 2,   // so is another worker that it feeds
+    CONNECTION_PAUSE_INTEREST = 4, // its next operation waits until all workers know what it subscribed to
+    CONNECTION_PAUSE_DRAIN = 8,    // the server stops: no more operations
+};
+
 enum connection_state { CONNECTION_OPEN, CONNECTION_CLOSING, CONNECTION_CLOSED };
 
 // Who the client says it is (CO-P02), for monitoring and the log.
@@ -59,15 +67,16 @@ struct connection {
     bool verbose;
     bool pedantic;
     bool no_responders;
-    bool connected;    // CONNECT was received
-    bool pinged;       // the first ping after CONNECT was sent
-    bool refused;      // over max_connections
-    bool slow;         // closing as a slow consumer: nobody waits for its queue
-    bool congested;    // its queue was longer than congested_bytes and is not yet below half of that
-    bool flush_queued; // in broker.dirty, or waiting for on_writable
-    bool blocked;      // the last write took less than offered
-    bool is_paused;    // in broker.paused; not read
-    uint8_t pings_out; // not answered
+    bool connected;     // CONNECT was received
+    bool pinged;        // the first ping after CONNECT was sent
+    bool refused;       // over max_connections
+    bool slow;          // closing as a slow consumer: nobody waits for its queue
+    bool congested;     // its queue was longer than congested_bytes and is not yet below half of that
+    bool flush_queued;  // in broker.dirty, or waiting for on_writable
+    bool blocked;       // the last write took less than offered
+    bool is_waiting;    // has a struct remote_wait
+    uint8_t paused_for; // CONNECTION_PAUSE_*; not 0: in broker.paused, and not read
+    uint8_t pings_out;  // not answered
 
     struct list link;   // list link: broker.connections
     struct list member; // list link: account.connections
@@ -103,15 +112,17 @@ void connection_on_secure(void *context, const struct net_tls_info *info);
 
 // Carries out all complete operations at the front of *input, unless it gets paused or closed.
 void connection_parse(struct connection *connection, struct bytes *input);
-// Goes on with what was kept when reading was paused, then reads again.
-void connection_resume(struct connection *connection);
+// These reasons have ended. If none is left, goes on with what was kept when reading was paused, then reads again.
+void connection_resume(struct connection *connection, uint8_t ended);
 // An idle connection keeps no storage for a tail.
 void connection_release_tail(struct connection *connection);
-// Stops reading after the current operation, until broker_inlets_resume().
-void connection_pause(struct connection *connection);
-
+// Stops reading after the current operation, until this reason has ended (broker.resume).
+void connection_pause(struct connection *connection, uint8_t reason);
 // One operation of the client; never WIRE_MSG, the parser refuses it.
 void connection_operate(struct connection *connection, const struct wire_op *op);
+
+// CO-P10: a 503 for a request of its that reached nobody.
+void connection_tell_no_responders(struct connection *connection, struct bytes subject, struct bytes reply);
 
 // Moves it into another account, its counts included. Only before its first subscription; it begins in `$G`.
 void connection_account_set(struct connection *connection, struct account *account);

@@ -3,6 +3,8 @@
 // copying; only the tail of an unfinished operation is kept, and then completed before the pass goes on.
 #include "broker/connection.h"
 
+#include "broker/remote_internal.h"
+
 // A tail buffer that grew beyond this for a large payload is given back.
 #define TAIL_KEPT_BYTES (64 * 1024)
 
@@ -16,16 +18,17 @@ void connection_on_data(void *context, struct bytes data)
     connection->last_in_ms = connection->broker->now_ms;
     if (connection->tls != CONNECTION_TLS_SETTLED && connection_take_tls(connection, data))
         return;
-    while (connection->tail.len > 0 && data.len > 0 && connection->state == CONNECTION_OPEN && !connection->is_paused) {
+    while (connection->tail.len > 0 && data.len > 0 && connection->state == CONNECTION_OPEN &&
+           !connection->paused_for) {
         size_t n = missing_len(connection, data);
         keep(connection, bytes_make(data.ptr, n));
         data = bytes_skip(data, n);
         parse_tail(connection);
     }
-    if (connection->state == CONNECTION_OPEN && !connection->is_paused)
+    if (connection->state == CONNECTION_OPEN && !connection->paused_for)
         connection_parse(connection, &data);
     if (connection->state == CONNECTION_OPEN) {
-        if (data.len > 0)
+        if (data.len > 0 && !(connection->paused_for & CONNECTION_PAUSE_DRAIN))
             keep(connection, data);
         if (connection->tail.len == 0)
             connection_release_tail(connection);
@@ -35,7 +38,8 @@ void connection_on_data(void *context, struct bytes data)
 void connection_parse(struct connection *connection, struct bytes *input)
 {
     struct wire_op op;
-    while (connection->state == CONNECTION_OPEN && !connection->is_paused) {
+    while (connection->state == CONNECTION_OPEN && !connection->paused_for) {
+        struct bytes before = *input;
         int result = parser_next(&connection->parser, input, &op);
         if (result == 0)
             return;
@@ -43,29 +47,43 @@ void connection_parse(struct connection *connection, struct bytes *input)
             connection_fail(connection, parser_error(&connection->parser));
             return;
         }
+        if (connection->is_waiting && remote_wait_holds(connection, op.kind)) {
+            *input = before; // parsed again when the wait is over
+            connection_pause(connection, CONNECTION_PAUSE_INTEREST);
+            return;
+        }
         connection_operate(connection, &op);
     }
 }
 
-void connection_pause(struct connection *connection)
+void connection_pause(struct connection *connection, uint8_t reason)
 {
-    if (connection->is_paused || connection->state != CONNECTION_OPEN)
+    if (connection->state != CONNECTION_OPEN)
         return;
-    connection->is_paused = true;
-    list_push_back(&connection->broker->paused, &connection->paused);
-    net_read_pause(connection->net);
+    if (!connection->paused_for) {
+        list_push_back(&connection->broker->paused, &connection->paused);
+        net_read_pause(connection->net);
+    }
+    connection->paused_for |= reason;
 }
 
-void connection_resume(struct connection *connection)
+void connection_resume(struct connection *connection, uint8_t ended)
 {
     list_remove(&connection->paused);
-    connection->is_paused = false;
+    if (connection->is_waiting)
+        ended &= (uint8_t)~CONNECTION_PAUSE_INTEREST;
+    connection->paused_for &= (uint8_t)~ended;
+    if (connection->state != CONNECTION_CLOSED && connection->paused_for) {
+        list_push_back(&connection->broker->paused, &connection->paused);
+        return;
+    }
+    connection->paused_for = 0;
     if (connection->state == CONNECTION_CLOSED)
         return;
     parse_tail(connection);
     if (connection->state == CONNECTION_OPEN && connection->tail.len == 0)
         connection_release_tail(connection);
-    if (!connection->is_paused)
+    if (!connection->paused_for)
         net_read_resume(connection->net);
 }
 

@@ -2,6 +2,7 @@
 // What a client's operations do (CO-P02…P05, P07, P13). Errors and their fates are those of nats-server.
 #include "broker/connection.h"
 
+#include "broker/remote_internal.h"
 #include "broker/subscription.h"
 #include "subject/subject.h"
 #include "wire/connect.h"
@@ -13,7 +14,6 @@
 static void connect(struct connection *connection, const struct wire_op *op);
 static void pong(struct connection *connection);
 static void publish(struct connection *connection, const struct wire_op *op);
-static void tell_no_responders(struct connection *connection, const struct wire_op *op);
 static struct subscription *find_own(struct connection *connection, const struct trie_match *match);
 static void subscribe(struct connection *connection, const struct wire_op *op);
 static void unsubscribe(struct connection *connection, const struct wire_op *op);
@@ -33,6 +33,31 @@ void connection_operate(struct connection *connection, const struct wire_op *op)
     case WIRE_PLUS_OK: break; // accepted from anybody, for what only other servers send
     case WIRE_MSG: must(false); break;
     }
+}
+
+// Through its own subscription to the reply subject; without one there is nobody to tell.
+void connection_tell_no_responders(struct connection *connection, struct bytes subject, struct bytes reply)
+{
+    struct broker *broker = connection->broker;
+    if (connection->state != CONNECTION_OPEN)
+        return;
+    struct trie *trie = connection->account->trie;
+    const struct trie_match *match = trie_match_find(trie, reply);
+    struct subscription *own = find_own(connection, match);
+    if (own) {
+        struct bytes sid = subscription_sid(own);
+        size_t header_len = NO_RESPONDERS_BEGIN.len + subject.len + NO_RESPONDERS_END.len;
+        size_t room = writer_prefix_len(reply.len, sid.len) + writer_msg_end_len_max(0) + header_len + 2;
+        char *at = outbound_reserve(&connection->outbound, &broker->cache, room);
+        at = writer_msg(at, reply, sid, (struct bytes){0}, true, header_len, 0);
+        at = broker_copy(at, NO_RESPONDERS_BEGIN);
+        at = broker_copy(at, subject);
+        at = broker_copy(at, NO_RESPONDERS_END);
+        at = broker_copy(at, BYTES("\r\n"));
+        outbound_commit(&connection->outbound, at);
+        connection_queued(connection);
+    }
+    trie_match_release(trie, match);
 }
 
 static void connect(struct connection *connection, const struct wire_op *op)
@@ -91,30 +116,7 @@ static void publish(struct connection *connection, const struct wire_op *op)
     confirm(connection);
     size_t count = broker_route(connection->account, &message);
     if (count == 0 && op->reply.len > 0 && connection->no_responders && connection->state == CONNECTION_OPEN)
-        tell_no_responders(connection, op);
-}
-
-// CO-P10: the requester gets a 503 through its own subscription to the reply subject; without one there is nobody to tell.
-static void tell_no_responders(struct connection *connection, const struct wire_op *op)
-{
-    struct broker *broker = connection->broker;
-    struct trie *trie = connection->account->trie;
-    const struct trie_match *match = trie_match_find(trie, op->reply);
-    struct subscription *own = find_own(connection, match);
-    if (own) {
-        struct bytes sid = subscription_sid(own);
-        size_t header_len = NO_RESPONDERS_BEGIN.len + op->subject.len + NO_RESPONDERS_END.len;
-        size_t room = writer_prefix_len(op->reply.len, sid.len) + writer_msg_end_len_max(0) + header_len + 2;
-        char *at = outbound_reserve(&connection->outbound, &broker->cache, room);
-        at = writer_msg(at, op->reply, sid, (struct bytes){0}, true, header_len, 0);
-        at = broker_copy(at, NO_RESPONDERS_BEGIN);
-        at = broker_copy(at, op->subject);
-        at = broker_copy(at, NO_RESPONDERS_END);
-        at = broker_copy(at, BYTES("\r\n"));
-        outbound_commit(&connection->outbound, at);
-        connection_queued(connection);
-    }
-    trie_match_release(trie, match);
+        connection_tell_no_responders(connection, op->subject, op->reply);
 }
 
 static struct subscription *find_own(struct connection *connection, const struct trie_match *match)
@@ -144,6 +146,8 @@ static void subscribe(struct connection *connection, const struct wire_op *op)
         error = subscription_add(connection, op->subject, op->queue, op->sid);
     if (error)
         connection_fail(connection, error == ERR_LIMIT ? WIRE_MAX_SUBJECT_TOKENS : WIRE_INVALID_SUBJECT);
+    else if (connection->is_waiting && connection->verbose)
+        remote_wait_for_ok(connection);
     else
         confirm(connection);
 }

@@ -99,16 +99,30 @@ void outbound_check(const struct outbound *outbound)
 struct outbound_block *outbound_block_new(size_t len)
 {
     struct outbound_block *block = mem_alloc(sizeof(*block) + len);
-    block->refs = 1;
-    block->len = len;
+    *block = (struct outbound_block){.refs = 1, .len = len};
+    return block;
+}
+
+struct outbound_block *outbound_block_new_shared(size_t len)
+{
+    return outbound_block_wrap(shared_block_new(len));
+}
+
+struct outbound_block *outbound_block_wrap(struct shared_block *shared)
+{
+    struct outbound_block *block = mem_alloc(sizeof(*block));
+    *block = (struct outbound_block){.refs = 1, .len = shared->len, .shared = shared};
     return block;
 }
 
 void outbound_block_unref(struct outbound_block *block)
 {
     must(block->refs > 0);
-    if (--block->refs == 0)
-        mem_free(block);
+    if (--block->refs > 0)
+        return;
+    if (block->shared)
+        shared_block_unref(block->shared);
+    mem_free(block);
 }
 
 char *outbound_grow(struct outbound *outbound, struct outbound_cache *cache, size_t size)
@@ -173,7 +187,8 @@ static void give_chunk(struct outbound_cache *cache, struct outbound_chunk *chun
 
 static struct bytes chunk_bytes(const struct outbound_chunk *chunk)
 {
-    return chunk->block ? bytes_make(chunk->block->data, chunk->block->len) : bytes_make(chunk->data, chunk->len);
+    return chunk->block ? bytes_make(outbound_block_data(chunk->block), chunk->block->len)
+                        : bytes_make(chunk->data, chunk->len);
 }
 
 static void free_chunks(struct outbound_chunk *chunk)

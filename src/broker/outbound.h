@@ -12,11 +12,13 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "base/must.h"
+#include "base/shared_block.h"
 
-// Immutable bytes with several owners. All on one thread.
+// Immutable bytes with several owners, all on one thread: bytes of its own, or a reference to those that other threads have too.
 struct outbound_block {
     uint32_t refs;
     size_t len;
+    struct shared_block *shared; // owned reference; NULL: the bytes are in data[]
     char data[];
 };
 
@@ -66,7 +68,16 @@ void outbound_check(const struct outbound *outbound);
 
 // With one reference, which is the caller's; data is uninitialised.
 struct outbound_block *outbound_block_new(size_t len);
+// The same, with bytes that may be shared with other threads.
+struct outbound_block *outbound_block_new_shared(size_t len);
+// Around bytes that came from another thread; takes over the caller's reference.
+struct outbound_block *outbound_block_wrap(struct shared_block *shared);
 void outbound_block_unref(struct outbound_block *block);
+
+static inline char *outbound_block_data(struct outbound_block *block)
+{
+    return block->shared ? block->shared->data : block->data;
+}
 
 // The slow half of outbound_reserve().
 char *outbound_grow(struct outbound *outbound, struct outbound_cache *cache, size_t size);

@@ -25,6 +25,7 @@
 //       │                                                    └──────────────acknowledged──────────────────────────────►┘
 //       ├──published, and a window is full──► PAUSED (not read) ──half of it is back──► OPEN
 //       └──an inlet elsewhere is overloaded─► PAUSED (not read) ──that worker resumes──► OPEN
+// tidy: prefix broker_remote
 #pragma once
 
 #include <stdint.h>
@@ -33,7 +34,6 @@
 #include "base/mailbox.h"
 
 struct broker;
-struct broker_stats;
 
 // Workers of one server at most: sets of them are one word.
 #define REMOTE_WORKERS_MAX 64
@@ -56,15 +56,13 @@ struct remote_carrier {
     void *owner;
     // Takes the batch to worker `to`, whose broker gets it by broker_remote_receive(), in order. Never blocks, never fails.
     void (*send)(void *owner, uint32_t to, struct remote_batch *batch);
-    // Before sockets are written to: what counts up to here. So nobody sees a figure that lags behind what he was sent.
-    void (*show)(void *owner, const struct broker_stats *stats);
 };
 
 // A batch that came for this worker: one of another's, or one of its own that returns. Within a turn.
 void broker_remote_receive(struct broker *broker, struct remote_batch *batch);
 // Everything that was sent has been worked through, and nothing waits to be sent.
 bool broker_remote_is_idle(const struct broker *broker);
-// Connections on other workers, which count for max_connections as well.
+// Connections on other workers, which count for max_connections as well: for the worker that accepts.
 void broker_remote_count_connections(struct broker *broker, uint32_t elsewhere);
 // Frees a batch that nobody will receive any more.
 void remote_batch_free(struct remote_batch *batch);

@@ -3,6 +3,7 @@
 #include "broker/subscription.h"
 
 #include "broker/connection.h"
+#include "broker/remote_internal.h"
 #include "subject/subject.h"
 #include "wire/writer.h"
 
@@ -55,6 +56,8 @@ int subscription_add(struct connection *connection, struct bytes subject, struct
     connection->broker->stats.subscriptions++;
     broker_inlet_count_overlap(account, NULL, subject, 1);
     broker_watch_touch(account, subject, false);
+    if (connection->broker->remotes)
+        remote_wait_begin(connection, remote_interest_add(connection->broker->remotes, account, subject, queue));
     return 0;
 }
 
@@ -64,8 +67,10 @@ void subscription_remove(struct subscription *subscription)
     struct broker *broker = connection->broker;
     must(!subscription->target.dead);
     struct account *account = connection->account;
-    if (account->prefix_count > 0 || account->watch_count > 0) {
+    if (account->prefix_count > 0 || account->watch_count > 0 || broker->remotes) {
         struct bytes pattern = subscription_pattern(subscription);
+        if (broker->remotes)
+            remote_interest_remove(broker->remotes, account, pattern, trie_entry_queue(&subscription->target.entry));
         broker_inlet_count_overlap(account, NULL, pattern, -1);
         broker_watch_touch(account, pattern, false);
     }
@@ -174,7 +179,7 @@ static void append_body(struct connection *connection, struct broker_message *me
     struct outbound *outbound = &connection->outbound;
     struct outbound_cache *cache = &connection->broker->cache;
     if (message->shares_block && (with_header || message->header.len == 0)) {
-        outbound_append_block(outbound, cache, broker_message_block(message));
+        outbound_append_block(outbound, cache, broker_message_block(connection->broker, message));
     } else {
         if (with_header)
             outbound_append(outbound, cache, message->header);
