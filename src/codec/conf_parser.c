@@ -215,6 +215,8 @@ static int read_name(struct conf_parser *parser, struct bytes *ret_name, bool *r
                                            : blank_size(parser) == 0 && peek(parser) != '=' && peek(parser) != ':'))
         step(parser);
     *ret_name = bytes_make(parser->text.ptr + begin_at, parser->at - begin_at);
+    if (!*ret_quoted && ret_name->len > 1 && ret_name->ptr[ret_name->len - 1] == '{')
+        return conf_fail(parser->reader, place, "a blank belongs between this key and its '{'");
     if (!*ret_quoted)
         return 0;
     if (at_end(parser))

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/flag.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 #include "base/must.h"
 #include "base/number.h"
+#include "base/similar.h"
 #include "codec/duration.h"
 
 // Where the help's text begins.
 #define FLAG_HELP_COLUMN 34
-// Names of flags are short; a longer unknown one is compared by its beginning.
-#define FLAG_NAME_MAX 40
 
 // What an argument says, before its value is read.
 struct argument {
@@ -38,7 +38,6 @@ static bool in_bounds(const struct flag *flag, uint64_t value);
 static int refuse_value(const struct flag *flag, struct argument argument, struct message message);
 static void describe_wanted(const struct flag *flag, char *text, size_t size);
 static int refuse_name(const struct flag *flags, size_t count, struct bytes name, struct message message);
-static unsigned distance(struct bytes a, struct bytes b);
 static bool next_part(struct bytes *list, struct bytes *ret_part);
 static bool equal_fold(struct bytes a, struct bytes b);
 
@@ -284,16 +283,12 @@ static void describe_wanted(const struct flag *flag, char *text, size_t size)
 static int refuse_name(const struct flag *flags, size_t count, struct bytes name, struct message message)
 {
     struct bytes best = {NULL, 0};
-    unsigned best_distance = name.len > 6 ? 3 : 2; // farther ones are no help
+    unsigned distance = UINT_MAX;
     for (size_t i = 0; i < count; i++) {
-        struct bytes names = bytes_from_string(flags[i].names);
-        struct bytes known;
+        struct bytes names = bytes_from_string(flags[i].names), known;
         while (next_part(&names, &known)) {
-            unsigned far = distance(name, known);
-            if (far <= best_distance && far < known.len && (best.ptr == NULL || far < best_distance)) {
+            if (similar_is_nearer(name, known, &distance))
                 best = known;
-                best_distance = far;
-            }
         }
     }
     if (best.ptr)
@@ -303,29 +298,6 @@ static int refuse_name(const struct flag *flags, size_t count, struct bytes name
         snprintf(message.text, message.size, "flag provided but not defined: -%.*s; --help lists the known ones",
                  (int)(name.len < 100 ? name.len : 100), name.ptr);
     return ERR_INVALID;
-}
-
-// How many letters must be changed, added or dropped to make one name of the other (Levenshtein).
-static unsigned distance(struct bytes a, struct bytes b)
-{
-    unsigned row[FLAG_NAME_MAX + 1];
-    if (a.len > FLAG_NAME_MAX)
-        a.len = FLAG_NAME_MAX;
-    if (b.len > FLAG_NAME_MAX)
-        b.len = FLAG_NAME_MAX;
-    for (unsigned j = 0; j <= b.len; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= a.len; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= b.len; j++) {
-            unsigned replaced = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
-            unsigned shifted = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            diagonal = row[j];
-            row[j] = replaced < shifted ? replaced : shifted;
-        }
-    }
-    return row[b.len];
 }
 
 static bool next_part(struct bytes *list, struct bytes *ret_part)

@@ -12,6 +12,7 @@
 #define SECOND (1000000000LL)
 
 static void resolve(struct options *options);
+static int check_served(const struct options *options, char *message);
 static int check_cluster_id(const char *id, char *message);
 
 void options_default(struct options *options, enum options_persona persona)
@@ -67,7 +68,11 @@ int options_parse(struct options *options, int count, char *const *arguments, ch
         return ERR_INVALID;
     }
     resolve(options);
-    return options_check(options, ret_message);
+    // Files may complete what is missing: who reads them checks then.
+    if (options->config_file || options->streaming_config_file)
+        return 0;
+    error = check_served(options, ret_message);
+    return error ? error : options_check(options, ret_message);
 }
 
 int options_check(const struct options *options, char ret_message[OPTIONS_MESSAGE_SIZE])
@@ -75,8 +80,6 @@ int options_check(const struct options *options, char ret_message[OPTIONS_MESSAG
     const char *wrong = NULL;
     if (options->jetstream)
         wrong = "-js: JetStream is not served yet; leave it out, or run with -js=false";
-    else if (options->user || options->password || options->token)
-        wrong = "-user, -pass, -auth: users and tokens are not served yet";
     else if (options->https_port != 0 && options->http_port != 0)
         wrong = "-m and -ms: monitoring is served over HTTP or over HTTPS, not both";
     else if (options->https_port != 0 && !tls_options_is_on(&options->tls))
@@ -131,6 +134,14 @@ static void resolve(struct options *options)
     options->trace_verbose |= options->debug_and_verbose;
     if (options->port == 0)
         options->port = 4222;
+}
+
+static int check_served(const struct options *options, char *message)
+{
+    if (!options->user && !options->password && !options->token)
+        return 0;
+    snprintf(message, OPTIONS_MESSAGE_SIZE, "-user, -pass, -auth: users and tokens are not served yet");
+    return ERR_INVALID;
 }
 
 // It is part of subjects and client ids, and kept in every log file's header.

@@ -26,12 +26,13 @@ enum options_sync { OPTIONS_SYNC_ALWAYS, OPTIONS_SYNC_INTERVAL, OPTIONS_SYNC_NEV
 
 // Strings are borrowed from the command line, from whoever read the configuration file, or static.
 struct options {
-    uint32_t persona;   // enum options_persona
-    bool streaming;     // --streaming: serve NATS Streaming; without it there is no store and no data directory
-    const char *host;   // -a: what to listen on; "0.0.0.0"
-    int32_t port;       // -p: 4222; -1: any free one
-    int32_t http_port;  // -m: 0: none; -1: any free one
-    int32_t https_port; // -ms: 0: none; -1: any free one
+    uint32_t persona;      // enum options_persona
+    bool streaming;        // --streaming: serve NATS Streaming; without it there is no store and no data directory
+    const char *host;      // -a: what to listen on; "0.0.0.0"
+    int32_t port;          // -p: 4222; -1: any free one
+    int32_t http_port;     // -m: 0: none; -1: any free one
+    int32_t https_port;    // -ms: 0: none; -1: any free one
+    const char *http_host; // what monitoring listens on; NULL: host
     const char *client_advertise; // --client_advertise: HOST[:PORT] that clients are told (CO-P18); NULL: host and port
     const char *server_name;      // -n: NULL: the server's id
     const char *directory;        // --dir: "./data"
@@ -113,7 +114,8 @@ void options_default(struct options *options, enum options_persona persona);
 int options_parse(struct options *options, int count, char *const *arguments,
                   char ret_message[OPTIONS_MESSAGE_SIZE]) MUST_USE;
 
-// What no flag, and no key of a configuration, can know alone; options_parse() has asked it. ERR_INVALID and a message.
+// What no flag, and no key of a configuration, can know alone; options_parse() has asked it unless a file is named. ERR_INVALID and a
+// message.
 int options_check(const struct options *options, char ret_message[OPTIONS_MESSAGE_SIZE]) MUST_USE;
 
 // One line of the description of Weir's flags at a time, from index 0 on; false when there is none. Without a newline.

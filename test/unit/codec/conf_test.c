@@ -138,7 +138,7 @@ static void keys_and_separators(void **state)
     expect("\xc3\xa4\xe2\x82\xac: \xf0\x9f\x98\x80", "{\xc3\xa4\xe2\x82\xac: s\"\xf0\x9f\x98\x80\"}");
     expect("a: 1\na: 2\nA: 3", "{a: i2, A: i3}");
     expect("includes: 1\ninclude: 2", "{includes: i1, include: i2}");
-    expect("foo.*{: 1", "{foo.*{: i1}");
+    expect("foo.*: 1\n{a}: 2", "{foo.*: i1, {a}: i2}");
 }
 
 static void maps_and_arrays(void **state)
@@ -255,6 +255,7 @@ static void what_is_broken_is_told_with_its_place(void **state)
     refuse("a { b }", "etc/main.conf:1:7: no value");
     refuse("a { b: , c: 1}", "etc/main.conf:1:8: no value");
     refuse("a: ;", "etc/main.conf:1:4: no value");
+    refuse("a { bc{ d 1 } }", "etc/main.conf:1:5: a blank belongs");
     refuse("= 1", "etc/main.conf:1:1: a key is expected");
     refuse("a {\n b: 1\n", "etc/main.conf:1:3: '{' is never closed");
     refuse("{\n a: 1\n", "etc/main.conf:1:1: '{' is never closed");

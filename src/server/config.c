@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/config.h"
+
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "base/must.h"
+#include "server/config_blocks.h"
+#include "server/config_reader.h"
+
+#define MS     (1000000ULL)
+#define SECOND (1000 * MS)
+
+static int read_arguments(struct config *config, int count, char *const *arguments, char *message);
+static bool is_to_serve(const struct options *options);
+static int read_file(struct conf *conf, const struct conf_source *source, const char *path, char *message);
+static const struct conf_member *find_streaming(const struct conf *conf);
+static bool is_of_server(const struct conf_member *member);
+static void build_auth(struct config *config);
+static uint64_t hash_value(const struct conf_value *value, uint64_t seed);
+static uint64_t hash_member(const struct conf *conf, const char *names, uint64_t seed);
+static uint64_t fingerprint(const struct config *config);
+
+void config_init(struct config *config, enum options_persona persona)
+{
+    *config = (struct config){.auth = NULL};
+    options_default(&config->options, persona);
+    websocket_config_default(&config->websocket);
+    config->conf.root.type = config->streaming_conf.root.type = CONF_MAP;
+    config->builder = auth_builder_new();
+    arena_init(&config->strings, 4096, CONFIG_STRINGS_BYTES);
+    buffer_init(&config->places, CONFIG_STRINGS_BYTES);
+}
+
+void config_deinit(struct config *config)
+{
+    auth_builder_free(config->builder);
+    auth_config_unref(config->auth);
+    conf_deinit(&config->conf);
+    conf_deinit(&config->streaming_conf);
+    arena_deinit(&config->strings);
+    buffer_deinit(&config->places);
+    config->builder = NULL;
+    config->auth = NULL;
+}
+
+int config_read(struct config *config, enum options_persona persona, int count, char *const *arguments,
+                const struct conf_source *source, char ret_message[CONFIG_MESSAGE_SIZE])
+{
+    config_init(config, persona);
+    int error = read_arguments(config, count, arguments, ret_message);
+    if (error || !is_to_serve(&config->options))
+        return error;
+    const char *path = config->options.config_file;
+    const char *streaming_path = config->options.streaming_config_file;
+    if (path || streaming_path) {
+        config_deinit(config);
+        config_init(config, persona);
+        if (path)
+            error = config_load(config, source, path, ret_message);
+        if (!error && streaming_path)
+            error = config_load_streaming(config, source, streaming_path, ret_message);
+        if (!error)
+            error = read_arguments(config, count, arguments, ret_message);
+    }
+    return error ? error : config_finish(config, ret_message);
+}
+
+int config_load(struct config *config, const struct conf_source *source, const char *path,
+                char ret_message[CONFIG_MESSAGE_SIZE])
+{
+    struct config_reader reader = {.config = config, .message = ret_message};
+    int error = read_file(&config->conf, source, path, ret_message);
+    if (error)
+        return error;
+    // NATS Streaming's server takes its keys from the file itself when it has no `streaming` block.
+    if (config->options.persona == OPTIONS_NATS_STREAMING && !find_streaming(&config->conf))
+        reader.also = &config_streaming_block;
+    return config_reader_apply(&reader, &config_server_block, &config->conf.root, config);
+}
+
+int config_load_streaming(struct config *config, const struct conf_source *source, const char *path,
+                          char ret_message[CONFIG_MESSAGE_SIZE])
+{
+    struct config_reader reader = {.config = config, .message = ret_message};
+    int error = read_file(&config->streaming_conf, source, path, ret_message);
+    if (error)
+        return error;
+    config->options.streaming = true;
+    const struct conf_member *block = find_streaming(&config->streaming_conf);
+    if (block && config_reader_map(&reader, block))
+        return ERR_INVALID;
+    if (block)
+        return config_reader_apply(&reader, &config_streaming_block, &block->value, config);
+    // The same file may be given with -c, for the other keys in it.
+    for (struct conf_member *member = config->streaming_conf.root.first; member; member = member->next)
+        member->used |= is_of_server(member);
+    return config_reader_apply(&reader, &config_streaming_block, &config->streaming_conf.root, config);
+}
+
+int config_finish(struct config *config, char ret_message[CONFIG_MESSAGE_SIZE])
+{
+    struct config_reader reader = {.config = config, .message = ret_message};
+    struct auth_error wrong = {.where = 0};
+    char text[OPTIONS_MESSAGE_SIZE];
+    int error = options_check(&config->options, text);
+    if (error)
+        return config_reader_fail(&reader, (struct conf_place){.file = NULL}, "%s", text);
+    const char *contradiction = websocket_config_check(&config->websocket);
+    if (contradiction)
+        return config_reader_fail(&reader, (struct conf_place){.file = config->conf.root.place.file}, "%s",
+                                  contradiction);
+    build_auth(config);
+    error = auth_builder_finish(config->builder, &config->auth, &wrong);
+    if (error) {
+        struct conf_place place = {.file = NULL};
+        if (wrong.where)
+            memcpy(&place, config->places.ptr + (wrong.where - 1) * sizeof(place), sizeof(place));
+        return config_reader_fail(&reader, place, "%s", wrong.text);
+    }
+    config->auth_fingerprint = fingerprint(config);
+    return 0;
+}
+
+static int read_arguments(struct config *config, int count, char *const *arguments, char *message)
+{
+    char text[OPTIONS_MESSAGE_SIZE];
+    int error = options_parse(&config->options, count, arguments, text);
+    if (error)
+        snprintf(message, CONFIG_MESSAGE_SIZE, "%s", text);
+    return error;
+}
+
+static bool is_to_serve(const struct options *options)
+{
+    return !options->help && !options->help_tls && !options->version && !options->signal;
+}
+
+static int read_file(struct conf *conf, const struct conf_source *source, const char *path, char *message)
+{
+    struct conf_error wrong;
+    conf_deinit(conf);
+    int error = conf_read_file(conf, source, path, &wrong);
+    if (!error)
+        return 0;
+    conf_error_format(&wrong, message, CONFIG_MESSAGE_SIZE);
+    return ERR_INVALID;
+}
+
+static const struct conf_member *find_streaming(const struct conf *conf)
+{
+    for (const struct conf_member *member = conf->root.first; member; member = member->next) {
+        const struct config_key *key = config_key_find(&config_server_block, member->name);
+        if (key && bytes_equal(config_key_name(key), BYTES("streaming")))
+            return member;
+    }
+    return NULL;
+}
+
+static bool is_of_server(const struct conf_member *member)
+{
+    return config_key_find(&config_server_block, member->name) &&
+           !config_key_find(&config_streaming_block, member->name);
+}
+
+// What flags may have replaced.
+static void build_auth(struct config *config)
+{
+    struct config_reader reader = {.config = config};
+    const struct options *options = &config->options;
+    uint64_t timeout_ns = config->auth_timeout_ns;
+    if (timeout_ns == 0)
+        timeout_ns = tls_options_is_on(&options->tls) ? options->tls.timeout_ns + SECOND : 2 * SECOND;
+    uint64_t timeout_ms = timeout_ns / MS;
+    auth_builder_set_timeout_ms(config->builder, timeout_ms < UINT32_MAX ? (uint32_t)timeout_ms : UINT32_MAX);
+    auth_builder_set_verify_and_map(config->builder, options->tls.verify_and_map);
+    uint32_t where = config->user_place.file ? config_reader_mark(&reader, config->user_place) : 0;
+    if (options->user || options->password)
+        (void)auth_builder_set_single_user(config->builder, bytes_from_string(options->user ? options->user : ""),
+                                           bytes_from_string(options->password ? options->password : ""), where);
+    where = config->token_place.file ? config_reader_mark(&reader, config->token_place) : 0;
+    if (options->token)
+        (void)auth_builder_set_token(config->builder, bytes_from_string(options->token), where);
+}
+
+static uint64_t hash_value(const struct conf_value *value, uint64_t seed)
+{
+    seed = hash_bytes(bytes_make(&value->type, sizeof(value->type)), seed);
+    if (value->type != CONF_MAP && value->type != CONF_ARRAY)
+        return hash_bytes(value->text, seed);
+    for (const struct conf_member *member = value->first; member; member = member->next)
+        seed = hash_value(&member->value, hash_bytes(member->name, seed));
+    return hash_bytes(BYTES("."), seed);
+}
+
+static uint64_t hash_member(const struct conf *conf, const char *name, uint64_t seed)
+{
+    const struct config_key *wanted = config_key_find(&config_server_block, bytes_from_string(name));
+    for (const struct conf_member *member = conf->root.first; member; member = member->next) {
+        if (config_key_find(&config_server_block, member->name) == wanted)
+            seed = hash_value(&member->value, seed);
+    }
+    return seed;
+}
+
+// Of all that the auth config is made of, so that a reload knows whether it changed.
+static uint64_t fingerprint(const struct config *config)
+{
+    static const char *const names[] = {"authorization", "accounts", "no_auth_user", "system_account",
+                                        "no_system_account"};
+    const struct options *options = &config->options;
+    uint64_t seed = options->tls.verify_and_map;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        seed = hash_member(&config->conf, names[i], hash_bytes(bytes_from_string(names[i]), seed));
+    const char *const flags[] = {options->user, options->password, options->token};
+    for (size_t i = 0; i < 3; i++)
+        seed = hash_bytes(bytes_from_string(flags[i] ? flags[i] : ""), seed + i);
+    return seed;
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/config_streaming.h"
+
+#include "server/config_blocks.h"
+
+#define AT(field) offsetof(struct config, field)
+
+#define KIB    (1024LL)
+#define MIB    (1024 * KIB)
+#define GIB    (1024 * MIB)
+#define MS     (1000000LL)
+#define SECOND (1000 * MS)
+#define DAY    (86400 * SECOND)
+
+#define NO_CLUSTER "clusters of servers are not there yet; leave it out and run one server"
+#define NO_CIPHER  "encryption at rest is not there yet; use an encrypted volume"
+#define OWN_STORE  "the store of Weir does not need it"
+
+static int read_limit(struct config_reader *reader, const struct conf_member *member, void *target);
+static int read_narrow_limit(struct config_reader *reader, const struct conf_member *member, void *target);
+static int read_max_age(struct config_reader *reader, const struct conf_member *member, void *target);
+static int read_inactivity(struct config_reader *reader, const struct conf_member *member, void *target);
+static int read_channels(struct config_reader *reader, const struct conf_member *member, void *target);
+static int read_sync(struct config_reader *reader, const struct conf_member *member, void *target);
+static int read_on(struct config_reader *reader, const struct conf_member *member, void *target);
+static int read_off(struct config_reader *reader, const struct conf_member *member, void *target);
+
+static const struct config_key keys[] = {
+    CONFIG_KEY("cluster_id,cid,id", CONFIG_STRING, AT(options.cluster_id), 0, 0, CONFIG_RELOAD_NO, "test-cluster",
+               "what clients name when they connect; letters, digits, - and _"),
+    CONFIG_ONE_OF("store,st,store_type,storetype", "file,memory", AT(options.store), CONFIG_RELOAD_NO, "file",
+                  "where messages are kept; called as nats-streaming-server the default is memory"),
+    CONFIG_KEY("dir,datastore", CONFIG_STRING, AT(options.directory), 0, 0, CONFIG_RELOAD_NO, "./data",
+               "where the data is"),
+    CONFIG_ONE_OF("sync", "always,interval,never", AT(options.sync), CONFIG_RELOAD_NO, "always",
+                  "when a publish is acknowledged: after its sync, or earlier"),
+    CONFIG_KEY("sync_interval", CONFIG_DURATION, AT(options.sync_interval_ns), MS, DAY, CONFIG_RELOAD_NO, "1s",
+               "for `sync: interval`"),
+    CONFIG_KEY("log_bytes", CONFIG_BYTES, AT(options.log_bytes), 16 * MIB, 1024 * GIB, CONFIG_RELOAD_NO, "512MB",
+               "kept in the log before it rolls over"),
+    CONFIG_KEY("memory_bytes", CONFIG_BYTES, AT(options.memory_bytes), MIB, 16 * 1024 * GIB, CONFIG_RELOAD_NO, "1GB",
+               "of messages in a memory store"),
+    CONFIG_MAP("store_limits,limits,storelimits", 0, &config_store_limits_block, NULL, CONFIG_RELOAD_NO,
+               "what a channel may hold"),
+    CONFIG_KEY("hb_interval,hbi,server_to_client_hb_interval", CONFIG_DURATION, AT(options.heartbeat_interval_ns),
+               10 * MS, DAY, CONFIG_RELOAD_NO, "30s", "between heartbeats to a client"),
+    CONFIG_KEY("hb_timeout,hbt,server_to_client_hb_timeout", CONFIG_DURATION, AT(options.heartbeat_timeout_ns), 10 * MS,
+               DAY, CONFIG_RELOAD_NO, "10s", "for the answer to one"),
+    CONFIG_KEY("hb_fail_count,hbf,server_to_client_hb_fail_count", CONFIG_COUNT, AT(options.heartbeat_fail_count), 1,
+               1000000, CONFIG_RELOAD_NO, "10", "missed ones before a client is given up"),
+    CONFIG_KEY("duplicate_window", CONFIG_DURATION, AT(options.duplicate_window_ns), 0, 7 * DAY, CONFIG_RELOAD_NO, "2m",
+               "in which a repeated publish is stored once"),
+    CONFIG_KEY("max_ids", CONFIG_COUNT64, AT(options.max_ids), 1000, 1000000000000, CONFIG_RELOAD_NO, "20000000",
+               "publishes remembered for that, 40 bytes each"),
+    CONFIG_KEY("disconnect_grace", CONFIG_DURATION, AT(options.disconnect_grace_ns), 0, DAY, CONFIG_RELOAD_NO, "5s",
+               "so long a lost client keeps its messages"),
+    CONFIG_OWN("sd,stan_debug", "true or false", AT(options.debug), read_on, CONFIG_RELOAD_YES, "false", "as `debug`"),
+    CONFIG_OWN("sv,stan_trace", "true or false", AT(options.trace), read_on, CONFIG_RELOAD_YES, "false", "as `trace`"),
+    CONFIG_MAP("file,file_options", 0, &config_file_block, NULL, CONFIG_RELOAD_NO, "of NATS Streaming's file store"),
+    CONFIG_NO_EFFECT("credentials,username,user,password,pass,token,nkey_seed_file,secure,tls",
+                     "it is for a NATS server elsewhere; Weir is the NATS server itself"),
+    CONFIG_NO_EFFECT("partitioning", "one server serves all channels"),
+    CONFIG_NO_EFFECT("syslog_name", "the program's name is used"),
+    CONFIG_NO_EFFECT("io_batch_size,io_sleep_time", "one sync serves all that waits"),
+    CONFIG_OWN("encrypt", "false", 0, read_off, CONFIG_RELOAD_NO, "false", NO_CIPHER),
+    CONFIG_OWN("replace_durable,replace_durables,replace_duplicate_durable,replace_duplicate_durables", "false", 0,
+               read_off, CONFIG_RELOAD_NO, "false", "a durable that is in use is not handed over yet"),
+    CONFIG_NOT_SERVED("ns,nats_server,nats_server_url", "Weir is the NATS server itself; clients connect to it"),
+    CONFIG_NOT_SERVED("discover_prefix", "it is always _STAN.discover"),
+    CONFIG_NOT_SERVED("encryption_cipher,encryption_key", NO_CIPHER),
+    CONFIG_NOT_SERVED("cluster,clustered", NO_CLUSTER),
+    CONFIG_NOT_SERVED("ft_group,ft_group_name",
+                      "one server serves a directory; fault tolerance will come with clusters"),
+    CONFIG_NOT_SERVED("sql,sql_options", "SQL stores are not served: `store: file` or `store: memory`"),
+};
+static const struct config_key limits_keys[] = {
+    CONFIG_OWN("max_channels,mc,maxchannels", "an integer; 0: unlimited", AT(options.max_channels), read_narrow_limit,
+               CONFIG_RELOAD_NO, "100", "channels"),
+    CONFIG_OWN("max_subs,msu,max_subscriptions,maxsubscriptions", "an integer; 0: unlimited",
+               AT(options.max_channel_subs), read_narrow_limit, CONFIG_RELOAD_NO, "1000", "subscriptions of a channel"),
+    CONFIG_OWN("max_msgs,mm,maxmsgs,max_count,maxcount", "an integer; 0: unlimited", AT(options.max_channel_msgs),
+               read_limit, CONFIG_RELOAD_NO, "1000000", "messages in a channel; the oldest go"),
+    CONFIG_OWN("max_bytes,mb,maxbytes", "a size; 0: unlimited", AT(options.max_channel_bytes), read_limit,
+               CONFIG_RELOAD_NO, "1024000000", "bytes of a channel's messages; the oldest go"),
+    CONFIG_OWN("max_age,ma,maxage", "a duration; 0: unlimited", AT(options.max_channel_age_ns), read_max_age,
+               CONFIG_RELOAD_NO, "0", "so long messages are kept"),
+    CONFIG_OWN("max_inactivity,mi,maxinactivity", "0", 0, read_inactivity, CONFIG_RELOAD_NO, "0",
+               "channels are not removed by themselves yet"),
+    CONFIG_OWN("channels,channels_limits,channelslimits,per_channel,per_channel_limits", "an empty map", 0,
+               read_channels, CONFIG_RELOAD_NO, NULL, "limits of single channels are not there yet; say them for all"),
+};
+static const struct config_key file_keys[] = {
+    CONFIG_OWN("sync,do_sync,sync_on_flush,file_sync", "true or false", 0, read_sync, CONFIG_RELOAD_NO, "true",
+               "false is `sync: never` of [streaming](#streaming)"),
+    CONFIG_NO_EFFECT("compact,compact_enabled,compact_frag,compact_fragmentation,compact_interval,compact_min_size",
+                     OWN_STORE),
+    CONFIG_NO_EFFECT("buffer_size,read_buffer_size,crc,do_crc,crc_poly,auto_sync,fds_limit,file_descriptors_limit,"
+                     "parallel_recovery",
+                     OWN_STORE),
+    CONFIG_NO_EFFECT("slice_max_msgs,slice_max_count,slice_msgs,slice_count,slice_max_bytes,slice_max_size,slice_bytes,"
+                     "slice_size,slice_max_age,slice_age,slice_max_time,slice_time_limit",
+                     OWN_STORE),
+    CONFIG_NOT_SERVED("slice_archive_script,slice_archive,slice_script", "segments are not archived yet"),
+};
+
+const struct config_block config_streaming_block = CONFIG_BLOCK_OF("streaming", keys);
+const struct config_block config_store_limits_block = CONFIG_BLOCK_OF("streaming store_limits", limits_keys);
+const struct config_block config_file_block = CONFIG_BLOCK_OF("streaming file", file_keys);
+
+int config_streaming_read(struct config_reader *reader, const struct conf_member *member, void *target)
+{
+    struct config *config = reader->config;
+    if (member->value.type == CONF_BOOL) {
+        config->options.streaming = member->value.boolean;
+        return 0;
+    }
+    if (config_reader_map(reader, member))
+        return ERR_INVALID;
+    config->options.streaming = true;
+    return config_reader_apply(reader, &config_streaming_block, &member->value, config);
+}
+
+// -1 is another way to say unlimited.
+static int read_limit(struct config_reader *reader, const struct conf_member *member, void *target)
+{
+    int64_t number;
+    int error = config_reader_integer(reader, member, -1, INT64_MAX, &number);
+    if (!error)
+        *(uint64_t *)target = number < 0 ? 0 : (uint64_t)number;
+    return error;
+}
+
+static int read_narrow_limit(struct config_reader *reader, const struct conf_member *member, void *target)
+{
+    int64_t number;
+    int error = config_reader_integer(reader, member, -1, UINT32_MAX, &number);
+    if (!error)
+        *(uint32_t *)target = number < 0 ? 0 : (uint32_t)number;
+    return error;
+}
+
+static int read_max_age(struct config_reader *reader, const struct conf_member *member, void *target)
+{
+    const struct conf_value *value = &member->value;
+    if ((value->type == CONF_STRING || value->type == CONF_INTEGER) && value->text.len && value->text.ptr[0] == '-') {
+        *(uint64_t *)target = 0;
+        return 0;
+    }
+    return config_reader_duration(reader, member, target);
+}
+
+static int read_inactivity(struct config_reader *reader, const struct conf_member *member, void *target)
+{
+    uint64_t inactivity_ns;
+    int error = config_reader_duration(reader, member, &inactivity_ns);
+    if (!error && inactivity_ns)
+        return config_reader_fail(reader, member->place, "%s: channels are not removed by themselves yet; leave it out",
+                                  member->name.ptr);
+    return error;
+}
+
+static int read_channels(struct config_reader *reader, const struct conf_member *member, void *target)
+{
+    int error = config_reader_map(reader, member);
+    if (!error && member->value.count)
+        return config_reader_fail(reader, member->place,
+                                  "%s: limits of single channels are not there yet; say them for all",
+                                  member->name.ptr);
+    return error;
+}
+
+static int read_sync(struct config_reader *reader, const struct conf_member *member, void *target)
+{
+    bool sync;
+    int error = config_reader_bool(reader, member, &sync);
+    if (!error && !sync)
+        reader->config->options.sync = OPTIONS_SYNC_NEVER;
+    return error;
+}
+
+// One of two keys with one meaning may be off while the other is on.
+static int read_on(struct config_reader *reader, const struct conf_member *member, void *target)
+{
+    bool on;
+    int error = config_reader_bool(reader, member, &on);
+    *(bool *)target |= !error && on;
+    return error;
+}
+
+static int read_off(struct config_reader *reader, const struct conf_member *member, void *target)
+{
+    bool on;
+    int error = config_reader_bool(reader, member, &on);
+    if (error || !on)
+        return error;
+    const struct config_key *key = config_key_find(&config_streaming_block, member->name);
+    return config_reader_fail(reader, member->place, "%s: %s", member->name.ptr, key->help);
+}

@@ -1,0 +1,573 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration file (CO-X03) and the command line together: what keys set, what is refused and where, that flags win, and that
+// no message shows a secret. Secrets in these tests contain the word "hush".
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "server/config.h"
+
+#define SECOND 1000000000ULL
+
+// "main" of a test; "stan" beside it.
+static const char *main_text, *stan_text;
+static struct config config;
+static char message[CONFIG_MESSAGE_SIZE];
+
+static int read_file(void *owner, const char *path, struct buffer *content)
+{
+    const char *text = strcmp(path, "main") == 0 ? main_text : strcmp(path, "stan") == 0 ? stan_text : NULL;
+    return text ? buffer_append(content, bytes_from_string(text)) : ERR_NOT_FOUND;
+}
+
+static const char *environment(void *owner, const char *name)
+{
+    return strcmp(name, "PORT") == 0 ? "4333" : strcmp(name, "PASS") == 0 ? "'hush hush'" : NULL;
+}
+
+static const struct conf_source source = {NULL, read_file, environment};
+
+// Arguments are split at blanks.
+static int read_config(enum options_persona persona, const char *arguments, const char *text)
+{
+    static char copy[512];
+    char *list[16];
+    int count = 0;
+    snprintf(copy, sizeof(copy), "%s", arguments);
+    for (char *at = copy; at && *at; count++) {
+        list[count] = at;
+        at = strchr(at, ' ');
+        if (at)
+            *at++ = '\0';
+    }
+    main_text = text;
+    message[0] = '\0';
+    return config_read(&config, persona, count, list, &source, message);
+}
+
+static void accept_as(enum options_persona persona, const char *arguments, const char *text)
+{
+    if (read_config(persona, arguments, text))
+        fail_msg("%s\n  says %s", text, message);
+    assert_non_null(config.auth);
+}
+
+static void accept(const char *text)
+{
+    accept_as(OPTIONS_NATS_SERVER, "-c main", text);
+}
+
+static void refuse_as(enum options_persona persona, const char *arguments, const char *text, const char *wanted)
+{
+    if (!read_config(persona, arguments, text))
+        fail_msg("accepted: %s", text);
+    if (!strstr(message, wanted))
+        fail_msg("%s\n  says %s\n  not  %s", text, message, wanted);
+    assert_null(strstr(message, "hush"));
+    assert_null(strchr(message, '\n'));
+    config_deinit(&config);
+}
+
+static void refuse(const char *text, const char *wanted)
+{
+    refuse_as(OPTIONS_NATS_SERVER, "-c main", text, wanted);
+}
+
+static void an_empty_file_leaves_the_defaults(void **state)
+{
+    struct options plain;
+    options_default(&plain, OPTIONS_WEIR);
+    accept_as(OPTIONS_WEIR, "-c main", "# nothing\n");
+    assert_int_equal(config.options.port, plain.port);
+    assert_string_equal(config.options.directory, "./data");
+    assert_false(config.websocket.on);
+    assert_int_equal(config.warning_count, 0);
+    assert_false(auth_config_view(config.auth)->required);
+    config_deinit(&config);
+    assert_int_equal(read_config(OPTIONS_WEIR, "-p 7", ""), 0);
+    assert_int_equal(config.options.port, 7);
+    config_deinit(&config);
+}
+
+static void the_keys_of_the_server(void **state)
+{
+    accept("listen: \"127.0.0.1:4111\"\nclient_advertise: 'example.org:4222'\nserver_name: name\nhttp: "
+           "8333\nmax_payload: 64KB\n"
+           "MAX_CONTROL_LINE: 1KB\nmax_pending 128kb\nmax_conn: 77\nmax_subs: 78\nping_interval: \"20s\"\nping_max: 3\n"
+           "write_deadline: '2s'\nlame_duck_duration: \"60s\"\nlame_duck_grace_period: 5s\n");
+    const struct options *options = &config.options;
+    assert_string_equal(options->host, "127.0.0.1");
+    assert_int_equal(options->port, 4111);
+    assert_string_equal(options->client_advertise, "example.org:4222");
+    assert_string_equal(options->server_name, "name");
+    assert_int_equal(options->http_port, 8333);
+    assert_null(options->http_host);
+    assert_int_equal(options->max_payload, 65536);
+    assert_int_equal(options->max_control_line, 1024);
+    assert_int_equal(options->max_pending, 131072);
+    assert_int_equal(options->max_connections, 77);
+    assert_int_equal(options->max_subscriptions, 78);
+    assert_int_equal(options->ping_interval_ns, 20 * SECOND);
+    assert_int_equal(options->ping_max, 3);
+    assert_int_equal(options->write_deadline_ns, 2 * SECOND);
+    assert_int_equal(options->lame_duck_duration_ns, 60 * SECOND);
+    assert_int_equal(options->lame_duck_grace_ns, 5 * SECOND);
+    config_deinit(&config);
+    accept("net: 127.0.0.2; port: -1; monitor_port: 8444, max_connections: -1, max_subscriptions: -1\n"
+           "log_file: /tmp/x, logtime: no, logtime_utc: yes, debug: true, trace_verbose: true, logfile_size_limit: 1MB,"
+           "logfile_max_num: 4, syslog: true, remote_syslog: \"udp://h:514\", max_traced_msg_len: 100, pidfile: p, "
+           "ports_file_dir: d");
+    assert_string_equal(options->host, "127.0.0.2");
+    assert_int_equal(options->port, -1);
+    assert_int_equal(options->http_port, 8444);
+    assert_int_equal(options->max_connections, 10000000);
+    assert_int_equal(options->max_subscriptions, 0);
+    assert_string_equal(options->log_file, "/tmp/x");
+    assert_false(options->log_time);
+    assert_true(options->log_time_utc);
+    assert_true(options->debug);
+    assert_true(options->trace);
+    assert_true(options->trace_verbose);
+    assert_int_equal(options->log_size_limit, 1 << 20);
+    assert_int_equal(options->log_max_files, 4);
+    assert_true(options->syslog);
+    assert_string_equal(options->remote_syslog, "udp://h:514");
+    assert_int_equal(options->max_traced_length, 100);
+    assert_string_equal(options->pid_file, "p");
+    assert_string_equal(options->ports_file_dir, "d");
+    config_deinit(&config);
+    accept("listen: \":4000\"\nhttp: \"[::1]:8222\"");
+    assert_string_equal(options->host, "0.0.0.0");
+    assert_int_equal(options->port, 4000);
+    assert_string_equal(options->http_host, "::1");
+    config_deinit(&config);
+}
+
+static void flags_win_over_the_file(void **state)
+{
+    accept_as(OPTIONS_NATS_SERVER, "-p 4555 -c main -D=false --pass hush",
+              "port: 4444\ndebug: true\nmax_connections: 5\n"
+              "authorization {user: u, password: other}");
+    assert_int_equal(config.options.port, 4555);
+    assert_false(config.options.debug);
+    assert_int_equal(config.options.max_connections, 5);
+    assert_string_equal(config.options.user, "u");
+    assert_string_equal(config.options.password, "hush");
+    config_deinit(&config);
+}
+
+static void variables_need_no_known_name(void **state)
+{
+    accept(
+        "MY: 4999\nport: $MY\nmax_connections: $PORT\nauthorization { A: hush, users: [ {user: a, password: $A} ] }");
+    assert_int_equal(config.options.port, 4999);
+    assert_int_equal(config.options.max_connections, 4333);
+    config_deinit(&config);
+    refuse("MY: 4999\nport: 1", "main:1:1: unknown key \"MY\"");
+}
+
+static void unknown_keys_are_told_with_their_neighbour(void **state)
+{
+    refuse("\n  max_paylod: 1", "main:2:3: unknown key \"max_paylod\"; did you mean \"max_payload\"?");
+    refuse("authorization {\n usr: a }", "main:2:2: unknown key \"usr\"; did you mean \"user\"?");
+    refuse("authorization{ user: a }", "main:1:1: a blank belongs between");
+    refuse("tls { nothing_like_it: 5 }", "main:1:7: unknown key \"nothing_like_it\" in tls");
+    refuse("accounts { A { userz: [] } }", "did you mean \"users\"?");
+    refuse("include nothing", "main:1:1: cannot include nothing: not found");
+    refuse("port: 4222 4223", "main:1:12: ");
+}
+
+static void features_that_are_missing_are_refused_by_name(void **state)
+{
+    refuse("port: 1\ncluster { name: x }", "main:2:1: cluster: clusters of servers are not there yet");
+    refuse("gateway { }", "gateways are not served");
+    refuse("leafnodes { }", "leaf nodes are not served");
+    refuse("leaf { }", "leaf nodes");
+    refuse("mqtt { port: 1 }", "MQTT is not served");
+    refuse("jetstream: enabled", "JetStream is not served yet");
+    refuse("jetstream { store_dir: x }", "JetStream is not served yet");
+    refuse("operator: x", "operators and JWTs are not served");
+    refuse("resolver: MEMORY", "operators and JWTs are not served");
+    refuse("ocsp: true", "OCSP is not served");
+    refuse("mappings { a: b }", "subject mappings are not served");
+    refuse("accounts { A { jetstream: true } }", "JetStream is not served");
+    refuse("authorization { auth_callout { } }", "auth callout is not served");
+    refuse("websocket { port: 1, jwt_cookie: x }", "not in cookies");
+    accept("jetstream: false\naccounts { A { jetstream: disabled } }");
+    config_deinit(&config);
+    accept("server_tags: [a]\nprof_port: 5");
+    assert_int_equal(config.warning_count, 2);
+    assert_string_equal(config.warnings[1],
+                        "main:2:1: prof_port has no effect: there is no profiling port; perf and heaptrack look at "
+                        "a running server");
+    config_deinit(&config);
+}
+
+static void values_of_the_wrong_kind_are_told_with_the_right_one(void **state)
+{
+    refuse("port: \"4222\"", "main:1:7: port: an integer, from -1 to 65535 is expected here");
+    refuse("port: 70000", "main:1:7: port: an integer, from -1 to 65535");
+    refuse("debug: \"true\"", "main:1:8: debug: true or false, without quotes,");
+    refuse("server_name: 5", "main:1:14: server_name: a string (quote it)");
+    refuse("server_name: \"\"", "not empty");
+    refuse("max_payload: \"1MB\"", "max_payload: a size such as 65536, 64KB or 1GB, from 1024 to 8388608");
+    refuse("max_payload: 9MB", "main:1:14: max_payload: a size");
+    refuse("max_pending: -1", "max_pending: a size");
+    refuse("ping_interval: \"2x\"", "ping_interval: a duration such as");
+    refuse("ping_interval: 1.5", "a duration");
+    refuse("ping_interval: \"1ms\"", "from 10ms to 24h");
+    refuse("lame_duck_duration: \"10s\"", "from 30s to 168h");
+    refuse("listen: foo", "main:1:9: listen: HOST:PORT");
+    refuse("listen: \"foo:bar\"", "HOST:PORT");
+    refuse("http: \"a:b:1\"", "HOST:PORT");
+    refuse("listen: 70000", "HOST:PORT");
+    refuse("max_connections: 5x", "max_connections: an integer from -1");
+    refuse("authorization: 5", "main:1:16: authorization: a map { … } is expected");
+    refuse("accounts: 5", "a map of accounts, or an array of their names");
+    refuse("port: 1\nmonitor_port: 1", "same port");
+    refuse("max_pending: 64KB\nmax_payload: 1MB", "max_pending is less");
+    accept("ping_interval: 30\nwrite_deadline: 2m");
+    assert_int_equal(config.options.ping_interval_ns, 30 * SECOND);
+    assert_int_equal(config.options.write_deadline_ns, 120 * SECOND);
+    assert_int_equal(config.warning_count, 1);
+    assert_string_equal(config.warnings[0], "main:1:16: ping_interval should be written as a duration: \"30s\"");
+    config_deinit(&config);
+}
+
+// CO-S02, CO-S06
+static void authorization_has_a_token_a_user_or_users(void **state)
+{
+    accept("authorization { token: hush, timeout: 0.5 }");
+    const struct auth_view *view = auth_config_view(config.auth);
+    assert_int_equal(view->token.kind, AUTH_SECRET_PLAIN);
+    assert_int_equal(view->timeout_ms, 500);
+    assert_true(view->required);
+    config_deinit(&config);
+    accept("authorization { user: u, pass: $PASS, timeout: 3 }");
+    view = auth_config_view(config.auth);
+    assert_true(bytes_equal(view->single_user, BYTES("u")));
+    assert_int_equal(view->single_password.text.len, 9);
+    assert_int_equal(view->timeout_ms, 3000);
+    config_deinit(&config);
+    accept("authorization {\n"
+           "  default_permissions { publish: \"default.>\" }\n"
+           "  users = [\n"
+           "    {user: plain, password: hush}\n"
+           "    {user: hashed, password: $2a$11$W2zko751KUvVy59mUTWmpOdWjpEm5qhcCZRd05GjI/sSOT.xtiHyG,\n"
+           "     permissions { publish { allow: [a, \"b.>\"], deny: c }, subscribe: \"_INBOX.> q\", allow_responses { "
+           "max: 5, "
+           "expires: 1m } }\n"
+           "     allowed_connection_types: [STANDARD, websocket] }\n"
+           "    {nkey: UCNGL4W5QX66CFX6A6DCBVDH5VOHMI7B2UZZU7TXAUQQSI2JPHULCKBR}\n"
+           "  ]\n}\nno_auth_user: plain");
+    view = auth_config_view(config.auth);
+    assert_int_equal(view->user_count, 3);
+    assert_true(bytes_equal(view->no_auth_user->name, BYTES("plain")));
+    assert_int_equal(view->users[0].permissions->publish_allow.count, 1);
+    const struct auth_permissions *permissions = view->users[1].permissions;
+    assert_int_equal(view->users[1].password.kind, AUTH_SECRET_BCRYPT);
+    assert_int_equal(permissions->publish_allow.count, 2);
+    assert_int_equal(permissions->publish_deny.count, 1);
+    assert_int_equal(permissions->subscribe_allow.items[0].queue.len, 1);
+    assert_int_equal(permissions->response_max, 5);
+    assert_int_equal(permissions->response_ttl_ns, 60 * SECOND);
+    assert_int_equal(view->users[1].connection_types, AUTH_CONNECTION_STANDARD | AUTH_CONNECTION_WEBSOCKET);
+    assert_true(view->users[2].is_nkey);
+    config_deinit(&config);
+}
+
+static void authorization_that_contradicts_itself_is_refused(void **state)
+{
+    refuse("\nauthorization { user: a, password: hush, token: hush2 }",
+           "main:2:1: cannot have both a user and password and a token");
+    refuse("authorization { token: hush, users: [{user: a, password: hush}] }",
+           "main:1:1: cannot have both a token and a list");
+    refuse("authorization { user: u, password: hush, users: [{user: a, password: hush}] }",
+           "main:1:1: cannot have both");
+    refuse("authorization { users: [\n {user: a, password: hush}\n {user: a, password: hush2}] }",
+           "main:3:2: duplicate user \"a\"");
+    refuse("authorization { users: [{password: hush}] }", "main:1:25: a user needs a name");
+    refuse("authorization { users: [{nkey: bad}] }", "main:1:25: not a valid public nkey");
+    refuse("authorization { users: [{nkey: bad, user: a}] }", "neither name nor password");
+    refuse("authorization { users: [{user: c, password: hush, permissions: {\n publish: \"a..b\"}}] }",
+           "\"a..b\" is not a valid subject");
+    refuse("authorization { users: [{user: c, password: hush, permissions: {publish: {allowx: a}}}] }",
+           "unknown key \"allowx\"");
+    refuse("authorization { users: [{user: c, password: 12345}] }", "main:1:45: password: a string (quote it)");
+    refuse("authorization { users: {user: c} }", "an array of users");
+    refuse("authorization { users: [c] }", "a user is expected here");
+    refuse("authorization { user: a, password: hush, timeout: [] }", "a number of seconds");
+    refuse("no_auth_user: nobody\nauthorization { users: [{user: a}] }", "main:1:15: ");
+    refuse("authorization { users: [{user: a, permissions: {publish: 5}}] }",
+           "publish: a string, or an array of strings");
+    refuse("authorization { users: [{user: a, connection_types: [FTP]}] }", "STANDARD, WEBSOCKET");
+    refuse_as(OPTIONS_NATS_SERVER, "-c main --user x --pass hush", "authorization { users: [{user: a}] }",
+              "cannot have both a single user");
+}
+
+// CO-S07, CO-S08
+static void accounts_have_users_exports_and_imports(void **state)
+{
+    accept("accounts {\n"
+           "  A { users: [{user: a, password: hush}], exports: [ {stream: \"s.>\"}, {service: q, accounts: [B], "
+           "response_type: stream,\n"
+           "      response_threshold: \"5s\", latency: {sampling: \"50%\", subject: lat}} ]\n"
+           "      limits { max_conn: 5, max_subs: -1, max_payload: 1KB } }\n"
+           "  B { users: [{user: b, password: hush}], default_permissions { subscribe: x }\n"
+           "      imports: [ {stream: {account: A, subject: \"s.*\"}, prefix: p}, {service: {account: A, subject: q}, "
+           "to: mine, share: yes} ] }\n"
+           "  SYS { users: [{user: sys, password: hush}] }\n"
+           "}\nsystem_account: SYS\n");
+    const struct auth_view *view = auth_config_view(config.auth);
+    const struct auth_account *a = &view->accounts[auth_config_find_account(config.auth, BYTES("A"))];
+    const struct auth_account *b = &view->accounts[auth_config_find_account(config.auth, BYTES("B"))];
+    assert_int_equal(a->export_count, 2);
+    assert_int_equal(a->limits.max_connections, 5);
+    assert_int_equal(a->limits.max_subscriptions, AUTH_UNLIMITED);
+    assert_int_equal(a->limits.max_payload, 1024);
+    assert_true(a->exports[1].is_service);
+    assert_false(a->exports[1].is_public);
+    assert_int_equal(a->exports[1].response, AUTH_RESPONSE_STREAM);
+    assert_int_equal(a->exports[1].response_threshold_ns, 5 * SECOND);
+    assert_int_equal(a->exports[1].latency_sampling, 50);
+    assert_int_equal(b->import_count, 2);
+    assert_true(b->imports[1].share);
+    assert_int_equal(view->system_account, auth_config_find_account(config.auth, BYTES("SYS")));
+    assert_int_equal(auth_config_find_user(config.auth, BYTES("b"))->permissions->subscribe_allow.count, 1);
+    config_deinit(&config);
+    accept("accounts: [A, B]\nno_sys_acc: true");
+    assert_int_not_equal(auth_config_find_account(config.auth, BYTES("B")), AUTH_NONE);
+    assert_int_equal(auth_config_view(config.auth)->system_account, AUTH_NONE);
+    config_deinit(&config);
+}
+
+static void accounts_that_make_no_sense_are_refused(void **state)
+{
+    refuse("accounts { A {users: [{user: a, password: hush}]}\n B {users: [{user: a, password: hush}]} }",
+           "main:2:13: duplicate user");
+    refuse("accounts { A {exports: [{stream: a}]}\n B {imports: [{stream: {account: C, subject: a}}]} }",
+           "main:2:15: ");
+    refuse("accounts { A {exports: [{stream: a}]}\n B {imports: [{stream: {account: A, subject: b}}]} }",
+           "main:2:15: account \"A\" does not export");
+    refuse("accounts { \"$G\" {} }", "main:1:12: \"$G\" is a reserved account");
+    refuse("system_account: nope", "main:1:17: ");
+    refuse("accounts { A { exports: [{stream: a, service: b}] } }", "one `stream` or one `service`");
+    refuse("accounts { A { exports: [{}] } }", "needs a `stream` or a `service`");
+    refuse("accounts { A { exports: [{stream: a, response_type: stream}] } }", "belong to a `service`");
+    refuse("accounts { A { exports: [{service: a, latency: {sampling: 200, subject: x}}] } }",
+           "percentage from 1 to 100");
+    refuse("accounts { A { exports: [{service: a, latency: {sampling: 20}}] } }", "latency needs a `subject`");
+    refuse("accounts { A { imports: [{stream: {account: A}}] } }", "with account and subject");
+    refuse("accounts { A { imports: [{service: {account: A, subject: b}, prefix: c}] } }",
+           "`prefix` belongs to a `stream`");
+    refuse("accounts { A { limits { max_conn: 5s } } }", "max_conn: an integer of at least -1");
+    refuse("accounts { A { limits { max_conn: -2 } } }", "an integer of at least -1");
+}
+
+// CO-S01
+static void tls_blocks(void **state)
+{
+    accept(
+        "tls { cert_file: c.pem, key_file: k.pem, ca_file: ca.pem, verify_and_map: true, timeout: 0.5, min_version: "
+        "\"1.3\"\n"
+        "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256], curve_preferences: [CurveP256], handshake_first: "
+        "\"300ms\"\n"
+        "  pinned_certs: ['a8f407340dcc719864214b85ed96f98d16cbffa8f509d9fa4ca237b7bb3f9c32'] }\nallow_non_tls: true");
+    const struct tls_options *tls = &config.options.tls;
+    assert_true(tls_options_is_on(tls));
+    assert_string_equal(tls->cert_file, "c.pem");
+    assert_true(tls->verify);
+    assert_true(tls->verify_and_map);
+    assert_true(auth_config_view(config.auth)->verify_and_map);
+    assert_int_equal(tls->timeout_ns, SECOND / 2);
+    assert_int_equal(tls->min_version, 13);
+    assert_int_equal(tls->suite_count, 1);
+    assert_int_equal(tls->curve_count, 1);
+    assert_int_equal(tls->first, TLS_OPTIONS_AUTO);
+    assert_int_equal(tls->fallback_ns, 3 * SECOND / 10);
+    assert_int_equal(tls->pin_count, 1);
+    assert_int_equal(tls->pins[0][0], 0xa8);
+    assert_true(tls->allow_plain);
+    assert_int_equal(auth_config_view(config.auth)->timeout_ms, 1500);
+    config_deinit(&config);
+    accept("tls {}");
+    assert_false(tls_options_is_on(&config.options.tls));
+    config_deinit(&config);
+    refuse("tls { cert_file: x }", "main:1:1: ");
+    refuse("https: 8333", "HTTPS needs a certificate");
+    refuse("tls { cert_file: c, key_file: k, cipher_suites: [A] }", "cipher_suites: there is no such name");
+    refuse("tls { cert_file: c, key_file: k, cipher_suites: [] }", "not empty");
+    refuse("tls { cert_file: c, key_file: k, min_version: \"1.1\" }", "\"1.2\" or \"1.3\"");
+    refuse("tls { cert_file: c, key_file: k, verify: true, pinned_certs: [a] }", "64 hexadecimal digits");
+    refuse("tls { cert_file: c, key_file: k, handshake_first: perhaps }", "a duration");
+    refuse("tls { ocsp_peer: true }", "OCSP");
+}
+
+// CO-T04
+static void websocket_blocks(void **state)
+{
+    accept("websocket { listen: \"127.0.0.1:8080\", no_tls: true, same_origin: true, compression: true, "
+           "handshake_timeout: \"5s\"\n"
+           " allowed_origins: [\"http://a\", \"https://b:1\"], no_auth_user: x, advertise: \"h:1\"\n"
+           " authorization { user: w, password: hush, timeout: 3 } }");
+    const struct websocket_config *websocket = &config.websocket;
+    assert_true(websocket->on);
+    assert_string_equal(websocket->host, "127.0.0.1");
+    assert_int_equal(websocket->port, 8080);
+    assert_true(websocket->no_tls && websocket->same_origin && websocket->compression);
+    assert_int_equal(websocket->handshake_ns, 5 * SECOND);
+    assert_int_equal(websocket->origin_count, 2);
+    assert_string_equal(websocket->user, "w");
+    assert_int_equal(websocket->auth_timeout_ns, 3 * SECOND);
+    config_deinit(&config);
+    accept("ws { port: -1, tls { cert_file: c, key_file: k } }");
+    assert_int_equal(config.websocket.tls.use, TLS_OPTIONS_ON);
+    config_deinit(&config);
+    accept("websocket { }");
+    assert_false(config.websocket.on);
+    config_deinit(&config);
+    refuse("websocket { port: 80 }", "a tls block is missing");
+    refuse("websocket { port: 80, no_tls: true, tls { cert_file: c, key_file: k } }", "contradict");
+    refuse("websocket { port: 80, no_tls: true, authorization { users: [] } }", "users are those of the server");
+    refuse("websocket { port: x }", "main:1:19: port: an integer from -1 to 65535");
+}
+
+// ST-C01…C18
+static void streaming_blocks(void **state)
+{
+    static const char block[] = "streaming { cid: my-cluster, store: FILE, dir: /d, sync: interval, sync_interval: "
+                                "10ms, hbi: \"1s\", hbt: 2s, hbf: 3\n"
+                                " store_limits { mc: 1, max_subs: 2, max_msgs: 3, mb: 4KB, ma: \"24h\" }, sd: true, "
+                                "stan_trace: false, partitioning: true\n"
+                                " file { compact: false } }";
+    accept_as(OPTIONS_NATS_STREAMING, "-c main", block);
+    const struct options *options = &config.options;
+    assert_string_equal(options->cluster_id, "my-cluster");
+    assert_int_equal(options->store, OPTIONS_STORE_FILE);
+    assert_string_equal(options->directory, "/d");
+    assert_int_equal(options->sync, OPTIONS_SYNC_INTERVAL);
+    assert_int_equal(options->heartbeat_interval_ns, SECOND);
+    assert_int_equal(options->heartbeat_timeout_ns, 2 * SECOND);
+    assert_int_equal(options->heartbeat_fail_count, 3);
+    assert_int_equal(options->max_channels, 1);
+    assert_int_equal(options->max_channel_subs, 2);
+    assert_int_equal(options->max_channel_msgs, 3);
+    assert_int_equal(options->max_channel_bytes, 4096);
+    assert_int_equal(options->max_channel_age_ns, 86400 * SECOND);
+    assert_true(options->debug);
+    assert_int_equal(config.warning_count, 2);
+    config_deinit(&config);
+    // A file of its own, with and without the block, and flags over it.
+    stan_text = block;
+    accept_as(OPTIONS_NATS_STREAMING, "-sc stan -c main -cid other -st memory", "port: 4999");
+    assert_int_equal(options->port, 4999);
+    assert_string_equal(options->cluster_id, "other");
+    assert_int_equal(options->store, OPTIONS_STORE_MEMORY);
+    config_deinit(&config);
+    stan_text = "id: third\nstore: MEMORY\nport: 5\n";
+    accept_as(OPTIONS_NATS_STREAMING, "-sc stan", "");
+    assert_string_equal(options->cluster_id, "third");
+    config_deinit(&config);
+    // NATS Streaming's server reads its keys from the file of -c, too.
+    accept_as(OPTIONS_NATS_STREAMING, "-c main", "port: 4998\nid: fourth\ndir: x\nstore: file");
+    assert_int_equal(options->port, 4998);
+    assert_string_equal(options->cluster_id, "fourth");
+    config_deinit(&config);
+    refuse("id: fifth", "unknown key \"id\"");
+    accept_as(OPTIONS_WEIR, "-c main", "streaming: false");
+    assert_false(options->streaming);
+    config_deinit(&config);
+    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { cluster_id: \"a.b\" }", "letters, digits");
+    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { store: SQL }", "main:1:20: store: one of file,memory");
+    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { store_limits { channels { a { max_msgs: 1 } } } }",
+              "limits of single channels");
+    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { cluster { } }", "clusters of servers");
+    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { encrypt: true, encryption_key: hush }",
+              "encryption at rest");
+    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { store: FILE }", "root directory must be specified");
+    refuse_as(OPTIONS_NATS_STREAMING, "-sc stan -c none", "", "none: cannot read the file: not found");
+}
+
+// A second config beside `config`, from `text`; compares them.
+static int compare(const char *before, const char *after, struct config_changes *changes)
+{
+    accept(before);
+    struct config old = config;
+    accept(after);
+    int error = config_compare(&old, &config, changes, message);
+    config_deinit(&old);
+    config_deinit(&config);
+    return error;
+}
+
+// CO-X02
+static void a_reload_knows_what_changed(void **state)
+{
+    struct config_changes changes;
+    assert_int_equal(compare("port: 5\ndebug: no", "debug: no; port: 5", &changes), 0);
+    assert_int_equal(changes.count, 0);
+    assert_false(changes.auth || changes.tls || changes.log);
+    assert_int_equal(compare("debug: no", "debug: yes\nmax_connections: 5\nping_interval: 3m\nlog_file: x", &changes),
+                     0);
+    assert_int_equal(changes.count, 4);
+    assert_true(changes.log);
+    assert_string_equal(changes.lines[0].text, "ping_interval = 3m");
+    assert_string_equal(changes.lines[1].text, "log_file = x");
+    assert_string_equal(changes.lines[2].text, "debug = true");
+    assert_string_equal(changes.lines[3].text, "max_connections = 5");
+    assert_int_equal(
+        compare("authorization {user: a, password: hush}", "authorization {user: a, password: hush2}", &changes), 0);
+    assert_int_equal(changes.count, 1);
+    assert_true(changes.auth);
+    assert_null(strstr(changes.lines[0].text, "hush"));
+    assert_int_equal(compare("accounts {A {users: [{user: a}]}}", "accounts {B {users: [{user: a}]}}", &changes), 0);
+    assert_true(changes.auth);
+    assert_int_equal(compare("tls {cert_file: a, key_file: b}", "tls {cert_file: a, key_file: b}", &changes), 0);
+    assert_true(changes.tls);
+    assert_int_equal(changes.count, 0);
+    assert_int_equal(compare("", "tls {cert_file: a, key_file: b, min_version: '1.3'}", &changes), 0);
+    assert_string_equal(changes.lines[changes.count - 1].text, "tls = enabled");
+}
+
+static void what_needs_a_restart_refuses_a_reload(void **state)
+{
+    struct config_changes changes;
+    assert_int_equal(compare("port: 5", "port: 6", &changes), ERR_UNSUPPORTED);
+    assert_string_equal(message, "config reload not supported for port: old=5, new=6");
+    assert_int_equal(compare("", "server_name: x", &changes), ERR_UNSUPPORTED);
+    assert_int_equal(compare("streaming {store: memory}", "streaming {store: memory, cid: y}", &changes),
+                     ERR_UNSUPPORTED);
+    assert_int_equal(compare("streaming {store: memory}", "streaming {store: memory, limits {mc: 1}}", &changes),
+                     ERR_UNSUPPORTED);
+    assert_int_equal(compare("", "websocket {port: 7, no_tls: true}", &changes), ERR_UNSUPPORTED);
+    assert_int_equal(compare("ws {port: 7, no_tls: true}", "ws {port: 7, no_tls: true, origins: [a]}", &changes),
+                     ERR_UNSUPPORTED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_file_leaves_the_defaults),
+        cmocka_unit_test(the_keys_of_the_server),
+        cmocka_unit_test(flags_win_over_the_file),
+        cmocka_unit_test(variables_need_no_known_name),
+        cmocka_unit_test(unknown_keys_are_told_with_their_neighbour),
+        cmocka_unit_test(features_that_are_missing_are_refused_by_name),
+        cmocka_unit_test(values_of_the_wrong_kind_are_told_with_the_right_one),
+        cmocka_unit_test(authorization_has_a_token_a_user_or_users),
+        cmocka_unit_test(authorization_that_contradicts_itself_is_refused),
+        cmocka_unit_test(accounts_have_users_exports_and_imports),
+        cmocka_unit_test(accounts_that_make_no_sense_are_refused),
+        cmocka_unit_test(tls_blocks),
+        cmocka_unit_test(websocket_blocks),
+        cmocka_unit_test(streaming_blocks),
+        cmocka_unit_test(a_reload_knows_what_changed),
+        cmocka_unit_test(what_needs_a_restart_refuses_a_reload),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
