@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// `weir`: finds the sub-command and hands over. No sub-command, or a flag first, means `serve`, so that `weir` can stand
-// where `nats-server` or `nats-streaming-server` stood.
+// `weir`: finds the sub-command and hands over. No sub-command, or a flag first, means `serve`. Called `nats-server` or
+// `nats-streaming-server` it is that server (cmd/persona.h).
 #include <stdio.h>
 #include <string.h>
 
 #include "cmd/commands.h"
+#include "cmd/persona.h"
+#include "cmd/serve_start.h"
 #include "codec/json_fields.h"
 
 struct command {
@@ -22,6 +24,7 @@ static const struct command commands[] = {
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
+static int run_persona(enum options_persona persona, int count, char **arguments);
 static const struct command *find(const char *name);
 static int run_help(int count, char **arguments);
 static void print_usage(FILE *out);
@@ -30,6 +33,9 @@ static int refuse(const char *name);
 int main(int count, char **arguments)
 {
     json_fields_init();
+    enum options_persona persona = persona_find(count > 0 ? arguments[0] : NULL);
+    if (persona != OPTIONS_WEIR)
+        return run_persona(persona, count - 1, arguments + 1);
     if (count < 2)
         return serve_run(0, arguments + 1);
     const char *first = arguments[1];
@@ -48,6 +54,20 @@ int main(int count, char **arguments)
         return 0;
     }
     return command->run(count - 2, arguments + 2);
+}
+
+// These servers know no sub-commands but the words for two of their flags.
+static int run_persona(enum options_persona persona, int count, char **arguments)
+{
+    if (count == 1 && strcmp(arguments[0], "version") == 0) {
+        persona_print_version(persona);
+        return 0;
+    }
+    if (count == 1 && strcmp(arguments[0], "help") == 0) {
+        persona_print_help(persona);
+        return 0;
+    }
+    return serve_as(persona, count, arguments);
 }
 
 static const struct command *find(const char *name)

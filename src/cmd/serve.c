@@ -10,6 +10,9 @@
 
 #include "base/must.h"
 #include "cmd/commands.h"
+#include "cmd/persona.h"
+#include "cmd/serve_files.h"
+#include "cmd/serve_start.h"
 #include "cmd/serve_tls.h"
 #include "os/clock.h"
 #include "os/file_disk.h"
@@ -35,6 +38,7 @@ struct serve {
     struct signals signals;
     struct directory directory;
     struct file_disk disk;
+    char id[NODE_ID_SIZE];
     struct node *node;   // owned; NULL: not started
     uint64_t stop_by_ms; // UINT64_MAX: not stopping
     bool has_directory;
@@ -42,28 +46,39 @@ struct serve {
     bool forced; // slow connections were closed
 };
 
-static bool read_options(struct serve *serve, int count, char **arguments, int *ret_code);
+static int start_log(struct serve *serve);
 static int start_all(struct serve *serve);
 static int open_directory(struct serve *serve);
 static int open_port(struct serve *serve, struct listener *listener, int port, const char *what);
 static int start_node(struct serve *serve);
 static int start_listening(struct serve *serve, struct listener *listener, const struct net_handler *handler);
-static void announce(struct serve *serve);
+static int write_pid(struct serve *serve);
+static void write_ports(struct serve *serve);
+static void remove_files(struct serve *serve);
 static void stop_all(struct serve *serve);
 static void on_turn_begin(void *owner, struct moment now);
 static bool on_turn_end(void *owner);
 static uint64_t on_deadline(void *owner);
 static void on_stop(void *owner, int number);
 static void on_request(void *owner, int number);
+static void reload(struct serve *serve);
+static const char *signal_name(int number);
 
 int serve_run(int count, char **arguments)
+{
+    return serve_as(OPTIONS_WEIR, count, arguments);
+}
+
+int serve_as(enum options_persona persona, int count, char **arguments)
 {
     // One arena: the few threads there are allocate little, and a second one would only be idle memory.
     mallopt(M_ARENA_MAX, 1);
     static struct serve serve = {.stop_by_ms = UINT64_MAX}; // tidy: allow mutable (the program's one server)
     int code;
-    if (!read_options(&serve, count, arguments, &code))
+    if (!serve_read_options(persona, count, arguments, &serve.options, &code))
         return code;
+    if (start_log(&serve) != 0)
+        return 1;
     process_raise_file_limit();
     serve.handler = (struct loop_handler){&serve, on_turn_begin, on_turn_end, on_deadline};
     if (loop_init(&serve.loop, &serve.handler) != 0) {
@@ -81,48 +96,26 @@ int serve_run(int count, char **arguments)
 
 void serve_help(void)
 {
-    puts("usage: weir serve [FLAGS]\n\n"
-         "Runs the server until SIGINT or SIGTERM. -x, --x, -x=VALUE and -x VALUE are the same.\n");
-    char line[256];
-    for (size_t i = 0; options_help(i, line, sizeof(line)); i++)
-        puts(line);
+    persona_print_help(OPTIONS_WEIR);
 }
 
-// False when there is nothing to serve: *ret_code is the exit code.
-static bool read_options(struct serve *serve, int count, char **arguments, int *ret_code)
+static int start_log(struct serve *serve)
 {
-    char message[OPTIONS_MESSAGE_SIZE];
-    options_default(&serve->options, OPTIONS_WEIR);
-    if (options_parse(&serve->options, count, arguments, message)) {
-        fprintf(stderr, "weir serve: %s\n", message);
-        *ret_code = 2;
-        return false;
-    }
-    if (serve->options.help_tls) {
-        serve_tls_help();
-        *ret_code = 0;
-        return false;
-    }
-    if (serve->options.help) {
-        serve_help();
-        *ret_code = 0;
-        return false;
-    }
-    server_log_init(&serve->log, STDERR_FILENO, serve->options.debug ? LOG_DEBUG : LOG_INFO);
-    const char *file = serve->options.log_file;
-    int error = server_log_configure(&serve->log, &(struct server_log_config){.file = file, .time = true});
-    if (error) {
-        fprintf(stderr, "weir serve: -log: cannot write to %s: %s\n", file, error_text(error));
-        *ret_code = 1;
-        return false;
-    }
-    return true;
+    server_log_init(&serve->log, STDERR_FILENO, LOG_INFO);
+    int error = serve_configure_log(&serve->log, &serve->options);
+    if (error)
+        fprintf(stderr, "%s: cannot log to %s: %s\n", persona_name(serve->options.persona),
+                serve->options.log_file ? serve->options.log_file : serve->options.remote_syslog, error_text(error));
+    return error;
 }
 
 static int start_all(struct serve *serve)
 {
-    logger_write(&serve->log.logger, LOG_INFO, "Weir %s starts", WEIR_VERSION);
-    int error = open_port(serve, &serve->clients, serve->options.port, "clients");
+    node_make_id(&random_machine, serve->id);
+    serve_announce_start(&serve->log.logger, &serve->options, serve->id);
+    int error = write_pid(serve);
+    if (!error)
+        error = open_port(serve, &serve->clients, serve->options.port, "clients");
     int http_port = serve->options.https_port ? serve->options.https_port : serve->options.http_port;
     if (!error && http_port != 0)
         error = open_port(serve, &serve->monitoring, http_port, "monitoring");
@@ -136,8 +129,11 @@ static int start_all(struct serve *serve)
         error = start_listening(serve, &serve->clients, node_client_handler(serve->node));
     if (!error && serve->monitoring.open)
         error = start_listening(serve, &serve->monitoring, node_monitor_handler(serve->node));
-    if (!error)
-        announce(serve);
+    if (!error) {
+        write_ports(serve);
+        serve_announce_ready(&serve->log.logger, &serve->options, serve->id, serve->clients.port,
+                             serve->monitoring.port);
+    }
     return error;
 }
 
@@ -191,10 +187,14 @@ static int start_node(struct serve *serve)
         .random = &random_machine,
         .process = &process_self,
         .logger = &serve->log.logger,
+        .server_id = serve->id,
         .port = serve->clients.port,
         .http_port = is_https ? 0 : serve->monitoring.port,
         .https_port = is_https ? serve->monitoring.port : 0,
     };
+    if (serve->monitoring.open)
+        logger_write(&serve->log.logger, LOG_INFO, "Starting %s monitor on %s:%u", is_https ? "https" : "http",
+                     serve->options.host, serve->monitoring.port);
     return node_start(&serve->options, &env, clock_now(), &serve->node);
 }
 
@@ -206,29 +206,38 @@ static int start_listening(struct serve *serve, struct listener *listener, const
     return error;
 }
 
-static void announce(struct serve *serve)
+static int write_pid(struct serve *serve)
+{
+    const char *path = serve->options.pid_file;
+    int error = path ? serve_files_write_pid(path) : 0;
+    if (error)
+        logger_write(&serve->log.logger, LOG_FATAL, "Could not write pidfile: %s: %s", path, error_text(error));
+    return error;
+}
+
+// The server serves without it, as nats-server.
+static void write_ports(struct serve *serve)
 {
     const struct options *options = &serve->options;
-    const struct logger *logger = &serve->log.logger;
-    if (options->store == OPTIONS_STORE_MEMORY)
-        logger_write(logger, LOG_WARN,
-                     "messages are kept in memory only (--store memory): they are gone when the server is");
-    else if (options->sync != OPTIONS_SYNC_ALWAYS)
-        logger_write(logger, LOG_WARN,
-                     "--sync %s: a crash of the machine can lose acknowledged messages; only `always` prevents that",
-                     options_sync_name(options));
-    if (serve->monitoring.open)
-        logger_write(logger, LOG_INFO, "Monitoring on %s://%s:%u/", options->https_port ? "https" : "http",
-                     options->host, serve->monitoring.port);
-    if (tls_options_is_on(&options->tls))
-        logger_write(logger, LOG_INFO, "TLS %s for client connections",
-                     options->tls.allow_plain ? "possible" : "required");
-    logger_write(logger, LOG_INFO, "Server id %s, cluster id %s", node_server_id(serve->node), options->cluster_id);
-    if (options->store == OPTIONS_STORE_MEMORY)
-        logger_write(logger, LOG_INFO, "Ready for clients on %s:%u, store MEMORY", options->host, serve->clients.port);
-    else
-        logger_write(logger, LOG_INFO, "Ready for clients on %s:%u, store FILE in %s, sync %s", options->host,
-                     serve->clients.port, options->directory, options_sync_name(options));
+    if (!options->ports_file_dir)
+        return;
+    const struct serve_port ports[] = {
+        {"nats", tls_options_is_on(&options->tls) ? "tls" : "nats", options->host, serve->clients.port},
+        {"monitoring", options->https_port ? "https" : "http", options->host, serve->monitoring.port},
+    };
+    int error = serve_files_write_ports(options->ports_file_dir, persona_name(options->persona), ports,
+                                        sizeof(ports) / sizeof(ports[0]));
+    if (error)
+        logger_write(&serve->log.logger, LOG_ERROR, "Error writing ports file to %s: %s", options->ports_file_dir,
+                     error_text(error));
+}
+
+static void remove_files(struct serve *serve)
+{
+    if (serve->options.ports_file_dir)
+        serve_files_remove_ports(serve->options.ports_file_dir, persona_name(serve->options.persona));
+    if (serve->options.pid_file)
+        serve_files_remove_pid(serve->options.pid_file);
 }
 
 static void stop_all(struct serve *serve)
@@ -246,8 +255,9 @@ static void stop_all(struct serve *serve)
     serve_tls_stop(&serve->tls);
     serve->node = NULL;
     loop_deinit(&serve->loop);
+    remove_files(serve);
     if (serve->stop_by_ms != UINT64_MAX)
-        logger_write(&serve->log.logger, LOG_INFO, "Stopped");
+        logger_write(&serve->log.logger, LOG_INFO, "Server Exiting..");
     server_log_deinit(&serve->log);
 }
 
@@ -289,33 +299,60 @@ static uint64_t on_deadline(void *owner)
 static void on_stop(void *owner, int number)
 {
     struct serve *serve = owner;
-    logger_write(&serve->log.logger, LOG_INFO, "Stopping: %s", strsignal(number));
+    logger_write(&serve->log.logger, LOG_INFO, "Trapped \"%s\" signal", signal_name(number));
+    logger_write(&serve->log.logger, LOG_INFO, "Initiating Shutdown...");
     listener_close(&serve->clients);
     listener_close(&serve->monitoring);
     serve->stop_by_ms = moment_mono_ms(serve->loop.now) + SERVE_STOP_MS;
     node_shutdown(serve->node);
 }
 
-// As nats-server: SIGUSR1 reopens the log file (CO-X01). The others have nothing to do yet.
+// As nats-server: SIGUSR1 reopens the log file (CO-X01).
 static void on_request(void *owner, int number)
 {
     struct serve *serve = owner;
-    const char *file = serve->options.log_file;
-    if (number == SIGHUP && tls_options_is_on(&serve->options.tls)) {
-        if (serve_tls_reload(&serve->tls, &serve->options, &serve->log.logger))
-            logger_write(&serve->log.logger, LOG_ERROR, "The certificates stay what they were");
-        else
-            logger_write(&serve->log.logger, LOG_INFO, "Certificates read again");
+    const struct logger *logger = &serve->log.logger;
+    logger_write(logger, LOG_INFO, "Trapped \"%s\" signal", signal_name(number));
+    if (number == SIGHUP) {
+        reload(serve);
         return;
     }
     if (number != SIGUSR1) {
-        logger_write(&serve->log.logger, LOG_WARN, "%s: there is nothing to reload or to drain yet; nothing changed",
-                     strsignal(number));
+        logger_write(logger, LOG_WARN, "There is nothing to drain yet; nothing changed");
         return;
     }
-    int error = file ? server_log_reopen(&serve->log) : 0;
-    if (error)
-        logger_write(&serve->log.logger, LOG_ERROR, "cannot reopen %s: %s", file, error_text(error));
-    else if (file)
-        logger_write(&serve->log.logger, LOG_INFO, "Log file reopened");
+    int error = server_log_reopen(&serve->log);
+    if (error == ERR_NOT_FOUND && !serve->options.log_file)
+        logger_write(logger, LOG_INFO, "File log re-open ignored, not a file logger");
+    else if (error)
+        logger_write(logger, LOG_ERROR, "Cannot re-open the log file %s: %s", serve->options.log_file,
+                     error_text(error));
+    else
+        logger_write(logger, LOG_INFO, "File log re-opened");
+}
+
+static void reload(struct serve *serve)
+{
+    const struct logger *logger = &serve->log.logger;
+    if (!tls_options_is_on(&serve->options.tls))
+        logger_write(logger, LOG_ERROR,
+                     "Failed to reload server configuration: can only reload config when a file is provided using -c "
+                     "or --config");
+    else if (serve_tls_reload(&serve->tls, &serve->options, logger))
+        logger_write(logger, LOG_ERROR, "The certificates stay what they were");
+    else
+        logger_write(logger, LOG_INFO, "Certificates read again");
+}
+
+// In the words of Go, which logs have.
+static const char *signal_name(int number)
+{
+    switch (number) {
+    case SIGINT: return "interrupt";
+    case SIGTERM: return "terminated";
+    case SIGHUP: return "hangup";
+    case SIGUSR1: return "user defined signal 1";
+    case SIGUSR2: return "user defined signal 2";
+    default: return "unknown";
+    }
 }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "cmd/commands.h"
-#include "wire/info.h"
+#include "cmd/persona.h"
 
 int version_run(int count, char **arguments)
 {
@@ -12,7 +12,7 @@ int version_run(int count, char **arguments)
         fputs("weir version: takes no arguments\n", stderr);
         return 2;
     }
-    printf("weir %s (client protocol of nats-server %s)\n", WEIR_VERSION, INFO_NATS_VERSION);
+    persona_print_version(OPTIONS_WEIR);
     return 0;
 }
 

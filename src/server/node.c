@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/node.h"
 
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "base/must.h"
 #include "broker/broker.h"
 #include "monitor/monitor.h"
 #include "server/node_config.h"
-
-// Of a server id: the length of a public nkey, whose first letter N means "server".
-#define NODE_ID_LEN 56
 
 //  SERVING ──node_shutdown──► DRAINING ──what was taken is durable──► CLOSING
 enum node_state {
@@ -20,7 +19,7 @@ enum node_state {
 struct node {
     struct options options;
     struct node_env env;
-    char id[NODE_ID_LEN + 1];
+    char id[NODE_ID_SIZE];
     struct broker_options broker_options;
     struct broker *broker;   // owned
     struct shard *shard;     // owned; NULL without streaming, as stan
@@ -31,7 +30,6 @@ struct node {
     uint64_t drain_index; // DRAINING: the last entry appended before the shutdown
 };
 
-static void make_id(const struct random_source *random, char ret_id[NODE_ID_LEN + 1]);
 static int start_streaming(struct node *node, struct moment now);
 static void tell_recovered(const struct node *node);
 static void start_broker(struct node *node, struct moment now);
@@ -43,13 +41,30 @@ static bool is_drained(const struct node *node);
 static void release(struct node *node);
 static uint64_t earlier(uint64_t a_ms, uint64_t b_ms);
 
+void node_make_id(const struct random_source *random, char ret_id[NODE_ID_SIZE])
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    uint64_t bits = 0;
+    ret_id[0] = 'N';
+    for (size_t i = 1; i < NODE_ID_SIZE - 1; i++) {
+        if (i % 12 == 1)
+            bits = random->next(random->owner);
+        ret_id[i] = letters[bits & 31];
+        bits >>= 5;
+    }
+    ret_id[NODE_ID_SIZE - 1] = '\0';
+}
+
 int node_start(const struct options *options, const struct node_env *env, struct moment now, struct node **ret_node)
 {
     struct node *node = mem_alloc_zero(sizeof(*node));
     node->options = *options;
     node->env = *env;
     node->now = now;
-    make_id(env->random, node->id);
+    if (env->server_id)
+        snprintf(node->id, sizeof(node->id), "%s", env->server_id);
+    else
+        node_make_id(env->random, node->id);
     start_broker(node, now);
     int error = options->streaming ? start_streaming(node, now) : 0;
     if (error) {
@@ -138,20 +153,6 @@ void node_stop(struct node *node)
 const char *node_server_id(const struct node *node)
 {
     return node->id;
-}
-
-static void make_id(const struct random_source *random, char ret_id[NODE_ID_LEN + 1])
-{
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    uint64_t bits = 0;
-    ret_id[0] = 'N';
-    for (size_t i = 1; i < NODE_ID_LEN; i++) {
-        if (i % 12 == 1)
-            bits = random->next(random->owner);
-        ret_id[i] = letters[bits & 31];
-        bits >>= 5;
-    }
-    ret_id[NODE_ID_LEN] = '\0';
 }
 
 static int start_streaming(struct node *node, struct moment now)

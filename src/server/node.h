@@ -20,12 +20,19 @@
 
 struct node;
 
+// Of a server id, with its NUL: 56 characters, the length of a public nkey, whose first letter N means "server".
+#define NODE_ID_SIZE 57
+
+// A new one.
+void node_make_id(const struct random_source *random, char ret_id[NODE_ID_SIZE]);
+
 // All borrowed for the node's life.
 struct node_env {
     struct disk *disk;                    // the data directory, locked; NULL with a memory store
     const struct random_source *random;   // used in node_start() only
     const struct process_source *process; // may be NULL
     const struct logger *logger;          // may be NULL
+    const char *server_id;                // of node_make_id(); copied; NULL: the node makes one
     uint16_t port;                        // where clients will connect
     uint16_t http_port;                   // where monitoring will be; 0: nowhere
     uint16_t https_port;                  // or there

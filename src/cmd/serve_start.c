@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/serve_start.h"
+
+#include <stdio.h>
+
+#include "cmd/persona.h"
+#include "cmd/serve_tls.h"
+#include "cmd/signal_process.h"
+#include "wire/info.h"
+
+static void announce_ignored(const struct logger *logger, const struct options *options);
+static void announce_store(const struct logger *logger, const struct options *options);
+
+bool serve_read_options(enum options_persona persona, int count, char **arguments, struct options *ret_options,
+                        int *ret_code)
+{
+    char message[OPTIONS_MESSAGE_SIZE];
+    struct options options;
+    options_default(&options, persona);
+    const char *name = persona == OPTIONS_WEIR ? "weir serve" : persona_name(persona);
+    *ret_code = 0;
+    if (options_parse(&options, count, arguments, message)) {
+        fprintf(stderr, "%s: %s\n", name, message);
+        *ret_code = 2;
+    } else if (options.help) {
+        persona_print_help(persona);
+    } else if (options.help_tls) {
+        serve_tls_help();
+    } else if (options.version) {
+        persona_print_version(persona);
+    } else if (options.signal) {
+        *ret_code = signal_process(persona_name(persona), options.signal);
+    } else {
+        *ret_options = options;
+        return true;
+    }
+    return false;
+}
+
+int serve_configure_log(struct server_log *log, const struct options *options)
+{
+    int error = server_log_configure(log, &(struct server_log_config){
+                                              .file = options->log_file,
+                                              .remote_syslog = options->remote_syslog,
+                                              .tag = persona_name(options->persona),
+                                              .file_size_limit = options->log_size_limit,
+                                              .file_max = options->log_max_files,
+                                              .syslog = options->syslog,
+                                              .time = options->log_time,
+                                              .time_utc = options->log_time_utc,
+                                          });
+    if (!error)
+        logger_set(&log->logger, options->debug ? LOG_DEBUG : LOG_INFO, options->trace);
+    return error;
+}
+
+void serve_announce_start(const struct logger *logger, const struct options *options, const char *server_id)
+{
+    if (options->persona == OPTIONS_NATS_STREAMING)
+        logger_write(logger, LOG_INFO, "STREAM: Starting nats-streaming-server[%s] version %s", options->cluster_id,
+                     PERSONA_STREAMING_VERSION);
+    if (options->persona == OPTIONS_WEIR) {
+        logger_write(logger, LOG_INFO, "Weir %s starts", WEIR_VERSION);
+    } else {
+        logger_write(logger, LOG_INFO, "Starting nats-server");
+        logger_write(logger, LOG_INFO, "  Version:  %s", INFO_NATS_VERSION);
+        logger_write(logger, LOG_INFO, "  Weir:     %s", WEIR_VERSION);
+        logger_write(logger, LOG_INFO, "  Name:     %s", options->server_name ? options->server_name : server_id);
+        logger_write(logger, LOG_INFO, "  ID:       %s", server_id);
+    }
+    if (options->config_file)
+        logger_write(logger, LOG_INFO, "Using configuration file: %s", options->config_file);
+    announce_ignored(logger, options);
+}
+
+void serve_announce_ready(const struct logger *logger, const struct options *options, const char *server_id,
+                          unsigned port, unsigned http_port)
+{
+    const char *host = options->host;
+    if (options->streaming)
+        announce_store(logger, options);
+    if (options->persona == OPTIONS_WEIR) {
+        if (http_port != 0)
+            logger_write(logger, LOG_INFO, "Monitoring on %s://%s:%u/", options->https_port ? "https" : "http", host,
+                         http_port);
+        logger_write(logger, LOG_INFO, "Server id %s, cluster id %s", server_id, options->cluster_id);
+    }
+    if (tls_options_is_on(&options->tls))
+        logger_write(logger, LOG_INFO, "TLS %s for client connections",
+                     options->tls.allow_plain ? "possible" : "required");
+    logger_write(logger, LOG_INFO, "Listening for client connections on %s:%u", host, port);
+    logger_write(logger, LOG_INFO, "Server is ready");
+    if (options->persona == OPTIONS_NATS_STREAMING)
+        logger_write(logger, LOG_INFO, "STREAM: Streaming Server is ready");
+    else if (options->persona == OPTIONS_WEIR && !options->streaming)
+        logger_write(logger, LOG_INFO, "Ready for clients on %s:%u, no NATS Streaming", host, port);
+    else if (options->persona == OPTIONS_WEIR && options->store == OPTIONS_STORE_MEMORY)
+        logger_write(logger, LOG_INFO, "Ready for clients on %s:%u, store MEMORY", host, port);
+    else if (options->persona == OPTIONS_WEIR)
+        logger_write(logger, LOG_INFO, "Ready for clients on %s:%u, store FILE in %s, sync %s", host, port,
+                     options->directory, options_sync_name(options));
+}
+
+static void announce_ignored(const struct logger *logger, const struct options *options)
+{
+    for (uint32_t i = 0; i < options->ignored.count; i++)
+        logger_write(logger, LOG_WARN, "-%s has no effect here", options->ignored.names[i]);
+}
+
+static void announce_store(const struct logger *logger, const struct options *options)
+{
+    if (options->persona == OPTIONS_NATS_STREAMING)
+        logger_write(logger, LOG_INFO, "STREAM: Message store is %s", options_store_name(options));
+    if (options->store == OPTIONS_STORE_MEMORY)
+        logger_write(logger, LOG_WARN,
+                     "messages are kept in memory only (--store memory): they are gone when the server is");
+    else if (options->sync != OPTIONS_SYNC_ALWAYS)
+        logger_write(logger, LOG_WARN,
+                     "--sync %s: a crash of the machine can lose acknowledged messages; only `always` prevents that",
+                     options_sync_name(options));
+}
