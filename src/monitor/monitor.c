@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "monitor/sys_requests.h"
 
 const struct monitor_route monitor_routes[MONITOR_ROUTES] = {
     {"/", NULL, monitor_index},
@@ -29,11 +30,13 @@ struct monitor *monitor_new(const struct monitor_options *options, struct moment
     monitor->start = monitor->now = now;
     monitor->cpu_at_ns = now.mono_ns;
     monitor->http = http_server_new(monitor, answer, now);
+    monitor->sys = sys_requests_new(monitor);
     return monitor;
 }
 
 void monitor_free(struct monitor *monitor)
 {
+    sys_requests_free(monitor->sys);
     http_server_free(monitor->http);
     mem_free(monitor);
 }
@@ -49,9 +52,16 @@ void monitor_turn_begin(struct monitor *monitor, struct moment now)
     http_server_turn_begin(monitor->http, now);
 }
 
+void monitor_turn_end(struct monitor *monitor)
+{
+    sys_requests_turn(monitor->sys);
+}
+
 uint64_t monitor_next_deadline_ms(const struct monitor *monitor)
 {
-    return http_server_next_deadline_ms(monitor->http);
+    uint64_t http_ms = http_server_next_deadline_ms(monitor->http);
+    uint64_t sys_ms = sys_requests_next_deadline_ms(monitor->sys);
+    return http_ms < sys_ms ? http_ms : sys_ms;
 }
 
 void monitor_shutdown(struct monitor *monitor)
@@ -76,6 +86,11 @@ void monitor_visit_brokers(struct monitor *monitor, struct monitor_visit *visit)
     }
     visit->run(visit, options->broker);
     visit->done(visit);
+}
+
+void monitor_stats(const struct monitor *monitor, struct broker_stats *ret_stats)
+{
+    broker_stats_get(monitor->options.broker, ret_stats);
 }
 
 void monitor_finish_json(struct json_writer *json, struct page *page)

@@ -46,6 +46,8 @@ void monitor_free(struct monitor *monitor);
 // What the listener of the monitoring port hands connections to.
 const struct net_handler *monitor_net_handler(struct monitor *monitor);
 void monitor_turn_begin(struct monitor *monitor, struct moment now);
+// Before the broker's: publishes what is due.
+void monitor_turn_end(struct monitor *monitor);
 // UINT64_MAX: none.
 uint64_t monitor_next_deadline_ms(const struct monitor *monitor);
 // Closes all connections, refuses new ones.

@@ -28,6 +28,8 @@ struct accountz {
 };
 
 static struct accountz *accountz_new(struct monitor *monitor, struct page *page, void (*write)(struct accountz *));
+static void write_info(struct accountz *accountz);
+static const struct account_sum *find_asked(struct accountz *accountz);
 static void start(struct accountz *accountz);
 static void visit_broker(struct monitor_visit *visit, struct broker *broker);
 static bool visit_account(void *context, struct account *account);
@@ -51,10 +53,20 @@ void monitor_accountz(struct monitor *monitor, struct page *page)
     start(accountz);
 }
 
+void monitor_account_info(struct monitor *monitor, struct page *page)
+{
+    struct accountz *accountz = accountz_new(monitor, page, write_info);
+    if (!parameter_text(page, "acc", accountz->account)) {
+        mem_free(accountz);
+        return;
+    }
+    start(accountz);
+}
+
 void monitor_accstatz(struct monitor *monitor, struct page *page)
 {
     struct accountz *accountz = accountz_new(monitor, page, write_traffic);
-    if (!parameter_bool(page, "unused", &accountz->unused)) {
+    if (!parameter_bool(page, "unused", &accountz->unused) || !parameter_text(page, "acc", accountz->account)) {
         mem_free(accountz);
         return;
     }
@@ -155,13 +167,9 @@ static void write_detail(struct accountz *accountz)
 {
     struct json_writer writer;
     struct json_writer *json = &writer;
-    const struct account_sum *sum = accountz->first;
-    while (sum && !bytes_equal(sum->name, bytes_from_string(accountz->account)))
-        sum = sum->next;
-    if (!sum) {
-        parameter_refuse(accountz->page, "Account %s does not exist", accountz->account);
+    const struct account_sum *sum = find_asked(accountz);
+    if (!sum)
         return;
-    }
     json_writer_init(json, accountz->page->body);
     json_writer_begin_object(json);
     put_server_id(json, accountz->monitor);
@@ -172,6 +180,30 @@ static void write_detail(struct accountz *accountz)
     json_writer_end(json);
     json_writer_end(json);
     monitor_finish_json(json, accountz->page);
+}
+
+static void write_info(struct accountz *accountz)
+{
+    struct json_writer json;
+    const struct account_sum *sum = find_asked(accountz);
+    if (!sum)
+        return;
+    json_writer_init(&json, accountz->page->body);
+    json_writer_begin_object(&json);
+    put_detail(&json, accountz, sum);
+    json_writer_end(&json);
+    monitor_finish_json(&json, accountz->page);
+}
+
+// NULL: there is none, and the page says so.
+static const struct account_sum *find_asked(struct accountz *accountz)
+{
+    for (const struct account_sum *sum = accountz->first; sum; sum = sum->next) {
+        if (bytes_equal(sum->name, bytes_from_string(accountz->account)))
+            return sum;
+    }
+    parameter_refuse(accountz->page, "Account %s does not exist", accountz->account);
+    return NULL;
 }
 
 static void put_detail(struct json_writer *json, struct accountz *accountz, const struct account_sum *sum)
@@ -203,7 +235,8 @@ static void write_traffic(struct accountz *accountz)
     json_writer_key(json, "account_statz");
     json_writer_begin_array(json);
     for (const struct account_sum *sum = accountz->first; sum; sum = sum->next) {
-        if (!accountz->unused && sum->stats.connections == 0)
+        bool asked = accountz->account[0] == '\0' || bytes_equal(sum->name, bytes_from_string(accountz->account));
+        if (!asked || (!accountz->unused && sum->stats.connections == 0))
             continue;
         json_writer_begin_object(json);
         json_writer_put_string(json, "acc", sum->name);

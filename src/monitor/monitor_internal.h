@@ -18,6 +18,8 @@ struct monitor_route {
 struct monitor {
     struct monitor_options options;
     struct http_server *http; // owned
+    struct sys_requests *sys; // owned
+    uint64_t sys_sequence;    // of what was said in the system account
     struct moment start;
     struct moment now;
     uint64_t requests[MONITOR_ROUTES]; // per route, in order of monitor_routes
@@ -28,6 +30,10 @@ extern const struct monitor_route monitor_routes[MONITOR_ROUTES];
 
 // Runs a page's visit on every broker; `done` may be called in here.
 void monitor_visit_brokers(struct monitor *monitor, struct monitor_visit *visit);
+// Of all workers.
+void monitor_stats(const struct monitor *monitor, struct broker_stats *ret_stats);
+// Memory, cores, and processor time in percent of one core since the last look.
+void monitor_put_process(struct monitor *monitor, struct json_writer *json);
 // Ends a page that was written; one that has become too long becomes an error.
 void monitor_finish_json(struct json_writer *json, struct page *page);
 
@@ -43,6 +49,8 @@ void monitor_connz(struct monitor *monitor, struct page *page);
 void monitor_subsz(struct monitor *monitor, struct page *page);
 void monitor_accountz(struct monitor *monitor, struct page *page);
 void monitor_accstatz(struct monitor *monitor, struct page *page);
+// One account in detail, without what surrounds it on /accountz: for the system account.
+void monitor_account_info(struct monitor *monitor, struct page *page);
 // "/routez", "/gatewayz", "/leafz", "/jsz": nothing, in good form
 void monitor_routez(struct monitor *monitor, struct page *page);
 void monitor_gatewayz(struct monitor *monitor, struct page *page);

@@ -10,7 +10,6 @@
 static void put_identity(struct monitor *monitor, struct json_writer *json);
 static void put_limits(struct monitor *monitor, struct json_writer *json);
 static void put_time(struct monitor *monitor, struct json_writer *json, const char *key, struct moment when);
-static void put_process(struct monitor *monitor, struct json_writer *json);
 static void put_traffic(struct monitor *monitor, struct json_writer *json);
 static void put_kinds(struct json_writer *json, const char *key, uint64_t of_clients);
 static void put_requests(struct monitor *monitor, struct json_writer *json);
@@ -28,7 +27,7 @@ void monitor_varz(struct monitor *monitor, struct page *page)
     char uptime[DURATION_TEXT_SIZE];
     duration_format(monitor->now.mono_ns - monitor->start.mono_ns, uptime);
     json_writer_put_string(json, "uptime", bytes_from_string(uptime));
-    put_process(monitor, json);
+    monitor_put_process(monitor, json);
     put_traffic(monitor, json);
     put_requests(monitor, json);
     put_time(monitor, json, "config_load_time", monitor->start);
@@ -85,8 +84,7 @@ static void put_time(struct monitor *monitor, struct json_writer *json, const ch
     json_writer_put_string(json, key, bytes_from_string(text));
 }
 
-// "cpu" is in percent of one core, since the last look at this page.
-static void put_process(struct monitor *monitor, struct json_writer *json)
+void monitor_put_process(struct monitor *monitor, struct json_writer *json)
 {
     struct process_usage usage = {.cores = 1};
     const struct process_source *source = monitor->options.process;
@@ -107,7 +105,7 @@ static void put_process(struct monitor *monitor, struct json_writer *json)
 static void put_traffic(struct monitor *monitor, struct json_writer *json)
 {
     struct broker_stats stats;
-    broker_stats_get(monitor->options.broker, &stats);
+    monitor_stats(monitor, &stats);
     json_writer_put_u64(json, "connections", stats.connections);
     json_writer_put_u64(json, "total_connections", stats.total_connections);
     json_writer_put_u64(json, "routes", 0);

@@ -17,6 +17,7 @@ struct page {
     int status;                // 200 unless the function says otherwise
     struct bytes content_type; // static; JSON unless the function says otherwise
     struct buffer *body;       // borrowed; empty at first
+    const char *sys_key;       // static: what an answer in the system account calls the page; NULL: "data"
     // Set by a function that will fill the page later: whoever asked gets his answer when page_finish() is called, which frees
     // the page. Until then it stays where it is, even if the asker goes away.
     bool held;

@@ -102,6 +102,7 @@ void node_turn_begin(struct node *node, struct moment now)
 bool node_turn_end(struct node *node)
 {
     bool again = false;
+    monitor_turn_end(node->monitor);
     if (node->stan) {
         stan_turn_end(node->stan);
         again = shard_turn_end(node->shard, node->now);

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests of the system account, asked from inside the process (CO-Y23, Y27, Y28, Y37, Y90, Y91).
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "broker/account.h"
+#include "monitor/monitor.h"
+
+struct rig {
+    struct broker_options broker_options;
+    struct broker *broker;
+    struct monitor *monitor;
+    struct inlet answers;
+    struct inlet statsz;
+    unsigned answered;
+    unsigned statsz_count;
+    json_t *answer; // owned: the last
+    struct moment now;
+};
+
+static json_t *parse(struct bytes text)
+{
+    json_error_t error;
+    json_t *value = json_loadb(text.ptr, text.len, 0, &error);
+    if (!value)
+        print_message("%s: %.*s\n", error.text, BYTES_ARG(text));
+    assert_non_null(value);
+    return value;
+}
+
+static bool on_answer(struct inlet *inlet, const struct inlet_message *message)
+{
+    struct rig *rig = container_of(inlet, struct rig, answers);
+    rig->answered++;
+    json_decref(rig->answer);
+    rig->answer = parse(message->payload);
+    return true;
+}
+
+static bool on_statsz(struct inlet *inlet, const struct inlet_message *message)
+{
+    struct rig *rig = container_of(inlet, struct rig, statsz);
+    rig->statsz_count++;
+    json_t *said = parse(message->payload);
+    assert_non_null(json_object_get(json_object_get(said, "statsz"), "connections"));
+    json_decref(said);
+    return true;
+}
+
+static int setup(void **state)
+{
+    static struct rig rig;
+    rig = (struct rig){.now = {.mono_ns = 1000000000, .wall_ns = 1700000000000000000}};
+    broker_options_default(&rig.broker_options);
+    rig.broker_options.server_id = "NID";
+    rig.broker_options.server_name = "S1";
+    rig.broker_options.host = "127.0.0.1";
+    rig.broker = broker_new(&rig.broker_options, rig.now);
+    struct monitor_options options = {.broker_options = &rig.broker_options,
+                                      .broker = rig.broker,
+                                      .http_host = "127.0.0.1",
+                                      .store_type = "",
+                                      .sync_mode = ""};
+    rig.monitor = monitor_new(&options, rig.now);
+    rig.answers.on_message = on_answer;
+    rig.statsz.on_message = on_statsz;
+    assert_int_equal(account_inlet_add(account_system(rig.broker), &rig.answers, BYTES("answers.*")), 0);
+    *state = &rig;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+    json_decref(rig->answer);
+    monitor_free(rig->monitor);
+    broker_inlet_remove(rig->broker, &rig->answers);
+    broker_free(rig->broker);
+    return 0;
+}
+
+static void turn(struct rig *rig)
+{
+    broker_turn_begin(rig->broker, rig->now);
+    monitor_turn_begin(rig->monitor, rig->now);
+    monitor_turn_end(rig->monitor);
+    broker_turn_end(rig->broker);
+}
+
+// The answer; NULL: there was none.
+static json_t *ask(struct rig *rig, const char *subject, const char *options)
+{
+    unsigned before = rig->answered;
+    struct bytes part = bytes_from_string(options);
+    account_publish(account_system(rig->broker), bytes_from_string(subject), BYTES("answers.1"), (struct bytes){0},
+                    &part, 1);
+    turn(rig);
+    assert_in_range(rig->answered - before, 0, 1);
+    return rig->answered > before ? rig->answer : NULL;
+}
+
+static const char *text_of(json_t *object, const char *outer, const char *key)
+{
+    return json_string_value(json_object_get(json_object_get(object, outer), key));
+}
+
+static void a_ping_tells_who_is_there_and_how_it_is(void **state)
+{
+    struct rig *rig = *state;
+    json_t *answer = ask(rig, "$SYS.REQ.SERVER.PING", "");
+    assert_string_equal(text_of(answer, "server", "name"), "S1");
+    assert_string_equal(text_of(answer, "server", "id"), "NID");
+    assert_non_null(json_object_get(json_object_get(answer, "statsz"), "total_connections"));
+    assert_non_null(json_object_get(ask(rig, "$SYS.REQ.SERVER.PING.STATSZ", ""), "statsz"));
+    assert_string_equal(text_of(ask(rig, "$SYS.REQ.SERVER.NID.IDZ", ""), "data", "id"), "NID");
+    assert_null(ask(rig, "$SYS.REQ.SERVER.OTHER.IDZ", ""));
+    assert_null(ask(rig, "$SYS.REQ.SERVER.PING.NOPE", ""));
+}
+
+static void pages_come_with_their_options(void **state)
+{
+    struct rig *rig = *state;
+    json_t *data =
+        json_object_get(ask(rig, "$SYS.REQ.SERVER.PING.CONNZ", "{\"limit\":7,\"offset\":2,\"auth\":true}"), "data");
+    assert_int_equal(json_integer_value(json_object_get(data, "limit")), 7);
+    assert_int_equal(json_integer_value(json_object_get(data, "offset")), 2);
+    assert_int_equal(json_array_size(json_object_get(
+                         json_object_get(ask(rig, "$SYS.REQ.SERVER.PING.ACCOUNTZ", ""), "data"), "accounts")),
+                     2);
+    assert_string_equal(
+        json_string_value(json_object_get(
+            json_object_get(
+                json_object_get(ask(rig, "$SYS.REQ.SERVER.PING.ACCOUNTZ", "{\"account\":\"$SYS\"}"), "data"),
+                "account_detail"),
+            "account_name")),
+        "$SYS");
+    static const char *const pages[] = {"SUBSZ", "ROUTEZ", "GATEWAYZ", "LEAFZ", "JSZ"};
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        char subject[64];
+        snprintf(subject, sizeof(subject), "$SYS.REQ.SERVER.PING.%s", pages[i]);
+        assert_string_equal(text_of(ask(rig, subject, "{}"), "data", "server_id"), "NID");
+    }
+}
+
+static void accounts_are_asked_by_name(void **state)
+{
+    struct rig *rig = *state;
+    assert_string_equal(text_of(ask(rig, "$SYS.REQ.ACCOUNT.$G.INFO", ""), "data", "account_name"), "$G");
+    json_t *statz =
+        json_object_get(json_object_get(ask(rig, "$SYS.REQ.ACCOUNT.$G.STATZ", ""), "data"), "account_statz");
+    assert_int_equal(json_array_size(statz), 1);
+    assert_non_null(json_object_get(json_object_get(ask(rig, "$SYS.REQ.ACCOUNT.$G.CONNZ", ""), "data"), "connections"));
+    assert_non_null(
+        json_object_get(json_object_get(ask(rig, "$SYS.REQ.ACCOUNT.PING.STATZ", "{\"include_unused\":true}"), "data"),
+                        "account_statz"));
+    assert_int_equal(json_integer_value(
+                         json_object_get(json_object_get(ask(rig, "$SYS.REQ.ACCOUNT.nope.INFO", ""), "error"), "code")),
+                     400);
+}
+
+static void bad_options_are_told(void **state)
+{
+    struct rig *rig = *state;
+    static const char *const bad[] = {"{bad", "[]", "7", "{\"limit\":\"many\"}", "{\"sort\":3}"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        json_t *error = json_object_get(ask(rig, "$SYS.REQ.SERVER.PING.CONNZ", bad[i]), "error");
+        assert_int_equal(json_integer_value(json_object_get(error, "code")), 400);
+    }
+    json_t *error = json_object_get(ask(rig, "$SYS.REQ.SERVER.PING.CONNZ", "{\"sort\":\"\\u0001&x=%\"}"), "error");
+    assert_string_equal(json_string_value(json_object_get(error, "description")), "invalid sorting option: \x01&x=%");
+}
+
+static void only_who_is_meant_answers(void **state)
+{
+    struct rig *rig = *state;
+    assert_non_null(ask(rig, "$SYS.REQ.SERVER.PING", "{\"server_name\":\"S1\"}"));
+    assert_non_null(ask(rig, "$SYS.REQ.SERVER.PING", "{\"server_name\":\"S\"}"));
+    assert_null(ask(rig, "$SYS.REQ.SERVER.PING", "{\"server_name\":\"S\",\"exact_match\":true}"));
+    assert_null(ask(rig, "$SYS.REQ.SERVER.PING", "{\"server_name\":\"S2\"}"));
+    assert_null(ask(rig, "$SYS.REQ.SERVER.PING", "{\"cluster\":\"C\"}"));
+}
+
+// CO-Y37
+static void statsz_is_published_soon_and_then_every_ten_seconds(void **state)
+{
+    struct rig *rig = *state;
+    assert_int_equal(account_inlet_add(account_system(rig->broker), &rig->statsz, BYTES("$SYS.SERVER.*.STATSZ")), 0);
+    for (int i = 0; i < 600; i++) {
+        rig->now.mono_ns += 100000000;
+        turn(rig);
+    }
+    assert_in_range(rig->statsz_count, 8, 14);
+    broker_inlet_remove(rig->broker, &rig->statsz);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_ping_tells_who_is_there_and_how_it_is),
+        T(pages_come_with_their_options),
+        T(accounts_are_asked_by_name),
+        T(bad_options_are_told),
+        T(only_who_is_meant_answers),
+        T(statsz_is_published_soon_and_then_every_ten_seconds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
