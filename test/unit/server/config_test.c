@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "server/config.h"
+#include "server/config_key.h"
 
 #define SECOND 1000000000ULL
 
@@ -549,6 +550,58 @@ static void what_needs_a_restart_refuses_a_reload(void **state)
                      ERR_UNSUPPORTED);
 }
 
+// A key said with its documented default changes nothing. (Of auth's keys only their texts are compared.)
+static void expect_default(const struct config_key *key, const char *format)
+{
+    char text[200], value[64];
+    const char *end = strstr(key->fallback, ": ");
+    size_t len = end ? (size_t)(end - key->fallback) : strlen(key->fallback);
+    struct config_changes changes;
+    snprintf(value, sizeof(value), "%.*s", (int)len, key->fallback);
+    snprintf(text, sizeof(text), format, BYTES_ARG(config_key_name(key)), value);
+    accept_as(OPTIONS_WEIR, "-c main", "");
+    struct config old = config;
+    accept_as(OPTIONS_WEIR, "-c main", text);
+    if (config_compare(&old, &config, &changes, message) || (changes.count && !changes.auth))
+        fail_msg("%s is not the default: %s", text, changes.count ? changes.lines[0].text : message);
+    config_deinit(&old);
+    config_deinit(&config);
+}
+
+static void the_documented_defaults_are_the_defaults(void **state)
+{
+    static const struct {
+        const char *block, *format;
+    } blocks[] = {{"", "%.*s: \"%s\""},
+                  {"streaming", "streaming { %.*s: \"%s\" }"},
+                  {"streaming store_limits", "streaming { store_limits { %.*s: \"%s\" } }"}};
+    size_t checked = 0;
+    for (size_t i = 0; config_key_block(i); i++) {
+        const struct config_block *block = config_key_block(i);
+        for (size_t b = 0; b < sizeof(blocks) / sizeof(blocks[0]); b++) {
+            for (size_t k = 0; strcmp(block->name, blocks[b].block) == 0 && k < block->count; k++) {
+                const struct config_key *key = &block->keys[k];
+                bool words = key->type == CONFIG_STRING && key->fallback && strchr(key->fallback, ' ');
+                bool quoted = key->type == CONFIG_STRING || key->type == CONFIG_CHOICE ||
+                              key->type == CONFIG_DURATION || (key->fallback && strpbrk(key->fallback, ".$"));
+                char format[64];
+                size_t used = 0;
+                // The quotes go for what is no string.
+                for (const char *at = blocks[b].format; *at; at++) {
+                    if (quoted || *at != '"')
+                        format[used++] = *at;
+                }
+                format[used] = '\0';
+                if (key->fallback && !words && key->type != CONFIG_IGNORED) {
+                    expect_default(key, format);
+                    checked++;
+                }
+            }
+        }
+    }
+    assert_true(checked > 50);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,6 +621,7 @@ int main(void)
         cmocka_unit_test(streaming_blocks),
         cmocka_unit_test(a_reload_knows_what_changed),
         cmocka_unit_test(what_needs_a_restart_refuses_a_reload),
+        cmocka_unit_test(the_documented_defaults_are_the_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
