@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,21 +17,6 @@ const struct conf_source *config_source_machine(void)
 {
     static const struct conf_source source = {NULL, read_file, find_variable};
     return &source;
-}
-
-int config_source_check(const char *program, enum options_persona persona, int count, char **arguments)
-{
-    struct config config;
-    char message[CONFIG_MESSAGE_SIZE];
-    int error = config_read(&config, persona, count, arguments, config_source_machine(), message);
-    for (size_t i = 0; !error && i < config.warning_count; i++)
-        fprintf(stderr, "%s\n", config.warnings[i]);
-    if (error)
-        fprintf(stderr, "%s: %s\n", program, message);
-    else
-        fprintf(stderr, "%s: configuration file %s is valid\n", program, config.options.config_file);
-    config_deinit(&config);
-    return error ? 1 : 0;
 }
 
 // O_NONBLOCK: a fifo without a writer is refused below, not waited for.

@@ -27,7 +27,8 @@
 #define SERVE_STOP_MS 3000
 
 struct serve {
-    struct options options;
+    struct config config;
+    struct options options; // those of config
     struct server_log log;
     struct loop loop;
     struct loop_handler handler;
@@ -49,7 +50,7 @@ struct serve {
 static int start_log(struct serve *serve);
 static int start_all(struct serve *serve);
 static int open_directory(struct serve *serve);
-static int open_port(struct serve *serve, struct listener *listener, int port, const char *what);
+static int open_port(struct serve *serve, struct listener *listener, const char *host, int port, const char *what);
 static int start_node(struct serve *serve);
 static int start_listening(struct serve *serve, struct listener *listener, const struct net_handler *handler);
 static int write_pid(struct serve *serve);
@@ -75,8 +76,9 @@ int serve_as(enum options_persona persona, int count, char **arguments)
     mallopt(M_ARENA_MAX, 1);
     static struct serve serve = {.stop_by_ms = UINT64_MAX}; // tidy: allow mutable (the program's one server)
     int code;
-    if (!serve_read_options(persona, count, arguments, &serve.options, &code))
+    if (!serve_read_config(persona, count, arguments, &serve.config, &code))
         return code;
+    serve.options = serve.config.options;
     if (start_log(&serve) != 0)
         return 1;
     process_raise_file_limit();
@@ -91,6 +93,7 @@ int serve_as(enum options_persona persona, int count, char **arguments)
     if (!error)
         loop_run(&serve.loop);
     stop_all(&serve);
+    config_deinit(&serve.config);
     return error ? 1 : 0;
 }
 
@@ -112,13 +115,14 @@ static int start_log(struct serve *serve)
 static int start_all(struct serve *serve)
 {
     node_make_id(&random_machine, serve->id);
-    serve_announce_start(&serve->log.logger, &serve->options, serve->id);
+    serve_announce_start(&serve->log.logger, &serve->config, serve->id);
     int error = write_pid(serve);
     if (!error)
-        error = open_port(serve, &serve->clients, serve->options.port, "clients");
+        error = open_port(serve, &serve->clients, serve->options.host, serve->options.port, "clients");
     int http_port = serve->options.https_port ? serve->options.https_port : serve->options.http_port;
+    const char *http_host = serve->options.http_host ? serve->options.http_host : serve->options.host;
     if (!error && http_port != 0)
-        error = open_port(serve, &serve->monitoring, http_port, "monitoring");
+        error = open_port(serve, &serve->monitoring, http_host, http_port, "monitoring");
     if (!error)
         error = serve_tls_start(&serve->tls, &serve->options, &serve->log.logger);
     if (!error && serve->options.streaming && serve->options.store == OPTIONS_STORE_FILE)
@@ -137,12 +141,11 @@ static int start_all(struct serve *serve)
     return error;
 }
 
-static int open_port(struct serve *serve, struct listener *listener, int port, const char *what)
+static int open_port(struct serve *serve, struct listener *listener, const char *host, int port, const char *what)
 {
-    int error = listener_open(listener, &serve->tcp, serve->options.host, port);
+    int error = listener_open(listener, &serve->tcp, host, port);
     if (error)
-        logger_write(&serve->log.logger, LOG_ERROR, "cannot listen on %s:%d for %s: %s", serve->options.host, port,
-                     what,
+        logger_write(&serve->log.logger, LOG_ERROR, "cannot listen on %s:%d for %s: %s", host, port, what,
                      error == ERR_IN_USE    ? "in use by another process"
                      : error == ERR_INVALID ? "not an address"
                                             : error_text(error));

@@ -3,37 +3,47 @@
 
 #include <stdio.h>
 
+#include "cmd/config_source.h"
 #include "cmd/persona.h"
 #include "cmd/serve_tls.h"
 #include "cmd/signal_process.h"
 #include "wire/info.h"
 
+// What -t says, in nats-server's words.
+static void say_valid(const struct config *config);
+// What a configuration may have and the server has not yet: a sentence, or NULL.
+static const char *find_unserved(const struct config *config);
 static void announce_ignored(const struct logger *logger, const struct options *options);
 static void announce_store(const struct logger *logger, const struct options *options);
 
-bool serve_read_options(enum options_persona persona, int count, char **arguments, struct options *ret_options,
-                        int *ret_code)
+bool serve_read_config(enum options_persona persona, int count, char **arguments, struct config *ret_config,
+                       int *ret_code)
 {
-    char message[OPTIONS_MESSAGE_SIZE];
-    struct options options;
-    options_default(&options, persona);
+    char message[CONFIG_MESSAGE_SIZE];
     const char *name = persona == OPTIONS_WEIR ? "weir serve" : persona_name(persona);
+    int error = config_read(ret_config, persona, count, arguments, config_source_machine(), message);
+    const struct options *options = &ret_config->options;
     *ret_code = 0;
-    if (options_parse(&options, count, arguments, message)) {
+    if (error) {
         fprintf(stderr, "%s: %s\n", name, message);
-        *ret_code = 2;
-    } else if (options.help) {
+        *ret_code = options->config_file || options->streaming_config_file ? 1 : 2;
+    } else if (options->help) {
         persona_print_help(persona);
-    } else if (options.help_tls) {
+    } else if (options->help_tls) {
         serve_tls_help();
-    } else if (options.version) {
+    } else if (options->version) {
         persona_print_version(persona);
-    } else if (options.signal) {
-        *ret_code = signal_process(persona_name(persona), options.signal);
+    } else if (options->signal) {
+        *ret_code = signal_process(persona_name(persona), options->signal);
+    } else if (options->check_config) {
+        say_valid(ret_config);
+    } else if (find_unserved(ret_config)) {
+        fprintf(stderr, "%s: %s\n", name, find_unserved(ret_config));
+        *ret_code = 1;
     } else {
-        *ret_options = options;
         return true;
     }
+    config_deinit(ret_config);
     return false;
 }
 
@@ -54,8 +64,9 @@ int serve_configure_log(struct server_log *log, const struct options *options)
     return error;
 }
 
-void serve_announce_start(const struct logger *logger, const struct options *options, const char *server_id)
+void serve_announce_start(const struct logger *logger, const struct config *config, const char *server_id)
 {
+    const struct options *options = &config->options;
     if (options->persona == OPTIONS_NATS_STREAMING)
         logger_write(logger, LOG_INFO, "STREAM: Starting nats-streaming-server[%s] version %s", options->cluster_id,
                      PERSONA_STREAMING_VERSION);
@@ -70,6 +81,8 @@ void serve_announce_start(const struct logger *logger, const struct options *opt
     }
     if (options->config_file)
         logger_write(logger, LOG_INFO, "Using configuration file: %s", options->config_file);
+    for (size_t i = 0; i < config->warning_count; i++)
+        logger_write(logger, LOG_WARN, "%s", config->warnings[i]);
     announce_ignored(logger, options);
 }
 
@@ -77,12 +90,13 @@ void serve_announce_ready(const struct logger *logger, const struct options *opt
                           unsigned port, unsigned http_port)
 {
     const char *host = options->host;
+    const char *http_host = options->http_host ? options->http_host : host;
     if (options->streaming)
         announce_store(logger, options);
     if (options->persona == OPTIONS_WEIR) {
         if (http_port != 0)
-            logger_write(logger, LOG_INFO, "Monitoring on %s://%s:%u/", options->https_port ? "https" : "http", host,
-                         http_port);
+            logger_write(logger, LOG_INFO, "Monitoring on %s://%s:%u/", options->https_port ? "https" : "http",
+                         http_host, http_port);
         logger_write(logger, LOG_INFO, "Server id %s, cluster id %s", server_id, options->cluster_id);
     }
     if (tls_options_is_on(&options->tls))
@@ -99,6 +113,22 @@ void serve_announce_ready(const struct logger *logger, const struct options *opt
     else if (options->persona == OPTIONS_WEIR)
         logger_write(logger, LOG_INFO, "Ready for clients on %s:%u, store FILE in %s, sync %s", host, port,
                      options->directory, options_sync_name(options));
+}
+
+static void say_valid(const struct config *config)
+{
+    for (size_t i = 0; i < config->warning_count; i++)
+        fprintf(stderr, "%s\n", config->warnings[i]);
+    fprintf(stderr, "%s: configuration file %s is valid\n", persona_name(config->options.persona),
+            config->options.config_file);
+}
+
+static const char *find_unserved(const struct config *config)
+{
+    const struct auth_view *view = auth_config_view(config->auth);
+    if (view->required || view->no_auth_user || view->account_count > 2)
+        return "users, tokens and accounts are not served yet";
+    return config->websocket.on ? "websockets are not served yet" : NULL;
 }
 
 static void announce_ignored(const struct logger *logger, const struct options *options)

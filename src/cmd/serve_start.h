@@ -7,21 +7,21 @@
 #include <stdbool.h>
 
 #include "os/server_log.h"
-#include "server/options.h"
+#include "server/config.h"
 
 // `serve` under the name of another server, with its flags: serves until it is told to stop. Returns the exit code.
 int serve_as(enum options_persona persona, int count, char **arguments);
 
-// Reads a command line. False when there is nothing to serve, because it asked for something else (help, -v, -sl) or was wrong:
-// *ret_code is the exit code, and everything has been said.
-bool serve_read_options(enum options_persona persona, int count, char **arguments, struct options *ret_options,
-                        int *ret_code);
+// Reads a command line and the configuration that it names. False when there is nothing to serve, because it asked for something
+// else (help, -v, -sl, -t) or something was wrong: *ret_code is the exit code, everything has been said, and there is nothing to free.
+bool serve_read_config(enum options_persona persona, int count, char **arguments, struct config *ret_config,
+                       int *ret_code);
 
 // Where the log goes and how much of it. ERR_* of server_log_configure(), then nothing has changed.
 int serve_configure_log(struct server_log *log, const struct options *options) MUST_USE;
 
 // "Starting nats-server" and so on: the first lines.
-void serve_announce_start(const struct logger *logger, const struct options *options, const char *server_id);
+void serve_announce_start(const struct logger *logger, const struct config *config, const char *server_id);
 // "Server is ready" and so on: the last ones. http_port 0: no monitoring.
 void serve_announce_ready(const struct logger *logger, const struct options *options, const char *server_id,
                           unsigned port, unsigned http_port);

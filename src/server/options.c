@@ -12,7 +12,6 @@
 #define SECOND (1000000000LL)
 
 static void resolve(struct options *options);
-static int check_served(const struct options *options, char *message);
 static int check_cluster_id(const char *id, char *message);
 
 void options_default(struct options *options, enum options_persona persona)
@@ -71,8 +70,7 @@ int options_parse(struct options *options, int count, char *const *arguments, ch
     // Files may complete what is missing: who reads them checks then.
     if (options->config_file || options->streaming_config_file)
         return 0;
-    error = check_served(options, ret_message);
-    return error ? error : options_check(options, ret_message);
+    return options_check(options, ret_message);
 }
 
 int options_check(const struct options *options, char ret_message[OPTIONS_MESSAGE_SIZE])
@@ -134,14 +132,6 @@ static void resolve(struct options *options)
     options->trace_verbose |= options->debug_and_verbose;
     if (options->port == 0)
         options->port = 4222;
-}
-
-static int check_served(const struct options *options, char *message)
-{
-    if (!options->user && !options->password && !options->token)
-        return 0;
-    snprintf(message, OPTIONS_MESSAGE_SIZE, "-user, -pass, -auth: users and tokens are not served yet");
-    return ERR_INVALID;
 }
 
 // It is part of subjects and client ids, and kept in every log file's header.
