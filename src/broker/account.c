@@ -4,15 +4,19 @@
 // tidy: prefix broker_accounts
 #include "broker/account.h"
 
+#include "auth/auth_config.h"
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
+#include "broker/import.h"
 #include "broker/remote_internal.h"
+#include "broker/response.h"
 
 static struct account *open_account(struct broker *broker, struct bytes name);
 static void close_account(struct account *account);
+static void retire_others(struct broker *broker, const struct auth_view *view);
 static void retire(struct account *account);
 static bool is_valid_name(struct bytes name);
-static bool bury_inlet(void *context, struct trie_entry *entry);
+static bool bury_target(void *context, struct trie_entry *entry);
 static void add_traffic(struct account_stats *stats, const struct broker_traffic *traffic);
 
 struct account *account_default(const struct broker *broker)
@@ -80,6 +84,10 @@ void account_open_all(struct broker *broker)
     list_init(&broker->accounts);
     list_init(&broker->retired);
     map_init_seeded(&broker->account_names, broker->options.max_accounts, prng_next(&broker->prng));
+    map_u64_init(&broker->responses, broker->options.max_responses);
+    list_init(&broker->response_list);
+    prng_seed(&broker->response_prng, broker->options.seed ^ RESPONSE_SEED);
+    broker->response_mark = prng_next(&broker->response_prng);
     broker->cache_budget.size_bytes_max = TRIE_CACHE_SIZE_BYTES_DEFAULT;
     broker->global = open_account(broker, BYTES(ACCOUNT_DEFAULT_NAME));
     broker->system = open_account(broker, BYTES(ACCOUNT_SYSTEM_NAME));
@@ -89,41 +97,42 @@ void account_open_all(struct broker *broker)
 void account_close_all(struct broker *broker)
 {
     struct list *link;
+    import_remove_all(broker);
     while ((link = list_pop_front(&broker->accounts)) || (link = list_pop_front(&broker->retired)))
         close_account(container_of(link, struct account, link));
     map_deinit(&broker->account_names);
+    map_u64_deinit(&broker->responses);
 }
 
-int broker_accounts_replace(struct broker *broker, const struct bytes *names, size_t count)
+int broker_accounts_replace(struct broker *broker, const struct auth_view *view)
 {
     must(broker->depth == 0);
-    if (count > broker->options.max_accounts - 2)
+    if (view->account_count > broker->options.max_accounts)
         return ERR_LIMIT;
-    for (size_t i = 0; i < count; i++) {
-        if (!is_valid_name(names[i]))
+    for (uint32_t i = 0; i < view->account_count; i++) {
+        if (!is_valid_name(view->accounts[i].name))
             return ERR_INVALID;
     }
-    list_foreach(link, &broker->accounts) container_of(link, struct account, link)->is_kept = false;
-    broker->global->is_kept = broker->system->is_kept = true;
-    for (size_t i = 0; i < count; i++) {
-        struct account *account = account_find(broker, names[i]);
-        if (account)
-            account->is_kept = true;
+    int error = import_check_all(view);
+    if (error)
+        return error;
+    import_remove_all(broker);
+    retire_others(broker, view);
+    for (uint32_t i = 0; i < view->account_count; i++) {
+        if (!account_find(broker, view->accounts[i].name))
+            open_account(broker, view->accounts[i].name);
     }
-    list_foreach(link, &broker->accounts)
-    {
-        if (!container_of(link, struct account, link)->is_kept)
-            retire(container_of(link, struct account, link));
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!account_find(broker, names[i]))
-            open_account(broker, names[i])->is_kept = true;
-    }
+    broker->system = NULL;
+    if (view->system_account != AUTH_NONE)
+        broker->system = account_find(broker, view->accounts[view->system_account].name);
+    import_open_all(broker, view);
     return 0;
 }
 
 void account_reap(struct broker *broker)
 {
+    if (!list_empty(&broker->deferred))
+        return; // they may be for one of these
     list_foreach(link, &broker->retired)
     {
         struct account *account = container_of(link, struct account, link);
@@ -147,7 +156,8 @@ void account_check(const struct account *account)
         subscriptions += connection->subscription_count;
     }
     must(connections == account->connection_count && subscriptions == account->subscription_count);
-    must(trie_count(account->trie) == subscriptions + account->inlet_count + account->remote_count);
+    must(trie_count(account->trie) == subscriptions + account->inlet_count + account->remote_count +
+                                          account->import_count + (account->responses != NULL));
     broker_inlet_check(account);
     broker_watch_check(account);
     trie_check(account->trie);
@@ -161,6 +171,7 @@ static struct account *open_account(struct broker *broker, struct bytes name)
     account->name_len = name.len;
     broker_copy(account->name, name);
     list_init(&account->connections);
+    list_init(&account->imports);
     account->trie = trie_new(&(struct trie_config){
         .hash_seed = prng_next(&broker->prng),
         .cache_subjects_max = TRIE_CACHE_SUBJECTS_DEFAULT,
@@ -178,16 +189,33 @@ static struct account *open_account(struct broker *broker, struct bytes name)
 
 static void close_account(struct account *account)
 {
-    must(list_empty(&account->connections));
+    must(list_empty(&account->connections) && list_empty(&account->imports));
+    response_remove_all(account);
     if (account->broker->remotes)
         remote_account_remove(account->broker->remotes, account);
     broker_watch_drop(account);
-    // What is left in the trie are inlets that nobody removed.
-    trie_each(account->trie, bury_inlet, account->broker);
+    // What is left in the trie are answers' ways and inlets that nobody removed.
+    trie_each(account->trie, bury_target, account->broker);
     broker_reap(account->broker);
     trie_free(account->trie);
     map_deinit(&account->watch_groups);
     mem_free(account);
+}
+
+static void retire_others(struct broker *broker, const struct auth_view *view)
+{
+    list_foreach(link, &broker->accounts) container_of(link, struct account, link)->is_kept = false;
+    broker->global->is_kept = true;
+    for (uint32_t i = 0; i < view->account_count; i++) {
+        struct account *account = account_find(broker, view->accounts[i].name);
+        if (account)
+            account->is_kept = true;
+    }
+    list_foreach(link, &broker->accounts)
+    {
+        if (!container_of(link, struct account, link)->is_kept)
+            retire(container_of(link, struct account, link));
+    }
 }
 
 static void retire(struct account *account)
@@ -197,6 +225,7 @@ static void retire(struct account *account)
     list_remove(&account->link);
     list_push_back(&broker->retired, &account->link);
     account->is_retired = true;
+    response_remove_all(account);
     list_foreach(link, &account->connections)
         connection_fail(container_of(link, struct connection, member), WIRE_AUTHORIZATION_VIOLATION);
 }
@@ -212,11 +241,11 @@ static bool is_valid_name(struct bytes name)
     return true;
 }
 
-static bool bury_inlet(void *context, struct trie_entry *entry)
+static bool bury_target(void *context, struct trie_entry *entry)
 {
     struct broker *broker = context;
     struct target *target = container_of(entry, struct target, entry);
-    must(target->kind == TARGET_INLET);
+    must(target->kind == TARGET_INLET || target->kind == TARGET_RESPONSES);
     target->next_dead = broker->dead;
     broker->dead = target;
     return true;

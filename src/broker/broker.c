@@ -7,6 +7,7 @@
 #include "broker/closed.h"
 #include "broker/connection.h"
 #include "broker/remote_internal.h"
+#include "broker/response.h"
 #include "subject/subject.h"
 
 static void flush(struct broker *broker);
@@ -26,6 +27,7 @@ void broker_options_default(struct broker_options *options)
         .max_closed = 10000,
         .max_subscriptions = 0,
         .max_accounts = 100000,
+        .max_responses = 262144,
         .ping_interval_ms = 120000,
         .ping_max = 2,
         .auth_timeout_ms = 2000,
@@ -38,7 +40,7 @@ void broker_options_default(struct broker_options *options)
 struct broker *broker_new(const struct broker_options *options, struct moment now)
 {
     must(options->max_payload > 0 && options->max_control_line > 0 && options->max_pending > 0);
-    must(options->max_accounts >= 2);
+    must(options->max_accounts >= 2 && options->max_responses > 0);
     must(options->congested_bytes > 0 && options->ping_interval_ms > 0 && options->write_deadline_ms > 0);
     struct broker *broker = mem_alloc_zero(sizeof(*broker));
     broker->options = *options;
@@ -196,6 +198,7 @@ void broker_check(const struct broker *broker)
     map_check(&broker->account_names);
     if (broker->remotes)
         remote_check(broker->remotes);
+    response_check(broker);
 }
 
 static void flush(struct broker *broker)

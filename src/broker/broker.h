@@ -15,6 +15,7 @@
 #include "env/log.h"
 #include "env/net.h"
 
+struct auth_view;
 struct broker;
 struct remote_carrier;
 
@@ -49,6 +50,7 @@ struct broker_options {
     uint32_t max_closed;        // closed connections that monitoring can show, 10,000
     uint32_t max_subscriptions; // per connection; 0: unlimited
     uint32_t max_accounts;      // `$G` and `$SYS` included: 100,000
+    uint32_t max_responses;     // requests to services of other accounts that wait for an answer: 262,144
     uint32_t ping_interval_ms;  // 120,000
     uint32_t ping_max;          // unanswered pings before "Stale Connection": 2
     uint32_t
@@ -88,11 +90,12 @@ void broker_drain(struct broker *broker);
 // Orderly stop: every connection gets what is queued for it, then is closed; new ones are refused.
 void broker_shutdown(struct broker *broker);
 
-// Exactly these accounts exist from now on, besides `$G` and `$SYS` (account.h). Those of the same name stay what they are, with
-// connections and inlets; the others are retired, and the connections still in them are told "Authorization Violation" and
-// closed. Names are copied, those given twice count once. ERR_INVALID: an empty or too long name, or one with a blank;
-// ERR_LIMIT: more than max_accounts; then nothing has changed. Not while a message is being routed.
-int broker_accounts_replace(struct broker *broker, const struct bytes *names, size_t count) MUST_USE;
+// The accounts, exports and imports of this view are those that exist from now on (account.h). Accounts of the same name stay what
+// they are, with connections, inlets and what waits for an answer; the others are retired, and the connections still in them
+// told "Authorization Violation" and closed. Imports are replaced as a whole. Nothing of the view is kept. ERR_INVALID: an empty
+// or too long name, or one with a blank; ERR_LIMIT: more than max_accounts, or a subject with too many tokens; then nothing
+// has changed. Not while a message is being routed.
+int broker_accounts_replace(struct broker *broker, const struct auth_view *view) MUST_USE;
 
 // --- inside the process: all of this in the account `$G`; for others see account.h ----------------------------------
 

@@ -31,10 +31,22 @@ int broker_inlet_add(struct broker *broker, struct inlet *inlet, struct bytes su
 
 int account_inlet_add(struct account *account, struct inlet *inlet, struct bytes subject)
 {
+    struct inlet_target *target;
+    int error = broker_inlet_open(account, TARGET_INLET, inlet, subject, &target);
+    if (error)
+        return error;
+    account->inlet_count++;
+    inlet->implementation = target;
+    return 0;
+}
+
+int broker_inlet_open(struct account *account, enum target_kind kind, struct inlet *inlet, struct bytes subject,
+                      struct inlet_target **ret_target)
+{
     if (!subject_is_valid_subscribe(subject))
         return ERR_INVALID;
     struct inlet_target *target = mem_alloc_zero(sizeof(*target));
-    target->target.kind = TARGET_INLET;
+    target->target.kind = (uint8_t)kind;
     target->account = account;
     target->inlet = inlet;
     target->pattern = bytes_make(mem_copy(subject), subject.len);
@@ -48,10 +60,9 @@ int account_inlet_add(struct account *account, struct inlet *inlet, struct bytes
         return error;
     }
     broker_inlet_count_overlap(account, target, subject, 1);
-    account->inlet_count++;
     if (account->broker->remotes)
         remote_interest_add(account->broker->remotes, account, subject, (struct bytes){0});
-    inlet->implementation = target;
+    *ret_target = target;
     return 0;
 }
 

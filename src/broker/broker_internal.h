@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/map_u64.h"
 #include "base/prng.h"
 #include "base/wheel.h"
 #include "broker/account.h"
@@ -22,6 +23,8 @@ enum target_kind {
     TARGET_SUBSCRIPTION, // struct subscription
     TARGET_INLET,        // struct inlet_target
     TARGET_REMOTE,       // struct remote_target, of another worker
+    TARGET_RESPONSES,    // struct inlet_target without an inlet: answers to services, response.h
+    TARGET_IMPORT,       // struct import_target, import.h
 };
 
 struct remotes;
@@ -37,7 +40,7 @@ struct target {
 struct inlet_target {
     struct target target;
     struct account *account; // borrowed; lives as long as its targets
-    struct inlet *inlet;     // borrowed from its owner until broker_inlet_remove()
+    struct inlet *inlet;     // borrowed from its owner until broker_inlet_remove(); NULL: TARGET_RESPONSES
     // A literal prefix is looked up before the trie while nothing else overlaps its pattern.
     bool is_prefix;         // the pattern is `prefix` + ">"; listed in account.prefixes
     uint64_t overlap_count; // other targets in the trie that could get a subject of this prefix
@@ -51,10 +54,14 @@ struct broker_message {
     struct bytes header; // len 0: none
     const struct bytes *parts;
     size_t part_count;
-    size_t payload_len;           // of all parts
-    struct connection *from;      // borrowed; NULL: from inside the process
-    bool shares_block;            // large, and more than one target: copy once
-    struct outbound_block *block; // owned reference: header and payload in one piece; NULL until needed
+    size_t payload_len;              // of all parts
+    struct connection *from;         // borrowed; NULL: from inside the process
+    bool shares_block;               // large, and more than one target: copy once
+    struct outbound_block *block;    // owned reference: header and payload in one piece; NULL until needed
+    const struct account *requester; // borrowed: who asked first, of a request that came through an import; else NULL
+    bool is_shared;                  // and may be told in detail
+    bool skips_imports;              // goes to nobody in other accounts
+    uint8_t hops;                    // accounts it has come through
 
     struct remote_passage *passage; // borrowed: its way between workers; NULL: there are no others
 };
@@ -83,6 +90,9 @@ struct account {
     struct list connections;   // struct connection.member
     uint32_t connection_count; // without the refused ones
     uint32_t inlet_count;
+    uint32_t import_count;          // targets in the trie that are imports
+    struct list imports;            // struct import_target.link: what this account imports
+    struct inlet_target *responses; // borrowed from the trie: where answers arrive; NULL: nothing was ever asked
     uint64_t subscription_count;
     uint64_t remote_count;      // targets of other workers
     struct broker_traffic gone; // of connections that are gone
@@ -115,6 +125,12 @@ struct broker {
     uint32_t account_next_id;
     struct trie_budget cache_budget; // of all accounts' tries
 
+    struct map_u64 responses;  // struct response by id
+    struct list response_list; // struct response.link
+    struct prng response_prng; // of ids; its own, so that asking changes no other choice
+    uint64_t response_mark;    // tells this broker's reply subjects from others'
+    bool responses_full;       // and that was logged
+
     struct list connections; // struct connection.link
     struct list dirty;       // struct connection.dirty: something to send or to finish at the turn's end
     struct list paused;      // struct connection.paused: not read until every reason for it is gone
@@ -144,6 +160,9 @@ struct broker {
 
 // Routes a message to all targets; returns how many took it. May run inlet callbacks.
 size_t broker_route(struct account *account, struct broker_message *message);
+// The same message on its way into another account: `message` is a copy that the caller changed. What nests too deep is deferred,
+// and then counts as taken if somebody is there.
+size_t broker_forward(struct account *account, struct broker_message *message);
 // Header and payload in one piece; borrowed from the message.
 struct outbound_block *broker_message_block(const struct broker *broker, struct broker_message *message);
 // The same for one that came from another worker: to connections and inlets here, or to one member of a queue group.
@@ -159,6 +178,9 @@ void broker_reap(struct broker *broker);
 // The inlet to which alone a subject goes; NULL: ask the trie.
 static inline struct inlet_target *broker_inlet_find(struct account *account, struct bytes subject);
 struct inlet_target *broker_inlet_find_prefix(struct account *account, struct bytes subject);
+// A target of that kind that its prefix may find. ERR_INVALID: bad subject; ERR_LIMIT: too many tokens.
+int broker_inlet_open(struct account *account, enum target_kind kind, struct inlet *inlet, struct bytes subject,
+                      struct inlet_target **ret_target) MUST_USE;
 // False when the owner is overloaded.
 bool broker_inlet_deliver(struct inlet_target *target, struct broker_message *message);
 // A target with this pattern comes (+1) or goes (-1).

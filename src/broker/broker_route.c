@@ -6,12 +6,16 @@
 // tidy: prefix account
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
+#include "broker/import.h"
 #include "broker/remote_internal.h"
+#include "broker/response.h"
 #include "broker/subscription.h"
 
 struct deferred_message {
     struct list link;        // list link: broker.deferred
     struct account *account; // borrowed
+    uint8_t hops;
+    bool skips_imports;
     struct bytes subject;
     struct bytes reply;
     struct bytes header;
@@ -30,6 +34,7 @@ static bool deliver(struct trie_entry *entry, struct broker_message *message);
 static bool deliver_inside(struct target *target, struct broker_message *message);
 static bool deliver_remote(struct remote_target *target, struct broker_message *message);
 static inline void finish(struct broker *broker, struct broker_message *message);
+static void free_target(struct target *target);
 static size_t defer(struct account *account, const struct broker_message *message);
 static char *defer_bytes(char *at, struct bytes bytes, struct bytes *ret_copy);
 
@@ -75,6 +80,16 @@ size_t broker_route(struct account *account, struct broker_message *message)
     return count;
 }
 
+size_t broker_forward(struct account *account, struct broker_message *message)
+{
+    message->block = NULL;
+    message->passage = NULL;
+    message->hops++;
+    if (account->broker->depth >= BROKER_DEPTH_MAX)
+        return defer(account, message);
+    return broker_route(account, message);
+}
+
 size_t broker_route_hop(struct account *account, struct broker_message *message, struct bytes queue)
 {
     struct broker *broker = account->broker;
@@ -111,7 +126,17 @@ bool broker_route_deferred(struct broker *broker)
         if (!link)
             return false;
         struct deferred_message *deferred = container_of(link, struct deferred_message, link);
-        account_publish(deferred->account, deferred->subject, deferred->reply, deferred->header, &deferred->payload, 1);
+        struct broker_message message = {
+            .subject = deferred->subject,
+            .reply = deferred->reply,
+            .header = deferred->header,
+            .parts = &deferred->payload,
+            .part_count = 1,
+            .payload_len = deferred->payload.len,
+            .hops = deferred->hops,
+            .skips_imports = deferred->skips_imports,
+        };
+        broker_route(deferred->account, &message);
         mem_free(deferred);
     }
     return !list_empty(&broker->deferred);
@@ -139,9 +164,7 @@ void broker_reap(struct broker *broker)
     while (broker->dead) {
         struct target *target = broker->dead;
         broker->dead = target->next_dead;
-        if (target->kind == TARGET_INLET)
-            mem_free((void *)container_of(target, struct inlet_target, target)->pattern.ptr);
-        mem_free(target);
+        free_target(target);
     }
 }
 
@@ -233,6 +256,10 @@ static bool deliver_inside(struct target *target, struct broker_message *message
         return false;
     if (target->kind == TARGET_REMOTE)
         return deliver_remote(container_of(target, struct remote_target, target), message);
+    if (target->kind == TARGET_IMPORT)
+        return import_deliver(container_of(target, struct import_target, target), message);
+    if (target->kind == TARGET_RESPONSES)
+        return response_deliver(container_of(target, struct inlet_target, target), message);
     struct inlet_target *inlet = container_of(target, struct inlet_target, target);
     if (broker_inlet_deliver(inlet, message))
         return true;
@@ -261,6 +288,17 @@ static inline void finish(struct broker *broker, struct broker_message *message)
         broker_reap(broker);
 }
 
+static void free_target(struct target *target)
+{
+    if (target->kind == TARGET_IMPORT) {
+        import_free(container_of(target, struct import_target, target));
+        return;
+    }
+    if (target->kind == TARGET_INLET || target->kind == TARGET_RESPONSES)
+        mem_free((void *)container_of(target, struct inlet_target, target)->pattern.ptr);
+    mem_free(target);
+}
+
 // How many will get it is not known yet; that somebody is interested is.
 static size_t defer(struct account *account, const struct broker_message *message)
 {
@@ -269,6 +307,8 @@ static size_t defer(struct account *account, const struct broker_message *messag
     size_t len = message->subject.len + message->reply.len + message->header.len + message->payload_len;
     struct deferred_message *deferred = mem_alloc(sizeof(*deferred) + len);
     deferred->account = account;
+    deferred->hops = message->hops;
+    deferred->skips_imports = message->skips_imports;
     char *at = deferred->data;
     at = defer_bytes(at, message->subject, &deferred->subject);
     at = defer_bytes(at, message->reply, &deferred->reply);

@@ -227,12 +227,14 @@ static enum broker_interest own_interest(struct account *account, struct bytes l
 static enum broker_interest entry_interest(const struct trie_entry *entry, uint64_t *workers)
 {
     const struct target *target = container_of(entry, struct target, entry);
-    if (target->dead || target->kind == TARGET_INLET)
+    if (target->dead)
         return BROKER_INTEREST_NONE;
     if (target->kind == TARGET_REMOTE) {
         *workers |= UINT64_C(1) << container_of(target, struct remote_target, target)->worker;
         return BROKER_INTEREST_NONE;
     }
+    if (target->kind != TARGET_SUBSCRIPTION)
+        return BROKER_INTEREST_NONE;
     const struct connection *connection = container_of(target, struct subscription, target)->connection;
     if (connection->state != CONNECTION_OPEN)
         return BROKER_INTEREST_NONE;

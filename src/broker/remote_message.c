@@ -77,6 +77,7 @@ void remote_message_receive(struct remotes *remotes, const struct remote_record 
         .part_count = 1,
         .payload_len = payload.len,
         .passage = &passage,
+        .skips_imports = true, // the worker it comes from has seen to those
         .shares_block = record->block != NULL,
         .block = record->block ? outbound_block_wrap(record->block) : NULL,
     };

@@ -18,6 +18,11 @@ void json_writer_init(struct json_writer *writer, struct buffer *out)
     *writer = (struct json_writer){.out = out, .empty = true};
 }
 
+void json_writer_init_compact(struct json_writer *writer, struct buffer *out)
+{
+    *writer = (struct json_writer){.out = out, .empty = true, .compact = true};
+}
+
 int json_writer_finish(struct json_writer *writer)
 {
     must(writer->depth == 0);
@@ -48,7 +53,7 @@ void json_writer_key(struct json_writer *writer, const char *key)
 {
     must(writer->depth > 0 && writer->closing[writer->depth - 1] == '}' && !writer->keyed);
     json_writer_string(writer, bytes_from_string(key));
-    put(writer, BYTES(": "));
+    put(writer, writer->compact ? BYTES(":") : BYTES(": "));
     writer->keyed = true;
 }
 
@@ -142,6 +147,8 @@ static void begin_value(struct json_writer *writer)
 
 static void new_line(struct json_writer *writer)
 {
+    if (writer->compact)
+        return;
     put(writer, BYTES("\n"));
     for (unsigned i = 0; i < writer->depth; i++)
         put(writer, BYTES("  "));

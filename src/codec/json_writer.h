@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes JSON piece by piece into a buffer, indented by two as nats-server's monitoring does. No tree is built. A buffer that
+// Writes JSON piece by piece into a buffer, indented by two as nats-server's monitoring does, or on one line. No tree is built. A buffer that
 // is full makes the writer fail for good: json_writer_finish() tells.
 //
 // Keys and order are the caller's; nesting that does not fit is a must(). Strings that are not UTF-8 have the offending
@@ -14,13 +14,16 @@
 struct json_writer {
     struct buffer *out; // borrowed
     unsigned depth;
-    bool empty; // the innermost object or array has no member yet
-    bool keyed; // a key was written, its value comes next
-    int error;  // the first of the buffer's
+    bool empty;   // the innermost object or array has no member yet
+    bool keyed;   // a key was written, its value comes next
+    bool compact; // one line, no blanks
+    int error;    // the first of the buffer's
     char closing[JSON_WRITER_DEPTH_MAX];
 };
 
 void json_writer_init(struct json_writer *writer, struct buffer *out);
+// On one line without blanks: for values within something else.
+void json_writer_init_compact(struct json_writer *writer, struct buffer *out);
 // 0, or ERR_TOO_BIG: what is in the buffer is not complete. Everything opened must be closed.
 int json_writer_finish(struct json_writer *writer) MUST_USE;
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "auth/auth_config.h"
 #include "base/memory.h"
 #include "broker/account.h"
 #include "broker/broker_internal.h"
@@ -35,7 +36,7 @@ static void init(struct world *world)
 static struct account *open_account(struct world *world, const char *name)
 {
     struct bytes names[3] = {BYTES("A"), BYTES("B"), bytes_from_string(name)};
-    assert_int_equal(broker_accounts_replace(world->broker, names, 3), 0);
+    assert_int_equal(world_accounts(world->broker, names, 3), 0);
     return account_find(world->broker, bytes_from_string(name));
 }
 
@@ -173,10 +174,11 @@ static void test_replace_refuses(void **state)
     struct world world;
     init(&world);
     open_account(&world, "C");
+    static struct bytes many[2999];
     struct bytes blank = BYTES("a b"), empty = BYTES("");
-    assert_int_equal(broker_accounts_replace(world.broker, &blank, 1), ERR_INVALID);
-    assert_int_equal(broker_accounts_replace(world.broker, &empty, 1), ERR_INVALID);
-    assert_int_equal(broker_accounts_replace(world.broker, &blank, 3001), ERR_LIMIT);
+    assert_int_equal(world_accounts(world.broker, &blank, 1), ERR_INVALID);
+    assert_int_equal(world_accounts(world.broker, &empty, 1), ERR_INVALID);
+    assert_int_equal(world_accounts(world.broker, many, 2999), ERR_LIMIT);
     assert_non_null(account_find(world.broker, BYTES("C")));
     world_deinit(&world);
 }
@@ -197,7 +199,7 @@ static void test_thousands_of_accounts(void **state)
     static struct bytes names[MANY];
     for (int i = 0; i < MANY; i++)
         names[i] = bytes_make(texts[i], (size_t)snprintf(texts[i], sizeof(texts[i]), "N%d", i));
-    assert_int_equal(broker_accounts_replace(world.broker, names, MANY), 0);
+    assert_int_equal(world_accounts(world.broker, names, MANY), 0);
     int count = 0;
     account_each(world.broker, add_size, &count);
     assert_int_equal(count, MANY + 2);
@@ -207,7 +209,7 @@ static void test_thousands_of_accounts(void **state)
     assert_int_equal(trie_stats(last->trie).cache_size_bytes, 0);
     assert_true(sizeof(struct account) < 512);
     broker_check(world.broker);
-    assert_int_equal(broker_accounts_replace(world.broker, NULL, 0), 0);
+    assert_int_equal(world_accounts(world.broker, NULL, 0), 0);
     world_turn(&world);
     assert_true(list_empty(&world.broker->retired));
     world_deinit(&world);

@@ -522,7 +522,7 @@ static void test_accounts_stay_apart(void **state)
     open_town(&town, 2);
     struct bytes names[] = {BYTES("A")};
     for (uint32_t i = 0; i < 2; i++)
-        assert_int_equal(broker_accounts_replace(town.workers[i].world.broker, names, 1), 0);
+        assert_int_equal(world_accounts(town.workers[i].world.broker, names, 1), 0);
     struct account *account = account_find(town.workers[0].world.broker, names[0]);
     struct drain drain = {.inlet.on_message = take};
     assert_int_equal(account_inlet_add(account, &drain.inlet, BYTES("x")), 0);
@@ -536,7 +536,7 @@ static void test_accounts_stay_apart(void **state)
     assert_int_equal(drain.count, 1);
     // It goes when nobody anywhere needs it any more.
     for (uint32_t i = 0; i < 2; i++)
-        assert_int_equal(broker_accounts_replace(town.workers[i].world.broker, NULL, 0), 0);
+        assert_int_equal(world_accounts(town.workers[i].world.broker, NULL, 0), 0);
     town_settle(&town);
     broker_inlet_remove(town.workers[0].world.broker, &drain.inlet);
     town_settle(&town);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // See world.h.
 #include "world.h"
+#include "auth/auth_config.h"
+#include "broker/account.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -51,6 +53,19 @@ void world_deinit(struct world *world)
         buffer_deinit(&world->peers[i]->unread);
         mem_free(world->peers[i]);
     }
+}
+
+int world_accounts(struct broker *broker, const struct bytes *names, uint32_t count)
+{
+    struct auth_account *accounts = mem_alloc_zero((count + 2) * sizeof(*accounts));
+    accounts[0].name = BYTES(ACCOUNT_DEFAULT_NAME);
+    accounts[1].name = BYTES(ACCOUNT_SYSTEM_NAME);
+    for (uint32_t i = 0; i < count; i++)
+        accounts[i + 2].name = names[i];
+    struct auth_view view = {.accounts = accounts, .account_count = count + 2, .system_account = 1};
+    int error = broker_accounts_replace(broker, &view);
+    mem_free(accounts);
+    return error;
 }
 
 void world_turn(struct world *world)

@@ -40,6 +40,8 @@ struct world {
 void world_init(struct world *world, const struct broker_options *options);
 // Closes what is open and frees everything, peers included.
 void world_deinit(struct world *world);
+// broker_accounts_replace() with these and the two that always are.
+int world_accounts(struct broker *broker, const struct bytes *names, uint32_t count);
 // Ends turns until the broker has nothing to do, closes what asked for it.
 void world_turn(struct world *world);
 void world_advance(struct world *world, uint64_t ms);

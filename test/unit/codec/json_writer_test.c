@@ -42,6 +42,25 @@ static void objects_nest_with_commas_and_indents(void **state)
     buffer_deinit(&out);
 }
 
+static void compact_is_one_line(void **state)
+{
+    struct buffer out;
+    buffer_init(&out, 1024);
+    struct json_writer writer;
+    json_writer_init_compact(&writer, &out);
+    json_writer_begin_object(&writer);
+    json_writer_put_u64(&writer, "n", 1);
+    json_writer_key(&writer, "list");
+    json_writer_begin_array(&writer);
+    json_writer_u64(&writer, 1);
+    json_writer_u64(&writer, 2);
+    json_writer_end(&writer);
+    json_writer_end(&writer);
+    assert_int_equal(json_writer_finish(&writer), 0);
+    expect(&out, "{\"n\":1,\"list\":[1,2]}");
+    buffer_deinit(&out);
+}
+
 static void one_string(struct bytes value, const char *wanted)
 {
     struct buffer out;
@@ -83,6 +102,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objects_nest_with_commas_and_indents),
+        cmocka_unit_test(compact_is_one_line),
         cmocka_unit_test(strings_are_escaped_and_bad_utf8_is_replaced),
         cmocka_unit_test(a_full_buffer_is_told_at_the_end),
     };

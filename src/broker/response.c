@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// See response.h. The prefix of a broker is an inlet of each account that was ever asked something, so an answer is found without
+// the match cache; behind the prefix stands the id.
+#include "broker/response.h"
+
+#include "auth/auth_config.h"
+#include "broker/connection.h"
+
+#define ID_LEN 11 // digits of 64 bits to the base of 62
+
+static const char DIGITS[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+static int listen_in(struct account *home);
+static size_t put_prefix(const struct broker *broker, char *at);
+static size_t put_number(uint64_t number, size_t len, char *at);
+static bool read_id(struct bytes text, uint64_t *ret_id);
+static void end_response(struct response *response);
+static void fire_expiry(struct wheel_timer *timer, uint64_t now_ms);
+
+int response_add(struct account *home, struct account *asker, struct bytes reply, uint8_t type, uint32_t threshold_ms,
+                 char ret_subject[RESPONSE_SUBJECT_LEN_MAX], size_t *ret_len, uint64_t *ret_id)
+{
+    struct broker *broker = home->broker;
+    if (map_u64_count(&broker->responses) >= broker->options.max_responses) {
+        if (!broker->responses_full)
+            logger_write(broker->options.logger, LOG_WARN,
+                         "%u requests to services of other accounts wait for an answer: more are refused",
+                         (unsigned)broker->options.max_responses);
+        broker->responses_full = true;
+        return ERR_LIMIT;
+    }
+    int error = home->responses ? 0 : listen_in(home);
+    if (error)
+        return error;
+    struct response *response = mem_alloc(sizeof(*response) + reply.len);
+    *response = (struct response){
+        .home = home,
+        .asker = asker,
+        .expiry.fire = fire_expiry,
+        .threshold_ms = threshold_ms,
+        .type = type,
+        .subject_len = (uint32_t)reply.len,
+    };
+    broker_copy(response->subject, reply);
+    do
+        response->id = prng_next(&broker->response_prng);
+    while (response->id == 0 || map_u64_find(&broker->responses, response->id));
+    error = map_u64_add(&broker->responses, response->id, response);
+    must(error == 0);
+    list_push_back(&broker->response_list, &response->link);
+    wheel_set(&broker->wheel, &response->expiry, broker->now_ms + threshold_ms);
+    size_t len = put_prefix(broker, ret_subject);
+    *ret_len = len + put_number(response->id, ID_LEN, ret_subject + len);
+    *ret_id = response->id;
+    return 0;
+}
+
+void response_remove(struct broker *broker, uint64_t id)
+{
+    struct response *response = map_u64_find(&broker->responses, id);
+    if (response)
+        end_response(response);
+}
+
+void response_remove_all(struct account *account)
+{
+    list_foreach(link, &account->broker->response_list)
+    {
+        struct response *response = container_of(link, struct response, link);
+        if (response->home == account || response->asker == account)
+            end_response(response);
+    }
+}
+
+bool response_deliver(struct inlet_target *target, struct broker_message *message)
+{
+    struct account *home = target->account;
+    struct broker *broker = home->broker;
+    uint64_t id;
+    if (!read_id(bytes_skip(message->subject, target->pattern.len - 1), &id))
+        return false;
+    struct response *response = map_u64_find(&broker->responses, id);
+    if (!response || response->home != home || response->busy == UINT8_MAX)
+        return false;
+    struct account *asker = response->asker;
+    struct broker_message next = *message;
+    next.subject = bytes_make(response->subject, response->subject_len);
+    next.requester = NULL;
+    char reply[RESPONSE_SUBJECT_LEN_MAX];
+    uint64_t back = 0;
+    // Who answers may ask in turn: the way there is the way back.
+    if (message->reply.len > 0) {
+        if (response_add(asker, home, message->reply, AUTH_RESPONSE_SINGLETON, RESPONSE_THRESHOLD_MS, reply,
+                         &next.reply.len, &back))
+            return false;
+        next.reply.ptr = reply;
+    }
+    response->busy++;
+    bool taken = broker_forward(asker, &next) > 0;
+    response->busy--;
+    bool is_end = message->payload_len == 0 && message->header.len == 0;
+    if (response->removed)
+        mem_free(response);
+    else if (!taken || is_end || response->type == AUTH_RESPONSE_SINGLETON)
+        end_response(response);
+    else
+        wheel_set(&broker->wheel, &response->expiry, broker->now_ms + response->threshold_ms);
+    if (!taken && back)
+        response_remove(broker, back);
+    return taken;
+}
+
+void response_check(const struct broker *broker)
+{
+    size_t count = 0;
+    map_u64_check(&broker->responses);
+    list_foreach(link, &broker->response_list)
+    {
+        const struct response *response = container_of(link, struct response, link);
+        must(!response->removed && map_u64_find(&broker->responses, response->id) == response);
+        must(response->home->broker == broker && response->asker->broker == broker);
+        must(response->home->responses && wheel_is_set(&response->expiry));
+        count++;
+    }
+    must(count == map_u64_count(&broker->responses) && count <= broker->options.max_responses);
+}
+
+static int listen_in(struct account *home)
+{
+    char text[RESPONSE_SUBJECT_LEN_MAX];
+    size_t len = put_prefix(home->broker, text);
+    text[len++] = '>';
+    return broker_inlet_open(home, TARGET_RESPONSES, NULL, bytes_make(text, len), &home->responses);
+}
+
+// "_R_.x7Fq2A."
+static size_t put_prefix(const struct broker *broker, char *at)
+{
+    size_t len = sizeof(RESPONSE_PREFIX) - 1;
+    memcpy(at, RESPONSE_PREFIX, len);
+    len += put_number(broker->response_mark, 6, at + len);
+    at[len++] = '.';
+    return len;
+}
+
+static size_t put_number(uint64_t number, size_t len, char *at)
+{
+    for (size_t i = len; i > 0; i--) {
+        at[i - 1] = DIGITS[number % 62];
+        number /= 62;
+    }
+    return len;
+}
+
+static bool read_id(struct bytes text, uint64_t *ret_id)
+{
+    if (text.len != ID_LEN)
+        return false;
+    uint64_t id = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        const char *digit = memchr(DIGITS, text.ptr[i], sizeof(DIGITS) - 1);
+        if (!digit)
+            return false;
+        id = id * 62 + (uint64_t)(digit - DIGITS);
+    }
+    *ret_id = id;
+    return true;
+}
+
+static void end_response(struct response *response)
+{
+    struct broker *broker = response->home->broker;
+    must(map_u64_remove(&broker->responses, response->id) == response);
+    list_remove(&response->link);
+    wheel_cancel(&broker->wheel, &response->expiry);
+    if (map_u64_count(&broker->responses) < broker->options.max_responses / 2)
+        broker->responses_full = false;
+    response->removed = true;
+    if (response->busy == 0)
+        mem_free(response);
+}
+
+static void fire_expiry(struct wheel_timer *timer, uint64_t now_ms)
+{
+    (void)now_ms;
+    end_response(container_of(timer, struct response, expiry));
+}

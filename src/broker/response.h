@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way back through a service import: for each request that crossed into another account there is a subject there,
+// `_R_.<of this broker>.<random>`, under which whoever answers reaches the reply subject in the asking account.
+//
+//     account of the asker      PUB q.x  reply in.1                                        MSG in.1
+//                                   │ import                                                   ▲
+//     account of the service    MSG req.x  reply _R_.4f9aKq.cX0…  ──answer──► PUB _R_.4f9aKq.cX0…
+//
+// One ends with its first answer (singleton), with an empty one (stream, chunked), when an answer reaches nobody, or when for
+// threshold_ms nothing came. There are at most broker_options.max_responses; then requests find no responder.
+#pragma once
+
+#include "broker/broker_internal.h"
+
+struct import_target;
+struct response_latency;
+
+#define RESPONSE_PREFIX          "_R_."
+#define RESPONSE_SUBJECT_LEN_MAX 40
+#define RESPONSE_SEED            0x5265706c79536564 // makes other numbers of the broker's seed
+#define RESPONSE_THRESHOLD_MS    120000             // where the export says nothing
+
+struct response {
+    uint64_t id;           // unguessable; the key in broker.responses
+    struct account *home;  // borrowed: where the answer is published
+    struct account *asker; // borrowed: where it goes
+    struct list link;      // list link: broker.response_list
+    struct wheel_timer expiry;
+    uint32_t threshold_ms;
+    uint8_t type; // enum auth_response_type
+    uint8_t busy; // answers that are on their way through it
+    bool removed; // free it when it is not busy any more
+    uint32_t subject_len;
+    char subject[]; // to which the answer goes
+};
+
+// For a message from `asker` to `home` with that reply subject. Writes the subject to answer to. ERR_LIMIT: too many.
+int response_add(struct account *home, struct account *asker, struct bytes reply, uint8_t type, uint32_t threshold_ms,
+                 char ret_subject[RESPONSE_SUBJECT_LEN_MAX], size_t *ret_len, uint64_t *ret_id) MUST_USE;
+// No-op if it has ended.
+void response_remove(struct broker *broker, uint64_t id);
+// All that come from or go to this account.
+void response_remove_all(struct account *account);
+// An answer that was published in the target's account. True if somebody got it.
+bool response_deliver(struct inlet_target *target, struct broker_message *message);
+void response_check(const struct broker *broker);
