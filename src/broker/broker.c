@@ -66,6 +66,7 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
     list_init(&broker->watch_dirty);
     buffer_init(&broker->spare_tail, SIZE_MAX / 2);
     broker->scratch = mem_alloc(SUBJECT_LEN_MAX);
+    broker->lame_timer.fire = broker_lame_duck_step;
     broker->remotes = remote_new(broker);
     account_open_all(broker);
     return broker;
@@ -74,6 +75,7 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
 void broker_free(struct broker *broker)
 {
     must(list_empty(&broker->connections));
+    wheel_cancel(&broker->wheel, &broker->lame_timer);
     broker_route_drop_deferred(broker);
     remote_free(broker->remotes);
     broker->remotes = NULL;
@@ -142,6 +144,7 @@ void broker_drain(struct broker *broker)
 void broker_shutdown(struct broker *broker)
 {
     broker->stopping = true;
+    wheel_cancel(&broker->wheel, &broker->lame_timer);
     list_foreach(link, &broker->connections)
         connection_finish(container_of(link, struct connection, link), "Server Shutdown");
 }

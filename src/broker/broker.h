@@ -57,6 +57,7 @@ struct broker_options {
         auth_timeout_ms; // until CONNECT where it is required: 2,000. Nothing requires it yet, so nobody is closed for it
     uint32_t
         write_deadline_ms; // a connection that takes nothing for so long while data waits is a slow consumer: 10,000
+    uint32_t max_traced_bytes; // of a payload that a trace shows; 0: all
     struct broker_tls tls;
     uint64_t seed; // of the generator that picks queue-group members
     // One of several workers (remote.h); worker_count 0 or 1: alone, and the rest is not used.
@@ -96,6 +97,17 @@ void broker_shutdown(struct broker *broker);
 // or too long name, or one with a blank; ERR_LIMIT: more than max_accounts, or a subject with too many tokens; then nothing
 // has changed. Not while a message is being routed.
 int broker_accounts_replace(struct broker *broker, const struct auth_view *view) MUST_USE;
+
+// Lame duck (CO-P17): new connections are refused, clients that understand it are told by an INFO with `ldm`, so that they go
+// elsewhere, and after grace_ms whoever is left is closed, one by one, over duration_ms. It ends with no connections, or with
+// broker_shutdown(). Once; later calls do nothing.
+void broker_lame_duck(struct broker *broker, uint64_t duration_ms, uint64_t grace_ms);
+
+// From now on these hold, for connected clients too (CO-X02): max_payload, max_control_line, max_pending, congested_bytes,
+// max_connections, max_subscriptions, max_traced_bytes, pings and the write deadline; the rest of `options` is not looked at.
+// Clients are told of another max_payload (CO-P18). The latest connections over max_connections are closed: returns how many. What a
+// client has subscribed to stays. Within a turn.
+uint32_t broker_limits_set(struct broker *broker, const struct broker_options *options);
 
 // --- inside the process: all of this in the account `$G`; for others see account.h ----------------------------------
 

@@ -138,11 +138,15 @@ struct broker {
     uint32_t connection_count;      // without the refused ones
     uint32_t connections_elsewhere; // on other workers
     uint32_t refused_count;
-    uint8_t resume;          // CONNECTION_PAUSE_* that have ended for all, to be looked at when the turn ends
-    bool draining;           // broker_drain() was called
-    bool stopping;           // broker_shutdown() was called
-    bool called;             // an inlet or a watch, since broker_turn_end() began
-    struct remotes *remotes; // owned: the other workers; NULL: there are none
+    uint8_t resume;                // CONNECTION_PAUSE_* that have ended for all, to be looked at when the turn ends
+    bool draining;                 // broker_drain() was called
+    bool stopping;                 // broker_shutdown() was called
+    bool lame_duck;                // broker_lame_duck() was called
+    uint32_t lame_batch;           // connections closed at a time
+    uint64_t lame_interval_ms;     // between two of those, at most
+    struct wheel_timer lame_timer; // the next
+    bool called;                   // an inlet or a watch, since broker_turn_end() began
+    struct remotes *remotes;       // owned: the other workers; NULL: there are none
 
     uint32_t depth;       // of nested broker_route()
     struct list deferred; // struct deferred_message.link
@@ -157,6 +161,12 @@ struct broker {
     struct closed_connections *closed; // owned
     struct broker_stats stats;         // counts of what ever was; the rest is computed on request
 };
+
+// `ldm` and the like changed: the client is told, now or after its first PONG (CO-P18).
+void broker_info_push(struct connection *connection);
+
+// Timer: closes the next connections of a lame duck.
+void broker_lame_duck_step(struct wheel_timer *timer, uint64_t now_ms);
 
 // Routes a message to all targets; returns how many took it. May run inlet callbacks.
 size_t broker_route(struct account *account, struct broker_message *message);

@@ -26,7 +26,7 @@ static void fire_deadline(struct wheel_timer *timer, uint64_t now_ms);
 void *connection_accept(void *owner, struct net_conn *net, const struct net_peer *peer)
 {
     struct broker *broker = owner;
-    if (broker->stopping || broker->draining || broker->refused_count >= BROKER_REFUSED_MAX)
+    if (broker->stopping || broker->draining || broker->lame_duck || broker->refused_count >= BROKER_REFUSED_MAX)
         return NULL;
     struct connection *connection = connection_new(broker, net);
     connection->peer = *peer;

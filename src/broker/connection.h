@@ -62,6 +62,9 @@ struct connection {
     uint8_t tls : 3;   // enum connection_tls
     bool is_secure : 1;
     bool info_sent : 1;
+    bool takes_info : 1;  // it understands an INFO at any time (`protocol` 1 of CONNECT)
+    bool was_ponged : 1;  // its first PING was answered: nothing else comes in between for simple clients
+    bool info_is_due : 1; // what INFO said is no longer so
     bool echo;
     bool headers;
     bool verbose;

@@ -12,6 +12,7 @@
 #define NO_RESPONDERS_END   BYTES("\r\n\r\n")
 
 static void connect(struct connection *connection, const struct wire_op *op);
+static void ping(struct connection *connection);
 static void pong(struct connection *connection);
 static void publish(struct connection *connection, const struct wire_op *op);
 static struct subscription *find_own(struct connection *connection, const struct trie_match *match);
@@ -25,7 +26,7 @@ void connection_operate(struct connection *connection, const struct wire_op *op)
     case WIRE_PUB: publish(connection, op); break;
     case WIRE_SUB: subscribe(connection, op); break;
     case WIRE_UNSUB: unsubscribe(connection, op); break;
-    case WIRE_PING: connection_send(connection, BYTES(WRITER_PONG)); break;
+    case WIRE_PING: ping(connection); break;
     case WIRE_PONG: pong(connection); break;
     case WIRE_CONNECT: connect(connection, op); break;
     case WIRE_MINUS_ERR: connection_finish(connection, "Client Closed"); break; // it gives up
@@ -73,6 +74,7 @@ static void connect(struct connection *connection, const struct wire_op *op)
     connection->pedantic = options.pedantic;
     connection->headers = options.headers;
     connection->no_responders = options.no_responders;
+    connection->takes_info = options.protocol >= 1;
     connection_client_set(connection, &options);
     connect_deinit(&options);
     connection->connected = true;
@@ -82,6 +84,17 @@ static void connect(struct connection *connection, const struct wire_op *op)
     }
     connection_ping_start(connection, true);
     confirm(connection);
+}
+
+// As nats-server, an INFO that is due follows the first PONG after CONNECT: clients wait for that one in their handshake (CO-P18).
+static void ping(struct connection *connection)
+{
+    connection_send(connection, BYTES(WRITER_PONG));
+    if (!connection->connected || connection->was_ponged)
+        return;
+    connection->was_ponged = true;
+    if (connection->info_is_due)
+        broker_info_push(connection);
 }
 
 static void pong(struct connection *connection)

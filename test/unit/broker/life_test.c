@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// What changes for clients that are connected: a server that goes (CO-P17), INFO in between (CO-P18), other limits (CO-X02).
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "world.h"
+
+static struct broker_options options_make(void)
+{
+    struct broker_options options;
+    broker_options_default(&options);
+    options.server_id = "NAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    options.server_name = "test";
+    options.max_payload = 1000;
+    options.max_control_line = 200;
+    options.seed = 7;
+    return options;
+}
+
+static void make(struct world *world)
+{
+    struct broker_options options = options_make();
+    world_init(world, &options);
+}
+
+// Whether what the peer received since the last time holds this; forgets it.
+static bool heard(struct peer *peer, const char *part)
+{
+    char text[4096];
+    struct bytes bytes = buffer_bytes(&peer->received);
+    assert_true(bytes.len < sizeof(text));
+    memcpy(text, bytes.ptr ? bytes.ptr : "", bytes.len);
+    text[bytes.len] = '\0';
+    bool found = strstr(text, part) != NULL;
+    peer_forget(peer);
+    return found;
+}
+
+static uint64_t count_connections(const struct world *world)
+{
+    struct broker_stats stats;
+    broker_stats_get(world->broker, &stats);
+    return stats.connections;
+}
+
+// CO-P17, CO-P18: only who says `protocol` 1 hears of it in between, and not before the first PONG.
+static void a_lame_duck_tells_who_understands(void **state)
+{
+    struct world world;
+    make(&world);
+    struct peer *modern = peer_connect(&world, "\"protocol\":1");
+    peer_say(modern, "PING\r\n");
+    peer_expect(modern, "PONG\r\n");
+    struct peer *simple = peer_connect(&world, "\"protocol\":0");
+    peer_say(simple, "PING\r\n");
+    peer_expect(simple, "PONG\r\n");
+    struct peer *early = peer_connect(&world, "\"protocol\":1");
+    broker_lame_duck(world.broker, 2000, 1000);
+    world_turn(&world);
+    assert_true(heard(modern, "\"ldm\":true"));
+    peer_expect(simple, "");
+    peer_expect(early, "");
+    peer_say(early, "PING\r\n");
+    assert_true(heard(early, "PONG\r\nINFO {"));
+    broker_lame_duck(world.broker, 1, 0); // again: nothing changes
+    world_turn(&world);
+    peer_expect(modern, "");
+    // All of them still work, and nobody else comes.
+    peer_say(simple, "SUB a 1\r\n");
+    peer_say(modern, "PUB a 2\r\nhi\r\n");
+    peer_expect(simple, "MSG a 1 2\r\nhi\r\n");
+    assert_null(peer_open(&world));
+    world_deinit(&world);
+}
+
+// CO-P17: nobody before the grace period is over, then one by one, the last within the duration.
+static void a_lame_duck_closes_one_by_one(void **state)
+{
+    struct world world;
+    make(&world);
+    for (int i = 0; i < 10; i++)
+        peer_connect(&world, "\"protocol\":0");
+    broker_lame_duck(world.broker, 11000, 1000);
+    world_advance(&world, 999);
+    assert_int_equal(count_connections(&world), 10);
+    world_advance(&world, 1);
+    assert_int_equal(count_connections(&world), 9);
+    uint64_t waited_ms = 0, last = 9;
+    unsigned steps = 0;
+    while (count_connections(&world) > 0) {
+        world_advance(&world, 10);
+        waited_ms += 10;
+        uint64_t left = count_connections(&world);
+        assert_true(left == last || left == last - 1);
+        if (left != last) {
+            steps++;
+            assert_in_range(waited_ms, 500, 1010); // each pause is between half and all of a second
+            waited_ms = 0;
+        }
+        last = left;
+    }
+    assert_int_equal(steps, 9);
+    world_deinit(&world);
+}
+
+// More connections than milliseconds are closed several at a time.
+static void a_lame_duck_in_a_hurry_closes_in_batches(void **state)
+{
+    struct world world;
+    make(&world);
+    for (int i = 0; i < 100; i++)
+        peer_connect(&world, "\"protocol\":0");
+    broker_lame_duck(world.broker, 20, 0);
+    for (int i = 0; i <= 20; i++)
+        world_advance(&world, 1);
+    assert_int_equal(count_connections(&world), 0);
+    world_deinit(&world);
+}
+
+static void a_shutdown_ends_a_lame_duck(void **state)
+{
+    struct world world;
+    make(&world);
+    struct peer *peer = peer_connect(&world, "\"protocol\":0");
+    broker_lame_duck(world.broker, 100000, 10000);
+    broker_shutdown(world.broker);
+    world_turn(&world);
+    assert_true(peer->closed);
+    assert_true(broker_next_deadline_ms(world.broker) == UINT64_MAX);
+    world_deinit(&world);
+}
+
+// CO-X02, CO-P18: another max_payload holds at once, and clients are told.
+static void limits_change_for_who_is_connected(void **state)
+{
+    struct world world;
+    make(&world);
+    struct peer *peer = peer_connect(&world, "\"protocol\":1");
+    peer_say(peer, "PING\r\nSUB a 1\r\nSUB b 2\r\n");
+    peer_expect(peer, "PONG\r\n");
+    struct broker_options options = options_make();
+    options.max_subscriptions = 2;
+    assert_int_equal(broker_limits_set(world.broker, &options), 0);
+    world_turn(&world);
+    peer_expect(peer, ""); // nothing that INFO says has changed
+    peer_say(peer, "SUB c 3\r\n");
+    assert_true(heard(peer, "maximum subscriptions exceeded"));
+    peer = peer_connect(&world, "\"protocol\":1");
+    peer_say(peer, "PING\r\n");
+    peer_expect(peer, "PONG\r\n");
+    options.max_payload = 5;
+    assert_int_equal(broker_limits_set(world.broker, &options), 0);
+    world_turn(&world);
+    assert_true(heard(peer, "\"max_payload\":5"));
+    peer_say(peer, "PUB a 5\r\n12345\r\nPUB a 6\r\n123456\r\n");
+    peer_expect(peer, "-ERR 'Maximum Payload Violation'\r\n");
+    assert_true(peer->closed);
+    world_deinit(&world);
+}
+
+// CO-X02: who came last goes.
+static void connections_over_a_lower_limit_are_closed(void **state)
+{
+    struct world world;
+    make(&world);
+    struct peer *peers[4];
+    for (int i = 0; i < 4; i++)
+        peers[i] = peer_connect(&world, "\"protocol\":0");
+    struct broker_options options = options_make();
+    options.max_connections = 2;
+    assert_int_equal(broker_limits_set(world.broker, &options), 2);
+    world_turn(&world);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(peers[i]->closed, i >= 2);
+    peer_expect(peers[3], "-ERR 'maximum connections exceeded'\r\n");
+    peer_say(peers[0], "PING\r\n");
+    peer_expect(peers[0], "PONG\r\n");
+    world_deinit(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lame_duck_tells_who_understands),
+        cmocka_unit_test(a_lame_duck_closes_one_by_one),
+        cmocka_unit_test(a_lame_duck_in_a_hurry_closes_in_batches),
+        cmocka_unit_test(a_shutdown_ends_a_lame_duck),
+        cmocka_unit_test(limits_change_for_who_is_connected),
+        cmocka_unit_test(connections_over_a_lower_limit_are_closed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
