@@ -56,6 +56,8 @@ int config_read(struct config *config, enum options_persona persona, int count, 
     if (path || streaming_path) {
         config_deinit(config);
         config_init(config, persona);
+        config->options.config_file = path;
+        config->options.streaming_config_file = streaming_path;
         if (path)
             error = config_load(config, source, path, ret_message);
         if (!error && streaming_path)

@@ -21,6 +21,7 @@ struct config_account {
     bool has_limits;
 };
 
+static const struct conf_member *find_password(const struct conf_value *block);
 static int read_users(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_defaults(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_account(struct config_reader *reader, const struct conf_member *member);
@@ -135,6 +136,11 @@ int config_account_read_authorization(struct config_reader *reader, const struct
     int error = config_reader_apply(reader, &config_authorization_block, &member->value, config);
     if (error)
         return error;
+    const struct conf_member *lone = config->options.user ? NULL : find_password(&member->value);
+    if (lone && !lone->used)
+        return config_reader_fail(reader, lone->place, "a password without a user");
+    if (lone)
+        config->options.password = NULL; // a variable that happens to have the name of a key
     if (config->options.user)
         config->user_place = member->place;
     if (config->options.token)
@@ -159,6 +165,16 @@ int config_account_read_all(struct config_reader *reader, const struct conf_memb
         (void)auth_builder_add_account(reader->config->builder, names.items[i], NULL,
                                        config_reader_mark(reader, value->place));
     return error;
+}
+
+static const struct conf_member *find_password(const struct conf_value *block)
+{
+    for (const struct conf_member *member = block->first; member; member = member->next) {
+        const struct config_key *key = config_key_find(&config_authorization_block, member->name);
+        if (key && key->offset == CONFIG(options.password) && key->secret)
+            return member;
+    }
+    return NULL;
 }
 
 static int read_users(struct config_reader *reader, const struct conf_member *member, void *target)
