@@ -120,11 +120,15 @@ struct inlet_message {
     uint64_t connection; // id of the publishing connection (INFO client_id), of any worker; 0: from inside the process
 };
 
+#define INLET_RUN_MAX 16
+
 // A subscriber inside the process. Embedded by its owner; stays in place from add to remove.
 struct inlet {
     // Returns false when its owner is overloaded: the broker then stops reading from the connection until
     // broker_inlets_resume(). The message itself counts as taken either way.
     bool (*on_message)(struct inlet *inlet, const struct inlet_message *message);
+    // May be NULL. The same for messages that one connection sent one behind the other: at most INLET_RUN_MAX, in order.
+    bool (*on_run)(struct inlet *inlet, const struct inlet_message *messages, size_t count);
     void *implementation; // broker's
 };
 

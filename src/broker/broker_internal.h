@@ -14,6 +14,7 @@
 #include "base/wheel.h"
 #include "broker/account.h"
 #include "broker/broker.h"
+#include "broker/inlet_run.h"
 #include "broker/outbound.h"
 #include "subject/trie.h"
 #include "wire/parser.h"
@@ -148,6 +149,7 @@ struct broker {
     bool called;                   // an inlet or a watch, since broker_turn_end() began
     struct remotes *remotes;       // owned: the other workers; NULL: there are none
 
+    struct inlet_run run; // of the connection whose input is being carried out
     uint32_t depth;       // of nested broker_route()
     struct list deferred; // struct deferred_message.link
     struct target *dead;  // owned list, freed by broker_reap()

@@ -37,23 +37,25 @@ void connection_on_data(void *context, struct bytes data)
 
 void connection_parse(struct connection *connection, struct bytes *input)
 {
+    struct inlet_run *run = &connection->broker->run;
+    struct bytes rest = *input;
     struct wire_op op;
-    while (connection->state == CONNECTION_OPEN && !connection->paused_for) {
-        struct bytes before = *input;
-        int result = parser_next(&connection->parser, input, &op);
-        if (result == 0)
-            return;
-        if (result < 0) {
-            connection_fail(connection, parser_error(&connection->parser));
-            return;
-        }
-        if (connection->is_waiting && remote_wait_holds(connection, op.kind)) {
-            *input = before; // parsed again when the wait is over
+    int result = 1;
+    while (result > 0 && connection->state == CONNECTION_OPEN && !connection->paused_for) {
+        result = parser_next(&connection->parser, &rest, &op);
+        if (result > 0 && connection->is_waiting && remote_wait_holds(connection, op.kind))
             connection_pause(connection, CONNECTION_PAUSE_INTEREST);
-            return;
-        }
-        connection_operate(connection, &op);
+        if (result > 0 && !inlet_run_goes_on(run, connection, &op))
+            inlet_run_end(run, connection);
+        if (result > 0 && (connection->state != CONNECTION_OPEN || connection->paused_for))
+            break; // parsed again when the wait is over
+        *input = rest;
+        if (result > 0)
+            connection_operate(connection, &op);
     }
+    inlet_run_end(run, connection);
+    if (result < 0)
+        connection_fail(connection, parser_error(&connection->parser));
 }
 
 void connection_pause(struct connection *connection, uint8_t reason)

@@ -127,6 +127,8 @@ static void publish(struct connection *connection, const struct wire_op *op)
     if (connection->pedantic && !subject_is_valid_publish(op->subject))
         connection_fail(connection, WIRE_INVALID_PUBLISH_SUBJECT);
     confirm(connection);
+    if (inlet_run_add(&connection->broker->run, connection, &message))
+        return;
     size_t count = broker_route(connection->account, &message);
     if (count == 0 && op->reply.len > 0 && connection->no_responders && connection->state == CONNECTION_OPEN)
         connection_tell_no_responders(connection, op->subject, op->reply);

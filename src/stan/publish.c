@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // tidy: prefix publish
-// Publishing (ST-P02): the hot path. Decode in place, propose, encode the PubAck into the hold queue.
+// Publishing (ST-P02): the hot path. Decode in place, propose, encode the PubAck into the hold queue. Messages come in runs: all of a
+// run are decoded first, and the memory in which their ids belong is called for, because each id lies somewhere else in a table
+// that is larger than any cache.
 //
 // When the log has too much in flight (ERR_AGAIN), messages wait in a bounded backlog, in order, and the broker stops reading
 // from those who send them; each connection adds at most what was read from it already.
@@ -14,21 +16,52 @@ enum {
     HELD_MAX = 64 << 20, // bytes of answers that wait for the disk; duplicates add to them without adding to the log
 };
 
-static int publish_now(struct stan *stan, struct bytes reply, struct bytes payload);
+// A publish request, decoded. What of `client` and `stream` is NULL has to be looked up.
+struct arrival {
+    struct envelope_publish publish;
+    struct stan_client *client; // borrowed from the registry
+    struct stream *stream;      // borrowed from the engine
+    struct hash128 id;          // with a client
+    bool valid;
+};
+
+static void arrival_decode(struct stan *stan, struct bytes payload, const struct arrival *previous,
+                           struct arrival *ret_arrival);
+static int publish_now(struct stan *stan, struct bytes reply, struct arrival *arrival);
+static void refuse(struct stan *stan, struct bytes reply, struct bytes guid, const char *text);
 static struct stream *channel(struct stan *stan, struct bytes name, int *ret_error);
 static bool backlog_is_empty(const struct stan *stan);
 static bool backlog_append(struct stan *stan, struct bytes reply, struct bytes payload);
 
 bool publish_on_message(struct stan *stan, const struct inlet_message *message)
 {
-    if (backlog_is_empty(stan) && publish_now(stan, message->reply, message->payload) != ERR_AGAIN)
-        return true;
-    if (!backlog_append(stan, message->reply, message->payload)) {
-        struct envelope_publish publish = {0};
-        (void)!envelope_publish_decode(message->payload, &publish);
-        answer_error(stan, ANSWER_PUBLISH, message->reply, publish.guid, answer_error_text(ANSWER_PUBLISH, ERR_AGAIN));
+    return publish_on_run(stan, message, 1);
+}
+
+// Refusals are answered at once, perhaps to one of our own subjects: what was looked up before is in doubt then.
+bool publish_on_run(struct stan *stan, const struct inlet_message *messages, size_t count)
+{
+    struct arrival arrivals[INLET_RUN_MAX];
+    bool keeps_up = true, sure = true;
+    for (size_t i = 0; i < count; i++)
+        arrival_decode(stan, messages[i].payload, i > 0 ? &arrivals[i - 1] : NULL, &arrivals[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (arrivals[i].stream)
+            engine_publish_ahead(stan->engine, arrivals[i].stream, arrivals[i].id);
     }
-    return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!sure)
+            arrivals[i].client = NULL, arrivals[i].stream = NULL;
+        uint64_t refused = stan->refused;
+        int error = backlog_is_empty(stan) ? publish_now(stan, messages[i].reply, &arrivals[i]) : ERR_AGAIN;
+        if (error == ERR_AGAIN) {
+            keeps_up = false;
+            if (!backlog_append(stan, messages[i].reply, messages[i].payload))
+                refuse(stan, messages[i].reply, arrivals[i].publish.guid, answer_error_text(ANSWER_PUBLISH, ERR_AGAIN));
+        }
+        sure = sure && stan->refused == refused;
+    }
+    return keeps_up;
 }
 
 // The messages are taken out of the backlog first: a refusal may be answered to one of our own subjects, and what that publishes
@@ -44,7 +77,9 @@ void publish_resume(struct stan *stan)
         const char *at = taken.ptr + head;
         struct bytes reply = bytes_make(at + BACKLOG_HEADER, get_u32(at));
         struct bytes payload = bytes_make(reply.ptr + reply.len, get_u32(at + 4));
-        more = publish_now(stan, reply, payload) != ERR_AGAIN;
+        struct arrival arrival;
+        arrival_decode(stan, payload, NULL, &arrival);
+        more = publish_now(stan, reply, &arrival) != ERR_AGAIN;
         if (more)
             head += BACKLOG_HEADER + reply.len + payload.len;
     }
@@ -70,33 +105,54 @@ bool publish_is_waiting(const struct stan *stan)
     return !backlog_is_empty(stan);
 }
 
+// The one before it is often of the same client and channel.
+static void arrival_decode(struct stan *stan, struct bytes payload, const struct arrival *previous,
+                           struct arrival *ret_arrival)
+{
+    struct arrival *arrival = ret_arrival;
+    arrival->client = NULL;
+    arrival->stream = NULL;
+    arrival->valid = envelope_publish_decode(payload, &arrival->publish) == 0 && arrival->publish.guid.len > 0;
+    if (!arrival->valid)
+        return;
+    const struct envelope_publish *publish = &arrival->publish;
+    bool same = previous && previous->client && bytes_equal(publish->client_id, previous->publish.client_id);
+    arrival->client = same ? previous->client : registry_find(&stan->registry, publish->client_id);
+    if (!arrival->client)
+        return;
+    same = previous && previous->stream && bytes_equal(publish->subject, previous->publish.subject);
+    arrival->stream = same ? previous->stream : engine_stream_find(stan->engine, 1, publish->subject);
+    arrival->id = hash128_bytes(publish->guid, arrival->client->id_hash);
+}
+
 // ERR_AGAIN: nothing was done. Else the publisher was, or will be, answered.
-static int publish_now(struct stan *stan, struct bytes reply, struct bytes payload)
+static int publish_now(struct stan *stan, struct bytes reply, struct arrival *arrival)
 {
     if (hold_bytes(&stan->answers) > HELD_MAX)
         return ERR_AGAIN;
     const char *refusal = "stan: invalid publish request"; // ST-E10
-    struct envelope_publish publish;
-    if (envelope_publish_decode(payload, &publish) || publish.guid.len == 0)
+    struct envelope_publish *publish = &arrival->publish;
+    if (!arrival->valid)
         goto refuse;
-    if (publish.guid.len > GUID_MAX) {
-        publish.guid = (struct bytes){0};
+    if (publish->guid.len > GUID_MAX) {
+        publish->guid = (struct bytes){0};
         goto refuse;
     }
     // ST-B17: a channel name has no wildcards.
-    struct stan_client *client = registry_find(&stan->registry, publish.client_id);
-    if (!client || (publish.connection_id.len && !bytes_equal(publish.connection_id, client->connection_id)))
+    const struct stan_client *client =
+        arrival->client ? arrival->client : registry_find(&stan->registry, publish->client_id);
+    if (!client || (publish->connection_id.len && !bytes_equal(publish->connection_id, client->connection_id)))
         goto refuse;
-    int error;
-    struct stream *stream = channel(stan, publish.subject, &error);
+    int error = 0;
+    struct stream *stream = arrival->stream ? arrival->stream : channel(stan, publish->subject, &error);
     if (error == ERR_INVALID)
         goto refuse;
     struct publish_result result;
     if (!error) {
         struct publish message = {
-            .reply = publish.reply,
-            .payload = publish.data,
-            .dedupe = hash128_bytes(publish.guid, client->id_hash),
+            .reply = publish->reply,
+            .payload = publish->data,
+            .dedupe = arrival->client ? arrival->id : hash128_bytes(publish->guid, client->id_hash),
         };
         struct engine_time now = {stan->now.mono_ns, stan->now.wall_ns};
         error = engine_publish(stan->engine, stream, &message, now, &result);
@@ -111,12 +167,18 @@ static int publish_now(struct stan *stan, struct bytes reply, struct bytes paylo
         goto refuse;
     }
     stan->stats.in_msgs++;
-    stan->stats.in_bytes += publish.data.len;
-    answer_publish(stan, result.index, reply, publish.guid);
+    stan->stats.in_bytes += publish->data.len;
+    answer_publish(stan, result.index, reply, publish->guid);
     return 0;
 refuse:
-    answer_error(stan, ANSWER_PUBLISH, reply, publish.guid, refusal);
+    refuse(stan, reply, publish->guid, refusal);
     return 0;
+}
+
+static void refuse(struct stan *stan, struct bytes reply, struct bytes guid, const char *text)
+{
+    stan->refused++;
+    answer_error(stan, ANSWER_PUBLISH, reply, guid, text);
 }
 
 // The channel's stream, created on first use (ST-B01). ERR_INVALID: no name for a channel.

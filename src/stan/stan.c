@@ -17,6 +17,7 @@ static void channels_follow_options(struct stan *stan);
 static void subjects_make(struct stan *stan);
 static bool on_connect(struct inlet *inlet, const struct inlet_message *message);
 static bool on_publish(struct inlet *inlet, const struct inlet_message *message);
+static bool on_publish_run(struct inlet *inlet, const struct inlet_message *messages, size_t count);
 static bool on_subscribe(struct inlet *inlet, const struct inlet_message *message);
 static bool on_unsubscribe(struct inlet *inlet, const struct inlet_message *message);
 static bool on_sub_close(struct inlet *inlet, const struct inlet_message *message);
@@ -93,6 +94,7 @@ int stan_start(struct stan *stan, struct moment now)
         {STAN_INLET_PROBE, on_probe, stan->inbox_prefix, ".dup.>"},
         {STAN_INLET_CONNECT, on_connect, discover, ""},
     };
+    stan->inlets[STAN_INLET_PUBLISH].on_run = on_publish_run;
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         stan->inlets[table[i].which].on_message = table[i].on_message;
         int error = inlet_open(stan, table[i].which, table[i].subject, table[i].suffix);
@@ -252,6 +254,11 @@ static bool on_connect(struct inlet *inlet, const struct inlet_message *message)
 static bool on_publish(struct inlet *inlet, const struct inlet_message *message)
 {
     return publish_on_message(stan_of(inlet, STAN_INLET_PUBLISH), message);
+}
+
+static bool on_publish_run(struct inlet *inlet, const struct inlet_message *messages, size_t count)
+{
+    return publish_on_run(stan_of(inlet, STAN_INLET_PUBLISH), messages, count);
 }
 
 static bool on_subscribe(struct inlet *inlet, const struct inlet_message *message)

@@ -40,6 +40,7 @@ struct stan {
     struct buffer scratch;   // frames being encoded
     struct buffer backlog;   // publishes that came while the log was full (publish.c)
     size_t backlog_head;     // bytes of it already taken
+    uint64_t refused;        // publishes, ever
     struct list subscribing; // subscribe requests that wait for a read (subscribe.c)
     struct list all;         // subscriptions
     struct list orphans;     // subscriptions whose client has gone and whose end is not proposed yet
@@ -98,6 +99,8 @@ static inline struct bytes stan_field(ProtobufCBinaryData field)
 int stan_channel_create(struct stan *stan, struct bytes name, struct stream **ret_stream) MUST_USE;
 
 bool publish_on_message(struct stan *stan, const struct inlet_message *message);
+// The same for a run (see struct inlet).
+bool publish_on_run(struct stan *stan, const struct inlet_message *messages, size_t count);
 // Takes what waits in the backlog while the log takes it, or refuses it when the log says so.
 void publish_resume(struct stan *stan);
 bool publish_is_waiting(const struct stan *stan);

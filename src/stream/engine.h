@@ -162,6 +162,8 @@ struct publish_result {
 // (engine_ids_await()). The hot path.
 int engine_publish(struct engine *engine, struct stream *stream, const struct publish *publish, struct engine_time now,
                    struct publish_result *ret_result);
+// A hint: a publish with this id follows before long, so that the memory in which the id belongs is on its way by then.
+void engine_publish_ahead(const struct engine *engine, const struct stream *stream, struct hash128 dedupe);
 
 // --- consumers and members ------------------------------------------------------------------------------------------
 

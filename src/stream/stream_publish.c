@@ -20,8 +20,6 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
         return ERR_TOO_BIG;
     bool unique = (publish->dedupe.lo || publish->dedupe.hi) && stream->config.duplicate_window_ns;
     struct hash128 key = dedupe_key(stream->id, publish->dedupe);
-    if (unique)
-        dedupe_prefetch(&engine->dedupe, key); // arrives while the log is asked
     size_t size =
         message_record_size(publish->subject.len, publish->reply.len, publish->headers.len, publish->payload.len);
     int error = engine->options.host.admit(engine->options.host.owner, record_padded(size), false);
@@ -65,6 +63,11 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
     stream_limits_look(stream);
     *ret_result = (struct publish_result){.index = index, .sequence = message.sequence};
     return 0;
+}
+
+void engine_publish_ahead(const struct engine *engine, const struct stream *stream, struct hash128 dedupe)
+{
+    dedupe_prefetch(&engine->dedupe, dedupe_key(stream->id, dedupe));
 }
 
 int stream_publish_apply(struct engine *engine, const struct record *record, uint64_t index, bool covered)

@@ -370,6 +370,92 @@ static void pausing(void **state)
     }
 }
 
+// A run is written down as its messages in brackets.
+static bool record_run(struct inlet *inlet, const struct inlet_message *messages, size_t count)
+{
+    struct recorder *recorder = (struct recorder *)(void *)inlet;
+    bool keeps_up = true;
+    recorder->seen[recorder->seen_len++] = '[';
+    for (size_t i = 0; i < count; i++)
+        keeps_up &= record(inlet, &messages[i]);
+    recorder->seen[recorder->seen_len++] = ']';
+    return keeps_up;
+}
+
+static void runs(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    struct recorder inlet, single;
+    recorder_init(&inlet, &world, "in.>");
+    recorder_init(&single, &world, "single.>");
+    inlet.inlet.on_run = record_run;
+    struct peer *peer = peer_connect(&world, "");
+    struct peer *other = peer_connect(&world, "");
+    // What lies together comes together, whatever its subject; another operation, another inlet or the end of the bytes ends it.
+    peer_say(
+        peer,
+        "PUB in.a 1\r\n1\r\nPUB in.b r 1\r\n2\r\nPING\r\nPUB in.c 1\r\n3\r\nPUB single.a 0\r\n\r\nPUB in.d 1\r\n4\r\n");
+    expect_seen(&inlet, "[in.a|||1;in.b|r||2;][in.c|||3;][in.d|||4;]");
+    expect_seen(&single, "single.a|||;");
+    peer_expect(peer, "PONG\r\n");
+    assert_int_equal(inlet.connection, single.connection);
+    peer_say(other, "PUB in.a 1\r\n1\r\nPUB single.a 0\r\n\r\n");
+    assert_int_equal(inlet.connection, single.connection);
+    expect_seen(&inlet, "[in.a|||1;]");
+    expect_seen(&single, "single.a|||;");
+    // As long as INLET_RUN_MAX.
+    char text[1024];
+    size_t len = 0;
+    for (int i = 0; i < INLET_RUN_MAX + 2; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "PUB in.x 0\r\n\r\n");
+    inlet.calls = 0;
+    peer_say(peer, text);
+    assert_int_equal(inlet.calls, INLET_RUN_MAX + 2);
+    inlet.seen[inlet.seen_len] = '\0';
+    assert_non_null(strstr(inlet.seen, ";][in.x|||;in.x|||;]"));
+    inlet.seen_len = 0;
+    // A subscriber in between: the next message of the run goes to both, as every message on its own would.
+    peer_say(peer, "PUB in.a 1\r\n1\r\nSUB in.* 7\r\nPUB in.a 1\r\n2\r\nPUB in.b 1\r\n3\r\n");
+    expect_seen(&inlet, "[in.a|||1;]in.a|||2;in.b|||3;");
+    peer_expect(peer, "MSG in.a 7 1\r\n2\r\nMSG in.b 7 1\r\n3\r\n");
+    world_deinit(&world);
+}
+
+// What comes behind an overloaded run is not carried out before reading goes on, wherever the bytes are cut.
+static void runs_pause(void **state)
+{
+    (void)state;
+    for (size_t cut = 0; cut < 8; cut++) {
+        struct world world;
+        setup(&world);
+        world.cut = cut;
+        struct recorder inlet, single;
+        recorder_init(&inlet, &world, "in.>");
+        recorder_init(&single, &world, "single.>");
+        inlet.inlet.on_run = record_run;
+        inlet.overloaded = true;
+        struct peer *peer = peer_connect(&world, "");
+        peer_say(peer, "PUB in.a 1\r\n1\r\nPUB single.a 0\r\n\r\nPING\r\nPUB in.b 1\r\n2\r\n");
+        expect_seen(&inlet, "[in.a|||1;]");
+        expect_seen(&single, "");
+        peer_expect(peer, "");
+        assert_true(peer->paused);
+        inlet.overloaded = false;
+        broker_inlets_resume(world.broker);
+        world_turn(&world);
+        expect_seen(&single, "single.a|||;");
+        expect_seen(&inlet, "[in.b|||2;]");
+        peer_expect(peer, "PONG\r\n");
+        // What was complete before the error is delivered.
+        peer_say(peer, "PUB in.a 1\r\n1\r\nNONSENSE\r\n");
+        expect_seen(&inlet, "[in.a|||1;]");
+        peer_expect(peer, "-ERR 'Unknown Protocol Operation'\r\n");
+        world_deinit(&world);
+    }
+}
+
 static void no_503_for_inlets(void **state)
 {
     (void)state;
@@ -396,6 +482,8 @@ int main(void)
         {"inlets added while a message is routed", addition_while_routed, NULL, NULL, NULL},
         {"inlets that answer each other for ever", endless_answers, NULL, NULL, NULL},
         {"an overloaded inlet pauses reading", pausing, NULL, NULL, NULL},
+        {"messages that lie together come in a run", runs, NULL, NULL, NULL},
+        {"an overloaded inlet pauses behind its run", runs_pause, NULL, NULL, NULL},
         {"CO-P10 an inlet is a responder", no_503_for_inlets, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
