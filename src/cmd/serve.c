@@ -8,10 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/must.h"
+#include "base/memory.h"
 #include "cmd/commands.h"
 #include "cmd/persona.h"
 #include "cmd/serve_files.h"
+#include "cmd/serve_reload.h"
 #include "cmd/serve_start.h"
 #include "cmd/serve_tls.h"
 #include "os/clock.h"
@@ -27,8 +28,11 @@
 #define SERVE_STOP_MS 3000
 
 struct serve {
-    struct config config;
-    struct options options; // those of config
+    struct config config;    // of the start: the node borrows its strings
+    struct config *reloaded; // owned: the one that holds now; NULL: config
+    struct options options;  // those of the one that holds
+    int argument_count;
+    char **arguments; // borrowed
     struct server_log log;
     struct loop loop;
     struct loop_handler handler;
@@ -44,7 +48,8 @@ struct serve {
     uint64_t stop_by_ms; // UINT64_MAX: not stopping
     bool has_directory;
     bool has_disk;
-    bool forced; // slow connections were closed
+    bool lame_duck; // clients shall go elsewhere; then it stops
+    bool forced;    // slow connections were closed
 };
 
 static int start_log(struct serve *serve);
@@ -57,12 +62,17 @@ static int write_pid(struct serve *serve);
 static void write_ports(struct serve *serve);
 static void remove_files(struct serve *serve);
 static void stop_all(struct serve *serve);
+static void drop_reloaded(struct serve *serve);
 static void on_turn_begin(void *owner, struct moment now);
 static bool on_turn_end(void *owner);
 static uint64_t on_deadline(void *owner);
-static void on_stop(void *owner, int number);
+static bool on_stop(void *owner, int number);
+static void stop(struct serve *serve);
 static void on_request(void *owner, int number);
+static void enter_lame_duck(struct serve *serve);
+static void reopen_log(struct serve *serve);
 static void reload(struct serve *serve);
+static void replace_pid_file(struct serve *serve, const struct options *fresh);
 static const char *signal_name(int number);
 
 int serve_run(int count, char **arguments)
@@ -79,6 +89,8 @@ int serve_as(enum options_persona persona, int count, char **arguments)
     if (!serve_read_config(persona, count, arguments, &serve.config, &code))
         return code;
     serve.options = serve.config.options;
+    serve.argument_count = count;
+    serve.arguments = arguments;
     if (start_log(&serve) != 0)
         return 1;
     process_raise_file_limit();
@@ -93,6 +105,7 @@ int serve_as(enum options_persona persona, int count, char **arguments)
     if (!error)
         loop_run(&serve.loop);
     stop_all(&serve);
+    drop_reloaded(&serve);
     config_deinit(&serve.config);
     return error ? 1 : 0;
 }
@@ -277,8 +290,12 @@ static bool on_turn_end(void *owner)
     if (!serve->node)
         return false;
     bool again = node_turn_end(serve->node);
-    if (serve->stop_by_ms == UINT64_MAX)
-        return again;
+    if (serve->stop_by_ms == UINT64_MAX) {
+        if (!serve->lame_duck || node_has_clients(serve->node))
+            return again;
+        stop(serve);
+        return true;
+    }
     if (serve->tcp.count == 0 && node_is_quiet(serve->node)) {
         loop_stop(&serve->loop);
         return false;
@@ -299,10 +316,20 @@ static uint64_t on_deadline(void *owner)
     return deadline_ms < stop_ms ? deadline_ms : stop_ms;
 }
 
-static void on_stop(void *owner, int number)
+// A lame duck takes no notice of SIGTERM (CO-X01): who sends it to a process that shall go has what he wants, only slower.
+static bool on_stop(void *owner, int number)
 {
     struct serve *serve = owner;
     logger_write(&serve->log.logger, LOG_INFO, "Trapped \"%s\" signal", signal_name(number));
+    if (serve->lame_duck && number == SIGTERM && serve->stop_by_ms == UINT64_MAX)
+        return false;
+    if (serve->stop_by_ms == UINT64_MAX)
+        stop(serve);
+    return true;
+}
+
+static void stop(struct serve *serve)
+{
     logger_write(&serve->log.logger, LOG_INFO, "Initiating Shutdown...");
     listener_close(&serve->clients);
     listener_close(&serve->monitoring);
@@ -310,20 +337,32 @@ static void on_stop(void *owner, int number)
     node_shutdown(serve->node);
 }
 
-// As nats-server: SIGUSR1 reopens the log file (CO-X01).
+// As nats-server (CO-X01).
 static void on_request(void *owner, int number)
 {
     struct serve *serve = owner;
+    logger_write(&serve->log.logger, LOG_INFO, "Trapped \"%s\" signal", signal_name(number));
+    switch (number) {
+    case SIGHUP: reload(serve); break;
+    case SIGUSR1: reopen_log(serve); break;
+    case SIGUSR2: enter_lame_duck(serve); break;
+    default: break;
+    }
+}
+
+static void enter_lame_duck(struct serve *serve)
+{
+    if (serve->lame_duck || serve->stop_by_ms != UINT64_MAX)
+        return;
+    logger_write(&serve->log.logger, LOG_INFO, "Entering lame duck mode, stop accepting new clients");
+    serve->lame_duck = true;
+    listener_close(&serve->clients);
+    node_lame_duck(serve->node);
+}
+
+static void reopen_log(struct serve *serve)
+{
     const struct logger *logger = &serve->log.logger;
-    logger_write(logger, LOG_INFO, "Trapped \"%s\" signal", signal_name(number));
-    if (number == SIGHUP) {
-        reload(serve);
-        return;
-    }
-    if (number != SIGUSR1) {
-        logger_write(logger, LOG_WARN, "There is nothing to drain yet; nothing changed");
-        return;
-    }
     int error = server_log_reopen(&serve->log);
     if (error == ERR_NOT_FOUND && !serve->options.log_file)
         logger_write(logger, LOG_INFO, "File log re-open ignored, not a file logger");
@@ -336,15 +375,44 @@ static void on_request(void *owner, int number)
 
 static void reload(struct serve *serve)
 {
-    const struct logger *logger = &serve->log.logger;
-    if (!tls_options_is_on(&serve->options.tls))
-        logger_write(logger, LOG_ERROR,
-                     "Failed to reload server configuration: can only reload config when a file is provided using -c "
-                     "or --config");
-    else if (serve_tls_reload(&serve->tls, &serve->options, logger))
-        logger_write(logger, LOG_ERROR, "The certificates stay what they were");
-    else
-        logger_write(logger, LOG_INFO, "Certificates read again");
+    if (serve->stop_by_ms != UINT64_MAX)
+        return;
+    const struct serve_reload what = {
+        .persona = serve->options.persona,
+        .count = serve->argument_count,
+        .arguments = serve->arguments,
+        .log = &serve->log,
+        .tls = &serve->tls,
+        .node = serve->node,
+    };
+    struct config *fresh = serve_reload(&what, serve->reloaded ? serve->reloaded : &serve->config);
+    if (!fresh)
+        return;
+    replace_pid_file(serve, &fresh->options);
+    drop_reloaded(serve);
+    serve->reloaded = fresh;
+    serve->options = fresh->options;
+}
+
+static void replace_pid_file(struct serve *serve, const struct options *fresh)
+{
+    const char *old_path = serve->options.pid_file, *path = fresh->pid_file;
+    if (old_path && path && strcmp(old_path, path) == 0)
+        return;
+    int error = path ? serve_files_write_pid(path) : 0;
+    if (error)
+        logger_write(&serve->log.logger, LOG_ERROR, "Could not write pidfile: %s: %s", path, error_text(error));
+    if (old_path)
+        serve_files_remove_pid(old_path);
+}
+
+static void drop_reloaded(struct serve *serve)
+{
+    if (!serve->reloaded)
+        return;
+    config_deinit(serve->reloaded);
+    mem_free(serve->reloaded);
+    serve->reloaded = NULL;
 }
 
 // In the words of Go, which logs have.

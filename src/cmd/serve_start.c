@@ -11,8 +11,6 @@
 
 // What -t says, in nats-server's words.
 static void say_valid(const struct config *config);
-// What a configuration may have and the server has not yet: a sentence, or NULL.
-static const char *find_unserved(const struct config *config);
 static void announce_ignored(const struct logger *logger, const struct options *options);
 static void announce_store(const struct logger *logger, const struct options *options);
 
@@ -37,14 +35,22 @@ bool serve_read_config(enum options_persona persona, int count, char **arguments
         *ret_code = signal_process(persona_name(persona), options->signal);
     } else if (options->check_config) {
         say_valid(ret_config);
-    } else if (find_unserved(ret_config)) {
-        fprintf(stderr, "%s: %s\n", name, find_unserved(ret_config));
+    } else if (serve_find_unserved(ret_config)) {
+        fprintf(stderr, "%s: %s\n", name, serve_find_unserved(ret_config));
         *ret_code = 1;
     } else {
         return true;
     }
     config_deinit(ret_config);
     return false;
+}
+
+const char *serve_find_unserved(const struct config *config)
+{
+    const struct auth_view *view = auth_config_view(config->auth);
+    if (view->required || view->no_auth_user || view->account_count > 2)
+        return "users, tokens and accounts are not served yet";
+    return config->websocket.on ? "websockets are not served yet" : NULL;
 }
 
 int serve_configure_log(struct server_log *log, const struct options *options)
@@ -121,14 +127,6 @@ static void say_valid(const struct config *config)
         fprintf(stderr, "%s\n", config->warnings[i]);
     fprintf(stderr, "%s: configuration file %s is valid\n", persona_name(config->options.persona),
             config->options.config_file);
-}
-
-static const char *find_unserved(const struct config *config)
-{
-    const struct auth_view *view = auth_config_view(config->auth);
-    if (view->required || view->no_auth_user || view->account_count > 2)
-        return "users, tokens and accounts are not served yet";
-    return config->websocket.on ? "websockets are not served yet" : NULL;
 }
 
 static void announce_ignored(const struct logger *logger, const struct options *options)

@@ -17,6 +17,9 @@ int serve_as(enum options_persona persona, int count, char **arguments);
 bool serve_read_config(enum options_persona persona, int count, char **arguments, struct config *ret_config,
                        int *ret_code);
 
+// What a configuration asks for and the server does not do yet: a sentence, or NULL.
+const char *serve_find_unserved(const struct config *config);
+
 // Where the log goes and how much of it. ERR_* of server_log_configure(), then nothing has changed.
 int serve_configure_log(struct server_log *log, const struct options *options) MUST_USE;
 

@@ -8,7 +8,7 @@
 
 static void signals_on_signal(uv_signal_t *handle, int number);
 
-void signals_start(struct signals *signals, struct loop *loop, void *owner, void (*on_stop)(void *owner, int number),
+void signals_start(struct signals *signals, struct loop *loop, void *owner, bool (*on_stop)(void *owner, int number),
                    void (*on_request)(void *owner, int number))
 {
     static const int numbers[SIGNALS_COUNT] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2};
@@ -42,6 +42,5 @@ static void signals_on_signal(uv_signal_t *handle, int number)
     // Somebody is in a hurry. What is acknowledged is on the disk.
     if (signals->stopping)
         _exit(128 + number);
-    signals->stopping = true;
-    signals->on_stop(signals->owner, number);
+    signals->stopping = signals->on_stop(signals->owner, number);
 }

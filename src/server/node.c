@@ -124,6 +124,42 @@ uint64_t node_next_deadline_ms(const struct node *node)
     return earlier(deadline_ms, monitor_next_deadline_ms(node->monitor));
 }
 
+// Names and addresses stay those of the start: they are borrowed from its options.
+uint32_t node_reload(struct node *node, const struct options *options)
+{
+    struct broker_options fresh, *own = &node->broker_options;
+    node_config_broker(options, &fresh);
+    own->max_payload = fresh.max_payload;
+    own->max_control_line = fresh.max_control_line;
+    own->max_pending = fresh.max_pending;
+    own->congested_bytes = fresh.congested_bytes;
+    own->max_connections = fresh.max_connections;
+    own->max_subscriptions = fresh.max_subscriptions;
+    own->max_traced_bytes = fresh.max_traced_bytes;
+    own->ping_interval_ms = fresh.ping_interval_ms;
+    own->ping_max = fresh.ping_max;
+    own->write_deadline_ms = fresh.write_deadline_ms;
+    own->tls = fresh.tls;
+    node->options.lame_duck_duration_ns = options->lame_duck_duration_ns;
+    node->options.lame_duck_grace_ns = options->lame_duck_grace_ns;
+    broker_set_tls(node->broker, &own->tls);
+    return broker_limits_set(node->broker, own);
+}
+
+void node_lame_duck(struct node *node)
+{
+    const struct options *options = &node->options;
+    if (node->state == NODE_SERVING)
+        broker_lame_duck(node->broker, options->lame_duck_duration_ns / 1000000, options->lame_duck_grace_ns / 1000000);
+}
+
+bool node_has_clients(const struct node *node)
+{
+    struct broker_stats stats;
+    broker_stats_get(node->broker, &stats);
+    return stats.connections > 0;
+}
+
 void node_shutdown(struct node *node)
 {
     if (node->state != NODE_SERVING)

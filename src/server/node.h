@@ -52,6 +52,15 @@ bool node_turn_end(struct node *node);
 // Monotonic ms at which a turn is needed though nothing happens; UINT64_MAX: none.
 uint64_t node_next_deadline_ms(const struct node *node);
 
+// Within a turn: limits, pings and deadlines of these options hold from now on, for connected clients too (CO-X02), and what is asked of
+// TLS for those who come. Nothing else of them is looked at, nothing kept. Returns how many connections were over the new limit and
+// are closed.
+uint32_t node_reload(struct node *node, const struct options *options);
+// Within a turn: clients shall go elsewhere (CO-P17). They are told, then closed by and by, as the options of the start say; storage
+// and monitoring serve on until node_shutdown(), which is the caller's to call when no client is left.
+void node_lame_duck(struct node *node);
+bool node_has_clients(const struct node *node);
+
 // Orderly stop, within a turn: no new connections and no new work; what was taken is made durable and answered, then every
 // connection gets what is queued for it and is closed.
 void node_shutdown(struct node *node);

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/serve_reload.h"
+
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "cmd/config_source.h"
+#include "cmd/serve_start.h"
+
+#define FAILED "Failed to reload server configuration: "
+
+static int read_again(const struct serve_reload *reload, const struct config *running, struct config *fresh,
+                      struct config_changes *ret_changes);
+static int apply_fallible(const struct serve_reload *reload, const struct config *fresh,
+                          const struct config_changes *changes);
+static void read_certificates(const struct serve_reload *reload, const struct config *running);
+
+struct config *serve_reload(const struct serve_reload *reload, const struct config *running)
+{
+    const struct logger *logger = &reload->log->logger;
+    if (!running->options.config_file && !running->options.streaming_config_file) {
+        read_certificates(reload, running);
+        return NULL;
+    }
+    struct config *fresh = mem_alloc_zero(sizeof(*fresh));
+    struct config_changes *changes = mem_alloc_zero(sizeof(*changes));
+    int error = read_again(reload, running, fresh, changes);
+    if (!error)
+        error = apply_fallible(reload, fresh, changes);
+    if (error) {
+        mem_free(changes);
+        config_deinit(fresh);
+        mem_free(fresh);
+        return NULL;
+    }
+    for (size_t i = 0; i < fresh->warning_count; i++)
+        logger_write(logger, LOG_WARN, "%s", fresh->warnings[i]);
+    uint32_t closed = node_reload(reload->node, &fresh->options);
+    for (size_t i = 0; i < changes->count; i++)
+        logger_write(logger, LOG_INFO, "Reloaded: %s", changes->lines[i].text);
+    if (closed > 0)
+        logger_write(logger, LOG_INFO, "Closed %u connections to fall within max_connections", closed);
+    logger_write(logger, LOG_INFO, "Reloaded server configuration");
+    mem_free(changes);
+    return fresh;
+}
+
+static int read_again(const struct serve_reload *reload, const struct config *running, struct config *fresh,
+                      struct config_changes *ret_changes)
+{
+    char message[CONFIG_MESSAGE_SIZE];
+    int error = config_read(fresh, reload->persona, reload->count, reload->arguments, config_source_machine(), message);
+    if (!error)
+        error = config_compare(running, fresh, ret_changes, message);
+    if (!error && serve_find_unserved(fresh)) {
+        snprintf(message, sizeof(message), "%s", serve_find_unserved(fresh));
+        error = ERR_UNSUPPORTED;
+    }
+    if (error)
+        logger_write(&reload->log->logger, LOG_ERROR, FAILED "%s", message);
+    return error;
+}
+
+// Certificates first: where the log goes fails before it changes anything, and is rarely wrong.
+static int apply_fallible(const struct serve_reload *reload, const struct config *fresh,
+                          const struct config_changes *changes)
+{
+    const struct logger *logger = &reload->log->logger;
+    int error = changes->tls ? serve_tls_reload(reload->tls, &fresh->options, logger) : 0;
+    if (error) {
+        logger_write(logger, LOG_ERROR, FAILED "tls: see the line before");
+        return error;
+    }
+    error = changes->log ? serve_configure_log(reload->log, &fresh->options) : 0;
+    if (error)
+        logger_write(logger, LOG_ERROR, FAILED "the log stays where it is: %s", error_text(error));
+    return error;
+}
+
+// Without a file there is nothing to read again but what flags name.
+static void read_certificates(const struct serve_reload *reload, const struct config *running)
+{
+    const struct logger *logger = &reload->log->logger;
+    if (!tls_options_is_on(&running->options.tls))
+        logger_write(logger, LOG_ERROR, FAILED "can only reload config when a file is provided using -c or --config");
+    else if (serve_tls_reload(reload->tls, &running->options, logger))
+        logger_write(logger, LOG_ERROR, FAILED "the certificates stay what they were");
+    else
+        logger_write(logger, LOG_INFO, "Reloaded: tls = enabled");
+}
