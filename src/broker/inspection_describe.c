@@ -17,7 +17,7 @@ void inspection_describe(const struct connection *connection, struct inspection_
     const struct connection_client *client = connection->client;
     *ret_info = (struct inspection_connection){
         .cid = connection->id,
-        .type = "nats",
+        .type = connection->peer.transport == NET_WEBSOCKET ? "websocket" : "nats",
         .port = connection->peer.port,
         .start_ns = connection->start_ns,
         .last_activity_ns = wall_at(broker, connection->last_active_ms),

@@ -132,6 +132,7 @@ static void *on_accept(void *owner, struct net_conn *lower, const struct net_pee
     conn->lower = lower;
     conn->websocket = websocket;
     conn->peer = *peer;
+    conn->peer.transport = NET_WEBSOCKET;
     conn->deadline_ms = websocket->now_ms + websocket->options.opening_ms;
     buffer_init(&conn->in, SIZE_MAX / 2);
     buffer_init(&conn->packed, SIZE_MAX / 2);

@@ -26,9 +26,12 @@
 
 struct net_conn; // the implementation's; borrowed by the handler from on_accept until on_close
 
+enum net_transport { NET_PLAIN, NET_WEBSOCKET };
+
 struct net_peer {
     char ip[46]; // text form, NUL-terminated
     uint16_t port;
+    uint8_t transport; // enum net_transport
 };
 
 #define NET_SHA256_SIZE 32

@@ -189,6 +189,7 @@ static void an_opening_is_answered_and_handed_over(void **state)
     assert_false(sent_has(&bench, "Extensions"));
     assert_non_null(bench.conn);
     assert_string_equal(bench.peer.ip, "10.0.0.1");
+    assert_int_equal(bench.peer.transport, NET_WEBSOCKET);
     assert_int_equal(websocket_next_deadline_ms(bench.websocket), UINT64_MAX);
     bench_deinit(&bench);
     assert_int_equal(bench.inner_closes, 1);

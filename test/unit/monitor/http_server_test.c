@@ -101,7 +101,8 @@ static int rig_setup(void **state)
     peer->room = SIZE_MAX;
     peer->handler = http_server_net_handler(rig->server);
     buffer_init(&peer->got, 64 * 1024 * 1024);
-    peer->context = peer->handler->on_accept(peer->handler->owner, &peer->net, &(struct net_peer){"127.0.0.1", 1});
+    peer->context =
+        peer->handler->on_accept(peer->handler->owner, &peer->net, &(struct net_peer){.ip = "127.0.0.1", .port = 1});
     assert_non_null(peer->context);
     *state = rig;
     return 0;
@@ -274,8 +275,8 @@ static void nobody_gets_the_page_of_who_has_gone(void **state)
     rig->peer.handler->on_close(rig->peer.context, 0);
     finish(rig, BYTES("too late"));
     assert_int_equal(rig->peer.got.len, 0);
-    rig->peer.context =
-        rig->peer.handler->on_accept(rig->peer.handler->owner, &rig->peer.net, &(struct net_peer){"127.0.0.1", 1});
+    rig->peer.context = rig->peer.handler->on_accept(rig->peer.handler->owner, &rig->peer.net,
+                                                     &(struct net_peer){.ip = "127.0.0.1", .port = 1});
     ask(rig, "GET /1 HTTP/1.1\r\n\r\n");
     pass(rig, HTTP_SERVER_IDLE_MS);
     assert_true(rig->peer.closed);
@@ -301,7 +302,7 @@ static void there_is_a_limit_and_an_end(void **state)
     struct rig *rig = *state;
     struct peer *peers = mem_alloc_zero(HTTP_SERVER_CONNECTIONS_MAX * sizeof(*peers));
     const struct net_handler *handler = http_server_net_handler(rig->server);
-    struct net_peer from = {"127.0.0.1", 1};
+    struct net_peer from = {.ip = "127.0.0.1", .port = 1};
     for (size_t i = 0; i < HTTP_SERVER_CONNECTIONS_MAX; i++) {
         peers[i].net.ops = &peer_ops;
         peers[i].context = handler->on_accept(handler->owner, &peers[i].net, &from);

@@ -73,7 +73,7 @@ static void connect_peer(struct peer *peer, const struct net_handler *handler)
     peer->net.ops = &peer_ops;
     peer->handler = handler;
     buffer_init(&peer->got, 1 << 20);
-    peer->context = handler->on_accept(handler->owner, &peer->net, &(struct net_peer){"127.0.0.1", 1234});
+    peer->context = handler->on_accept(handler->owner, &peer->net, &(struct net_peer){.ip = "127.0.0.1", .port = 1234});
     assert_non_null(peer->context);
 }
 
