@@ -18,7 +18,7 @@ static void count_handshake(struct tcp_conn *conn);
 static void wake_next(struct tcp *tcp);
 static void tell(struct tcp_conn *conn);
 static void show_handler(void *owner, const struct net_tls_info *info);
-static bool send_pending(struct tcp_conn *conn);
+static bool send_held(struct tcp_conn *conn);
 static bool send_out(struct tcp_conn *conn);
 
 void tcp_secure_start(struct tcp_conn *conn, struct bytes received)
@@ -31,7 +31,8 @@ void tcp_secure_start(struct tcp_conn *conn, struct bytes received)
     }
     conn->session = mem_alloc(sizeof(*conn->session));
     tls_session_init(conn->session, conn->tls, &tcp->tls_io);
-    must(buffer_append(&conn->session->received, received) == 0);
+    must(received.len <= TLS_SESSION_HELD_MAX); // the handler got it in one read
+    must(buffer_append(&conn->session->held, received) == 0);
     tcp_secure_resume(conn);
 }
 
@@ -69,7 +70,7 @@ size_t tcp_secure_write(struct tcp_conn *conn, const struct bytes *parts, size_t
     if (session->state == TLS_SESSION_FAILED)
         return total;
     size_t taken = 0;
-    bool is_stuck = session->state != TLS_SESSION_SECURE || !send_pending(conn);
+    bool is_stuck = session->state != TLS_SESSION_SECURE || !send_held(conn);
     if (!is_stuck) {
         taken = session->owed;
         session->owed = 0;
@@ -101,15 +102,16 @@ size_t tcp_secure_write(struct tcp_conn *conn, const struct bytes *parts, size_t
 
 void tcp_secure_resume(struct tcp_conn *conn)
 {
-    if (conn->session->received.len > 0 && !conn->paused && !conn->closing)
+    if (conn->session->state == TLS_SESSION_EMPTY && conn->session->held.len > 0 && !conn->paused && !conn->closing)
         (void)tcp_secure_must_wait(conn);
 }
 
 bool tcp_secure_on_writable(struct tcp_conn *conn)
 {
     if (conn->blocked && conn->session->state >= TLS_SESSION_SECURE)
-        return true; // who then writes sends what is pending first
-    (void)send_pending(conn);
+        return true; // who then writes sends what is held first
+    if (conn->session->state != TLS_SESSION_EMPTY)
+        (void)send_held(conn);
     return false;
 }
 
@@ -120,7 +122,9 @@ bool tcp_secure_wants_read(const struct tcp_conn *conn)
 
 bool tcp_secure_wants_write(const struct tcp_conn *conn)
 {
-    return conn->session->pending.len > 0 || (conn->blocked && conn->session->state >= TLS_SESSION_SECURE);
+    const struct tls_session *session = conn->session;
+    return session->state != TLS_SESSION_EMPTY &&
+           (session->held.len > 0 || (conn->blocked && session->state >= TLS_SESSION_SECURE));
 }
 
 bool tcp_secure_must_wait(struct tcp_conn *conn)
@@ -150,7 +154,7 @@ void tcp_secure_end(struct tcp_conn *conn, bool in_order)
 {
     struct tls_session *session = conn->session;
     list_remove(&conn->handshake_link);
-    if (in_order && session->state == TLS_SESSION_SECURE && session->pending.len == 0) {
+    if (in_order && session->state == TLS_SESSION_SECURE && session->held.len == 0) {
         buffer_clear(&session->io->out);
         tls_session_end(session);
         struct bytes out = buffer_bytes(&session->io->out);
@@ -165,9 +169,9 @@ void tcp_secure_end(struct tcp_conn *conn, bool in_order)
 static void begin(struct tcp_conn *conn)
 {
     struct tls_session *session = conn->session;
-    if (!conn->closing && !conn->paused && session->received.len > 0) {
-        struct buffer received = session->received;
-        buffer_init(&session->received, received.max);
+    if (!conn->closing && !conn->paused && session->held.len > 0) {
+        struct buffer received = session->held;
+        buffer_init(&session->held, received.max);
         tcp_secure_receive(conn, buffer_bytes(&received));
         buffer_deinit(&received);
     } else if (!conn->closing && !conn->paused) {
@@ -215,21 +219,21 @@ static void show_handler(void *owner, const struct net_tls_info *info)
     conn->handler->on_secure(conn->context, info);
 }
 
-// True when nothing is pending any more.
-static bool send_pending(struct tcp_conn *conn)
+// True when nothing is held any more.
+static bool send_held(struct tcp_conn *conn)
 {
-    struct buffer *pending = &conn->session->pending;
-    while (pending->len > 0) {
-        struct bytes rest = buffer_bytes(pending);
+    struct buffer *held = &conn->session->held;
+    while (held->len > 0) {
+        struct bytes rest = buffer_bytes(held);
         ssize_t sent = tcp_send(conn, &rest, 1, 0);
         if (sent < 0) {
             if (!tcp_is_full())
                 tcp_fail_send(conn);
             return false;
         }
-        buffer_consume(pending, (size_t)sent);
+        buffer_consume(held, (size_t)sent);
     }
-    buffer_shrink(pending);
+    buffer_shrink(held);
     return true;
 }
 
@@ -238,7 +242,7 @@ static bool send_out(struct tcp_conn *conn)
 {
     struct tls_session *session = conn->session;
     struct bytes rest = buffer_bytes(&session->io->out);
-    while (rest.len > 0 && session->pending.len == 0) {
+    while (rest.len > 0 && session->held.len == 0) {
         ssize_t sent = tcp_send(conn, &rest, 1, 0);
         if (sent < 0 && !tcp_is_full()) {
             tcp_fail_send(conn);
@@ -248,7 +252,7 @@ static bool send_out(struct tcp_conn *conn)
             break;
         rest = bytes_skip(rest, (size_t)sent);
     }
-    if (rest.len > 0 && buffer_append(&session->pending, rest)) {
+    if (rest.len > 0 && buffer_append(&session->held, rest)) {
         tcp_fail(conn, ERR_LIMIT); // it makes the protocol talk and does not listen
         return false;
     }

@@ -51,7 +51,7 @@ int64_t tls_not_after(struct tls *tls);
 // For sessions: the context of now, with a reference of the caller's; NULL: none is loaded.
 struct tls_context *tls_context_take(struct tls *tls);
 void tls_context_unref(struct tls_context *context);
-// Opaque to all but sessions: the SSL_CTX.
+// Opaque to all but sessions: the SSL_CTX, whose app data is the context.
 void *tls_context_openssl(struct tls_context *context);
 // Whether a client's certificate with this public key is welcome. True without pins.
 bool tls_context_knows_key(const struct tls_context *context, const uint8_t key_sha256[NET_SHA256_SIZE]);

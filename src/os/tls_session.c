@@ -35,11 +35,16 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer);
 void tls_io_init(struct tls_io *io)
 {
     *io = (struct tls_io){.record = mem_alloc(TLS_SESSION_RECORD_SIZE)};
-    buffer_init(&io->out, 4 * TLS_SESSION_PENDING_MAX);
+    buffer_init(&io->out, 4 * TLS_SESSION_HELD_MAX);
     BIO_METHOD *method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "weir");
     must(method && BIO_meth_set_read(method, bio_read) == 1 && BIO_meth_set_write(method, bio_write) == 1 &&
          BIO_meth_set_ctrl(method, bio_ctrl) == 1);
+    BIO *bio = BIO_new(method);
+    must(bio);
+    BIO_set_data(bio, io);
+    BIO_set_init(bio, 1);
     io->method = method;
+    io->bio = bio;
 }
 
 void tls_io_deinit(struct tls_io *io)
@@ -48,6 +53,7 @@ void tls_io_deinit(struct tls_io *io)
         return;
     buffer_deinit(&io->out);
     mem_free(io->record);
+    BIO_free(io->bio);
     BIO_meth_free(io->method);
     io->method = NULL;
 }
@@ -55,16 +61,14 @@ void tls_io_deinit(struct tls_io *io)
 void tls_session_init(struct tls_session *session, struct tls *tls, struct tls_io *io)
 {
     *session = (struct tls_session){.io = io, .tls = tls};
-    buffer_init(&session->received, SIZE_MAX / 2);
-    buffer_init(&session->pending, TLS_SESSION_PENDING_MAX);
+    buffer_init(&session->held, TLS_SESSION_HELD_MAX);
 }
 
 void tls_session_deinit(struct tls_session *session)
 {
     SSL_free(session->openssl);
     tls_context_unref(session->context);
-    buffer_deinit(&session->received);
-    buffer_deinit(&session->pending);
+    buffer_deinit(&session->held);
 }
 
 int tls_session_receive(struct tls_session *session, struct bytes cipher, char *plain, size_t size, size_t *ret_len)
@@ -170,13 +174,9 @@ static int begin(struct tls_session *session, struct bytes cipher)
     if (!session->context)
         return fail(session, "no certificate is loaded");
     SSL *openssl = SSL_new(tls_context_openssl(session->context));
-    BIO *bio = BIO_new(session->io->method);
-    must(openssl && bio); // else out of memory
-    BIO_set_data(bio, session->io);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(openssl, bio, bio);
+    must(openssl && BIO_up_ref(session->io->bio) == 1); // else out of memory
+    SSL_set_bio(openssl, session->io->bio, session->io->bio);
     SSL_set_accept_state(openssl);
-    SSL_set_app_data(openssl, session->context);
     SSL_set_verify(openssl, SSL_get_verify_mode(openssl), check_pin);
     session->openssl = openssl;
     session->state = TLS_SESSION_HANDSHAKE;
@@ -221,7 +221,7 @@ static int check_pin(int verified, X509_STORE_CTX *store)
     SSL *openssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     uint8_t key_sha256[NET_SHA256_SIZE];
     if (tls_peer_key_sha256(X509_STORE_CTX_get_current_cert(store), key_sha256) &&
-        tls_context_knows_key(SSL_get_app_data(openssl), key_sha256))
+        tls_context_knows_key(SSL_CTX_get_app_data(SSL_get_SSL_CTX(openssl)), key_sha256))
         return 1;
     X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
     return 0;

@@ -17,8 +17,9 @@
 #define TLS_SESSION_RECORD_SIZE (16 * 1024)
 // Plain bytes encrypted before they are given to the kernel; what it does not take of them is kept for the connection.
 #define TLS_SESSION_BATCH_SIZE (4 * TLS_SESSION_RECORD_SIZE)
-// Records that wait for the kernel at most: a batch, and what the protocol itself has to say.
-#define TLS_SESSION_PENDING_MAX (TLS_SESSION_BATCH_SIZE + 64 * 1024)
+// Held at most: a read, or records that wait for the kernel: a batch, and
+// what the protocol itself has to say.
+#define TLS_SESSION_HELD_MAX (2 * TLS_SESSION_BATCH_SIZE)
 
 enum tls_session_state { TLS_SESSION_EMPTY, TLS_SESSION_HANDSHAKE, TLS_SESSION_SECURE, TLS_SESSION_FAILED };
 
@@ -27,7 +28,8 @@ struct tls_io {
     struct bytes in;   // borrowed: not yet read by the session that is being served
     struct buffer out; // records that the last call made; whoever called takes them
     char *record;      // owned, TLS_SESSION_RECORD_SIZE: small parts are gathered here
-    void *method;      // owned: OpenSSL's
+    void *bio;         // owned: OpenSSL's door to `in` and `out`, of all sessions: it knows nothing of any of them
+    void *method;      // owned: what is behind that door
 };
 
 struct tls_session {
@@ -35,12 +37,12 @@ struct tls_session {
     struct tls *tls;             // borrowed
     struct tls_context *context; // owned reference from HANDSHAKE on
     void *openssl;               // owned from HANDSHAKE on
-    struct buffer received;      // bytes that came before they could be served
-    struct buffer pending;       // records that the kernel did not take
-    size_t owed;                 // plain bytes in `pending` that the writer does not yet know to be taken
-    uint8_t state;               // enum tls_session_state
-    bool is_plain;               // FAILED: the peer does not speak TLS
-    const char *failure;         // FAILED: static text
+    struct buffer
+        held;      // EMPTY: bytes that came before they could be served; later: records that the kernel did not take
+    size_t owed;   // plain bytes in `held` that the writer does not yet know to be taken
+    uint8_t state; // enum tls_session_state
+    bool is_plain; // FAILED: the peer does not speak TLS
+    const char *failure; // FAILED: static text
 };
 
 void tls_io_init(struct tls_io *io);
