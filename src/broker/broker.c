@@ -8,6 +8,7 @@
 #include "broker/connection.h"
 #include "broker/remote_internal.h"
 #include "broker/response.h"
+#include "broker/system_events.h"
 #include "subject/subject.h"
 
 static void flush(struct broker *broker);
@@ -143,6 +144,8 @@ void broker_drain(struct broker *broker)
 
 void broker_shutdown(struct broker *broker)
 {
+    if (!broker->stopping)
+        system_events_shutdown(broker);
     broker->stopping = true;
     wheel_cancel(&broker->wheel, &broker->lame_timer);
     list_foreach(link, &broker->connections)

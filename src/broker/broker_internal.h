@@ -131,6 +131,7 @@ struct broker {
     struct prng response_prng; // of ids; its own, so that asking changes no other choice
     uint64_t response_mark;    // tells this broker's reply subjects from others'
     bool responses_full;       // and that was logged
+    uint64_t event_seq;        // of the last event for the system account
 
     struct list connections; // struct connection.link
     struct list dirty;       // struct connection.dirty: something to send or to finish at the turn's end

@@ -2,6 +2,7 @@
 // What changes for everybody who is connected: limits after a reload, and the end of a server that clients shall leave without a rush
 // (CO-P17, CO-P18, CO-X02).
 #include "broker/connection.h"
+#include "broker/system_events.h"
 
 // Between two closes of a lame duck at most: few connections need not wait for the whole duration.
 #define LAME_DUCK_INTERVAL_MAX_MS 1000
@@ -14,6 +15,7 @@ void broker_lame_duck(struct broker *broker, uint64_t duration_ms, uint64_t grac
     if (broker->lame_duck || broker->stopping)
         return;
     broker->lame_duck = true;
+    system_events_lame_duck(broker);
     list_foreach(link, &broker->connections) broker_info_push(container_of(link, struct connection, link));
     pace(broker, duration_ms > grace_ms ? duration_ms - grace_ms : LAME_DUCK_INTERVAL_MAX_MS);
     wheel_set(&broker->wheel, &broker->lame_timer, broker->now_ms + grace_ms);

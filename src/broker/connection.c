@@ -6,6 +6,7 @@
 #include "broker/closed.h"
 #include "broker/remote_internal.h"
 #include "broker/subscription.h"
+#include "broker/system_events.h"
 #include "wire/writer.h"
 
 #define PARTS_MAX 64 // of one net_write()
@@ -76,6 +77,7 @@ void connection_on_close(void *context, int error)
     list_remove(&connection->paused);
     if (broker->remotes)
         remote_connection_remove(broker->remotes, connection);
+    system_events_closed(connection);
     leave_account(connection);
     if (connection->refused)
         broker->refused_count--;
@@ -118,16 +120,19 @@ void connection_finish(struct connection *connection, const char *reason)
 
 void connection_client_set(struct connection *connection, const struct wire_connect *options)
 {
-    const struct bytes from[] = {options->name, options->lang, options->version};
-    size_t lens[3], size = 0;
-    for (size_t i = 0; i < 3; i++) {
+    struct bytes user = options->nkey.len > 0 ? options->nkey : options->user;
+    if (user.len == 0 && options->auth_token.len > 0)
+        user = BYTES("[REDACTED]");
+    const struct bytes from[] = {options->name, options->lang, options->version, user};
+    size_t lens[4], size = 0;
+    for (size_t i = 0; i < 4; i++) {
         lens[i] = from[i].len < CONNECTION_CLIENT_TEXT_MAX ? from[i].len : CONNECTION_CLIENT_TEXT_MAX;
         size += lens[i];
     }
     struct connection_client *client = size > 0 ? mem_alloc(sizeof(*client) + size) : NULL;
     char *at = client ? client->text : NULL;
-    for (size_t i = 0; client && i < 3; i++) {
-        *(struct bytes *[]){&client->name, &client->lang, &client->version}[i] = bytes_make(at, lens[i]);
+    for (size_t i = 0; client && i < 4; i++) {
+        *(struct bytes *[]){&client->name, &client->lang, &client->version, &client->user}[i] = bytes_make(at, lens[i]);
         at = broker_copy(at, bytes_make(from[i].ptr, lens[i]));
     }
     mem_free(connection->client);

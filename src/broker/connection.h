@@ -47,6 +47,7 @@ enum connection_state { CONNECTION_OPEN, CONNECTION_CLOSING, CONNECTION_CLOSED }
 // Who the client says it is (CO-P02), for monitoring and the log.
 struct connection_client {
     struct bytes name, lang, version; // borrowed from text; each at most CONNECTION_CLIENT_TEXT_MAX
+    struct bytes user;                // the same: the name or nkey it offered, never a token
     char text[];
 };
 
@@ -71,6 +72,7 @@ struct connection {
     bool pedantic;
     bool no_responders;
     bool connected;     // CONNECT was received
+    bool announced;     // the system account was told that it came
     bool pinged;        // the first ping after CONNECT was sent
     bool refused;       // over max_connections
     bool slow;          // closing as a slow consumer: nobody waits for its queue

@@ -4,6 +4,7 @@
 
 #include "broker/remote_internal.h"
 #include "broker/subscription.h"
+#include "broker/system_events.h"
 #include "subject/subject.h"
 #include "wire/connect.h"
 #include "wire/writer.h"
@@ -83,6 +84,7 @@ static void connect(struct connection *connection, const struct wire_op *op)
         return;
     }
     connection_ping_start(connection, true);
+    system_events_connected(connection);
     confirm(connection);
 }
 
@@ -128,6 +130,9 @@ static void publish(struct connection *connection, const struct wire_op *op)
         connection_fail(connection, WIRE_INVALID_PUBLISH_SUBJECT);
     confirm(connection);
     if (inlet_run_add(&connection->broker->run, connection, &message))
+        return;
+    if (op->subject.len == sizeof(SYSTEM_EVENTS_USER_INFO) - 1 &&
+        system_events_user_info(connection, op->subject, op->reply))
         return;
     size_t count = broker_route(connection->account, &message);
     if (count == 0 && op->reply.len > 0 && connection->no_responders && connection->state == CONNECTION_OPEN)

@@ -192,7 +192,7 @@ static bool forward_request(struct import_target *import, struct broker_message 
         .service = message->requester ? import->importer : NULL,
         .connection = message->from,
         .is_detailed = next.is_shared,
-        .with_server = import->exporter == broker->system,
+        .with_server = next.is_shared || import->exporter == broker->system,
     };
     struct buffer header;
     request_info_add(&info, message->header, &header);

@@ -8,7 +8,8 @@
 #define BEGINNING "NATS/1.0\r\n"
 
 static void put_text(struct json_writer *writer, const char *key, struct bytes text);
-static bool append(struct buffer *buffer, struct bytes bytes);
+static void put_time(struct json_writer *writer, const char *key, uint64_t wall_ns);
+static void append(struct buffer *buffer, struct bytes bytes);
 static struct bytes without_info(struct bytes *rest);
 
 void request_info_write(const struct request_info *info, struct json_writer *writer)
@@ -18,9 +19,7 @@ void request_info_write(const struct request_info *info, struct json_writer *wri
     bool is_detailed = connection && info->is_detailed;
     json_writer_begin_object(writer);
     if (is_detailed) {
-        char start[TIMESTAMP_TEXT_SIZE];
-        timestamp_format(connection->start_ns, start);
-        put_text(writer, "start", bytes_from_string(start));
+        put_time(writer, "start", connection->start_ns);
         put_text(writer, "host", bytes_from_string(connection->peer.ip));
         json_writer_put_u64(writer, "id", connection->id);
     }
@@ -28,14 +27,17 @@ void request_info_write(const struct request_info *info, struct json_writer *wri
     if (info->service)
         put_text(writer, "svc", account_name(info->service));
     if (client) {
+        put_text(writer, "user", client->user);
         put_text(writer, "name", client->name);
         put_text(writer, "lang", client->lang);
         put_text(writer, "ver", client->version);
     }
     if (connection && connection->rtt_ns > 0)
         json_writer_put_u64(writer, "rtt", connection->rtt_ns);
-    if (is_detailed || info->with_server)
+    if (info->with_server)
         put_text(writer, "server", bytes_from_string(info->account->broker->options.server_name));
+    if (info->stop_ns > 0)
+        put_time(writer, "stop", info->stop_ns);
     if (is_detailed) {
         put_text(writer, "kind", BYTES("Client"));
         put_text(writer, "client_type", BYTES("nats"));
@@ -63,11 +65,17 @@ static void put_text(struct json_writer *writer, const char *key, struct bytes t
         json_writer_put_string(writer, key, text);
 }
 
-static bool append(struct buffer *buffer, struct bytes bytes)
+static void put_time(struct json_writer *writer, const char *key, uint64_t wall_ns)
+{
+    char text[TIMESTAMP_TEXT_SIZE];
+    timestamp_format(wall_ns, text);
+    put_text(writer, key, bytes_from_string(text));
+}
+
+static void append(struct buffer *buffer, struct bytes bytes)
 {
     int error = buffer_append(buffer, bytes);
     must(error == 0);
-    return true;
 }
 
 // The next line with its end, or nothing if it is an info. Safe on any block: without an end of line it is all of the rest.

@@ -16,6 +16,7 @@ struct request_info {
     const struct account *service;       // the last one it came through; NULL: it came directly
     const struct connection *connection; // NULL: from inside the process
     bool is_detailed;                    // tell about the client
+    uint64_t stop_ns;                    // wall clock: when it left; 0: it has not
     bool with_server;                    // tell the server's name
 };
 

@@ -222,10 +222,11 @@ static void test_request_info(void **state)
     peer_expect(scene.a,
                 "HMSG req 1 54 54\r\nNATS/1.0\r\nNats-Request-Info: {\"acc\":\"C\",\"svc\":\"B\"}\r\n\r\n\r\n");
     peer_say(scene.b, "PUB shared 0\r\n\r\n");
-    peer_expect(scene.a, "HMSG shared 2 188 188\r\nNATS/1.0\r\nNats-Request-Info: "
-                         "{\"start\":\"2023-11-14T22:13:20Z\",\"host\":\"127.0.0.1\",\"id\":2,\"acc\":\"B\","
-                         "\"name\":\"n\",\"lang\":\"c\",\"ver\":\"1\",\"server\":\"oracle\",\"kind\":\"Client\","
-                         "\"client_type\":\"nats\"}\r\n\r\n\r\n");
+    peer_expect(scene.a,
+                "HMSG shared 2 199 199\r\nNATS/1.0\r\nNats-Request-Info: "
+                "{\"start\":\"2023-11-14T22:13:20Z\",\"host\":\"127.0.0.1\",\"id\":2,\"acc\":\"B\",\"user\":\"u\","
+                "\"name\":\"n\",\"lang\":\"c\",\"ver\":\"1\",\"server\":\"oracle\",\"kind\":\"Client\","
+                "\"client_type\":\"nats\"}\r\n\r\n\r\n");
     end(&scene);
 }
 

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What clients of the system account are told (1b.5 of the reference): who comes and goes, who was not let in, that the server stops.
+//
+//     $SYS.ACCOUNT.<account>.CONNECT, …DISCONNECT    CO-Y02, CO-Y03; not for `$G`, as nats-server has it
+//     $SYS.SERVER.<id>.CLIENT.AUTH.ERR                CO-Y32; in the account itself, if it has one: $SYS.ACCOUNT.CLIENT.AUTH.ERR, CO-Y06
+//     $SYS.SERVER.<id>.SHUTDOWN, …LAMEDUCK           CO-Y36, CO-Y33
+//
+// JSON with the fields of nats-server. Nothing is written while nobody listens, so a flood of connections costs a look-up each.
+// Not from within the routing of a message.
+#pragma once
+
+#include "broker/broker_internal.h"
+
+struct connection;
+
+// It is in, and in its account.
+void system_events_connected(struct connection *connection);
+// It is gone; connection.reason says why.
+void system_events_closed(const struct connection *connection);
+// Each worker's broker tells its own connections, so that everybody hears it once, and before he is closed.
+void system_events_shutdown(struct broker *broker);
+void system_events_lame_duck(struct broker *broker);
+// `{"server": …, "data": …}` to who asks on $SYS.REQ.USER.INFO (CO-Y31); True if this was it.
+bool system_events_user_info(struct connection *connection, struct bytes subject, struct bytes reply);
+
+#define SYSTEM_EVENTS_USER_INFO "$SYS.REQ.USER.INFO"
