@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of the configuration reader share: conf.c keeps the tree, the files and the variables; conf_parser.c reads the
-// structure of a text; conf_word.c knows what an unquoted word means.
+// structure of a text, conf_string.c its strings; conf_word.c knows what an unquoted word means.
 // tidy: prefix conf
 #pragma once
 
+#include "base/must.h"
 #include "codec/conf.h"
 
 // A map that answers by hash, because it has many members.
@@ -49,6 +50,43 @@ int conf_look_up(struct conf_reader *reader, const struct conf_scope *scope, str
 int conf_include(struct conf_reader *reader, struct conf_value *map, struct bytes path,
                  struct conf_place place) MUST_USE;
 
+// A text while it is read.
+struct conf_parser {
+    struct conf_reader *reader;
+    struct bytes text;
+    size_t at;
+    struct conf_place here; // of text.ptr[at]
+    bool wrapped;           // the whole text is within braces, as JSON is
+};
+
+static inline bool conf_at_end(const struct conf_parser *parser)
+{
+    return parser->at == parser->text.len;
+}
+
+// The next byte; NUL at the end, and nowhere else: conf_parser_read() looked.
+static inline char conf_peek(const struct conf_parser *parser)
+{
+    return conf_at_end(parser) ? '\0' : parser->text.ptr[parser->at];
+}
+
+static inline bool conf_follows(const struct conf_parser *parser, struct bytes what)
+{
+    return bytes_starts_with(bytes_skip(parser->text, parser->at), what);
+}
+
+static inline void conf_step(struct conf_parser *parser)
+{
+    must(!conf_at_end(parser));
+    unsigned char c = (unsigned char)parser->text.ptr[parser->at++];
+    if (c == '\n') {
+        parser->here.line++;
+        parser->here.column = 1;
+    } else if ((c & 0xc0) != 0x80) {
+        parser->here.column++;
+    }
+}
+
 // A whole text as the members of `map`, which is its own top level.
 int conf_parser_read(struct conf_reader *reader, const char *file, struct bytes text, struct conf_value *map) MUST_USE;
 // A whole text as one value; no text is an empty string.
@@ -60,3 +98,10 @@ int conf_parser_read_value(struct conf_reader *reader, const char *file, struct 
 int conf_word_read(struct bytes word, struct conf_value *value, const char **ret_wrong) MUST_USE;
 // "$2a$…": a bcrypt hash, which is no variable.
 bool conf_word_is_bcrypt(struct bytes word);
+
+// Strings of all kinds, from their first character to behind their last, into value->text.
+int conf_string_read_single(struct conf_parser *parser, struct conf_value *value) MUST_USE;
+int conf_string_read_double(struct conf_parser *parser, struct conf_value *value) MUST_USE;
+int conf_string_read_block(struct conf_parser *parser, struct conf_value *value) MUST_USE;
+// What a backslash and what follows it stand for, appended to the content.
+int conf_string_read_escape(struct conf_parser *parser, struct buffer *content) MUST_USE;

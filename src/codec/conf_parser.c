@@ -3,16 +3,7 @@
 // What a word means is conf_word's; files and variables are conf's.
 #include <strings.h>
 
-#include "base/must.h"
 #include "codec/conf_internal.h"
-
-struct conf_parser {
-    struct conf_reader *reader;
-    struct bytes text;
-    size_t at;
-    struct conf_place here; // of text.ptr[at]
-    bool wrapped;           // the whole text is within braces, as JSON is
-};
 
 static int read_members(struct conf_parser *parser, const struct conf_scope *scope, struct conf_place opened, bool top);
 static int end_top(struct conf_parser *parser);
@@ -23,16 +14,9 @@ static int skip_to_value(struct conf_parser *parser, bool top);
 static int read_value(struct conf_parser *parser, const struct conf_scope *scope, struct conf_value *value);
 static int read_map(struct conf_parser *parser, const struct conf_scope *scope, struct conf_value *value);
 static int read_array(struct conf_parser *parser, const struct conf_scope *scope, struct conf_value *value);
-static int read_single_quoted(struct conf_parser *parser, struct conf_value *value);
-static int read_double_quoted(struct conf_parser *parser, struct conf_value *value);
-static int read_block(struct conf_parser *parser, struct conf_value *value);
 static int read_word(struct conf_parser *parser, const struct conf_scope *scope, struct conf_value *value);
 static int use_variable(struct conf_parser *parser, const struct conf_scope *scope, struct bytes name,
                         struct conf_value *value);
-static int read_escape(struct conf_parser *parser, struct buffer *content);
-static int read_hex(struct conf_parser *parser, unsigned digits, uint32_t *ret_number);
-static int read_unicode(struct conf_parser *parser, struct buffer *content);
-static int append_utf8(struct buffer *content, uint32_t code);
 static int end_element(struct conf_parser *parser, char closing);
 static int enter(struct conf_parser *parser);
 static void leave(struct conf_parser *parser);
@@ -47,44 +31,16 @@ static struct conf_parser begin(struct conf_reader *reader, const char *file, st
     return parser;
 }
 
-static bool at_end(const struct conf_parser *parser)
-{
-    return parser->at == parser->text.len;
-}
-
-// The next byte; NUL at the end (and nowhere else: conf_parser_read() looked).
-static char peek(const struct conf_parser *parser)
-{
-    return at_end(parser) ? '\0' : parser->text.ptr[parser->at];
-}
-
-static bool follows(const struct conf_parser *parser, struct bytes what)
-{
-    return bytes_starts_with(bytes_skip(parser->text, parser->at), what);
-}
-
-static void step(struct conf_parser *parser)
-{
-    must(!at_end(parser));
-    unsigned char c = (unsigned char)parser->text.ptr[parser->at++];
-    if (c == '\n') {
-        parser->here.line++;
-        parser->here.column = 1;
-    } else if ((c & 0xc0) != 0x80) {
-        parser->here.column++;
-    }
-}
-
 // Bytes of the blank that begins here: ASCII's, and the wide ones that come from web pages; 0: none.
 static size_t blank_size(const struct conf_parser *parser)
 {
     static const char *const wide[] = {"\xc2\xa0",     "\xc2\x85",     "\xe2\x80\xa8",
                                        "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe3\x80\x80"};
-    char c = peek(parser);
+    char c = conf_peek(parser);
     if (c == ' ' || (c >= '\t' && c <= '\r'))
         return 1;
     for (size_t i = 0; (unsigned char)c >= 0x80 && i < sizeof(wide) / sizeof(wide[0]); i++) {
-        if (follows(parser, bytes_from_string(wide[i])))
+        if (conf_follows(parser, bytes_from_string(wide[i])))
             return strlen(wide[i]);
     }
     return 0;
@@ -97,12 +53,12 @@ static bool skip_blanks(struct conf_parser *parser, bool comments)
     bool returned = false;
     for (;;) {
         size_t size = blank_size(parser);
-        returned |= size && peek(parser) == '\r';
+        returned |= size && conf_peek(parser) == '\r';
         for (size_t i = 0; i < size; i++)
-            step(parser);
-        bool comment = comments && (peek(parser) == '#' || follows(parser, BYTES("//")));
-        while (comment && !at_end(parser) && peek(parser) != '\n' && peek(parser) != '\r')
-            step(parser);
+            conf_step(parser);
+        bool comment = comments && (conf_peek(parser) == '#' || conf_follows(parser, BYTES("//")));
+        while (comment && !conf_at_end(parser) && conf_peek(parser) != '\n' && conf_peek(parser) != '\r')
+            conf_step(parser);
         if (size == 0 && !comment)
             return returned || parser->here.line != line;
     }
@@ -114,7 +70,7 @@ int conf_parser_read(struct conf_reader *reader, const char *file, struct bytes 
     struct conf_scope scope = {map, NULL};
     const char *nul = text.len ? memchr(text.ptr, '\0', text.len) : NULL;
     while (nul && parser.text.ptr + parser.at < nul)
-        step(&parser);
+        conf_step(&parser);
     if (nul)
         return conf_fail(reader, parser.here, "a NUL byte; is this a text file?");
     return read_members(&parser, &scope, parser.here, true);
@@ -126,13 +82,13 @@ int conf_parser_read_value(struct conf_reader *reader, const char *file, struct 
     struct conf_parser parser = begin(reader, file, text);
     struct conf_value value = {.type = CONF_STRING, .place = parser.here, .text = BYTES("")};
     skip_blanks(&parser, false);
-    if (!at_end(&parser)) {
+    if (!conf_at_end(&parser)) {
         int error = read_value(&parser, NULL, &value);
         if (error)
             return error;
     }
     skip_blanks(&parser, true);
-    if (!at_end(&parser))
+    if (!conf_at_end(&parser))
         return conf_fail(reader, parser.here,
                          "one value is expected, and more follows it; quote it if it is one string");
     *ret_value = value;
@@ -144,21 +100,21 @@ static int read_members(struct conf_parser *parser, const struct conf_scope *sco
 {
     for (;;) {
         skip_blanks(parser, true);
-        if (at_end(parser) && top && !parser->wrapped)
+        if (conf_at_end(parser) && top && !parser->wrapped)
             return 0;
-        if (at_end(parser))
+        if (conf_at_end(parser))
             return conf_fail(parser->reader, opened, "this '{' is never closed with '}'");
-        if (peek(parser) == '}' && top)
+        if (conf_peek(parser) == '}' && top)
             return end_top(parser);
-        if (peek(parser) == '}') {
-            step(parser);
+        if (conf_peek(parser) == '}') {
+            conf_step(parser);
             return 0;
         }
         int error = 0;
-        if (top && !parser->wrapped && scope->map->first == NULL && peek(parser) == '{') {
+        if (top && !parser->wrapped && scope->map->first == NULL && conf_peek(parser) == '{') {
             parser->wrapped = true;
             opened = parser->here;
-            step(parser);
+            conf_step(parser);
         } else {
             error = read_member(parser, scope, top);
         }
@@ -170,9 +126,9 @@ static int read_members(struct conf_parser *parser, const struct conf_scope *sco
 // Behind the '}' of a text that is all within braces nothing may follow. nats-server also takes a file with one '}' too many.
 static int end_top(struct conf_parser *parser)
 {
-    step(parser);
+    conf_step(parser);
     skip_blanks(parser, true);
-    if (!at_end(parser))
+    if (!conf_at_end(parser))
         return conf_fail(parser->reader, parser->here, "something follows the '}' that ends the configuration");
     return 0;
 }
@@ -204,51 +160,52 @@ static int read_member(struct conf_parser *parser, const struct conf_scope *scop
 static int read_name(struct conf_parser *parser, struct bytes *ret_name, bool *ret_quoted)
 {
     struct conf_place place = parser->here;
-    char quote = peek(parser);
+    char quote = conf_peek(parser);
     *ret_quoted = quote == '"' || quote == '\'';
     if (strchr("=:,;]", quote))
         return conf_fail(parser->reader, place, "a key is expected here");
     if (*ret_quoted)
-        step(parser);
+        conf_step(parser);
     size_t begin_at = parser->at;
-    while (!at_end(parser) && (*ret_quoted ? peek(parser) != quote
-                                           : blank_size(parser) == 0 && peek(parser) != '=' && peek(parser) != ':'))
-        step(parser);
+    while (!conf_at_end(parser) &&
+           (*ret_quoted ? conf_peek(parser) != quote
+                        : blank_size(parser) == 0 && conf_peek(parser) != '=' && conf_peek(parser) != ':'))
+        conf_step(parser);
     *ret_name = bytes_make(parser->text.ptr + begin_at, parser->at - begin_at);
     if (!*ret_quoted && ret_name->len > 1 && ret_name->ptr[ret_name->len - 1] == '{')
         return conf_fail(parser->reader, place, "a blank belongs between this key and its '{'");
     if (!*ret_quoted)
         return 0;
-    if (at_end(parser))
+    if (conf_at_end(parser))
         return conf_fail(parser->reader, place, "this quoted key is never closed");
-    step(parser);
+    conf_step(parser);
     return 0;
 }
 
 static int read_include(struct conf_parser *parser, const struct conf_scope *scope, struct conf_place place)
 {
     skip_blanks(parser, false);
-    char c = peek(parser);
+    char c = conf_peek(parser);
     struct conf_value path = {.type = CONF_STRING, .place = parser->here};
     if (c == '\0' || strchr("[{(-\\", c) || (c >= '0' && c <= '9'))
         return conf_fail(parser->reader, parser->here, "include needs the name of a file; quote it");
     if (c == '"' || c == '\'') {
         // No escapes in the name of a file.
-        step(parser);
+        conf_step(parser);
         size_t begin_at = parser->at;
-        while (!at_end(parser) && peek(parser) != c)
-            step(parser);
+        while (!conf_at_end(parser) && conf_peek(parser) != c)
+            conf_step(parser);
         path.text = bytes_make(parser->text.ptr + begin_at, parser->at - begin_at);
-        if (at_end(parser))
+        if (conf_at_end(parser))
             return conf_fail(parser->reader, path.place, "this quoted name is never closed");
-        step(parser);
+        conf_step(parser);
     } else {
         size_t begin_at = parser->at;
-        while (!at_end(parser) && blank_size(parser) == 0 && !strchr(";}'", peek(parser)))
-            step(parser);
+        while (!conf_at_end(parser) && blank_size(parser) == 0 && !strchr(";}'", conf_peek(parser)))
+            conf_step(parser);
         path.text = bytes_make(parser->text.ptr + begin_at, parser->at - begin_at);
-        if (peek(parser) == '\'')
-            step(parser);
+        if (conf_peek(parser) == '\'')
+            conf_step(parser);
     }
     return conf_include(parser->reader, scope->map, path.text, place);
 }
@@ -258,13 +215,13 @@ static int read_include(struct conf_parser *parser, const struct conf_scope *sco
 static int skip_to_value(struct conf_parser *parser, bool top)
 {
     skip_blanks(parser, false);
-    if (peek(parser) == '=' || peek(parser) == ':') {
+    if (conf_peek(parser) == '=' || conf_peek(parser) == ':') {
         struct conf_place separator = parser->here;
-        step(parser);
+        conf_step(parser);
         if (skip_blanks(parser, false) && top && !parser->wrapped)
             return conf_fail(parser->reader, separator, "the value must begin on the line of its key");
     }
-    if (at_end(parser) || strchr("},;]", peek(parser)))
+    if (conf_at_end(parser) || strchr("},;]", conf_peek(parser)))
         return conf_fail(parser->reader, parser->here, "the key before has no value");
     return 0;
 }
@@ -275,12 +232,12 @@ static int read_value(struct conf_parser *parser, const struct conf_scope *scope
     int error = conf_count(parser->reader, parser->here, 1);
     if (error)
         return error;
-    switch (peek(parser)) {
+    switch (conf_peek(parser)) {
     case '{': return read_map(parser, scope, value);
     case '[': return read_array(parser, scope, value);
-    case '\'': return read_single_quoted(parser, value);
-    case '"': return read_double_quoted(parser, value);
-    case '(': return read_block(parser, value);
+    case '\'': return conf_string_read_single(parser, value);
+    case '"': return conf_string_read_double(parser, value);
+    case '(': return conf_string_read_block(parser, value);
     default: return read_word(parser, scope, value);
     }
 }
@@ -292,7 +249,7 @@ static int read_map(struct conf_parser *parser, const struct conf_scope *scope, 
     int error = enter(parser);
     if (error)
         return error;
-    step(parser);
+    conf_step(parser);
     error = read_members(parser, &inner, value->place, false);
     leave(parser);
     return error;
@@ -304,15 +261,15 @@ static int read_array(struct conf_parser *parser, const struct conf_scope *scope
     int error = enter(parser);
     if (error)
         return error;
-    step(parser);
+    conf_step(parser);
     for (;;) {
         struct conf_value element;
         skip_blanks(parser, true);
-        if (at_end(parser))
+        if (conf_at_end(parser))
             return conf_fail(parser->reader, value->place, "this '[' is never closed with ']'");
-        if (peek(parser) == ']')
+        if (conf_peek(parser) == ']')
             break;
-        if (strchr(",;}", peek(parser)))
+        if (strchr(",;}", conf_peek(parser)))
             return conf_fail(parser->reader, parser->here, "a value or ']' is expected here");
         error = read_value(parser, scope, &element);
         if (!error)
@@ -322,81 +279,31 @@ static int read_array(struct conf_parser *parser, const struct conf_scope *scope
         if (error)
             return error;
     }
-    step(parser);
+    conf_step(parser);
     leave(parser);
     return 0;
 }
 
-// No escapes; lines may end in it.
-static int read_single_quoted(struct conf_parser *parser, struct conf_value *value)
-{
-    step(parser);
-    size_t begin_at = parser->at;
-    while (!at_end(parser) && peek(parser) != '\'')
-        step(parser);
-    if (at_end(parser))
-        return conf_fail(parser->reader, value->place, "this string is never closed with '");
-    struct bytes content = bytes_make(parser->text.ptr + begin_at, parser->at - begin_at);
-    step(parser);
-    return conf_copy(parser->reader, value->place, content, &value->text);
-}
-
-static int read_double_quoted(struct conf_parser *parser, struct conf_value *value)
-{
-    struct buffer content;
-    buffer_init(&content, CONF_FILE_BYTES_MAX);
-    int error = 0;
-    step(parser);
-    while (!error && !at_end(parser) && peek(parser) != '"') {
-        if (peek(parser) == '\\') {
-            error = read_escape(parser, &content);
-        } else {
-            error = buffer_append_char(&content, peek(parser));
-            step(parser);
-        }
-    }
-    if (!error && at_end(parser))
-        error = conf_fail(parser->reader, value->place, "this string is never closed with \"");
-    if (!error) {
-        step(parser);
-        error = conf_copy(parser->reader, value->place, buffer_bytes(&content), &value->text);
-    }
-    buffer_deinit(&content);
-    return error;
-}
-
-// From behind '(' to a ')' that is alone on its line, in its first column.
-static int read_block(struct conf_parser *parser, struct conf_value *value)
-{
-    step(parser);
-    size_t begin_at = parser->at;
-    for (; !at_end(parser); step(parser)) {
-        if (parser->here.column != 1 || peek(parser) != ')')
-            continue;
-        struct bytes rest = bytes_skip(parser->text, parser->at + 1);
-        if (rest.len == 0 || rest.ptr[0] == '\n' || bytes_starts_with(rest, BYTES("\r\n"))) {
-            struct bytes content = bytes_make(parser->text.ptr + begin_at, parser->at - begin_at);
-            step(parser);
-            return conf_copy(parser->reader, value->place, content, &value->text);
-        }
-    }
-    return conf_fail(parser->reader, value->place, "this block is never closed with a ')' alone on its line");
-}
-
-// An unquoted word. A ' ends it too, and is dropped, as nats-server does.
+// An unquoted word, as nats-server reads it: a ' ends it too, and is dropped; but the first character behind digits, which says that
+// it is no number, is taken as it is.
 static int read_word(struct conf_parser *parser, const struct conf_scope *scope, struct conf_value *value)
 {
     struct buffer content;
     buffer_init(&content, CONF_FILE_BYTES_MAX);
     bool escaped = false;
     int error = 0;
-    while (!error && !at_end(parser) && !strchr(" \t\r\n,;]}'", peek(parser))) {
-        if (peek(parser) == '\\') {
+    bool digits = true;
+    while (!error && !conf_at_end(parser) && !strchr(" \t\r\n,;]}", conf_peek(parser))) {
+        bool as_it_is = digits && content.len > 0;
+        digits &= conf_peek(parser) >= '0' && conf_peek(parser) <= '9';
+        if (conf_peek(parser) == '\'' && !as_it_is) {
+            break;
+        } else if (conf_peek(parser) == '\\' && !as_it_is) {
             escaped = true;
-            error = read_escape(parser, &content);
+            error = conf_string_read_escape(parser, &content);
         } else {
-            error = buffer_append_char(&content, peek(parser));
-            step(parser);
+            error = buffer_append_char(&content, conf_peek(parser));
+            conf_step(parser);
         }
     }
     if (!error && content.len == 0)
@@ -406,8 +313,8 @@ static int read_word(struct conf_parser *parser, const struct conf_scope *scope,
     buffer_deinit(&content);
     if (error)
         return error;
-    if (peek(parser) == '\'')
-        step(parser);
+    if (conf_peek(parser) == '\'')
+        conf_step(parser);
     if (escaped || conf_word_is_bcrypt(value->text))
         return 0;
     if (value->text.ptr[0] == '$')
@@ -429,91 +336,18 @@ static int use_variable(struct conf_parser *parser, const struct conf_scope *sco
     return error;
 }
 
-static int read_escape(struct conf_parser *parser, struct buffer *content)
-{
-    static const char letters[] = "tnrbf\"\\/", meant[] = "\t\n\r\b\f\"\\/";
-    struct conf_place place = parser->here;
-    step(parser);
-    char c = peek(parser);
-    const char *letter = c ? strchr(letters, c) : NULL;
-    if (letter) {
-        step(parser);
-        return buffer_append_char(content, meant[letter - letters]);
-    }
-    if (c == 'u') {
-        step(parser);
-        return read_unicode(parser, content);
-    }
-    if (c != 'x')
-        return conf_fail(parser->reader, place,
-                         "behind '\\' comes one of t n r b f x u \" \\ /; single quotes take it as it is");
-    uint32_t byte;
-    step(parser);
-    int error = read_hex(parser, 2, &byte);
-    if (!error && byte == 0)
-        error = conf_fail(parser->reader, place, "a string cannot hold a NUL byte");
-    return error ? error : buffer_append_char(content, (char)byte);
-}
-
-static int read_hex(struct conf_parser *parser, unsigned digits, uint32_t *ret_number)
-{
-    static const char letters[] = "0123456789abcdef";
-    uint32_t number = 0;
-    for (unsigned i = 0; i < digits; i++) {
-        char c = peek(parser);
-        const char *letter = c ? strchr(letters, c >= 'A' && c <= 'F' ? c | 0x20 : c) : NULL;
-        if (!letter)
-            return conf_fail(parser->reader, parser->here, "%u hexadecimal digits are expected here", digits);
-        number = number * 16 + (uint32_t)(letter - letters);
-        step(parser);
-    }
-    *ret_number = number;
-    return 0;
-}
-
-// \uXXXX as in JSON: beyond U+FFFF two of them, a surrogate pair.
-static int read_unicode(struct conf_parser *parser, struct buffer *content)
-{
-    struct conf_place place = parser->here;
-    uint32_t code, low = 0;
-    int error = read_hex(parser, 4, &code);
-    if (!error && code >= 0xd800 && code < 0xdc00 && follows(parser, BYTES("\\u"))) {
-        step(parser);
-        step(parser);
-        error = read_hex(parser, 4, &low);
-        if (low >= 0xdc00 && low < 0xe000)
-            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-    }
-    if (error)
-        return error;
-    if (code == 0 || (code >= 0xd800 && code < 0xe000))
-        return conf_fail(parser->reader, place, "this is no character");
-    return append_utf8(content, code);
-}
-
-static int append_utf8(struct buffer *content, uint32_t code)
-{
-    char bytes[4];
-    size_t size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const unsigned char first[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = size; i-- > 1; code >>= 6)
-        bytes[i] = (char)(0x80 | (code & 0x3f));
-    bytes[0] = (char)(first[size] | code);
-    return buffer_append(content, bytes_make(bytes, size));
-}
-
 // Behind a member or an element: a ',' or (a member's) ';', a line's end, or the closing bracket, which stays.
 static int end_element(struct conf_parser *parser, char closing)
 {
     bool ended = skip_blanks(parser, true);
-    char c = peek(parser);
+    char c = conf_peek(parser);
     if (c == ',' || (c == ';' && closing == '}')) {
-        step(parser);
-        while (closing == '}' && (skip_blanks(parser, true), peek(parser) == ';'))
-            step(parser);
+        conf_step(parser);
+        while (closing == '}' && (skip_blanks(parser, true), conf_peek(parser) == ';'))
+            conf_step(parser);
         return 0;
     }
-    if (ended || c == closing || at_end(parser))
+    if (ended || c == closing || conf_at_end(parser))
         return 0;
     return conf_fail(parser->reader, parser->here,
                      "a ',', a new line or '%c' is expected here; quote a value with blanks", closing);

@@ -175,6 +175,7 @@ static void strings(void **state)
     expect("a x\\x20y", "{a: s\"x y\"}");
     expect("a \\x31", "{a: s\"1\"}");
     expect("a ''\nb \"\"", "{a: s\"\", b: s\"\"}");
+    expect("a 12'3'\nb 1\\2\\x41", "{a: s\"12'3\", b: s\"1\\2A\"}");
     expect("a x'\nb y", "{a: s\"x\", b: s\"y\"}");
 }
 
