@@ -104,6 +104,7 @@ void broker_turn_begin(struct broker *broker, struct moment now)
     if (now_ms > broker->now_ms)
         broker->now_ms = now_ms;
     broker->now = now;
+    broker->tracing = logger_is_enabled(broker->options.logger, LOG_TRACE);
 }
 
 bool broker_turn_end(struct broker *broker)

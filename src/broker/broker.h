@@ -58,6 +58,7 @@ struct broker_options {
     uint32_t
         write_deadline_ms; // a connection that takes nothing for so long while data waits is a slow consumer: 10,000
     uint32_t max_traced_bytes; // of a payload that a trace shows; 0: all
+    bool trace_system;         // connections of the system account are traced, too
     struct broker_tls tls;
     uint64_t seed; // of the generator that picks queue-group members
     // One of several workers (remote.h); worker_count 0 or 1: alone, and the rest is not used.
@@ -104,7 +105,7 @@ int broker_accounts_replace(struct broker *broker, const struct auth_view *view)
 void broker_lame_duck(struct broker *broker, uint64_t duration_ms, uint64_t grace_ms);
 
 // From now on these hold, for connected clients too (CO-X02): max_payload, max_control_line, max_pending, congested_bytes,
-// max_connections, max_subscriptions, max_traced_bytes, pings and the write deadline; the rest of `options` is not looked at.
+// max_connections, max_subscriptions, max_traced_bytes, trace_system, pings and the write deadline; the rest of `options` is not looked at.
 // Clients are told of another max_payload (CO-P18). The latest connections over max_connections are closed: returns how many. What a
 // client has subscribed to stays. Within a turn.
 uint32_t broker_limits_set(struct broker *broker, const struct broker_options *options);

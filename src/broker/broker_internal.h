@@ -143,6 +143,7 @@ struct broker {
     uint8_t resume;                // CONNECTION_PAUSE_* that have ended for all, to be looked at when the turn ends
     bool draining;                 // broker_drain() was called
     bool stopping;                 // broker_shutdown() was called
+    bool tracing;                  // the logger takes LOG_TRACE, this turn
     bool lame_duck;                // broker_lame_duck() was called
     uint32_t lame_batch;           // connections closed at a time
     uint64_t lame_interval_ms;     // between two of those, at most

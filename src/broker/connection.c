@@ -4,6 +4,7 @@
 #include "broker/connection.h"
 
 #include "broker/closed.h"
+#include "broker/connection_log.h"
 #include "broker/remote_internal.h"
 #include "broker/subscription.h"
 #include "broker/system_events.h"
@@ -14,6 +15,7 @@
 static struct connection *connection_new(struct broker *broker, struct net_conn *net);
 static void send_error(struct connection *connection, enum wire_error error);
 static void begin_closing(struct connection *connection, const char *reason);
+static bool is_told_elsewhere(enum wire_error error);
 static const char *reason_of(enum wire_error error);
 static void connection_close(struct connection *connection);
 static void remove_subscriptions(struct connection *connection);
@@ -33,6 +35,7 @@ void *connection_accept(void *owner, struct net_conn *net, const struct net_peer
     connection->peer = *peer;
     uint64_t others = (uint64_t)broker->connection_count + broker->connections_elsewhere;
     connection->refused = others >= broker->options.max_connections;
+    connection_log(connection, LOG_DEBUG, "Client connection created");
     if (connection->refused) {
         connection_send_info(connection);
         broker->refused_count++;
@@ -63,6 +66,7 @@ void connection_on_close(void *context, int error)
     must(broker->depth == 0);
     if (connection->state == CONNECTION_OPEN) {
         connection->reason = error ? "Read Error" : "Client Closed";
+        connection_log(connection, LOG_DEBUG, "Client connection closed: %s", connection->reason);
         closed_add(broker, connection);
     }
     connection->state = CONNECTION_CLOSED;
@@ -99,6 +103,8 @@ void connection_account_set(struct connection *connection, struct account *accou
 
 void connection_send(struct connection *connection, struct bytes bytes)
 {
+    if (connection_is_traced(connection))
+        connection_trace_out(connection, bytes);
     outbound_append(&connection->outbound, &connection->broker->cache, bytes);
     connection_queued(connection);
 }
@@ -108,8 +114,11 @@ void connection_fail(struct connection *connection, enum wire_error error)
     if (connection->state != CONNECTION_OPEN)
         return;
     send_error(connection, error);
-    if (wire_error_fate(error) == WIRE_ERROR_CLOSE)
-        begin_closing(connection, reason_of(error));
+    if (wire_error_fate(error) != WIRE_ERROR_CLOSE)
+        return;
+    if (!is_told_elsewhere(error))
+        connection_log(connection, LOG_ERROR, "%s", wire_error_text(error));
+    begin_closing(connection, reason_of(error));
 }
 
 void connection_finish(struct connection *connection, const char *reason)
@@ -160,8 +169,8 @@ void connection_queue_long(struct connection *connection)
         connection->slow = true;
         connection->reason = "Slow Consumer (Pending Bytes)";
         connection->broker->stats.slow_consumers++;
-        logger_write(options->logger, LOG_INFO, "connection %llu: slow consumer, more than %llu bytes pending",
-                     (unsigned long long)connection->id, (unsigned long long)options->max_pending);
+        connection_log(connection, LOG_INFO, "Slow Consumer Detected: MaxPending of %llu Exceeded",
+                       (unsigned long long)options->max_pending);
         connection_fail(connection, WIRE_SLOW_CONSUMER);
     }
 }
@@ -263,7 +272,10 @@ static void send_error(struct connection *connection, enum wire_error error)
 {
     char line[WRITER_ERROR_LEN_MAX];
     char *end = writer_error(line, error, (struct bytes){0});
-    outbound_append(&connection->outbound, &connection->broker->cache, bytes_make(line, (size_t)(end - line)));
+    struct bytes bytes = bytes_make(line, (size_t)(end - line));
+    if (connection_is_traced(connection))
+        connection_trace_out(connection, bytes);
+    outbound_append(&connection->outbound, &connection->broker->cache, bytes);
     // No look at the limits: an error line is not what makes a consumer slow.
     if (!connection->flush_queued)
         connection_queue_flush(connection);
@@ -274,6 +286,7 @@ static void begin_closing(struct connection *connection, const char *reason)
     struct broker *broker = connection->broker;
     if (!connection->reason)
         connection->reason = reason;
+    connection_log(connection, LOG_DEBUG, "Client connection closed: %s", connection->reason);
     closed_add(broker, connection);
     connection->state = CONNECTION_CLOSING;
     wheel_cancel(&broker->wheel, &connection->ping);
@@ -282,6 +295,13 @@ static void begin_closing(struct connection *connection, const char *reason)
     connection->flush_queued = true;
     if (!list_is_linked(&connection->dirty))
         list_push_back(&broker->dirty, &connection->dirty);
+}
+
+// In the log: by who found it, with what it was about.
+static bool is_told_elsewhere(enum wire_error error)
+{
+    return error == WIRE_SLOW_CONSUMER || error == WIRE_STALE_CONNECTION || error == WIRE_TLS_REQUIRED ||
+           error == WIRE_SERVER_SHUTDOWN;
 }
 
 // The words of nats-server's monitoring.
@@ -403,8 +423,7 @@ static void fire_ping(struct wheel_timer *timer, uint64_t now_ms)
     if (is_first || now_ms - connection->last_in_ms >= options->ping_interval_ms) {
         if (connection->pings_out >= options->ping_max) {
             broker->stats.stale_connections++;
-            logger_write(options->logger, LOG_INFO, "connection %llu: stale, %u pings not answered",
-                         (unsigned long long)connection->id, (unsigned)connection->pings_out);
+            connection_log(connection, LOG_DEBUG, "Stale Client Connection - Closing");
             connection_fail(connection, WIRE_STALE_CONNECTION);
             return;
         }
@@ -426,8 +445,9 @@ static void fire_deadline(struct wheel_timer *timer, uint64_t now_ms)
         connection->slow = true;
         connection->reason = "Slow Consumer (Write Deadline)";
         broker->stats.slow_consumers++;
-        logger_write(broker->options.logger, LOG_INFO, "connection %llu: slow consumer, took nothing for %u ms",
-                     (unsigned long long)connection->id, (unsigned)broker->options.write_deadline_ms);
+        connection_log(
+            connection, LOG_INFO, "Slow Consumer Detected: WriteDeadline of %ums exceeded with %llu total bytes",
+            (unsigned)broker->options.write_deadline_ms, (unsigned long long)connection->outbound.size_bytes);
         connection_fail(connection, WIRE_SLOW_CONSUMER);
     } else {
         connection_close(connection);

@@ -2,6 +2,7 @@
 // What a client's operations do (CO-P02…P05, P07, P13). Errors and their fates are those of nats-server.
 #include "broker/connection.h"
 
+#include "broker/connection_log.h"
 #include "broker/remote_internal.h"
 #include "broker/subscription.h"
 #include "broker/system_events.h"
@@ -23,6 +24,8 @@ static void confirm(struct connection *connection);
 
 void connection_operate(struct connection *connection, const struct wire_op *op)
 {
+    if (connection_is_traced(connection))
+        connection_trace_in(connection, op);
     switch (op->kind) {
     case WIRE_PUB: publish(connection, op); break;
     case WIRE_SUB: subscribe(connection, op); break;
@@ -50,12 +53,14 @@ void connection_tell_no_responders(struct connection *connection, struct bytes s
         struct bytes sid = subscription_sid(own);
         size_t header_len = NO_RESPONDERS_BEGIN.len + subject.len + NO_RESPONDERS_END.len;
         size_t room = writer_prefix_len(reply.len, sid.len) + writer_msg_end_len_max(0) + header_len + 2;
-        char *at = outbound_reserve(&connection->outbound, &broker->cache, room);
-        at = writer_msg(at, reply, sid, (struct bytes){0}, true, header_len, 0);
+        char *begin = outbound_reserve(&connection->outbound, &broker->cache, room);
+        char *at = writer_msg(begin, reply, sid, (struct bytes){0}, true, header_len, 0);
         at = broker_copy(at, NO_RESPONDERS_BEGIN);
         at = broker_copy(at, subject);
         at = broker_copy(at, NO_RESPONDERS_END);
         at = broker_copy(at, BYTES("\r\n"));
+        if (connection_is_traced(connection))
+            connection_trace_out(connection, bytes_make(begin, (size_t)(at - begin)));
         outbound_commit(&connection->outbound, at);
         connection_queued(connection);
     }

@@ -2,6 +2,7 @@
 // The beginning of a connection: INFO in the clear or after a handshake, and the ways to a secure connection (CO-S01, picture in
 // connection.h). Nothing of the protocol is carried out before that is settled. Timing and words are nats-server's.
 #include "broker/connection.h"
+#include "broker/connection_log.h"
 #include "wire/info.h"
 
 // First byte of a TLS connection: the type of a handshake record. No operation of ours begins so.
@@ -137,8 +138,5 @@ static void set_timer(struct connection *connection, uint32_t wait_ms)
 
 static void log_handshake(const struct connection *connection, const char *what, const char *why)
 {
-    struct net_peer peer;
-    net_peer_get(connection->net, &peer);
-    logger_write(connection->broker->options.logger, LOG_ERROR, "%s:%u - cid:%llu - %s%s", peer.ip, peer.port,
-                 (unsigned long long)connection->id, what, why);
+    connection_log(connection, LOG_ERROR, "%s%s", what, why);
 }

@@ -3,6 +3,7 @@
 #include "broker/subscription.h"
 
 #include "broker/connection.h"
+#include "broker/connection_log.h"
 #include "broker/remote_internal.h"
 #include "subject/subject.h"
 #include "wire/writer.h"
@@ -66,6 +67,8 @@ void subscription_remove(struct subscription *subscription)
     struct connection *connection = subscription->connection;
     struct broker *broker = connection->broker;
     must(!subscription->target.dead);
+    if (connection_is_traced(connection))
+        connection_trace_end(connection, subscription_sid(subscription));
     struct account *account = connection->account;
     if (account->prefix_count > 0 || account->watch_count > 0 || broker->remotes) {
         struct bytes pattern = subscription_pattern(subscription);
@@ -103,8 +106,10 @@ bool subscription_deliver(struct subscription *subscription, struct broker_messa
     bool contiguous = body_len <= CONTIGUOUS_BODY_MAX;
     size_t room = writer_prefix_len(message->subject.len, subscription->sid_len) +
                   writer_msg_end_len_max(message->reply.len) + (contiguous ? body_len + 2 : 0);
-    char *at = outbound_reserve(&connection->outbound, &broker->cache, room);
-    at = write_line(subscription, message, header_len, at);
+    char *begin = outbound_reserve(&connection->outbound, &broker->cache, room);
+    char *at = write_line(subscription, message, header_len, begin);
+    if (connection_is_traced(connection))
+        connection_trace_out(connection, bytes_make(begin, (size_t)(at - begin)));
     if (contiguous) {
         if (with_header)
             at = broker_copy(at, message->header);

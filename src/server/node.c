@@ -136,6 +136,7 @@ uint32_t node_reload(struct node *node, const struct options *options)
     own->max_connections = fresh.max_connections;
     own->max_subscriptions = fresh.max_subscriptions;
     own->max_traced_bytes = fresh.max_traced_bytes;
+    own->trace_system = fresh.trace_system;
     own->ping_interval_ms = fresh.ping_interval_ms;
     own->ping_max = fresh.ping_max;
     own->write_deadline_ms = fresh.write_deadline_ms;

@@ -24,6 +24,7 @@ void node_config_broker(const struct options *options, struct broker_options *re
     ret_broker->ping_interval_ms = (uint32_t)(options->ping_interval_ns / 1000000);
     ret_broker->ping_max = options->ping_max;
     ret_broker->max_traced_bytes = options->max_traced_length;
+    ret_broker->trace_system = options->trace_verbose;
     ret_broker->write_deadline_ms = (uint32_t)(options->write_deadline_ns / 1000000);
     node_config_tls(&options->tls, &ret_broker->tls);
 }

@@ -33,7 +33,7 @@ static void start(struct rig *rig, const struct broker_tls *tls)
 {
     struct broker_options options;
     broker_options_default(&options);
-    rig->logger = (struct logger){.owner = rig, .write = keep_line};
+    rig->logger = (struct logger){.owner = rig, .level = LOG_INFO, .write = keep_line};
     options.logger = &rig->logger;
     options.tls = *tls;
     options.tls.fallback_ms = 50;
