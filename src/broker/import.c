@@ -3,6 +3,7 @@
 #include "broker/import.h"
 
 #include "broker/connection.h"
+#include "broker/latency.h"
 #include "broker/request_info.h"
 #include "broker/response.h"
 #include "subject/subject.h"
@@ -200,14 +201,19 @@ static bool forward_request(struct import_target *import, struct broker_message 
     char reply[RESPONSE_SUBJECT_LEN_MAX];
     uint64_t id = 0;
     bool taken = false;
+    struct latency *latency = latency_begin(import, message, &info);
     if (message->reply.len == 0) {
+        latency_end(latency, LATENCY_BAD_REQUEST, NULL);
         taken = broker_forward(import->exporter, &next) > 0;
     } else if (!response_add(import->exporter, import->importer, message->reply, import->response, import->threshold_ms,
                              reply, &next.reply.len, &id)) {
         next.reply.ptr = reply;
+        response_measure(broker, id, latency);
         taken = broker_forward(import->exporter, &next) > 0;
         if (!taken)
             response_remove(broker, id);
+    } else {
+        mem_free(latency);
     }
     buffer_deinit(&header);
     return taken;

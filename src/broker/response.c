@@ -5,6 +5,7 @@
 
 #include "auth/auth_config.h"
 #include "broker/connection.h"
+#include "broker/latency.h"
 
 #define ID_LEN 11 // digits of 64 bits to the base of 62
 
@@ -14,6 +15,7 @@ static int listen_in(struct account *home);
 static size_t put_prefix(const struct broker *broker, char *at);
 static size_t put_number(uint64_t number, size_t len, char *at);
 static bool read_id(struct bytes text, uint64_t *ret_id);
+static struct latency *take_latency(struct response *response);
 static void end_response(struct response *response);
 static void fire_expiry(struct wheel_timer *timer, uint64_t now_ms);
 
@@ -58,8 +60,18 @@ int response_add(struct account *home, struct account *asker, struct bytes reply
 void response_remove(struct broker *broker, uint64_t id)
 {
     struct response *response = map_u64_find(&broker->responses, id);
-    if (response)
-        end_response(response);
+    if (!response)
+        return;
+    struct latency *latency = take_latency(response);
+    end_response(response);
+    latency_end(latency, LATENCY_NO_RESPONDER, NULL);
+}
+
+void response_measure(struct broker *broker, uint64_t id, struct latency *latency)
+{
+    struct response *response = map_u64_find(&broker->responses, id);
+    must(response && !response->latency);
+    response->latency = latency;
 }
 
 void response_remove_all(struct account *account)
@@ -95,6 +107,7 @@ bool response_deliver(struct inlet_target *target, struct broker_message *messag
             return false;
         next.reply.ptr = reply;
     }
+    struct latency *latency = take_latency(response);
     response->busy++;
     bool taken = broker_forward(asker, &next) > 0;
     response->busy--;
@@ -107,6 +120,7 @@ bool response_deliver(struct inlet_target *target, struct broker_message *messag
         wheel_set(&broker->wheel, &response->expiry, broker->now_ms + response->threshold_ms);
     if (!taken && back)
         response_remove(broker, back);
+    latency_end(latency, LATENCY_ANSWERED, message->from);
     return taken;
 }
 
@@ -167,6 +181,13 @@ static bool read_id(struct bytes text, uint64_t *ret_id)
     return true;
 }
 
+static struct latency *take_latency(struct response *response)
+{
+    struct latency *latency = response->latency;
+    response->latency = NULL;
+    return latency;
+}
+
 static void end_response(struct response *response)
 {
     struct broker *broker = response->home->broker;
@@ -176,6 +197,7 @@ static void end_response(struct response *response)
     if (map_u64_count(&broker->responses) < broker->options.max_responses / 2)
         broker->responses_full = false;
     response->removed = true;
+    mem_free(take_latency(response));
     if (response->busy == 0)
         mem_free(response);
 }
@@ -183,5 +205,8 @@ static void end_response(struct response *response)
 static void fire_expiry(struct wheel_timer *timer, uint64_t now_ms)
 {
     (void)now_ms;
-    end_response(container_of(timer, struct response, expiry));
+    struct response *response = container_of(timer, struct response, expiry);
+    struct latency *latency = take_latency(response);
+    end_response(response);
+    latency_end(latency, LATENCY_TIMEOUT, NULL);
 }

@@ -13,7 +13,7 @@
 #include "broker/broker_internal.h"
 
 struct import_target;
-struct response_latency;
+struct latency;
 
 #define RESPONSE_PREFIX          "_R_."
 #define RESPONSE_SUBJECT_LEN_MAX 40
@@ -26,6 +26,7 @@ struct response {
     struct account *asker; // borrowed: where it goes
     struct list link;      // list link: broker.response_list
     struct wheel_timer expiry;
+    struct latency *latency; // owned; NULL: it is not measured
     uint32_t threshold_ms;
     uint8_t type; // enum auth_response_type
     uint8_t busy; // answers that are on their way through it
@@ -37,7 +38,9 @@ struct response {
 // For a message from `asker` to `home` with that reply subject. Writes the subject to answer to. ERR_LIMIT: too many.
 int response_add(struct account *home, struct account *asker, struct bytes reply, uint8_t type, uint32_t threshold_ms,
                  char ret_subject[RESPONSE_SUBJECT_LEN_MAX], size_t *ret_len, uint64_t *ret_id) MUST_USE;
-// No-op if it has ended.
+// When it ends it is told; takes ownership.
+void response_measure(struct broker *broker, uint64_t id, struct latency *latency);
+// The request reached nobody. No-op if it has ended.
 void response_remove(struct broker *broker, uint64_t id);
 // All that come from or go to this account.
 void response_remove_all(struct account *account);

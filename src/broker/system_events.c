@@ -103,6 +103,19 @@ bool system_events_user_info(struct connection *connection, struct bytes subject
     return true;
 }
 
+void system_events_begin(struct broker *broker, const char *type, struct json_writer *json)
+{
+    static const char DIGITS[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    char id[EVENT_ID_LEN], time[TIMESTAMP_TEXT_SIZE];
+    for (int i = 0; i < EVENT_ID_LEN; i++)
+        id[i] = DIGITS[prng_below(&broker->response_prng, 62)];
+    timestamp_format(broker->now.wall_ns, time);
+    json_writer_begin_object(json);
+    json_writer_put_string(json, "type", bytes_from_string(type));
+    json_writer_put_string(json, "id", bytes_make(id, sizeof(id)));
+    json_writer_put_string(json, "timestamp", bytes_from_string(time));
+}
+
 // False: nobody listens.
 static bool begin(struct event *event, struct account *account, const char *format, struct bytes name)
 {
@@ -153,16 +166,7 @@ static void end_here(struct event *event)
 
 static void begin_typed(struct event *event, const char *type)
 {
-    static const char DIGITS[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    struct broker *broker = event->account->broker;
-    char id[EVENT_ID_LEN], time[TIMESTAMP_TEXT_SIZE];
-    for (int i = 0; i < EVENT_ID_LEN; i++)
-        id[i] = DIGITS[prng_below(&broker->response_prng, 62)];
-    timestamp_format(broker->now.wall_ns, time);
-    json_writer_begin_object(&event->json);
-    json_writer_put_string(&event->json, "type", bytes_from_string(type));
-    json_writer_put_string(&event->json, "id", bytes_make(id, sizeof(id)));
-    json_writer_put_string(&event->json, "timestamp", bytes_from_string(time));
+    system_events_begin(event->account->broker, type, &event->json);
     put_server(event);
 }
 

@@ -12,6 +12,7 @@
 #include "broker/broker_internal.h"
 
 struct connection;
+struct json_writer;
 
 // It is in, and in its account.
 void system_events_connected(struct connection *connection);
@@ -22,5 +23,8 @@ void system_events_shutdown(struct broker *broker);
 void system_events_lame_duck(struct broker *broker);
 // `{"server": …, "data": …}` to who asks on $SYS.REQ.USER.INFO (CO-Y31); True if this was it.
 bool system_events_user_info(struct connection *connection, struct bytes subject, struct bytes reply);
+
+// Begins an object with what all events and metrics have in front: type, id, timestamp.
+void system_events_begin(struct broker *broker, const char *type, struct json_writer *json);
 
 #define SYSTEM_EVENTS_USER_INFO "$SYS.REQ.USER.INFO"

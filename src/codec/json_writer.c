@@ -115,6 +115,13 @@ void json_writer_put_double(struct json_writer *writer, const char *key, double 
     json_writer_double(writer, value);
 }
 
+void json_writer_put_json(struct json_writer *writer, const char *key, struct bytes json)
+{
+    json_writer_key(writer, key);
+    begin_value(writer);
+    put(writer, json);
+}
+
 void json_writer_put_object(struct json_writer *writer, const char *key)
 {
     json_writer_key(writer, key);

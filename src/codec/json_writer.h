@@ -44,4 +44,6 @@ void json_writer_put_string(struct json_writer *writer, const char *key, struct 
 void json_writer_put_u64(struct json_writer *writer, const char *key, uint64_t value);
 void json_writer_put_bool(struct json_writer *writer, const char *key, bool value);
 void json_writer_put_double(struct json_writer *writer, const char *key, double value);
+// A value that is JSON already; it is not looked at.
+void json_writer_put_json(struct json_writer *writer, const char *key, struct bytes json);
 void json_writer_put_object(struct json_writer *writer, const char *key);

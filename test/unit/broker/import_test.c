@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -339,6 +340,67 @@ static void test_reload(void **state)
     end(&scene);
 }
 
+static void expect_metric(struct peer *peer, const char *part)
+{
+    assert_int_equal(buffer_append_char(&peer->received, '\0'), 0);
+    if (!strstr(peer->received.ptr, "{\"type\":\"io.nats.server.metric.v1.service_latency\",\"id\":\"") ||
+        !strstr(peer->received.ptr, part))
+        fail_msg("expected %s, got %s", part, peer->received.ptr);
+    peer_forget(peer);
+}
+
+static void test_latency(void **state)
+{
+    struct scene scene;
+    begin(&scene);
+    struct auth_export_spec spec = {.is_service = true,
+                                    .account = BYTES("A"),
+                                    .subject = BYTES("lat"),
+                                    .is_public = true,
+                                    .latency_sampling = 100,
+                                    .latency_subject = BYTES("lat.out")};
+    assert_int_equal(auth_builder_add_export(scene.builder, &spec), 0);
+    spec.subject = BYTES("traced");
+    spec.latency_sampling = AUTH_LATENCY_HEADERS;
+    assert_int_equal(auth_builder_add_export(scene.builder, &spec), 0);
+    take(&scene, "B", "A", true, "lat", "", "", false);
+    take(&scene, "B", "A", true, "traced", "", "", false);
+    open_scene(&scene);
+    struct peer *ear = join(&scene, "A", "");
+    peer_say(ear, "SUB lat.out 1\r\n");
+    peer_say(scene.a, "SUB lat 1\r\nSUB traced 1\r\n");
+    peer_say(scene.b, "SUB in 1\r\nPUB lat in 0\r\n\r\n");
+    const char *reply = asked(scene.a, "lat");
+    world_advance(&scene.world, 250);
+    say(scene.a, "PUB %s 1\r\nx\r\n", reply);
+    expect_metric(ear, "\"status\":200,\"requestor\":{\"acc\":\"B\"},\"responder\":{\"start\":\"2023-11-14T22:13:20Z\","
+                       "\"host\":\"127.0.0.1\",\"id\":1,\"acc\":\"A\",\"user\":\"u\",\"name\":\"n\",\"lang\":\"c\","
+                       "\"ver\":\"1\",\"server\":\"oracle\",\"kind\":\"Client\",\"client_type\":\"nats\"},"
+                       "\"start\":\"2023-11-14T22:13:20Z\",\"service\":250000000,\"system\":0,\"total\":250000000}");
+    // Too late, nobody there, nowhere to answer to.
+    peer_say(scene.b, "PUB lat in 0\r\n\r\n");
+    world_advance(&scene.world, 130000);
+    expect_metric(ear, "\"status\":504,\"description\":\"Service Timeout\"");
+    peer_say(scene.b, "PUB lat 0\r\n\r\n");
+    expect_metric(ear, "\"status\":400,\"description\":\"Bad Request\"");
+    peer_say(scene.a, "UNSUB 1\r\n");
+    peer_say(scene.b, "PUB lat in 0\r\n\r\n");
+    expect_metric(ear, "\"status\":503,\"description\":\"Service Unavailable\"");
+    // As the request asks for it.
+    peer_say(scene.b, "PUB traced 0\r\n\r\nHPUB traced 29 29\r\nNATS/1.0\r\nX-B3-Sampled: 0\r\n\r\n\r\n");
+    peer_expect(ear, "");
+    static const char *const TRACED[] = {"X-B3-Sampled: 1", "Traceparent: 0-1-2-01", "Uber-Trace-Id: 1:2:3:1",
+                                         "B3: 1-2-d"};
+    for (int i = 0; i < 4; i++) {
+        char text[128];
+        int size = (int)strlen(TRACED[i]) + 14;
+        snprintf(text, sizeof(text), "HPUB traced %d %d\r\nNATS/1.0\r\n%s\r\n\r\n\r\n", size, size, TRACED[i]);
+        peer_say(scene.b, text);
+        expect_metric(ear, "\"status\":400");
+    }
+    end(&scene);
+}
+
 struct echo {
     struct inlet inlet;
     struct account *account;
@@ -400,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_responses_are_bounded_and_expire),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_inlets_answer_at_once),
+        cmocka_unit_test(test_latency),
         cmocka_unit_test(test_long_subjects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
