@@ -3,9 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/must.h"
+#include "codec/conf_json.h"
+#include "os/crypto.h"
 
 #define READ_BYTES 65536
 
@@ -17,6 +22,20 @@ const struct conf_source *config_source_machine(void)
 {
     static const struct conf_source source = {NULL, read_file, find_variable};
     return &source;
+}
+
+void config_source_digest(const struct config *config, char ret_digest[CONFIG_SOURCE_DIGEST_SIZE])
+{
+    uint8_t digest[CRYPTO_SHA256_LEN];
+    struct buffer text;
+    buffer_init(&text, SIZE_MAX / 2); // as large as the configuration, which is bounded
+    must(conf_json_write(&config->conf.root, &text) == 0);
+    crypto_machine.sha256(buffer_bytes(&text), digest);
+    explicit_bzero(text.ptr, text.len);
+    buffer_deinit(&text);
+    memcpy(ret_digest, "sha256:", 7);
+    for (size_t i = 0; i < sizeof(digest); i++)
+        snprintf(ret_digest + 7 + 2 * i, 3, "%02x", digest[i]);
 }
 
 // O_NONBLOCK: a fifo without a writer is refused below, not waited for.

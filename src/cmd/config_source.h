@@ -3,6 +3,11 @@
 #pragma once
 
 #include "codec/conf.h"
+#include "server/config.h"
 
 // Stateless, static.
 const struct conf_source *config_source_machine(void);
+
+// "sha256:…" of what the file of -c says, as nats-server shows it.
+#define CONFIG_SOURCE_DIGEST_SIZE 72
+void config_source_digest(const struct config *config, char ret_digest[CONFIG_SOURCE_DIGEST_SIZE]);

@@ -125,8 +125,10 @@ static void say_valid(const struct config *config)
 {
     for (size_t i = 0; i < config->warning_count; i++)
         fprintf(stderr, "%s\n", config->warnings[i]);
-    fprintf(stderr, "%s: configuration file %s is valid\n", persona_name(config->options.persona),
-            config->options.config_file);
+    char digest[CONFIG_SOURCE_DIGEST_SIZE];
+    config_source_digest(config, digest);
+    fprintf(stderr, "%s: configuration file %s is valid (%s)\n", persona_name(config->options.persona),
+            config->options.config_file, digest);
 }
 
 static void announce_ignored(const struct logger *logger, const struct options *options)

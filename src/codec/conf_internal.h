@@ -56,7 +56,7 @@ struct conf_parser {
     struct bytes text;
     size_t at;
     struct conf_place here; // of text.ptr[at]
-    bool wrapped;           // the whole text is within braces, as JSON is
+    unsigned wrapped;       // braces around the whole text: one in JSON
 };
 
 static inline bool conf_at_end(const struct conf_parser *parser)

@@ -111,8 +111,8 @@ static int read_members(struct conf_parser *parser, const struct conf_scope *sco
             return 0;
         }
         int error = 0;
-        if (top && !parser->wrapped && scope->map->first == NULL && conf_peek(parser) == '{') {
-            parser->wrapped = true;
+        if (top && scope->map->first == NULL && conf_peek(parser) == '{') {
+            parser->wrapped++;
             opened = parser->here;
             conf_step(parser);
         } else {
@@ -123,13 +123,19 @@ static int read_members(struct conf_parser *parser, const struct conf_scope *sco
     }
 }
 
-// Behind the '}' of a text that is all within braces nothing may follow. nats-server also takes a file with one '}' too many.
+// Behind the '}' that ends a text within braces only more of them may follow. nats-server also takes one too many.
 static int end_top(struct conf_parser *parser)
 {
-    conf_step(parser);
-    skip_blanks(parser, true);
+    unsigned closed = 0;
+    while (conf_peek(parser) == '}' && closed <= parser->wrapped) {
+        conf_step(parser);
+        closed++;
+        skip_blanks(parser, true);
+    }
     if (!conf_at_end(parser))
         return conf_fail(parser->reader, parser->here, "something follows the '}' that ends the configuration");
+    if (closed < parser->wrapped)
+        return conf_fail(parser->reader, parser->here, "a '}' is missing at the end");
     return 0;
 }
 

@@ -160,6 +160,8 @@ static void json_is_a_part_of_it(void **state)
 {
     expect("{}", "{}");
     expect("{ # comment\n }", "{}");
+    expect("{\n{\n a: 1 // c\n}\n# d\n}\n# e", "{a: i1}");
+    expect("{ a: 1 }\n}", "{a: i1}");
     expect("{\"port\": 4227, \"d\": \"1h\", \"c\": {\"r\": [\"x\", \"y\"], \"e\": {}, \"t\": true, \"f\": 1.5e3}}\n",
            "{port: i4227, d: s\"1h\", c: {r: [s\"x\", s\"y\"], e: {}, t: true, f: f1500}}");
     expect("{\n\"a\"\n:\n1\n,\n\"b\":\"\\u00e9\\ud83d\\ude00\\/\\b\\f\"}",
@@ -260,6 +262,8 @@ static void what_is_broken_is_told_with_its_place(void **state)
     refuse("= 1", "etc/main.conf:1:1: a key is expected");
     refuse("a {\n b: 1\n", "etc/main.conf:1:3: '{' is never closed");
     refuse("{\n a: 1\n", "etc/main.conf:1:1: '{' is never closed");
+    refuse("{{ a: 1 } ", "etc/main.conf:1:11: a '}' is missing");
+    refuse("a: 1}}}", "etc/main.conf:1:6: something follows");
     refuse("a: 1\n}\nb: 2", "etc/main.conf:3:1: something follows");
     refuse("a [1, 2", "etc/main.conf:1:3: '[' is never closed");
     refuse("a [1 2]", "etc/main.conf:1:6: a ',', a new line or ']'");
