@@ -63,6 +63,7 @@ struct connection {
     uint8_t tls : 3;   // enum connection_tls
     bool is_secure : 1;
     bool info_sent : 1;
+    bool tls_first : 1; // the handshake came before INFO
     bool takes_info : 1;  // it understands an INFO at any time (`protocol` 1 of CONNECT)
     bool was_ponged : 1;  // its first PING was answered: nothing else comes in between for simple clients
     bool info_is_due : 1; // what INFO said is no longer so

@@ -71,7 +71,8 @@ void connection_on_secure(void *context, const struct net_tls_info *info)
         return;
     if (!info->failure) {
         connection->is_secure = true;
-        if (!connection->info_sent)
+        connection->tls_first = !connection->info_sent;
+        if (connection->tls_first)
             connection_send_info(connection);
         settle(connection);
         return;
@@ -87,15 +88,13 @@ void connection_send_info(struct connection *connection)
 {
     const struct broker_options *options = &connection->broker->options;
     const struct broker_tls *tls = &options->tls;
-    struct net_peer peer;
-    net_peer_get(connection->net, &peer);
     bool has_tls = tls->enabled && (connection->is_secure || net_may_start_tls(connection->net));
     struct wire_info info = {
         .server_id = bytes_from_string(options->server_id),
         .server_name = bytes_from_string(options->server_name),
         .host = bytes_from_string(options->host),
         .port = options->port,
-        .client_ip = bytes_from_string(peer.ip),
+        .client_ip = bytes_from_string(connection->peer.ip),
         .client_id = connection->id,
         .max_payload = options->max_payload,
         .headers = true,

@@ -30,6 +30,7 @@ void inspection_describe(const struct connection *connection, struct inspection_
         .out_bytes = connection->traffic.out_bytes,
         .subscription_count = connection->subscription_count,
         .account = account_name(connection->account),
+        .tls_first = connection->tls_first,
     };
     memcpy(ret_info->ip, connection->peer.ip, sizeof(ret_info->ip));
     net_describe_tls(connection->net, ret_info, show_tls);

@@ -14,7 +14,6 @@ static size_t conn_write(struct net_conn *net, const struct bytes *parts, size_t
 static void conn_read_pause(struct net_conn *net);
 static void conn_read_resume(struct net_conn *net);
 static void conn_close(struct net_conn *net);
-static void conn_peer(const struct net_conn *net, struct net_peer *ret_peer);
 static bool conn_describe_tls(struct net_conn *net, void *owner,
                               void (*show)(void *owner, const struct net_tls_info *info));
 static void open_conn(struct websocket_conn *conn);
@@ -26,7 +25,6 @@ static const struct net_ops CONN_OPS = {
     .read_pause = conn_read_pause,
     .read_resume = conn_read_resume,
     .close = conn_close,
-    .peer = conn_peer,
     .describe_tls = conn_describe_tls,
 };
 
@@ -259,9 +257,4 @@ static bool conn_describe_tls(struct net_conn *net, void *owner,
                               void (*show)(void *owner, const struct net_tls_info *info))
 {
     return net_describe_tls(container_of(net, struct websocket_conn, net)->lower, owner, show);
-}
-
-static void conn_peer(const struct net_conn *net, struct net_peer *ret_peer)
-{
-    *ret_peer = container_of(net, const struct websocket_conn, net)->peer;
 }

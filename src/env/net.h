@@ -86,8 +86,6 @@ struct net_ops {
     void (*read_pause)(struct net_conn *conn);
     void (*read_resume)(struct net_conn *conn);
     void (*close)(struct net_conn *conn);
-    // NULL: the peer has no address.
-    void (*peer)(const struct net_conn *conn, struct net_peer *ret_peer);
     // NULL: no connection of this kind can become secure, as far as the handler is concerned.
     bool (*may_start_tls)(const struct net_conn *conn);
     void (*start_tls)(struct net_conn *conn, struct bytes received);
@@ -124,15 +122,6 @@ static inline void net_read_resume(struct net_conn *conn)
 static inline void net_close(struct net_conn *conn)
 {
     conn->ops->close(conn);
-}
-
-// Who is at the other end, as on_accept was told: so that nobody has to remember it. A connection that is broken may have
-// forgotten: then it is all zeroes.
-static inline void net_peer_get(const struct net_conn *conn, struct net_peer *ret_peer)
-{
-    *ret_peer = (struct net_peer){0};
-    if (conn->ops->peer)
-        conn->ops->peer(conn, ret_peer);
 }
 
 // False: this connection cannot become a secure one: its listener has no certificates, or it is made of another connection.

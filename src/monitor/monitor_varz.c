@@ -49,6 +49,10 @@ static void put_identity(struct monitor *monitor, struct json_writer *json)
     json_writer_put_string(json, "go", BYTES("C " __VERSION__));
     json_writer_put_string(json, "host", bytes_from_string(broker->host));
     json_writer_put_u64(json, "port", broker->port);
+    if (broker->tls.enabled && !broker->tls.allow_plain)
+        json_writer_put_bool(json, "tls_required", true);
+    if (broker->tls.verify)
+        json_writer_put_bool(json, "tls_verify", true);
     json_writer_put_string(json, "http_host", bytes_from_string(options->http_host));
     json_writer_put_u64(json, "http_port", options->http_port);
     json_writer_put_string(json, "http_base_path", BYTES(""));
@@ -72,7 +76,7 @@ static void put_limits(struct monitor *monitor, struct json_writer *json)
         json_writer_put_object(json, absent[i]);
         json_writer_end(json);
     }
-    json_writer_put_u64(json, "tls_timeout", 2);
+    json_writer_put_double(json, "tls_timeout", broker->tls.enabled ? broker->tls.timeout_ms / 1000.0 : 2);
     json_writer_put_u64(json, "write_deadline", broker->write_deadline_ms * 1000000ULL);
 }
 

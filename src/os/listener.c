@@ -26,6 +26,7 @@ static void listener_refuse(struct listener *listener);
 static void listener_pause(struct listener *listener);
 static int listener_fd_limit(void);
 static void listener_on_pause_over(uv_timer_t *handle);
+static void listener_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer);
 
 int listener_open(struct listener *listener, struct tcp *tcp, const char *address, int port)
 {
@@ -143,7 +144,7 @@ static uint16_t listener_bound_port(int fd)
     socklen_t len = sizeof(address);
     must(getsockname(fd, (struct sockaddr *)&address, &len) == 0);
     struct net_peer self;
-    tcp_read_peer(&address, &self);
+    listener_peer(&address, &self);
     return self.port;
 }
 
@@ -177,7 +178,7 @@ static bool listener_accept(struct listener *listener)
         return false;
     }
     struct net_peer peer;
-    tcp_read_peer(&address, &peer);
+    listener_peer(&address, &peer);
     (void)tcp_adopt(listener->tcp, fd, listener->handler, &peer, &listener->security);
     return true;
 }
@@ -217,4 +218,21 @@ static void listener_on_pause_over(uv_timer_t *handle)
 {
     struct listener *listener = container_of(handle, struct listener, pause);
     must(uv_poll_start(&listener->poll, UV_READABLE, listener_on_ready) == 0);
+}
+
+static void listener_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer)
+{
+    *ret_peer = (struct net_peer){0};
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+        inet_ntop(AF_INET, &v4->sin_addr, ret_peer->ip, sizeof(ret_peer->ip));
+        ret_peer->port = ntohs(v4->sin_port);
+    } else if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+            inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], ret_peer->ip, sizeof(ret_peer->ip));
+        else
+            inet_ntop(AF_INET6, &v6->sin6_addr, ret_peer->ip, sizeof(ret_peer->ip));
+        ret_peer->port = ntohs(v6->sin6_port);
+    }
 }

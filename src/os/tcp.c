@@ -5,7 +5,6 @@
 // Closing: tcp_close() only marks and lists; on_close, the loop's handle and the descriptor go in a task of a later turn.
 #include "os/tcp.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -25,7 +24,6 @@ static size_t tcp_write(struct net_conn *net, const struct bytes *parts, size_t 
 static void tcp_read_pause(struct net_conn *net);
 static void tcp_read_resume(struct net_conn *net);
 static void tcp_close(struct net_conn *net);
-static void tcp_peer(const struct net_conn *net, struct net_peer *ret_peer);
 static bool tcp_may_start_tls(const struct net_conn *net);
 static void tcp_start_tls(struct net_conn *net, struct bytes received);
 static bool tcp_describe_tls(struct net_conn *net, void *owner,
@@ -42,7 +40,6 @@ static const struct net_ops tcp_net_ops = {
     .read_pause = tcp_read_pause,
     .read_resume = tcp_read_resume,
     .close = tcp_close,
-    .peer = tcp_peer,
     .may_start_tls = tcp_may_start_tls,
     .start_tls = tcp_start_tls,
     .describe_tls = tcp_describe_tls,
@@ -111,23 +108,6 @@ void tcp_close_all(struct tcp *tcp)
     list_foreach(link, &tcp->conns) tcp_close(&container_of(link, struct tcp_conn, link)->net);
 }
 
-void tcp_read_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer)
-{
-    *ret_peer = (struct net_peer){0};
-    if (address->ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-        inet_ntop(AF_INET, &v4->sin_addr, ret_peer->ip, sizeof(ret_peer->ip));
-        ret_peer->port = ntohs(v4->sin_port);
-    } else if (address->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-            inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], ret_peer->ip, sizeof(ret_peer->ip));
-        else
-            inet_ntop(AF_INET6, &v6->sin6_addr, ret_peer->ip, sizeof(ret_peer->ip));
-        ret_peer->port = ntohs(v6->sin6_port);
-    }
-}
-
 static size_t tcp_write(struct net_conn *net, const struct bytes *parts, size_t count)
 {
     struct tcp_conn *conn = tcp_from_net(net);
@@ -179,14 +159,6 @@ static void tcp_read_resume(struct net_conn *net)
 static void tcp_close(struct net_conn *net)
 {
     tcp_fail(tcp_from_net(net), 0);
-}
-
-static void tcp_peer(const struct net_conn *net, struct net_peer *ret_peer)
-{
-    struct sockaddr_storage address;
-    socklen_t len = sizeof(address);
-    if (getpeername(container_of(net, const struct tcp_conn, net)->fd, (struct sockaddr *)&address, &len) == 0)
-        tcp_read_peer(&address, ret_peer);
 }
 
 static bool tcp_may_start_tls(const struct net_conn *net)

@@ -55,6 +55,3 @@ int tcp_adopt(struct tcp *tcp, int fd, const struct net_handler *handler, const 
               const struct tcp_security *security);
 // net_close() on every connection.
 void tcp_close_all(struct tcp *tcp);
-// A socket address (struct sockaddr_storage) as text; another family than IPv4 and IPv6: all zeroes.
-struct sockaddr_storage;
-void tcp_read_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer);

@@ -9,7 +9,6 @@ static size_t conn_write(struct net_conn *conn, const struct bytes *parts, size_
 static void conn_pause(struct net_conn *conn);
 static void conn_resume(struct net_conn *conn);
 static void conn_close(struct net_conn *conn);
-static void conn_peer(const struct net_conn *conn, struct net_peer *ret_peer);
 static bool conn_may_start_tls(const struct net_conn *conn);
 static void conn_start_tls(struct net_conn *conn, struct bytes received);
 static bool conn_describe_tls(struct net_conn *conn, void *owner,
@@ -34,7 +33,6 @@ static const struct net_ops OPS = {
     .read_pause = conn_pause,
     .read_resume = conn_resume,
     .close = conn_close,
-    .peer = conn_peer,
     .may_start_tls = conn_may_start_tls,
     .start_tls = conn_start_tls,
     .describe_tls = conn_describe_tls,
@@ -246,12 +244,6 @@ static void conn_close(struct net_conn *conn)
     link->node_closing = true;
 }
 
-static void conn_peer(const struct net_conn *conn, struct net_peer *ret_peer)
-{
-    const struct sim_link *link = (const struct sim_link *)(const void *)conn;
-    *ret_peer = (struct net_peer){.ip = "127.0.0.1", .port = (uint16_t)(10000 + link->number % 50000)};
-}
-
 static bool conn_may_start_tls(const struct net_conn *conn)
 {
     return ((const struct sim_link *)(const void *)conn)->tls == SIM_TLS_NONE;
@@ -314,8 +306,7 @@ static void link_turn(struct sim_link *link, const struct net_handler *handler)
 
 static void link_accept(struct sim_link *link, const struct net_handler *handler)
 {
-    struct net_peer address;
-    net_peer_get(&link->conn, &address);
+    struct net_peer address = {.ip = "127.0.0.1", .port = (uint16_t)(10000 + link->number % 50000)};
     link->context = handler->on_accept(handler->owner, &link->conn, &address);
     if (!link->context)
         link->node_closing = true;

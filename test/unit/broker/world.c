@@ -16,7 +16,6 @@ static void conn_pause(struct net_conn *conn);
 static void conn_resume(struct net_conn *conn);
 static void conn_close(struct net_conn *conn);
 
-static void conn_peer(const struct net_conn *conn, struct net_peer *ret_peer);
 static bool conn_may_start_tls(const struct net_conn *conn);
 static void conn_start_tls(struct net_conn *conn, struct bytes received);
 static bool conn_describe_tls(struct net_conn *conn, void *owner,
@@ -27,7 +26,6 @@ static const struct net_ops OPS = {
     .read_pause = conn_pause,
     .read_resume = conn_resume,
     .close = conn_close,
-    .peer = conn_peer,
     .may_start_tls = conn_may_start_tls,
     .start_tls = conn_start_tls,
     .describe_tls = conn_describe_tls,
@@ -108,8 +106,7 @@ struct peer *peer_arrive(struct world *world)
     peer->takes = SIZE_MAX;
     buffer_init(&peer->received, SIZE_MAX / 2);
     buffer_init(&peer->unread, SIZE_MAX / 2);
-    struct net_peer address;
-    net_peer_get(&peer->conn, &address);
+    struct net_peer address = {.ip = "127.0.0.1", .port = 40000};
     peer->context = world->handler->on_accept(world->handler->owner, &peer->conn, &address);
     if (!peer->context) {
         mem_free(peer);
@@ -278,10 +275,4 @@ static bool conn_describe_tls(struct net_conn *conn, void *owner,
 {
     (void)conn, (void)owner, (void)show;
     return false;
-}
-
-static void conn_peer(const struct net_conn *conn, struct net_peer *ret_peer)
-{
-    (void)conn;
-    *ret_peer = (struct net_peer){.ip = "127.0.0.1", .port = 40000};
 }
