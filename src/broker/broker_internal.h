@@ -32,10 +32,12 @@ struct remotes;
 struct remote_passage;
 
 struct target {
-    struct trie_entry entry;
-    struct target *next_dead; // list link: broker.dead
-    uint8_t kind;             // enum target_kind
-    bool dead;                // out of the trie; waits to be freed
+    union {
+        struct trie_entry entry;
+        struct target *next_dead; // list link: broker.dead; in place of a field that means nothing out of the trie
+    };
+    uint8_t kind; // enum target_kind
+    bool dead;    // out of the trie; waits to be freed
 };
 
 struct inlet_target {

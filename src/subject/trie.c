@@ -168,9 +168,11 @@ void trie_each(const struct trie *trie, bool (*visit)(void *context, struct trie
 {
     for (uint32_t i = 0; i < trie->slot_count; i++) {
         struct trie_entry *entry = trie->slots[i].node ? trie->slots[i].node->entries : NULL;
-        for (; entry != NULL; entry = entry->next) {
+        while (entry != NULL) {
+            struct trie_entry *next = entry->next; // the visitor may be about to free it all
             if (!visit(context, entry))
                 return;
+            entry = next;
         }
     }
 }

@@ -171,7 +171,7 @@ static void fill_targets(struct trie *trie, struct trie_list *list, const struct
             struct trie_group *group = &groups[queue->queue.slot];
             if (queue->queue.slot == group_count) {
                 group_count++;
-                memcpy(names, queue->text, queue->text_len);
+                memcpy(names, trie_node_text(queue).ptr, queue->text_len);
                 *group = (struct trie_group){bytes_make(names, queue->text_len), members, 0};
                 names += queue->text_len;
                 members += queue->queue.entry_total;

@@ -106,11 +106,14 @@ static struct trie_node *node_new(struct trie *trie, enum trie_node_kind kind, s
                                   struct bytes text)
 {
     must(text.len <= UINT16_MAX);
-    struct trie_node *node = mem_alloc(sizeof(*node) + text.len);
-    *node = (struct trie_node){.parent = parent, .kind = (uint8_t)kind, .text_len = (uint16_t)text.len};
+    size_t size = trie_node_size(kind);
+    struct trie_node *node = mem_alloc_zero(size + text.len);
+    node->parent = parent;
+    node->kind = (uint8_t)kind;
+    node->text_len = (uint16_t)text.len;
     node->id = trie->next_id++;
     if (text.len > 0)
-        memcpy(node->text, text.ptr, text.len);
+        memcpy((char *)node + size, text.ptr, text.len);
     return node;
 }
 
