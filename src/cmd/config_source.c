@@ -14,28 +14,38 @@
 
 #define READ_BYTES 65536
 
+static void make_digest(const struct conf_value *root, char digest[CONFIG_DIGEST_SIZE]);
 static int read_file(void *owner, const char *path, struct buffer *content);
 static int read_all(int fd, struct buffer *content);
 static const char *find_variable(void *owner, const char *name);
 
-const struct conf_source *config_source_machine(void)
+int config_source_read(struct config *config, enum options_persona persona, int count, char *const *arguments,
+                       char ret_message[CONFIG_MESSAGE_SIZE])
 {
     static const struct conf_source source = {NULL, read_file, find_variable};
-    return &source;
+    int error = config_read(config, persona, count, arguments, &source, ret_message);
+    if (error)
+        return error;
+    if (config->options.config_file) {
+        make_digest(&config->conf.root, config->digest);
+        config->options.config_digest = config->digest;
+    }
+    config_forget_files(config);
+    return 0;
 }
 
-void config_source_digest(const struct config *config, char ret_digest[CONFIG_SOURCE_DIGEST_SIZE])
+static void make_digest(const struct conf_value *root, char digest[CONFIG_DIGEST_SIZE])
 {
-    uint8_t digest[CRYPTO_SHA256_LEN];
+    uint8_t bytes[CRYPTO_SHA256_LEN];
     struct buffer text;
     buffer_init(&text, SIZE_MAX / 2); // as large as the configuration, which is bounded
-    must(conf_json_write(&config->conf.root, &text) == 0);
-    crypto_machine.sha256(buffer_bytes(&text), digest);
+    must(conf_json_write(root, &text) == 0);
+    crypto_machine.sha256(buffer_bytes(&text), bytes);
     explicit_bzero(text.ptr, text.len);
     buffer_deinit(&text);
-    memcpy(ret_digest, "sha256:", 7);
-    for (size_t i = 0; i < sizeof(digest); i++)
-        snprintf(ret_digest + 7 + 2 * i, 3, "%02x", digest[i]);
+    memcpy(digest, "sha256:", 7);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        snprintf(digest + 7 + 2 * i, 3, "%02x", bytes[i]);
 }
 
 // O_NONBLOCK: a fifo without a writer is refused below, not waited for.

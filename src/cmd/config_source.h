@@ -2,12 +2,8 @@
 // The files and the environment of this machine, for server/config.h.
 #pragma once
 
-#include "codec/conf.h"
 #include "server/config.h"
 
-// Stateless, static.
-const struct conf_source *config_source_machine(void);
-
-// "sha256:…" of what the file of -c says, as nats-server shows it.
-#define CONFIG_SOURCE_DIGEST_SIZE 72
-void config_source_digest(const struct config *config, char ret_digest[CONFIG_SOURCE_DIGEST_SIZE]);
+// config_read() on this machine; then the files are forgotten, but for their digest, which is nats-server's of the same file.
+int config_source_read(struct config *config, enum options_persona persona, int count, char *const *arguments,
+                       char ret_message[CONFIG_MESSAGE_SIZE]) MUST_USE;

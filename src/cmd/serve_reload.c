@@ -49,7 +49,7 @@ static int read_again(const struct serve_reload *reload, const struct config *ru
                       struct config_changes *ret_changes)
 {
     char message[CONFIG_MESSAGE_SIZE];
-    int error = config_read(fresh, reload->persona, reload->count, reload->arguments, config_source_machine(), message);
+    int error = config_source_read(fresh, reload->persona, reload->count, reload->arguments, message);
     if (!error)
         error = config_compare(running, fresh, ret_changes, message);
     if (!error && serve_find_unserved(fresh)) {

@@ -19,7 +19,7 @@ bool serve_read_config(enum options_persona persona, int count, char **arguments
 {
     char message[CONFIG_MESSAGE_SIZE];
     const char *name = persona == OPTIONS_WEIR ? "weir serve" : persona_name(persona);
-    int error = config_read(ret_config, persona, count, arguments, config_source_machine(), message);
+    int error = config_source_read(ret_config, persona, count, arguments, message);
     const struct options *options = &ret_config->options;
     *ret_code = 0;
     if (error) {
@@ -125,10 +125,8 @@ static void say_valid(const struct config *config)
 {
     for (size_t i = 0; i < config->warning_count; i++)
         fprintf(stderr, "%s\n", config->warnings[i]);
-    char digest[CONFIG_SOURCE_DIGEST_SIZE];
-    config_source_digest(config, digest);
     fprintf(stderr, "%s: configuration file %s is valid (%s)\n", persona_name(config->options.persona),
-            config->options.config_file, digest);
+            config->options.config_file, config->digest);
 }
 
 static void announce_ignored(const struct logger *logger, const struct options *options)

@@ -2,6 +2,8 @@
 // Life cycle and routing; each larger page has its own file.
 #include "monitor/monitor_internal.h"
 
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "base/must.h"
 #include "monitor/sys_requests.h"
@@ -27,7 +29,7 @@ struct monitor *monitor_new(const struct monitor_options *options, struct moment
 {
     struct monitor *monitor = mem_alloc_zero(sizeof(*monitor));
     monitor->options = *options;
-    monitor->start = monitor->now = now;
+    monitor->start = monitor->now = monitor->config_loaded = now;
     monitor->cpu_at_ns = now.mono_ns;
     monitor->http = http_server_new(monitor, answer, now);
     monitor->sys = sys_requests_new(monitor);
@@ -62,6 +64,12 @@ uint64_t monitor_next_deadline_ms(const struct monitor *monitor)
     uint64_t http_ms = http_server_next_deadline_ms(monitor->http);
     uint64_t sys_ms = sys_requests_next_deadline_ms(monitor->sys);
     return http_ms < sys_ms ? http_ms : sys_ms;
+}
+
+void monitor_set_config(struct monitor *monitor, const char *digest)
+{
+    monitor->config_loaded = monitor->now;
+    snprintf(monitor->config_digest, sizeof(monitor->config_digest), "%s", digest ? digest : "");
 }
 
 void monitor_shutdown(struct monitor *monitor)

@@ -39,6 +39,9 @@ struct monitor_options {
     const struct process_source *process; // may be NULL: then zeroes are shown
 };
 
+// Of a configuration's digest, with its NUL: "sha256:" and 64 digits.
+#define MONITOR_DIGEST_SIZE 72
+
 struct monitor *monitor_new(const struct monitor_options *options, struct moment now);
 // All connections must be gone.
 void monitor_free(struct monitor *monitor);
@@ -50,5 +53,7 @@ void monitor_turn_begin(struct monitor *monitor, struct moment now);
 void monitor_turn_end(struct monitor *monitor);
 // UINT64_MAX: none.
 uint64_t monitor_next_deadline_ms(const struct monitor *monitor);
+// Within a turn: a configuration holds from now on. `digest` is copied; NULL: there is no file.
+void monitor_set_config(struct monitor *monitor, const char *digest);
 // Closes all connections, refuses new ones.
 void monitor_shutdown(struct monitor *monitor);

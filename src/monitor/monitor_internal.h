@@ -22,8 +22,10 @@ struct monitor {
     uint64_t sys_sequence;    // of what was said in the system account
     struct moment start;
     struct moment now;
-    uint64_t requests[MONITOR_ROUTES]; // per route, in order of monitor_routes
-    uint64_t cpu_ns, cpu_at_ns;        // at the last reading of the processor time, for its rate since then
+    struct moment config_loaded;
+    char config_digest[MONITOR_DIGEST_SIZE]; // "": there is no file
+    uint64_t requests[MONITOR_ROUTES];       // per route, in order of monitor_routes
+    uint64_t cpu_ns, cpu_at_ns;              // at the last reading of the processor time, for its rate since then
 };
 
 extern const struct monitor_route monitor_routes[MONITOR_ROUTES];

@@ -30,7 +30,9 @@ void monitor_varz(struct monitor *monitor, struct page *page)
     monitor_put_process(monitor, json);
     put_traffic(monitor, json);
     put_requests(monitor, json);
-    put_time(monitor, json, "config_load_time", monitor->start);
+    put_time(monitor, json, "config_load_time", monitor->config_loaded);
+    if (monitor->config_digest[0])
+        json_writer_put_string(json, "config_digest", bytes_from_string(monitor->config_digest));
     json_writer_put_string(json, "system_account", BYTES("$SYS"));
     monitor_weir(monitor, json);
     json_writer_end(json);

@@ -11,6 +11,12 @@
 #define MS     (1000000ULL)
 #define SECOND (1000 * MS)
 
+#define STRINGS_CHUNK 4096
+
+static void move_strings(const struct config_block *block, void *target, struct arena *strings);
+static void move_tls(struct tls_options *tls, struct arena *strings);
+static const char *move_string(const char *string, struct arena *strings);
+static const void *move_memory(const void *memory, size_t size, struct arena *strings);
 static int read_arguments(struct config *config, int count, char *const *arguments, char *message);
 static bool is_to_serve(const struct options *options);
 static int read_file(struct conf *conf, const struct conf_source *source, const char *path, char *message);
@@ -28,7 +34,7 @@ void config_init(struct config *config, enum options_persona persona)
     websocket_config_default(&config->websocket);
     config->conf.root.type = config->streaming_conf.root.type = CONF_MAP;
     config->builder = auth_builder_new();
-    arena_init(&config->strings, 4096, CONFIG_STRINGS_BYTES);
+    arena_init(&config->strings, STRINGS_CHUNK, CONFIG_STRINGS_BYTES);
     buffer_init(&config->places, CONFIG_STRINGS_BYTES);
 }
 
@@ -122,6 +128,61 @@ int config_finish(struct config *config, char ret_message[CONFIG_MESSAGE_SIZE])
     }
     config->auth_fingerprint = fingerprint(config);
     return 0;
+}
+
+void config_forget_files(struct config *config)
+{
+    struct arena strings;
+    struct websocket_config *websocket = &config->websocket;
+    arena_init(&strings, STRINGS_CHUNK, CONFIG_STRINGS_BYTES);
+    move_strings(&config_server_block, config, &strings);
+    move_strings(&config_streaming_block, config, &strings);
+    move_strings(&config_authorization_block, config, &strings);
+    move_strings(&config_websocket_block, websocket, &strings);
+    move_strings(&config_websocket_authorization_block, websocket, &strings);
+    move_tls(&config->options.tls, &strings);
+    move_tls(&websocket->tls, &strings);
+    config->options.http_host = move_string(config->options.http_host, &strings);
+    for (size_t i = 0; i < websocket->origin_count; i++)
+        websocket->origins[i].ptr = move_memory(websocket->origins[i].ptr, websocket->origins[i].len, &strings);
+    for (size_t i = 0; i < config->warning_count; i++)
+        config->warnings[i] = move_string(config->warnings[i], &strings);
+    arena_deinit(&config->strings);
+    config->strings = strings;
+    buffer_deinit(&config->places);
+    config->user_place = config->token_place = (struct conf_place){.file = NULL};
+    conf_deinit(&config->conf);
+    conf_deinit(&config->streaming_conf);
+}
+
+static void move_strings(const struct config_block *block, void *target, struct arena *strings)
+{
+    for (size_t i = 0; i < block->count; i++) {
+        const char **place = (const char **)(void *)((char *)target + block->keys[i].offset);
+        if (block->keys[i].type == CONFIG_STRING)
+            *place = move_string(*place, strings);
+    }
+}
+
+static void move_tls(struct tls_options *tls, struct arena *strings)
+{
+    move_strings(&config_tls_block, tls, strings);
+    const void *pins = move_memory(tls->pins, tls->pin_count * sizeof(tls->pins[0]), strings);
+    tls->pins = (const uint8_t(*)[TLS_OPTIONS_PIN_SIZE])pins;
+}
+
+static const char *move_string(const char *string, struct arena *strings)
+{
+    return string ? move_memory(string, strlen(string) + 1, strings) : NULL;
+}
+
+static const void *move_memory(const void *memory, size_t size, struct arena *strings)
+{
+    if (!memory)
+        return NULL;
+    struct bytes copy = arena_copy(strings, bytes_make(memory, size));
+    must(copy.ptr); // it fitted into the other
+    return copy.ptr;
 }
 
 static int read_arguments(struct config *config, int count, char *const *arguments, char *message)

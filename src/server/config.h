@@ -18,6 +18,7 @@
 
 // Longest message, with its NUL.
 #define CONFIG_MESSAGE_SIZE  1024
+#define CONFIG_DIGEST_SIZE   72 // "sha256:", 64 digits and a NUL
 #define CONFIG_WARNINGS_MAX  64
 #define CONFIG_CHANGES_MAX   64
 #define CONFIG_CHANGE_SIZE   256
@@ -28,6 +29,8 @@ struct config {
     struct websocket_config websocket;
     struct auth_config *auth;  // owned: one reference. NULL until config_finish()
     uint64_t auth_fingerprint; // of everything `auth` was made of; for config_compare()
+
+    char digest[CONFIG_DIGEST_SIZE]; // what options.config_digest points to
 
     // To be logged at start, one line each: keys without effect, discouraged spellings.
     const char *warnings[CONFIG_WARNINGS_MAX];
@@ -59,6 +62,10 @@ int config_load_streaming(struct config *config, const struct conf_source *sourc
                           char ret_message[CONFIG_MESSAGE_SIZE]) MUST_USE;
 // Checks what no key can know alone, and makes `auth`.
 int config_finish(struct config *config, char ret_message[CONFIG_MESSAGE_SIZE]) MUST_USE;
+
+// Frees the values of the files, which are much more than what the config has of them (100,000 users: some 70 MB). Afterwards there is
+// no digest of them to be made.
+void config_forget_files(struct config *config);
 
 struct config_changes {
     struct {

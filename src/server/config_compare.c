@@ -14,7 +14,7 @@
 // Keys whose readers are their own, as plain values.
 static const struct config_key own_keys[] = {
     ROW("max_connections", CONFIG_COUNT, max_connections, CONFIG_RELOAD_YES),
-    ROW("max_subscriptions", CONFIG_COUNT, max_subscriptions, CONFIG_RELOAD_NEW),
+    ROW("max_subscriptions", CONFIG_COUNT, max_subscriptions, CONFIG_RELOAD_YES),
     ROW("trace_verbose", CONFIG_BOOL, trace_verbose, CONFIG_RELOAD_YES),
     ROW("http_host", CONFIG_STRING, http_host, CONFIG_RELOAD_NO),
     ROW("streaming", CONFIG_BOOL, streaming, CONFIG_RELOAD_NO),

@@ -144,6 +144,7 @@ uint32_t node_reload(struct node *node, const struct options *options)
     node->options.lame_duck_duration_ns = options->lame_duck_duration_ns;
     node->options.lame_duck_grace_ns = options->lame_duck_grace_ns;
     broker_set_tls(node->broker, &own->tls);
+    monitor_set_config(node->monitor, options->config_digest);
     return broker_limits_set(node->broker, own);
 }
 
@@ -262,7 +263,7 @@ static void start_monitor(struct node *node, struct moment now)
             .broker = node->broker,
             .shard = node->shard,
             .stan = node->stan,
-            .http_host = options->host,
+            .http_host = options->http_host ? options->http_host : options->host,
             .http_port = node->env.http_port,
             .https_port = node->env.https_port,
             .cluster_id = options->cluster_id,
@@ -271,6 +272,7 @@ static void start_monitor(struct node *node, struct moment now)
             .process = node->env.process,
         },
         now);
+    monitor_set_config(node->monitor, options->config_digest);
 }
 
 static void on_admitting(void *owner)

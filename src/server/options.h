@@ -47,6 +47,7 @@ struct options {
     uint64_t checkpoint_bytes;
 
     const char *config_file;           // -c: NULL: none
+    const char *config_digest;         // no flag: "sha256:…" of what that file says; NULL: unknown
     const char *streaming_config_file; // -sc: NULL: none
     bool check_config;                 // -t: look at the configuration, do not serve
     const char *signal;                // -sl: COMMAND[=PID]: signal another process instead of serving (CO-X01)

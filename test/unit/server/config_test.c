@@ -494,6 +494,32 @@ static void streaming_blocks(void **state)
     refuse_as(OPTIONS_NATS_STREAMING, "-sc stan -c none", "", "none: cannot read the file: not found");
 }
 
+static void the_files_can_be_forgotten(void **state)
+{
+    accept("listen: \"127.0.0.3:5\"\nhttp: \"127.0.0.4:6\"\nserver_name: sn\nprof_port: 1\nauthorization {user: u, "
+           "pass: hush}\n"
+           "tls {cert_file: c, key_file: k, verify: yes, ca_file: ca,\n"
+           " pinned_certs: ['a8f407340dcc719864214b85ed96f98d16cbffa8f509d9fa4ca237b7bb3f9c32']}\n"
+           "ws {port: 7, no_tls: yes, origins: [a, b], authorization {token: t}}\nstreaming {cid: cc, store: memory}");
+    struct config old = config;
+    struct config_changes changes;
+    accept("listen: \"127.0.0.3:5\"\nhttp: \"127.0.0.4:6\"\nserver_name: sn\nprof_port: 1\nauthorization {user: u, "
+           "pass: hush}\n"
+           "tls {cert_file: c, key_file: k, verify: yes, ca_file: ca,\n"
+           " pinned_certs: ['a8f407340dcc719864214b85ed96f98d16cbffa8f509d9fa4ca237b7bb3f9c32']}\n"
+           "ws {port: 7, no_tls: yes, origins: [a, b], authorization {token: t}}\nstreaming {cid: cc, store: memory}");
+    config_forget_files(&old);
+    config_forget_files(&config);
+    assert_string_equal(config.options.http_host, "127.0.0.4");
+    assert_string_equal(config.options.password, "hush");
+    assert_int_equal(config_compare(&old, &config, &changes, message), 0);
+    assert_int_equal(changes.count, 0);
+    assert_non_null(strstr(old.warnings[0], "prof_port"));
+    assert_int_equal(auth_config_view(old.auth)->single_user.len, 1);
+    config_deinit(&old);
+    config_deinit(&config);
+}
+
 // A second config beside `config`, from `text`; compares them.
 static int compare(const char *before, const char *after, struct config_changes *changes)
 {
@@ -619,6 +645,7 @@ int main(void)
         cmocka_unit_test(tls_blocks),
         cmocka_unit_test(websocket_blocks),
         cmocka_unit_test(streaming_blocks),
+        cmocka_unit_test(the_files_can_be_forgotten),
         cmocka_unit_test(a_reload_knows_what_changed),
         cmocka_unit_test(what_needs_a_restart_refuses_a_reload),
         cmocka_unit_test(the_documented_defaults_are_the_defaults),
