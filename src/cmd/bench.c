@@ -51,7 +51,7 @@ static const char usage[] =
     "  queue       one publisher, a queue group of --subscribers (8)\n"
     "  request     request and reply, one at a time; latency is the round trip\n"
     "  stan-pub    NATS Streaming: publish with --window (512) in flight; latency until the acknowledgement\n"
-    "  stan-sub    NATS Streaming: receive and acknowledge what it stored before (in a new channel)\n"
+    "  stan-sub    NATS Streaming: receive and acknowledge what it stored before\n"
     "  sync        no server: one write and fdatasync to a preallocated file in --dir\n"
     "\n"
     "Options:\n"

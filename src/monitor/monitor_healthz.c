@@ -4,16 +4,26 @@
 #include "base/must.h"
 #include "monitor/monitor_internal.h"
 
+// What keeps it from that; NULL: nothing. That publishes wait because much is on its way to the disk is no illness.
+static const char *illness(const struct store_stats *stats)
+{
+    if (stats->failed)
+        return "the log has failed: nothing can be stored until a restart; see the server's log";
+    if (stats->ids_awaited)
+        return "starting: publishes wait until the ids of stored messages are read back";
+    return NULL;
+}
+
 void monitor_healthz(struct monitor *monitor, struct page *page)
 {
     struct store_stats stats = {0};
     if (monitor->options.shard)
         store_stats_get(shard_store(monitor->options.shard), &stats);
-    if (!stats.failed) {
+    const char *error = illness(&stats);
+    if (!error) {
         must(buffer_append(page->body, BYTES("{\"status\":\"ok\"}")) == 0);
         return;
     }
     page->status = 503;
-    must(buffer_append(page->body, BYTES("{\"status\":\"unavailable\",\"error\":\"the log has failed: nothing can be "
-                                         "stored until a restart; see the server's log\"}")) == 0);
+    must(buffer_printf(page->body, "{\"status\":\"unavailable\",\"error\":\"%s\"}", error) == 0);
 }

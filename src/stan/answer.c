@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // tidy: prefix answer
 // What clients get back. Every answer to something that was stored goes through the hold queue, in front of the frame one byte
-// that says what it is; what was refused before it was stored is answered at once.
+// that says what it is; so do refusals that rest on what is not durable yet. Other refusals are answered at once.
 #include "base/memory.h"
 #include "base/must.h"
 #include "stan/envelope.h"
 #include "stan/stan_internal.h"
+
+enum { HELD_REFUSALS_MAX = 64 << 20 }; // bytes of held answers above which refusals do not wait
 
 static void release(void *owner, struct bytes subject, struct bytes frame);
 static void refuse(void *owner, struct bytes subject, struct bytes frame, int error);
@@ -87,6 +89,25 @@ void answer_error(struct stan *stan, enum answer_kind kind, struct bytes reply, 
     error_encode(kind, guid, bytes_from_string(text), &stan->scratch);
     struct bytes payload = buffer_bytes(&stan->scratch);
     broker_publish(stan->broker, reply, (struct bytes){0}, (struct bytes){0}, &payload, 1);
+}
+
+void answer_reject(struct stan *stan, enum answer_kind kind, struct bytes reply, struct bytes guid, const char *text)
+{
+    uint64_t index = shard_last_index(stan->shard);
+    if (index <= shard_committed_index(stan->shard) || hold_bytes(&stan->answers) > HELD_REFUSALS_MAX) {
+        answer_error(stan, kind, reply, guid, text);
+        return;
+    }
+    if (reply.len == 0)
+        return;
+    frame_begin(stan, kind, 0);
+    error_encode(kind, guid, bytes_from_string(text), &stan->scratch);
+    hold(stan, index, reply);
+}
+
+bool answer_error_waits(int error)
+{
+    return error == ERR_LIMIT || error == ERR_EXISTS || error == ERR_NOT_FOUND || error == ERR_IDS_FULL;
 }
 
 const char *answer_error_text(enum answer_kind kind, int error)

@@ -57,7 +57,7 @@ void connect_on_request(struct stan *stan, const struct inlet_message *message)
     if (!old)
         connect_register(stan, &request, message->reply);
     else if (old->probe || !old->added)
-        answer_error(stan, ANSWER_CONNECT, message->reply, none, "stan: clientID already registered"); // ST-E04
+        answer_reject(stan, ANSWER_CONNECT, message->reply, none, "stan: clientID already registered"); // ST-E04
     else
         probe_start(old, &request, message->reply);
 done:
@@ -79,7 +79,7 @@ void connect_on_close(struct stan *stan, const struct inlet_message *message)
     uint64_t index;
     int error;
     if (!client)
-        answer_error(stan, ANSWER_CLOSE, message->reply, none, "stan: unknown clientID"); // ST-E16
+        answer_reject(stan, ANSWER_CLOSE, message->reply, none, "stan: unknown clientID"); // ST-E16
     else if ((error = registry_close(&stan->registry, client, &index)))
         answer_error(stan, ANSWER_CLOSE, message->reply, none, answer_error_text(ANSWER_CLOSE, error));
     else
@@ -101,7 +101,7 @@ void connect_on_ping(struct stan *stan, const struct inlet_message *message)
             broker_publish(stan->broker, message->reply, none, none, NULL, 0);
     } else {
         // ST-E19; a PingResponse has its error where a CloseResponse has it.
-        answer_error(stan, ANSWER_CLOSE, message->reply, none, "client has been replaced or is no longer registered");
+        answer_reject(stan, ANSWER_CLOSE, message->reply, none, "client has been replaced or is no longer registered");
     }
     stan_pb__ping__free_unpacked(decoded, (ProtobufCAllocator *)(uintptr_t)&answer_allocator);
 }
@@ -114,7 +114,7 @@ void connect_on_probe_answer(struct stan *stan, struct bytes subject)
     struct stan_client *client = registry_by_number(&stan->registry, number);
     if (!client || !client->probe)
         return;
-    answer_error(stan, ANSWER_CONNECT, client->probe->reply, (struct bytes){0}, "stan: clientID already registered");
+    answer_reject(stan, ANSWER_CONNECT, client->probe->reply, (struct bytes){0}, "stan: clientID already registered");
     connect_probe_free(client);
 }
 
@@ -144,8 +144,10 @@ static void connect_register(struct stan *stan, const struct registry_request *r
     uint64_t index;
     int error = registry_add(&stan->registry, request, &client, &index);
     if (error == ERR_EXISTS)
-        answer_error(stan, ANSWER_CONNECT, reply, (struct bytes){0},
-                     "stan: invalid connection request"); // connID in use
+        answer_reject(stan, ANSWER_CONNECT, reply, (struct bytes){0},
+                      "stan: invalid connection request"); // connID in use
+    else if (error == ERR_LIMIT)
+        answer_reject(stan, ANSWER_CONNECT, reply, (struct bytes){0}, answer_error_text(ANSWER_CONNECT, error));
     else if (error)
         answer_error(stan, ANSWER_CONNECT, reply, (struct bytes){0}, answer_error_text(ANSWER_CONNECT, error));
     else

@@ -28,7 +28,7 @@ struct arrival {
 static void arrival_decode(struct stan *stan, struct bytes payload, const struct arrival *previous,
                            struct arrival *ret_arrival);
 static int publish_now(struct stan *stan, struct bytes reply, struct arrival *arrival);
-static void refuse(struct stan *stan, struct bytes reply, struct bytes guid, const char *text);
+static void refuse(struct stan *stan, struct bytes reply, struct bytes guid, const char *text, bool waits);
 static struct stream *channel(struct stan *stan, struct bytes name, int *ret_error);
 static bool backlog_is_empty(const struct stan *stan);
 static bool backlog_append(struct stan *stan, struct bytes reply, struct bytes payload);
@@ -57,7 +57,8 @@ bool publish_on_run(struct stan *stan, const struct inlet_message *messages, siz
         if (error == ERR_AGAIN) {
             keeps_up = false;
             if (!backlog_append(stan, messages[i].reply, messages[i].payload))
-                refuse(stan, messages[i].reply, arrivals[i].publish.guid, answer_error_text(ANSWER_PUBLISH, ERR_AGAIN));
+                refuse(stan, messages[i].reply, arrivals[i].publish.guid, answer_error_text(ANSWER_PUBLISH, ERR_AGAIN),
+                       false);
         }
         sure = sure && stan->refused == refused;
     }
@@ -131,6 +132,7 @@ static int publish_now(struct stan *stan, struct bytes reply, struct arrival *ar
     if (hold_bytes(&stan->answers) > HELD_MAX)
         return ERR_AGAIN;
     const char *refusal = "stan: invalid publish request"; // ST-E10
+    bool waits = false;
     struct envelope_publish *publish = &arrival->publish;
     if (!arrival->valid)
         goto refuse;
@@ -141,7 +143,8 @@ static int publish_now(struct stan *stan, struct bytes reply, struct arrival *ar
     // ST-B17: a channel name has no wildcards.
     const struct stan_client *client =
         arrival->client ? arrival->client : registry_find(&stan->registry, publish->client_id);
-    if (!client || (publish->connection_id.len && !bytes_equal(publish->connection_id, client->connection_id)))
+    waits = !client || (publish->connection_id.len && !bytes_equal(publish->connection_id, client->connection_id));
+    if (waits)
         goto refuse;
     int error = 0;
     struct stream *stream = arrival->stream ? arrival->stream : channel(stan, publish->subject, &error);
@@ -158,12 +161,14 @@ static int publish_now(struct stan *stan, struct bytes reply, struct arrival *ar
         error = engine_publish(stan->engine, stream, &message, now, &result);
     } else if (error == ERR_LIMIT) {
         refusal = "too many channels"; // ST-E20
+        waits = true;
         goto refuse;
     }
     if (error == ERR_AGAIN)
         return error;
     if (error) {
         refusal = answer_error_text(ANSWER_PUBLISH, error);
+        waits = answer_error_waits(error);
         goto refuse;
     }
     stan->stats.in_msgs++;
@@ -171,14 +176,17 @@ static int publish_now(struct stan *stan, struct bytes reply, struct arrival *ar
     answer_publish(stan, result.index, reply, publish->guid);
     return 0;
 refuse:
-    refuse(stan, reply, publish->guid, refusal);
+    refuse(stan, reply, publish->guid, refusal, waits);
     return 0;
 }
 
-static void refuse(struct stan *stan, struct bytes reply, struct bytes guid, const char *text)
+static void refuse(struct stan *stan, struct bytes reply, struct bytes guid, const char *text, bool waits)
 {
     stan->refused++;
-    answer_error(stan, ANSWER_PUBLISH, reply, guid, text);
+    if (waits)
+        answer_reject(stan, ANSWER_PUBLISH, reply, guid, text);
+    else
+        answer_error(stan, ANSWER_PUBLISH, reply, guid, text);
 }
 
 // The channel's stream, created on first use (ST-B01). ERR_INVALID: no name for a channel.

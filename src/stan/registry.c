@@ -14,6 +14,7 @@ static void checkpoint_begin(struct shard_machine *machine, bool base);
 static int checkpoint_next(struct shard_machine *machine, uint64_t index, struct buffer *out, size_t max_bytes);
 static void recovered(struct shard_machine *machine, struct moment now);
 static void drop_tail(struct shard_machine *machine, uint64_t last_good);
+static void close_dropped(struct registry *registry, struct stan_client *client, uint64_t last_good);
 static struct stan_client *client_new(struct registry *registry, uint32_t number,
                                       const struct registry_request *request);
 static void client_free(struct registry *registry, struct stan_client *client);
@@ -45,6 +46,8 @@ void registry_init(struct registry *registry, struct stan *stan, uint32_t max_cl
     map_init(&registry->by_connection, max_clients);
     map_u64_init(&registry->by_number, SIZE_MAX); // registry_add() bounds it; recovery takes what there is
     registry->max_clients = max_clients;
+    list_init(&registry->adding);
+    list_init(&registry->unfinished);
     list_init(&registry->changed);
     list_init(&registry->imaging);
 }
@@ -101,6 +104,7 @@ int registry_add(struct registry *registry, const struct registry_request *reque
         return error;
     }
     char *to = shard_reserve(shard, size, &client->add_index);
+    list_push_back(&registry->adding, &client->adding);
     record_begin(to, (uint32_t)size, RECORD_CLIENT_ADD, 0, client->number);
     body_encode(to + RECORD_HEADER_SIZE, request);
     record_seal(to);
@@ -124,13 +128,26 @@ int registry_close(struct registry *registry, struct stan_client *client, uint64
     subscribe_reap_orphans(stan);
     int error = append(registry, RECORD_CLIENT_REMOVE, client->number, &client->close_index);
     if (error) {
-        // The closing stays a durable fact that the next start finishes.
-        client->close_index = index = shard_last_index(stan->shard);
+        // That it closes is recorded; the end follows when the log has room, or after the next start.
+        client->close_index = shard_last_index(stan->shard);
+        list_push_back(&registry->unfinished, &client->unfinished);
     }
     *ret_index = client->close_index;
     if (client->probe)
         connect_probe_succeed(client);
     return 0;
+}
+
+void registry_reap(struct registry *registry)
+{
+    while (!list_empty(&registry->unfinished)) {
+        struct stan_client *client = container_of(list_first(&registry->unfinished), struct stan_client, unfinished);
+        uint64_t index;
+        if (append(registry, RECORD_CLIENT_REMOVE, client->number, &index))
+            return;
+        client->close_index = index;
+        list_remove(&client->unfinished);
+    }
 }
 
 static int apply(struct shard_machine *machine, const struct record *record, uint64_t index)
@@ -156,6 +173,7 @@ static int apply(struct shard_machine *machine, const struct record *record, uin
     switch (record->kind) {
     case RECORD_CLIENT_ADD:
         client->added = true;
+        list_remove(&client->adding);
         client_changed(registry, client);
         if (registry->stan->wheel_ready && !client->close_index)
             heartbeat_start(client);
@@ -276,7 +294,7 @@ static void recovered(struct shard_machine *machine, struct moment now)
         if (!client->closing)
             heartbeat_start(client);
         else
-            (void)!registry_close(registry, client, &index); // what the log does not take, the next start tries again
+            (void)!registry_close(registry, client, &index);
     }
 }
 
@@ -284,24 +302,34 @@ static void drop_tail(struct shard_machine *machine, uint64_t last_good)
 {
     struct registry *registry = container_of(machine, struct registry, machine);
     subscribe_drop_tail(registry->stan, last_good);
+    while (!list_empty(&registry->adding)) {
+        struct stan_client *client = container_of(registry->adding.prev, struct stan_client, adding);
+        if (client->add_index <= last_good)
+            break;
+        client_free(registry, client);
+    }
     size_t position = 0;
     uint64_t number;
     struct stan_client *client;
     while ((client = map_u64_next(&registry->by_number, &position, &number))) {
-        if (!client->added && client->add_index > last_good) {
-            client_free(registry, client);
-            position = 0;
-        }
+        if (client->close_index > last_good)
+            close_dropped(registry, client, last_good);
     }
-    position = 0;
-    while ((client = map_u64_next(&registry->by_number, &position, &number))) {
-        if (client->close_index <= last_good || client->closing)
-            continue;
-        client->close_index = 0;
-        // Its names are free again: those who took them came after it and were dropped above.
-        if (!client_publish_names(registry, client) && registry->stan->wheel_ready)
-            heartbeat_start(client);
+}
+
+// What was proposed for its end is not in the log.
+static void close_dropped(struct registry *registry, struct stan_client *client, uint64_t last_good)
+{
+    list_remove(&client->unfinished);
+    if (client->closing) {
+        client->close_index = last_good;
+        list_push_back(&registry->unfinished, &client->unfinished);
+        return;
     }
+    client->close_index = 0;
+    // Its names are free again: those who took them came after it and were dropped above.
+    if (!client_publish_names(registry, client) && registry->stan->wheel_ready)
+        heartbeat_start(client);
 }
 
 static struct bytes text_copy(char **to, struct bytes text)
@@ -329,6 +357,8 @@ static struct stan_client *client_new(struct registry *registry, uint32_t number
     client->id_hash = hash_bytes(client->id, 0);
     list_init(&client->subscriptions);
     list_init(&client->changed);
+    list_init(&client->adding);
+    list_init(&client->unfinished);
     if (map_u64_add(&registry->by_number, number, client))
         must(!"client numbers are unique and bounded by their names");
     if (number >= registry->next_number)
@@ -344,6 +374,8 @@ static void client_free(struct registry *registry, struct stan_client *client)
     subscribe_forget_client(registry->stan, client);
     map_u64_remove(&registry->by_number, client->number);
     list_remove(&client->changed);
+    list_remove(&client->adding);
+    list_remove(&client->unfinished);
     mem_free(client->storage);
     mem_free(client);
 }

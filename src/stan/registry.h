@@ -43,6 +43,8 @@ struct stan_client {
     uint64_t image_index;      // recovery: as new as this entry
     struct list subscriptions; // list head: struct subscription.of_client
     struct list changed;       // list link: registry.changed or .imaging
+    struct list adding;        // list link: registry.adding
+    struct list unfinished;    // list link: registry.unfinished
 
     struct wheel_timer heartbeat; // next one, or the answer's time-out
     uint32_t failures;            // heartbeats unanswered in a row
@@ -58,9 +60,11 @@ struct registry {
     struct map_u64 by_number; // all
     uint32_t next_number;
     uint32_t max_clients;
-    struct list changed; // since the last checkpoint began
-    struct list imaging; // still to be written to the running checkpoint
-    uint32_t *gone;      // owned: numbers removed since the last checkpoint began
+    struct list adding;     // proposed and not applied, in order
+    struct list unfinished; // closing, but the log did not take the record that ends them yet
+    struct list changed;    // since the last checkpoint began
+    struct list imaging;    // still to be written to the running checkpoint
+    uint32_t *gone;         // owned: numbers removed since the last checkpoint began
     size_t gone_count, gone_capacity;
     uint32_t *gone_imaging; // owned
     size_t gone_imaging_count;
@@ -84,6 +88,8 @@ int registry_add(struct registry *registry, const struct registry_request *reque
                  uint64_t *ret_index) MUST_USE;
 // Proposes the end of a client and of its subscriptions; durables stay. *ret_index: when that is durable.
 int registry_close(struct registry *registry, struct stan_client *client, uint64_t *ret_index) MUST_USE;
+// Goes on with closings for whose end the log had no room, as far as it has now.
+void registry_reap(struct registry *registry);
 
 static inline size_t registry_count(const struct registry *registry)
 {

@@ -135,6 +135,7 @@ void stan_turn_end(struct stan *stan)
 {
     wheel_advance(&stan->wheel, moment_mono_ms(stan->now));
     subscribe_reap_orphans(stan);
+    registry_reap(&stan->registry);
     if (publish_is_waiting(stan))
         publish_resume(stan);
 }
@@ -149,7 +150,7 @@ uint64_t stan_next_deadline_ms(const struct stan *stan)
     uint64_t deadline = UINT64_MAX, retry = moment_mono_ms(stan->now) + RETRY_MS;
     if (!stan->wheel_ready || !wheel_next(&stan->wheel, &deadline))
         deadline = UINT64_MAX;
-    bool waiting = publish_is_waiting(stan) || !list_empty(&stan->orphans);
+    bool waiting = publish_is_waiting(stan) || !list_empty(&stan->orphans) || !list_empty(&stan->registry.unfinished);
     return waiting && retry < deadline ? retry : deadline;
 }
 

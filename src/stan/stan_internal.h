@@ -82,6 +82,11 @@ void answer_subscribe(struct stan *stan, uint64_t index, struct bytes reply, str
 void answer_close(struct stan *stan, uint64_t index, struct bytes reply);
 // Leaves at once: nothing was stored. `guid` for ANSWER_PUBLISH.
 void answer_error(struct stan *stan, enum answer_kind kind, struct bytes reply, struct bytes guid, const char *text);
+// The same for a refusal because of what is there (or not there any more): leaves when all that is known is durable. If that is
+// refused instead, so is this, with the log's error.
+void answer_reject(struct stan *stan, enum answer_kind kind, struct bytes reply, struct bytes guid, const char *text);
+// Whether an ERR_* of the engine says what is there; else it is about the request or the log.
+bool answer_error_waits(int error);
 // What a client reads for an ERR_* of the engine.
 const char *answer_error_text(enum answer_kind kind, int error);
 

@@ -21,13 +21,15 @@
 
 enum { MEMBER_DATA_SIZE = 8 };
 
-// A request on its way: consumer creation may wait for a read.
+// A request on its way: the creation of its consumer may wait for a read, then the member waits to be durable.
 struct subscribing {
     struct stan *stan;
-    uint32_t client; // number; 0: the client has gone
-    struct member_config member;
-    char *storage; // owned: the member's data, the reply
-    struct bytes reply;
+    uint32_t client; // number
+    struct member_config config;
+    struct member *member;            // borrowed, proposed; NULL: waits for the consumer
+    uint64_t add_index, remove_index; // of the proposals; 0: none
+    char *storage;                    // owned: the member's data, the reply, the channel
+    struct bytes inbox, reply, channel;
     struct list link; // stan.subscribing
 };
 
@@ -45,6 +47,11 @@ static void consumer_config(struct stan *stan, const struct request *request, st
 static struct subscribing *subscribing_new(struct stan *stan, const struct request *request, uint32_t client,
                                            struct bytes reply);
 static void subscribing_free(struct subscribing *subscribing);
+static int subscribing_remove(struct subscribing *subscribing, bool unsubscribe, uint64_t *ret_index);
+static struct subscribing *find_subscribing(struct stan *stan, struct bytes client_id, struct bytes channel,
+                                            struct bytes inbox);
+static struct subscribing *subscribing_of(struct stan *stan, const struct member *member);
+static void refuse(struct stan *stan, struct bytes reply, int error, const char *text);
 static void consumer_ready(void *owner, int error, struct consumer *consumer, uint64_t index);
 static struct subscription *find(struct stan *stan, struct bytes client_id, struct bytes channel, struct bytes inbox);
 static bool deliver(void *owner, const struct delivery *delivery);
@@ -107,14 +114,23 @@ void subscribe_on_unsubscribe(struct stan *stan, const struct inlet_message *mes
     struct subscription *subscription = find(stan, client_id, stan_field(decoded->subject), stan_field(decoded->inbox));
     uint64_t index;
     int error;
-    if (!subscription)
-        answer_error(stan, ANSWER_SUBSCRIBE, message->reply, none, "stan: invalid subscription"); // ST-E03
-    else if (!bytes_equal(subscription->client->id, client_id))
-        answer_error(stan, ANSWER_SUBSCRIBE, message->reply, none, "stan: unknown clientID"); // ST-E16
-    else if ((error = subscription_remove(subscription, !close_only, &index)))
+    if (subscription && !bytes_equal(subscription->client->id, client_id)) {
+        answer_reject(stan, ANSWER_SUBSCRIBE, message->reply, none, "stan: unknown clientID"); // ST-E16
+        goto done;
+    }
+    if (subscription)
+        error = subscription_remove(subscription, !close_only, &index);
+    else
+        error = subscribing_remove(
+            find_subscribing(stan, client_id, stan_field(decoded->subject), stan_field(decoded->inbox)), !close_only,
+            &index);
+    if (error == ERR_NOT_FOUND)
+        answer_reject(stan, ANSWER_SUBSCRIBE, message->reply, none, "stan: invalid subscription"); // ST-E03
+    else if (error)
         answer_error(stan, ANSWER_SUBSCRIBE, message->reply, none, answer_error_text(ANSWER_CLOSE, error));
     else
         answer_subscribe(stan, index, message->reply, none);
+done:
     stan_pb__unsubscribe_request__free_unpacked(decoded, (ProtobufCAllocator *)(uintptr_t)&answer_allocator);
 }
 
@@ -149,7 +165,8 @@ void subscribe_forget_client(struct stan *stan, struct stan_client *client)
         next = link->next;
         struct subscribing *subscribing = container_of(link, struct subscribing, link);
         if (subscribing->client == client->number) {
-            engine_consumer_create_cancel(stan->engine, subscribing);
+            if (!subscribing->member)
+                engine_consumer_create_cancel(stan->engine, subscribing);
             subscribing_free(subscribing);
         }
     }
@@ -164,6 +181,15 @@ void subscribe_forget_client(struct stan *stan, struct stan_client *client)
 
 void subscribe_drop_tail(struct stan *stan, uint64_t last_good)
 {
+    struct list *next;
+    for (struct list *link = stan->subscribing.next; link != &stan->subscribing; link = next) {
+        next = link->next;
+        struct subscribing *subscribing = container_of(link, struct subscribing, link);
+        if (subscribing->remove_index > last_good)
+            subscribing->remove_index = 0;
+        if (subscribing->member && subscribing->add_index > last_good)
+            subscribing_free(subscribing); // its member goes, its answer says so
+    }
     for (struct list *link = stan->all.next; link != &stan->all; link = link->next) {
         struct subscription *subscription = container_of(link, struct subscription, link);
         if (subscription->remove_index <= last_good)
@@ -176,6 +202,11 @@ void subscribe_drop_tail(struct stan *stan, uint64_t last_good)
 
 void subscribe_forget_all(struct stan *stan)
 {
+    while (!list_empty(&stan->subscribing)) {
+        struct subscribing *subscribing = container_of(list_first(&stan->subscribing), struct subscribing, link);
+        engine_consumer_create_cancel(stan->engine, subscribing);
+        subscribing_free(subscribing);
+    }
     while (!list_empty(&stan->all))
         member_removed(stan, container_of(list_first(&stan->all), struct subscription, link)->member);
 }
@@ -206,14 +237,14 @@ static void request_execute(struct stan *stan, const struct request *request, st
     const struct bytes none = {0};
     struct stan_client *client = registry_find(&stan->registry, request->client_id);
     if (!client) {
-        answer_error(stan, ANSWER_SUBSCRIBE, reply, none, "stan: unknown clientID"); // ST-E16
+        answer_reject(stan, ANSWER_SUBSCRIBE, reply, none, "stan: unknown clientID"); // ST-E16
         return;
     }
     struct stream *stream = engine_stream_find(stan->engine, 1, request->channel);
     int error = stream ? 0 : stan_channel_create(stan, request->channel, &stream);
     if (error) {
-        answer_error(stan, ANSWER_SUBSCRIBE, reply, none,
-                     error == ERR_LIMIT ? "too many channels" : answer_error_text(ANSWER_SUBSCRIBE, error)); // ST-E20
+        refuse(stan, reply, error,
+               error == ERR_LIMIT ? "too many channels" : answer_error_text(ANSWER_SUBSCRIBE, error)); // ST-E20
         return;
     }
     struct consumer_config config;
@@ -265,18 +296,22 @@ static struct subscribing *subscribing_new(struct stan *stan, const struct reque
 {
     struct subscribing *subscribing = mem_alloc_zero(sizeof(*subscribing));
     size_t data_len = MEMBER_DATA_SIZE + request->client_id.len + request->inbox.len;
-    char *to = subscribing->storage = mem_alloc(data_len + reply.len);
+    char *to = subscribing->storage = mem_alloc(data_len + reply.len + request->channel.len);
+    char *inbox = to + MEMBER_DATA_SIZE + request->client_id.len;
     put_u32(to, client);
     put_u16(to + 4, (uint16_t)request->client_id.len);
     put_u16(to + 6, (uint16_t)request->inbox.len);
     memcpy(to + MEMBER_DATA_SIZE, request->client_id.ptr, request->client_id.len);
-    memcpy(to + MEMBER_DATA_SIZE + request->client_id.len, request->inbox.ptr, request->inbox.len);
+    memcpy(inbox, request->inbox.ptr, request->inbox.len);
     if (reply.len)
         memcpy(to + data_len, reply.ptr, reply.len);
+    memcpy(to + data_len + reply.len, request->channel.ptr, request->channel.len);
     subscribing->stan = stan;
     subscribing->client = client;
+    subscribing->inbox = bytes_make(inbox, request->inbox.len);
     subscribing->reply = bytes_make(to + data_len, reply.len);
-    subscribing->member = (struct member_config){
+    subscribing->channel = bytes_make(to + data_len + reply.len, request->channel.len);
+    subscribing->config = (struct member_config){
         .max_in_flight = (uint32_t)request->max_in_flight,
         .ack_wait_ns = (uint64_t)request->ack_wait_s * 1000000000,
         .data = bytes_make(to, data_len),
@@ -299,16 +334,69 @@ static void consumer_ready(void *owner, int error, struct consumer *consumer, ui
     struct stan *stan = subscribing->stan;
     struct member *member;
     if (!error)
-        error = engine_member_add(stan->engine, consumer, &subscribing->member, engine_now(stan), &member, &index);
+        error = engine_member_add(stan->engine, consumer, &subscribing->config, engine_now(stan), &member, &index);
     if (error) {
-        answer_error(stan, ANSWER_SUBSCRIBE, subscribing->reply, (struct bytes){0},
-                     answer_error_text(ANSWER_SUBSCRIBE, error));
-    } else {
-        char inbox[STAN_SUBJECT_MAX + 32];
-        int length = snprintf(inbox, sizeof(inbox), "%s.ack.%u", stan->inbox_prefix, member_id(member));
-        answer_subscribe(stan, index, subscribing->reply, bytes_make(inbox, (size_t)length));
+        refuse(stan, subscribing->reply, error, answer_error_text(ANSWER_SUBSCRIBE, error));
+        subscribing_free(subscribing);
+        return;
     }
+    char inbox[STAN_SUBJECT_MAX + 32];
+    int length = snprintf(inbox, sizeof(inbox), "%s.ack.%u", stan->inbox_prefix, member_id(member));
+    answer_subscribe(stan, index, subscribing->reply, bytes_make(inbox, (size_t)length));
+    subscribing->member = member;
+    subscribing->add_index = index;
+}
+
+// Closed before it was durable, or before it was even proposed. ERR_NOT_FOUND for NULL, admission errors.
+static int subscribing_remove(struct subscribing *subscribing, bool unsubscribe, uint64_t *ret_index)
+{
+    if (!subscribing)
+        return ERR_NOT_FOUND;
+    struct stan *stan = subscribing->stan;
+    if (subscribing->member) {
+        int error = engine_member_remove(stan->engine, subscribing->member, unsubscribe, engine_now(stan), ret_index);
+        if (!error)
+            subscribing->remove_index = *ret_index;
+        return error;
+    }
+    engine_consumer_create_cancel(stan->engine, subscribing);
+    answer_error(stan, ANSWER_SUBSCRIBE, subscribing->reply, (struct bytes){0}, "stan: subscription closed");
     subscribing_free(subscribing);
+    *ret_index = shard_last_index(stan->shard);
+    return 0;
+}
+
+static struct subscribing *find_subscribing(struct stan *stan, struct bytes client_id, struct bytes channel,
+                                            struct bytes inbox)
+{
+    const struct stan_client *client = registry_find(&stan->registry, client_id);
+    for (struct list *link = stan->subscribing.next; client && link != &stan->subscribing; link = link->next) {
+        struct subscribing *subscribing = container_of(link, struct subscribing, link);
+        if (subscribing->client == client->number && !subscribing->remove_index &&
+            bytes_equal(subscribing->inbox, inbox) && bytes_equal(subscribing->channel, channel))
+            return subscribing;
+    }
+    return NULL;
+}
+
+// Members become durable in the order in which they were proposed: it is among the first.
+static struct subscribing *subscribing_of(struct stan *stan, const struct member *member)
+{
+    for (struct list *link = stan->subscribing.next; link != &stan->subscribing; link = link->next) {
+        struct subscribing *subscribing = container_of(link, struct subscribing, link);
+        if (subscribing->member == member)
+            return subscribing;
+    }
+    return NULL;
+}
+
+static void refuse(struct stan *stan, struct bytes reply, int error, const char *text)
+{
+    const struct bytes none = {0};
+    if (answer_error_waits(error))
+        answer_reject(stan, ANSWER_SUBSCRIBE, reply, none, text);
+    else
+        answer_error(stan, ANSWER_SUBSCRIBE, reply, none, text);
 }
 
 // By ack inbox, or by the subscription's own inbox when the client never got our answer (ST-P05).
@@ -381,6 +469,11 @@ static void member_added(void *owner, struct member *member, bool recovered)
     // By number: its id may be another's by now.
     struct stan_client *client = registry_by_number(&stan->registry, get_u32(data.ptr));
     subscription->client = client && !client->close_index && !client->closing ? client : NULL;
+    struct subscribing *subscribing = subscribing_of(stan, member);
+    if (subscribing) {
+        subscription->remove_index = subscribing->remove_index;
+        subscribing_free(subscribing);
+    }
     list_push_back(&stan->all, &subscription->link);
     member_set_context(member, subscription);
     // Without its client it was cut short by a crash or by the client's end: it goes at the turn's end.

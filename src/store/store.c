@@ -143,6 +143,7 @@ void store_stats_get(const struct store *store, struct store_stats *ret_stats)
     *stats = (struct store_stats){
         .failed = store->context.failed,
         .admitting = store_admit(store, RECORD_HEADER_SIZE) == 0,
+        .ids_awaited = store->context.ids_awaited,
         .appended_index = store->appender.last_index,
         .committed_index = store_committed_index(store, STORE_SHARD),
         .inflight_bytes = store->appender.queued_bytes,

@@ -182,6 +182,7 @@ size_t store_sizes(struct store *store, uint32_t stream, uint64_t first, struct 
 struct store_stats {
     bool failed;
     bool admitting;                                         // publishes are taken
+    bool ids_awaited;                                       // after a start: publishes with new ids wait
     uint64_t appended_index, committed_index, synced_index; // shard 1; synced: proven, even with INTERVAL and NEVER
     uint64_t appended_bytes, synced_bytes;                  // of the log, ever in this process
     uint64_t inflight_bytes;                                // appended, not durable

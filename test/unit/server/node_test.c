@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -98,6 +99,9 @@ static int rig_setup_with(void **state, uint32_t store, bool streaming)
 {
     struct rig *rig = mem_alloc_zero(sizeof(*rig));
     options_default(&rig->options, OPTIONS_WEIR);
+    rig->options.max_payload = 8192;
+    rig->options.log_file_bytes = rig->options.log_first_bytes = 64 * 1024; // so that a log has several
+    rig->options.checkpoint_bytes = 64 * 1024;
     rig->options.store = store;
     rig->options.streaming = streaming;
     sim_disk_init(&rig->disk, 1);
@@ -271,6 +275,47 @@ static void a_log_that_failed_is_no_health(void **state)
     assert_true(rig->client.closing);
 }
 
+// Saved ids come back while the server serves; until then a publish with an id that is not known waits.
+static void a_start_is_healthy_when_it_takes_publishes(void **state)
+{
+    struct rig *rig = *state;
+    idle(rig);
+    say(rig, &rig->client, CONNECT_TO_STAN);
+    idle(rig);
+    for (int i = 1000; i < 1200; i++) {
+        char data[1100], text[1300];
+        memset(data, 'x', sizeof(data));
+        int head = snprintf(text, sizeof(text),
+                            "PUB _STAN.pub.test-cluster.ch answer 1015\r\n\x0a\x01"
+                            "c\x12\x04%d\x1a\x02"
+                            "ch\x2a\xe7\x07",
+                            i);
+        snprintf(text + head, sizeof(text) - (size_t)head, "%.999s\r\n", data);
+        say(rig, &rig->client, text);
+        idle(rig);
+        expect(&rig->client, "MSG answer 1 ");
+    }
+    node_turn_begin(rig->node, rig->now);
+    node_shutdown(rig->node);
+    node_turn_end(rig->node);
+    disconnect_peer(&rig->client);
+    disconnect_peer(&rig->browser);
+    while (!node_is_quiet(rig->node))
+        idle(rig);
+    node_stop(rig->node);
+    start(rig);
+    rig->browser.closed = rig->browser.closing = false;
+    buffer_deinit(&rig->browser.got);
+    connect_peer(&rig->browser, node_monitor_handler(rig->node));
+    say(rig, &rig->browser, "GET /healthz HTTP/1.1\r\n\r\n");
+    expect(&rig->browser, "HTTP/1.1 503 Service Unavailable\r\n");
+    expect(&rig->browser, "\"error\":\"starting: ");
+    idle(rig);
+    say(rig, &rig->browser, "GET /healthz HTTP/1.1\r\n\r\n");
+    expect(&rig->browser, "HTTP/1.1 200 OK\r\n");
+    expect(&rig->browser, "{\"status\":\"ok\"}");
+}
+
 static void the_id_is_random_and_has_the_form_of_a_key(void **state)
 {
     struct rig *rig = *state;
@@ -329,6 +374,7 @@ int main(void)
         T(monitoring_shows_the_parts),
         D(what_is_durable_is_shown),
         D(a_log_that_failed_is_no_health),
+        D(a_start_is_healthy_when_it_takes_publishes),
         T(the_id_is_random_and_has_the_form_of_a_key),
         T(deadlines_are_those_of_the_parts),
         T(a_shutdown_gives_connections_their_rest_and_closes_them),
