@@ -39,7 +39,7 @@ soak: bootstrap-test debug $(NPM_MARK) all ## the crash tests of test/e2e with S
 format: bootstrap-test ## rewrite the C files as .clang-format says
 	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
 
-install: all ## copy the program to PREFIX (/usr/local), below DESTDIR
+install: all ## copy the program and its two links to PREFIX (/usr/local), below DESTDIR
 	@meson configure build -Dprefix=$(PREFIX)
 	@ninja -C build weir
 	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild
