@@ -10,6 +10,7 @@
 #include "broker/import.h"
 #include "broker/remote_internal.h"
 #include "broker/response.h"
+#include "broker/system_control.h"
 
 static struct account *open_account(struct broker *broker, struct bytes name);
 static void close_account(struct account *account);
@@ -92,12 +93,14 @@ void account_open_all(struct broker *broker)
     broker->global = open_account(broker, BYTES(ACCOUNT_DEFAULT_NAME));
     broker->system = open_account(broker, BYTES(ACCOUNT_SYSTEM_NAME));
     must(broker->global->id == ACCOUNT_DEFAULT_ID && broker->system->id == ACCOUNT_SYSTEM_ID);
+    system_control_listen(broker);
 }
 
 void account_close_all(struct broker *broker)
 {
     struct list *link;
     import_remove_all(broker);
+    system_control_stop(broker);
     while ((link = list_pop_front(&broker->accounts)) || (link = list_pop_front(&broker->retired)))
         close_account(container_of(link, struct account, link));
     map_deinit(&broker->account_names);
@@ -125,6 +128,7 @@ int broker_accounts_replace(struct broker *broker, const struct auth_view *view)
     broker->system = NULL;
     if (view->system_account != AUTH_NONE)
         broker->system = account_find(broker, view->accounts[view->system_account].name);
+    system_control_listen(broker);
     import_open_all(broker, view);
     return 0;
 }

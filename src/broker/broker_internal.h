@@ -128,12 +128,13 @@ struct broker {
     uint32_t account_next_id;
     struct trie_budget cache_budget; // of all accounts' tries
 
-    struct map_u64 responses;  // struct response by id
-    struct list response_list; // struct response.link
-    struct prng response_prng; // of ids; its own, so that asking changes no other choice
-    uint64_t response_mark;    // tells this broker's reply subjects from others'
-    bool responses_full;       // and that was logged
-    uint64_t event_seq;        // of the last event for the system account
+    struct map_u64 responses;       // struct response by id
+    struct list response_list;      // struct response.link
+    struct prng response_prng;      // of ids; its own, so that asking changes no other choice
+    uint64_t response_mark;         // tells this broker's reply subjects from others'
+    bool responses_full;            // and that was logged
+    uint64_t event_seq;             // of the last event for the system account
+    struct system_control *control; // owned; NULL: there is no system account
 
     struct list connections; // struct connection.link
     struct list dirty;       // struct connection.dirty: something to send or to finish at the turn's end

@@ -73,6 +73,7 @@ struct connection {
     bool pedantic;
     bool no_responders;
     bool connected;     // CONNECT was received
+    bool is_sent_away;  // told that the server goes, though it does not
     bool announced;     // the system account was told that it came
     bool pinged;        // the first ping after CONNECT was sent
     bool refused;       // over max_connections

@@ -101,7 +101,7 @@ void connection_send_info(struct connection *connection)
         .tls_required = has_tls && (!tls->allow_plain || connection->is_secure),
         .tls_verify = has_tls && tls->verify,
         .tls_available = has_tls && tls->allow_plain,
-        .lame_duck = connection->broker->lame_duck,
+        .lame_duck = connection->broker->lame_duck || connection->is_sent_away,
     };
     char line[INFO_LINE_SIZE_MAX];
     size_t len;

@@ -33,8 +33,7 @@ static bool begin(struct event *event, struct account *account, const char *form
 static void end(struct event *event, struct bytes subject);
 static void end_here(struct event *event);
 static void begin_typed(struct event *event, const char *type);
-static void put_server(struct event *event);
-static void put_server_fields(struct event *event);
+static void put_server_fields(struct broker *broker, struct json_writer *json);
 static void put_client(struct event *event, const struct connection *connection, bool is_gone);
 static void put_traffic(struct event *event, const char *key, uint64_t msgs, uint64_t bytes);
 static void tell_closed(struct event *event, const struct connection *connection, const char *reason);
@@ -92,7 +91,7 @@ bool system_events_user_info(struct connection *connection, struct bytes subject
     buffer_init(&event.text, EVENT_MAX);
     json_writer_init_compact(&event.json, &event.text);
     json_writer_begin_object(&event.json);
-    put_server(&event);
+    system_events_put_server(connection->broker, &event.json);
     json_writer_put_object(&event.json, "data");
     if (connection->client)
         json_writer_put_string(&event.json, "user", connection->client->user);
@@ -114,6 +113,13 @@ void system_events_begin(struct broker *broker, const char *type, struct json_wr
     json_writer_put_string(json, "type", bytes_from_string(type));
     json_writer_put_string(json, "id", bytes_make(id, sizeof(id)));
     json_writer_put_string(json, "timestamp", bytes_from_string(time));
+}
+
+void system_events_put_server(struct broker *broker, struct json_writer *json)
+{
+    json_writer_put_object(json, "server");
+    put_server_fields(broker, json);
+    json_writer_end(json);
 }
 
 // False: nobody listens.
@@ -167,28 +173,20 @@ static void end_here(struct event *event)
 static void begin_typed(struct event *event, const char *type)
 {
     system_events_begin(event->account->broker, type, &event->json);
-    put_server(event);
+    system_events_put_server(event->account->broker, &event->json);
 }
 
-static void put_server(struct event *event)
+static void put_server_fields(struct broker *broker, struct json_writer *json)
 {
-    json_writer_put_object(&event->json, "server");
-    put_server_fields(event);
-    json_writer_end(&event->json);
-}
-
-static void put_server_fields(struct event *event)
-{
-    struct broker *broker = event->account->broker;
     char time[TIMESTAMP_TEXT_SIZE];
     timestamp_format(broker->now.wall_ns, time);
-    json_writer_put_string(&event->json, "name", bytes_from_string(broker->options.server_name));
-    json_writer_put_string(&event->json, "host", bytes_from_string(broker->options.host));
-    json_writer_put_string(&event->json, "id", bytes_from_string(broker->options.server_id));
-    json_writer_put_string(&event->json, "ver", BYTES(INFO_NATS_VERSION));
-    json_writer_put_u64(&event->json, "seq", ++broker->event_seq);
-    json_writer_put_bool(&event->json, "jetstream", false);
-    json_writer_put_string(&event->json, "time", bytes_from_string(time));
+    json_writer_put_string(json, "name", bytes_from_string(broker->options.server_name));
+    json_writer_put_string(json, "host", bytes_from_string(broker->options.host));
+    json_writer_put_string(json, "id", bytes_from_string(broker->options.server_id));
+    json_writer_put_string(json, "ver", BYTES(INFO_NATS_VERSION));
+    json_writer_put_u64(json, "seq", ++broker->event_seq);
+    json_writer_put_bool(json, "jetstream", false);
+    json_writer_put_string(json, "time", bytes_from_string(time));
 }
 
 static void put_client(struct event *event, const struct connection *connection, bool is_gone)
@@ -231,7 +229,7 @@ static void tell_server(struct broker *broker, const char *what)
     if (!begin(&event, broker->system, format, bytes_from_string(broker->options.server_id)))
         return;
     json_writer_begin_object(&event.json);
-    put_server_fields(&event);
+    put_server_fields(broker, &event.json);
     json_writer_end(&event.json);
     end_here(&event);
 }

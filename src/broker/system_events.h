@@ -27,4 +27,7 @@ bool system_events_user_info(struct connection *connection, struct bytes subject
 // Begins an object with what all events and metrics have in front: type, id, timestamp.
 void system_events_begin(struct broker *broker, const char *type, struct json_writer *json);
 
+// The member "server" of an object.
+void system_events_put_server(struct broker *broker, struct json_writer *json);
+
 #define SYSTEM_EVENTS_USER_INFO "$SYS.REQ.USER.INFO"

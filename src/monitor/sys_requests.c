@@ -33,7 +33,7 @@ struct sys_options {
 
 struct sys_requests {
     struct monitor *monitor; // borrowed
-    struct account *account; // borrowed: `$SYS`
+    struct account *account; // borrowed: the system account; a reload may name another
     struct inlet server, ping, own, accounts;
     char own_subject[SUBJECT_SIZE];
     uint64_t statsz_at_ms, statsz_wait_ms;
@@ -51,6 +51,8 @@ struct sys_request {
     char reply[SUBJECT_SIZE];
 };
 
+static void listen(struct sys_requests *requests);
+static void stop_listening(struct sys_requests *requests);
 static void add_inlet(struct sys_requests *requests, struct inlet *inlet,
                       bool (*on_message)(struct inlet *, const struct inlet_message *), const char *subject);
 static bool on_server(struct inlet *inlet, const struct inlet_message *message);
@@ -122,26 +124,25 @@ struct sys_requests *sys_requests_new(struct monitor *monitor)
     int len = snprintf(requests->own_subject, SUBJECT_SIZE, "$SYS.REQ.SERVER.%s.*",
                        monitor->options.broker_options->server_id);
     must(len < SUBJECT_SIZE);
-    add_inlet(requests, &requests->server, on_server, "$SYS.REQ.SERVER.PING");
-    add_inlet(requests, &requests->ping, on_ping, "$SYS.REQ.SERVER.PING.*");
-    add_inlet(requests, &requests->own, on_own, requests->own_subject);
-    add_inlet(requests, &requests->accounts, on_account, "$SYS.REQ.ACCOUNT.*.*");
+    listen(requests);
     return requests;
 }
 
 void sys_requests_free(struct sys_requests *requests)
 {
     must(requests->pending == 0);
-    struct broker *broker = requests->monitor->options.broker;
-    broker_inlet_remove(broker, &requests->server);
-    broker_inlet_remove(broker, &requests->ping);
-    broker_inlet_remove(broker, &requests->own);
-    broker_inlet_remove(broker, &requests->accounts);
+    stop_listening(requests);
     mem_free(requests);
 }
 
 void sys_requests_turn(struct sys_requests *requests)
 {
+    struct account *account = account_system(requests->monitor->options.broker);
+    if (account && account != requests->account) {
+        stop_listening(requests);
+        requests->account = account;
+        listen(requests);
+    }
     uint64_t now_ms = moment_mono_ms(requests->monitor->now);
     if (now_ms < requests->statsz_at_ms)
         return;
@@ -162,6 +163,23 @@ void sys_requests_turn(struct sys_requests *requests)
 uint64_t sys_requests_next_deadline_ms(const struct sys_requests *requests)
 {
     return requests->statsz_at_ms;
+}
+
+static void listen(struct sys_requests *requests)
+{
+    add_inlet(requests, &requests->server, on_server, "$SYS.REQ.SERVER.PING");
+    add_inlet(requests, &requests->ping, on_ping, "$SYS.REQ.SERVER.PING.*");
+    add_inlet(requests, &requests->own, on_own, requests->own_subject);
+    add_inlet(requests, &requests->accounts, on_account, "$SYS.REQ.ACCOUNT.*.*");
+}
+
+static void stop_listening(struct sys_requests *requests)
+{
+    struct broker *broker = requests->monitor->options.broker;
+    broker_inlet_remove(broker, &requests->server);
+    broker_inlet_remove(broker, &requests->ping);
+    broker_inlet_remove(broker, &requests->own);
+    broker_inlet_remove(broker, &requests->accounts);
 }
 
 static void add_inlet(struct sys_requests *requests, struct inlet *inlet,

@@ -169,6 +169,39 @@ static void test_user_info(void **state)
     world_deinit(&scene.world);
 }
 
+// CO-Y24, CO-Y25: by a client of the system account, wherever the connection is.
+static void test_kick_and_lame_duck_of_one(void **state)
+{
+    struct scene scene;
+    char rest[512];
+    begin(&scene);
+    struct peer *peer = join(&scene), *other = join(&scene);
+    peer_say(peer, "CONNECT {\"verbose\":false,\"protocol\":1}\r\nPING\r\n");
+    peer_forget(peer);
+    peer_say(scene.system, "UNSUB 1\r\nSUB in 1\r\n");
+    peer_forget(scene.system);
+    peer_say(scene.system, "PUB $SYS.REQ.SERVER.ID.LDM in 9\r\n{\"cid\":2}\r\n");
+    snprintf(rest, sizeof(rest), "{" SERVER "}\r\n", 4);
+    expect_event(scene.system, "in", NULL, rest);
+    assert_int_equal(buffer_append_char(&peer->received, '\0'), 0);
+    assert_non_null(strstr(peer->received.ptr, "\"ldm\":true"));
+    peer_forget(peer);
+    peer_say(scene.system, "PUB $SYS.REQ.SERVER.ID.KICK in 9\r\n{\"cid\":2}\r\n");
+    world_turn(&scene.world);
+    assert_true(peer->closed && !other->closed);
+    peer_forget(scene.system);
+    peer_say(scene.system,
+             "PUB $SYS.REQ.SERVER.ID.KICK in 9\r\n{\"cid\":2}\r\nPUB $SYS.REQ.SERVER.ID.KICK 2\r\n{]\r\n");
+    snprintf(rest, sizeof(rest), "{" SERVER ",\"error\":{\"code\":500,\"description\":\"no such client\"}}\r\n", 6);
+    expect_event(scene.system, "in", NULL, rest);
+    // Nobody else may.
+    peer_say(other, "PUB $SYS.REQ.SERVER.ID.KICK 9\r\n{\"cid\":1}\r\n");
+    world_turn(&scene.world);
+    assert_false(scene.system->closed);
+    broker_check(scene.world.broker);
+    world_deinit(&scene.world);
+}
+
 static void test_nothing_is_written_for_nobody(void **state)
 {
     struct scene scene;
@@ -189,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_shutdown_and_lame_duck),
         cmocka_unit_test(test_user_info),
         cmocka_unit_test(test_nothing_is_written_for_nobody),
+        cmocka_unit_test(test_kick_and_lame_duck_of_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// What clients of the system account may do to connections (1b.5 of the reference): `{"cid": n}` to
+//
+//     $SYS.REQ.SERVER.<id>.KICK    closes it (CO-Y24)
+//     $SYS.REQ.SERVER.<id>.LDM     tells it that the server goes, so that it moves elsewhere (CO-Y25)
+//
+// Answered with `{"server": …}`, and `"error"` if there is no such connection. With several workers the one that has the connection
+// answers, and nobody if there is none.
+#pragma once
+
+#include "broker/broker_internal.h"
+
+// Listens in the broker's system account, and no more in the one that was before. Whenever that may have changed.
+void system_control_listen(struct broker *broker);
+// The broker ends.
+void system_control_stop(struct broker *broker);
