@@ -123,6 +123,7 @@ static void place_accounts(struct auth_builder *builder)
         accounts[i] = builder->accounts[i].account;
         must(map_add(&config->accounts, accounts[i].name, &accounts[i]) == 0);
     }
+    config->account_connections = place(builder, builder->account_count, sizeof(*config->account_connections));
     config->view.accounts = accounts;
     config->view.account_count = builder->account_count;
 }
@@ -140,6 +141,7 @@ static void place_users(struct auth_builder *builder)
         config->view.nkey_count += users[i].is_nkey;
         must(map_add(&config->users, users[i].name, &users[i]) == 0);
     }
+    config->user_connections = place(builder, builder->user_count, sizeof(*config->user_connections));
     config->view.users = users;
     config->view.user_count = builder->user_count;
     config->view.has_nkeys = config->view.nkey_count > 0;

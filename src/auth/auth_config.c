@@ -9,6 +9,9 @@
 
 #define ARENA_CHUNK_BYTES 4096
 
+static bool count(atomic_uint *counter, int64_t max);
+static atomic_uint *counter_of(struct auth_config *config, const struct auth_user *user);
+
 struct auth_config *auth_config_new(void)
 {
     struct auth_config *config = mem_alloc_zero(sizeof(*config));
@@ -50,6 +53,27 @@ void auth_config_unref(struct auth_config *config)
     mem_free(config);
 }
 
+bool auth_config_enter(struct auth_config *config, const struct auth_user *user, uint32_t account, bool always)
+{
+    int64_t account_max = always ? AUTH_UNLIMITED : config->view.accounts[account].limits.max_connections;
+    int64_t user_max = always || !user ? AUTH_UNLIMITED : user->limits.max_connections;
+    if (!count(&config->account_connections[account], account_max))
+        return false;
+    atomic_uint *of_user = counter_of(config, user);
+    if (!of_user || count(of_user, user_max))
+        return true;
+    atomic_fetch_sub_explicit(&config->account_connections[account], 1, memory_order_relaxed);
+    return false;
+}
+
+void auth_config_leave(struct auth_config *config, const struct auth_user *user, uint32_t account)
+{
+    must(atomic_fetch_sub_explicit(&config->account_connections[account], 1, memory_order_relaxed) > 0);
+    atomic_uint *of_user = counter_of(config, user);
+    if (of_user)
+        must(atomic_fetch_sub_explicit(of_user, 1, memory_order_relaxed) > 0);
+}
+
 const struct auth_user *auth_config_find_user(const struct auth_config *config, struct bytes name)
 {
     return map_find(&config->users, name);
@@ -59,4 +83,23 @@ uint32_t auth_config_find_account(const struct auth_config *config, struct bytes
 {
     const struct auth_account *account = map_find(&config->accounts, name);
     return account ? (uint32_t)(account - config->view.accounts) : AUTH_NONE;
+}
+
+static bool count(atomic_uint *counter, int64_t max)
+{
+    unsigned now = atomic_load_explicit(counter, memory_order_relaxed);
+    do {
+        if (max != AUTH_UNLIMITED && now >= max)
+            return false;
+    } while (
+        !atomic_compare_exchange_weak_explicit(counter, &now, now + 1, memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+// NULL: nobody of the list.
+static atomic_uint *counter_of(struct auth_config *config, const struct auth_user *user)
+{
+    const struct auth_view *view = &config->view;
+    bool is_listed = user && user >= view->users && user < view->users + view->user_count;
+    return is_listed ? &config->user_connections[user - view->users] : NULL;
 }

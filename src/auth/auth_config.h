@@ -167,6 +167,11 @@ void auth_config_unref(struct auth_config *config); // NULL is fine
 // Nothing asked for, the accounts "$G" and "$SYS", no limits: what a server without configuration uses.
 struct auth_config *auth_config_new_open(void);
 
+// Connections of an account and a user (NULL: nobody of the list), counted over all workers that share the config. False: a limit of
+// either is reached, and nothing was counted; with `always` limits do not matter (a reload counts whoever is there).
+bool auth_config_enter(struct auth_config *config, const struct auth_user *user, uint32_t account, bool always);
+void auth_config_leave(struct auth_config *config, const struct auth_user *user, uint32_t account);
+
 // By name or public nkey; NULL: there is none. The time does not depend on how nearly a name fits.
 const struct auth_user *auth_config_find_user(const struct auth_config *config, struct bytes name);
 // AUTH_NONE: there is none.

@@ -14,6 +14,9 @@ struct auth_config {
     struct auth_view view;
     struct map users;    // struct auth_user by name or nkey
     struct map accounts; // struct auth_account by name
+    // All that ever changes: connections now, by index of account and of user.
+    atomic_uint *account_connections;
+    atomic_uint *user_connections;
 };
 
 // Empty, one reference.

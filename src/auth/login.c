@@ -15,6 +15,7 @@ static struct login_decision accept_user(const struct auth_user *user);
 static bool offers_nothing(const struct login *login);
 static bool may_use(const struct auth_user *user, const struct login *login);
 static bool has_names(const struct auth_view *view);
+static bool same_secret(struct auth_secret a, struct auth_secret b);
 
 struct login_decision login_decide(const struct auth_config *config, const struct login *login,
                                    const struct crypto *crypto)
@@ -31,6 +32,28 @@ struct login_decision login_decide(const struct auth_config *config, const struc
     if (has_names(view) && login->user.len)
         return decide_user(config, login);
     return decide_single(config, login);
+}
+
+struct login_decision login_renew(const struct auth_config *before, const struct auth_user *user, bool is_default,
+                                  const struct auth_config *after, enum auth_connection_type type)
+{
+    const struct auth_view *old = auth_config_view(before), *new = auth_config_view(after);
+    struct login login = {.connection_type = type};
+    if (!new->required)
+        return (struct login_decision){.verdict = LOGIN_ACCEPTED};
+    if (!old->required || is_default)
+        return login_is_optional(after) ? login_decide(after, &login, NULL) : (struct login_decision){0};
+    if (!user) {
+        bool same = same_secret(old->token, new->token) && bytes_equal(old->single_user, new->single_user) &&
+                    same_secret(old->single_password, new->single_password);
+        return (struct login_decision){.verdict = same ? LOGIN_ACCEPTED : LOGIN_REFUSED};
+    }
+    const struct auth_user *found = auth_config_find_user(after, user->name);
+    if (!found || found->is_nkey != user->is_nkey || !may_use(found, &login))
+        return (struct login_decision){0};
+    if (!user->is_nkey && (old->verify_and_map != new->verify_and_map || !same_secret(user->password, found->password)))
+        return (struct login_decision){0};
+    return accept_user(found);
 }
 
 bool login_is_optional(const struct auth_config *config)
@@ -134,4 +157,10 @@ static bool may_use(const struct auth_user *user, const struct login *login)
 static bool has_names(const struct auth_view *view)
 {
     return view->user_count > view->nkey_count;
+}
+
+// Both of them the configuration's: nothing is given away by the time it takes.
+static bool same_secret(struct auth_secret a, struct auth_secret b)
+{
+    return a.kind == b.kind && bytes_equal(a.text, b.text);
 }

@@ -39,5 +39,11 @@ struct login_decision {
 struct login_decision login_decide(const struct auth_config *config, const struct login *login,
                                    const struct crypto *crypto);
 
+// Somebody was let in by `before` as this user (NULL: nobody of its list; is_default: without credentials): would what was shown then
+// do for `after`, whose users may be others? REFUSED or ACCEPTED, the latter with the user of `after`. A secret that changed does not do,
+// though it may be a hash of the same password: nobody keeps what was shown.
+struct login_decision login_renew(const struct auth_config *before, const struct auth_user *user, bool is_default,
+                                  const struct auth_config *after, enum auth_connection_type type);
+
 // Who has to send nothing at all: the user of no_auth_user, an open server. False: a CONNECT with credentials is needed.
 bool login_is_optional(const struct auth_config *config);

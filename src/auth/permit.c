@@ -92,6 +92,11 @@ void permit_unref(struct permit *permit)
     mem_free(permit);
 }
 
+bool permit_is_shared(const struct permit *permit)
+{
+    return permit->refs > 1;
+}
+
 const struct auth_permissions *permit_permissions(const struct permit *permit)
 {
     return permit->permissions;

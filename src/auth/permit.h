@@ -16,6 +16,9 @@ struct permit *permit_new(struct auth_config *config, const struct auth_permissi
 struct permit *permit_ref(struct permit *permit);
 void permit_unref(struct permit *permit); // NULL is fine
 
+// More than one reference.
+bool permit_is_shared(const struct permit *permit);
+
 const struct auth_permissions *permit_permissions(const struct permit *permit);
 
 // May a message be sent to the subject? Answers that allow_responses would let through are not looked at: auth/replies.h.

@@ -31,7 +31,6 @@ void broker_options_default(struct broker_options *options)
         .max_responses = 262144,
         .ping_interval_ms = 120000,
         .ping_max = 2,
-        .auth_timeout_ms = 2000,
         .write_deadline_ms = 10000,
         .tls = {.fallback_ms = 50, .timeout_ms = 2000},
         .remote_window_bytes = 1024 * 1024,
@@ -65,6 +64,9 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
     list_init(&broker->paused);
     list_init(&broker->deferred);
     list_init(&broker->watch_dirty);
+    list_init(&broker->logins);
+    map_u64_init(&broker->permits, SIZE_MAX);
+    broker->auth = auth_config_new_open();
     buffer_init(&broker->spare_tail, SIZE_MAX / 2);
     broker->scratch = mem_alloc(SUBJECT_LEN_MAX);
     broker->lame_timer.fire = broker_lame_duck_step;
@@ -80,7 +82,10 @@ void broker_free(struct broker *broker)
     broker_route_drop_deferred(broker);
     remote_free(broker->remotes);
     broker->remotes = NULL;
+    must(broker->logins_running == 0 && list_empty(&broker->logins) && map_u64_count(&broker->permits) == 0);
     account_close_all(broker);
+    auth_config_unref(broker->auth);
+    map_u64_deinit(&broker->permits);
     outbound_cache_deinit(&broker->cache);
     closed_free(broker->closed);
     buffer_deinit(&broker->spare_tail);
@@ -182,6 +187,7 @@ void broker_check(const struct broker *broker)
     }
     must(counts[false] == broker->connection_count && counts[true] == broker->refused_count);
     must(subscriptions == broker->stats.subscriptions);
+    must(broker->logins_running <= BROKER_LOGINS_RUNNING_MAX);
     must(broker->dead == NULL || broker->depth > 0);
     uint64_t account_subscriptions = 0;
     uint32_t account_connections = 0;

@@ -9,14 +9,16 @@
 // or freed inside such a call; it happens at the turn's end.
 #pragma once
 
+#include "auth/auth_config.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "env/clock.h"
 #include "env/log.h"
 #include "env/net.h"
 
-struct auth_view;
 struct broker;
+struct crypto;
+struct offload;
 struct remote_carrier;
 
 // Who speaks first on a connection that becomes a secure one.
@@ -54,8 +56,6 @@ struct broker_options {
     uint32_t ping_interval_ms;  // 120,000
     uint32_t ping_max;          // unanswered pings before "Stale Connection": 2
     uint32_t
-        auth_timeout_ms; // until CONNECT where it is required: 2,000. Nothing requires it yet, so nobody is closed for it
-    uint32_t
         write_deadline_ms; // a connection that takes nothing for so long while data waits is a slow consumer: 10,000
     uint32_t max_traced_bytes; // of a payload that a trace shows; 0: all
     bool trace_system;         // connections of the system account are traced, too
@@ -67,12 +67,15 @@ struct broker_options {
     const struct remote_carrier *carrier; // borrowed for life
     uint64_t remote_window_bytes;         // under way to one worker before those who feed it are paused, 1 MiB
     const struct logger *logger;          // borrowed for life, may be NULL
+    const struct crypto *crypto;          // borrowed for life; needed when an auth_config has nkeys or password hashes
+    struct offload *offload;              // borrowed for life; needed when one has password hashes
+    uint8_t nonce_key[32];                // unpredictable: makes the nonces that nkeys sign
 };
 
 void broker_options_default(struct broker_options *options);
 
 struct broker *broker_new(const struct broker_options *options, struct moment now);
-// All connections must have been closed (on_close) before. Inlets and watches that are left are forgotten.
+// All connections must have been closed (on_close) before, and what was given to the offload be done. Inlets and watches that are left are forgotten.
 void broker_free(struct broker *broker);
 
 // For connections that come from now on.
@@ -109,6 +112,14 @@ void broker_lame_duck(struct broker *broker, uint64_t duration_ms, uint64_t grac
 // Clients are told of another max_payload (CO-P18). The latest connections over max_connections are closed: returns how many. What a
 // client has subscribed to stays. Within a turn.
 uint32_t broker_limits_set(struct broker *broker, const struct broker_options *options);
+
+// Whom to let in from now on (at first everybody), to which account, with which permissions; the broker takes a reference. Those who are here stay if what
+// they showed would do now: with their new permissions, and without the subscriptions that these forbid. The others are told
+// "Authorization Violation", or, if they belong to another account now, closed without a word. The accounts of the config are given to
+// broker_accounts_replace(), whose errors are ours; then nothing has changed.
+int broker_auth_replace(struct broker *broker, struct auth_config *config) MUST_USE;
+// Borrowed until it is replaced.
+const struct auth_config *broker_auth(const struct broker *broker);
 
 // --- inside the process: all of this in the account `$G`; for others see account.h ----------------------------------
 

@@ -19,6 +19,8 @@
 #include "subject/trie.h"
 #include "wire/parser.h"
 
+struct permit;
+
 // What stands behind an entry of the trie. Each kind is a struct whose first member is its struct target.
 enum target_kind {
     TARGET_SUBSCRIPTION, // struct subscription
@@ -36,8 +38,9 @@ struct target {
         struct trie_entry entry;
         struct target *next_dead; // list link: broker.dead; in place of a field that means nothing out of the trie
     };
-    uint8_t kind; // enum target_kind
-    bool dead;    // out of the trie; waits to be freed
+    uint8_t kind;     // enum target_kind
+    bool dead;        // out of the trie; waits to be freed
+    bool is_filtered; // a subscription some of whose messages its user may not have
 };
 
 struct inlet_target {
@@ -69,13 +72,14 @@ struct broker_message {
     struct remote_passage *passage; // borrowed: its way between workers; NULL: there are no others
 };
 
-#define BROKER_PREFIXES_MAX      16   // inlets found by their prefix; more are found through the trie
-#define BROKER_DEPTH_MAX         8    // publishes nested in inlet callbacks; deeper ones wait for the turn's end
-#define BROKER_DEFERRED_TURN_MAX 1024 // of those, routed per turn
-#define BROKER_WATCH_ROUNDS      4 // per turn: watch owners answer with messages, which are sent, which changes interest
-#define BROKER_BLOCK_MIN_BYTES   4096 // payloads above this are shared between several receivers, not copied
-#define BROKER_REFUSED_MAX       1024 // connections over the limit that are being told so
-#define BROKER_FIRST_PING_MS     2000
+#define BROKER_PREFIXES_MAX       16   // inlets found by their prefix; more are found through the trie
+#define BROKER_DEPTH_MAX          8    // publishes nested in inlet callbacks; deeper ones wait for the turn's end
+#define BROKER_DEFERRED_TURN_MAX  1024 // of those, routed per turn
+#define BROKER_WATCH_ROUNDS       4 // per turn: watch owners answer with messages, which are sent, which changes interest
+#define BROKER_BLOCK_MIN_BYTES    4096 // payloads above this are shared between several receivers, not copied
+#define BROKER_REFUSED_MAX        1024 // connections over the limit that are being told so
+#define BROKER_FIRST_PING_MS      2000
+#define BROKER_LOGINS_RUNNING_MAX 4 // password hashes that one broker has compared at the same time
 
 // What connections have sent and received: payload and header bytes.
 struct broker_traffic {
@@ -161,6 +165,11 @@ struct broker {
 
     struct list watch_dirty; // struct watch_entry.dirty
 
+    struct auth_config *auth; // owned reference
+    struct map_u64 permits;   // struct permit, whose references the connections own, by the address of its permissions
+    struct list logins;       // struct login_job.link: waiting
+    uint32_t logins_running;  // login jobs that the offload has
+
     char *scratch; // owned: SUBJECT_LEN_MAX bytes for a pattern, valid until the next call that uses it
     struct outbound_cache cache;
     struct parser_memo parser_memo;    // of all connections
@@ -244,6 +253,12 @@ void broker_watch_touch(struct account *account, struct bytes pattern, bool was_
 bool broker_watch_report(struct broker *broker);
 void broker_watch_drop(struct account *account);
 void broker_watch_check(const struct account *account);
+
+// The account that an index of the auth_config means.
+struct account *broker_account_of(struct broker *broker, uint32_t index);
+// One permit for all connections with these permissions.
+struct permit *broker_permit_take(struct broker *broker, const struct auth_permissions *permissions);
+void broker_permit_drop(struct broker *broker, struct permit *permit); // NULL is fine
 
 // Writes bytes and returns the address behind them.
 static inline char *broker_copy(char *at, struct bytes bytes)

@@ -58,11 +58,10 @@ uint32_t broker_limits_set(struct broker *broker, const struct broker_options *o
     own->ping_max = options->ping_max;
     own->write_deadline_ms = options->write_deadline_ms;
     broker->slow_bytes = own->congested_bytes < own->max_pending ? own->congested_bytes : own->max_pending;
-    struct parser_config config = {.control_line_max = own->max_control_line, .payload_max = own->max_payload};
     list_foreach(link, &broker->connections)
     {
         struct connection *connection = container_of(link, struct connection, link);
-        parser_set_limits(&connection->parser, &config);
+        connection_limits_take(connection);
         if (is_news)
             broker_info_push(connection);
     }

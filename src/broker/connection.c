@@ -71,11 +71,12 @@ void connection_on_close(void *context, int error)
     }
     connection->state = CONNECTION_CLOSED;
     remove_subscriptions(connection);
-    map_deinit(&connection->sids);
+    must(!connection->sids);
     outbound_clear(&connection->outbound, &broker->cache);
     connection_release_tail(connection);
     wheel_cancel(&broker->wheel, &connection->ping);
     wheel_cancel(&broker->wheel, &connection->deadline);
+    connection_login_forget(connection);
     list_remove(&connection->link);
     list_remove(&connection->dirty);
     list_remove(&connection->paused);
@@ -211,7 +212,8 @@ void connection_ping_start(struct connection *connection, bool is_first)
 void connection_check(const struct connection *connection)
 {
     outbound_check(&connection->outbound);
-    map_check(&connection->sids);
+    if (connection->sids)
+        map_check(connection->sids);
     size_t count = 0;
     list_foreach(link, &connection->subscriptions)
     {
@@ -223,10 +225,12 @@ void connection_check(const struct connection *connection)
         count++;
     }
     must(count == connection->subscription_count);
-    must(map_count(&connection->sids) == 0 || map_count(&connection->sids) == count);
-    must(map_count(&connection->sids) > 0 || count <= SUBSCRIPTION_FEW);
+    must(connection->sids ? map_count(connection->sids) == count && count > 0 : count <= SUBSCRIPTION_FEW);
     must(connection->flush_queued == (list_is_linked(&connection->dirty) || connection->blocked));
     must((connection->paused_for != 0) == list_is_linked(&connection->paused));
+    must(!connection->permit || (connection->identity && connection->identity->is_counted));
+    must(connection->login != CONNECTION_LOGIN_CHECKING || connection->identity->job ||
+         connection->state == CONNECTION_CLOSED);
     must(connection->state != CONNECTION_CLOSED || (count == 0 && connection->outbound.size_bytes == 0));
     must(connection->state != CONNECTION_OPEN || connection->outbound.size_bytes == 0 || connection->flush_queued);
 }
@@ -257,6 +261,7 @@ static struct connection *connection_new(struct broker *broker, struct net_conn 
     list_init(&connection->subscriptions);
     if (broker->remotes)
         remote_connection_add(broker->remotes, connection);
+    connection->subscriptions_max = options->max_subscriptions ? options->max_subscriptions : UINT32_MAX;
     struct parser_config config = {
         .control_line_max = options->max_control_line,
         .payload_max = options->max_payload,
@@ -264,7 +269,6 @@ static struct connection *connection_new(struct broker *broker, struct net_conn 
     parser_init(&connection->parser, PARSER_SERVER, &config);
     parser_set_memo(&connection->parser, &broker->parser_memo);
     buffer_init(&connection->tail, SIZE_MAX / 2);
-    map_init_seeded(&connection->sids, INT32_MAX, prng_next(&broker->prng));
     return connection;
 }
 
@@ -419,6 +423,10 @@ static void fire_ping(struct wheel_timer *timer, uint64_t now_ms)
     }
     struct broker *broker = connection->broker;
     const struct broker_options *options = &broker->options;
+    if (connection->login == CONNECTION_LOGIN_AWAITED) {
+        connection_fail(connection, WIRE_AUTHENTICATION_TIMEOUT);
+        return;
+    }
     // Recent input proves that the client lives; only the first ping is sent regardless.
     bool is_first = connection->pings_out == 0 && connection->connected && !connection->pinged;
     if (is_first || now_ms - connection->last_in_ms >= options->ping_interval_ms) {

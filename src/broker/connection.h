@@ -21,6 +21,7 @@
 //                                                                  └─ other bytes, or nothing in time ────► SETTLED
 #pragma once
 
+#include "auth/login.h"
 #include "broker/broker_internal.h"
 #include "env/net.h"
 #include "wire/connect.h"
@@ -40,6 +41,18 @@ enum {
     CONNECTION_PAUSE_WINDOW = 2,   // so is another worker that it feeds
     CONNECTION_PAUSE_INTEREST = 4, // its next operation waits until all workers know what it subscribed to
     CONNECTION_PAUSE_DRAIN = 8,    // the server stops: no more operations
+    CONNECTION_PAUSE_LOGIN = 16,   // its password is being compared
+};
+
+// Who it is (connection_login.c, CO-S02):
+//
+//   AWAITED ── CONNECT, or anything else where credentials are optional ──┬──────────────► DONE
+//      │                                                                  └► CHECKING ─────┘
+//      └─ time over, other operations: told and closed, as from CHECKING when the password is wrong
+enum connection_login {
+    CONNECTION_LOGIN_DONE,
+    CONNECTION_LOGIN_AWAITED,  // nothing but CONNECT is carried out
+    CONNECTION_LOGIN_CHECKING, // a password hash is being computed elsewhere; not read
 };
 
 enum connection_state { CONNECTION_OPEN, CONNECTION_CLOSING, CONNECTION_CLOSED };
@@ -53,6 +66,16 @@ struct connection_client {
 
 #define CONNECTION_CLIENT_TEXT_MAX 255
 
+// Who it is, where that is asked.
+struct connection_identity {
+    const struct auth_user *user; // of broker.auth; NULL: nobody of its list
+    uint32_t account;             // index, of broker.auth
+    bool is_counted;              // by broker.auth, as user and account
+    bool is_default;              // let in without credentials
+    struct replies *replies;      // owned; NULL: answers need no book-keeping
+    struct login_job *job;        // CHECKING: borrowed
+};
+
 struct connection {
     struct net_conn *net;    // borrowed until on_close
     struct broker *broker;   // borrowed
@@ -61,9 +84,10 @@ struct connection {
 
     uint8_t state : 2; // enum connection_state
     uint8_t tls : 3;   // enum connection_tls
+    uint8_t login : 2; // enum connection_login
     bool is_secure : 1;
     bool info_sent : 1;
-    bool tls_first : 1; // the handshake came before INFO
+    bool tls_first : 1;   // the handshake came before INFO
     bool takes_info : 1;  // it understands an INFO at any time (`protocol` 1 of CONNECT)
     bool was_ponged : 1;  // its first PING was answered: nothing else comes in between for simple clients
     bool info_is_due : 1; // what INFO said is no longer so
@@ -85,6 +109,9 @@ struct connection {
     uint8_t paused_for; // CONNECTION_PAUSE_*; not 0: in broker.paused, and not read
     uint8_t pings_out;  // not answered
 
+    uint8_t connect_error; // enum wire_error: what is wrong with CONNECT besides who it is
+    uint8_t log_count;     // lines about what it may not do
+
     struct list link;   // list link: broker.connections
     struct list member; // list link: account.connections
     struct list dirty;  // list link: broker.dirty
@@ -95,7 +122,11 @@ struct connection {
     struct outbound outbound;
     struct list subscriptions; // struct subscription.link
     uint32_t subscription_count;
-    struct map sids; // struct subscription by sid: all of them, or none while they are few
+    uint32_t subscriptions_max; // UINT32_MAX: unlimited
+    struct map *sids;           // owned: struct subscription by sid, all of them; NULL while they are few
+
+    struct permit *permit;                // owned reference; NULL: it may do everything
+    struct connection_identity *identity; // owned; NULL: nobody asked
 
     struct broker_traffic traffic;
     uint64_t last_in_ms;
@@ -106,7 +137,7 @@ struct connection {
     const char *reason;               // why it closes, as nats-server says it; NULL: it does not, or the client left
     struct connection_client *client; // owned; NULL: it said nothing
     struct net_peer peer;
-    struct wheel_timer ping;     // until it is settled: of the handshake
+    struct wheel_timer ping;     // until it is settled: of the handshake; AWAITED: of the login
     struct wheel_timer deadline; // of a blocked write, or of closing
 };
 
@@ -125,6 +156,45 @@ void connection_resume(struct connection *connection, uint8_t ended);
 void connection_release_tail(struct connection *connection);
 // Stops reading after the current operation, until this reason has ended (broker.resume).
 void connection_pause(struct connection *connection, uint8_t reason);
+
+// The client may speak from now on: who is it?
+void connection_login_begin(struct connection *connection);
+#define CONNECTION_NONCE_LEN 15
+// What an nkey has to sign; len 0: there are none.
+struct bytes connection_nonce(const struct connection *connection, char ret_text[CONNECTION_NONCE_LEN]);
+// AWAITED, and an operation begins with this byte. False: it is refused.
+bool connection_login_first(struct connection *connection, char first);
+// CONNECT came: lets it in, refuses it, or takes its time.
+void connection_login(struct connection *connection, const struct wire_connect *options);
+// It took its time; the decision is ACCEPTED or REFUSED. user: for the log.
+void connection_login_end(struct connection *connection, const struct login_decision *decision, struct bytes user);
+// False: a limit, or its past, stands against it; it was told.
+bool connection_admit(struct connection *connection, const struct login_decision *decision, bool is_default);
+// Takes on the permissions and limits of who it is; is_counted: the auth_config has counted it.
+void connection_enter(struct connection *connection, const struct login_decision *decision, bool is_counted,
+                      bool is_default);
+// It is nobody any more; config: where it was counted.
+void connection_depart(struct connection *connection, struct auth_config *config);
+// The connection goes.
+void connection_login_forget(struct connection *connection);
+// Who it is, or says it is where nobody asks; len 0: nobody in particular.
+struct bytes connection_user_name(const struct connection *connection);
+enum auth_connection_type connection_type(const struct connection *connection);
+
+// A message with a reply subject is about to be delivered to it.
+void connection_note_reply(struct connection *connection, struct bytes reply);
+// False: it was told.
+bool connection_may_publish(struct connection *connection, struct bytes subject, struct bytes reply);
+bool connection_may_subscribe(struct connection *connection, struct bytes subject, struct bytes queue);
+// Takes away the subscriptions that are no longer allowed.
+void connection_permission_recheck(struct connection *connection);
+// A line about what a client may not do: `what` - User "user", Subject "subject" (len 0: without). A few per connection.
+void connection_log_refusal(struct connection *connection, const char *what, struct bytes user, struct bytes subject);
+// The smallest of the server's, the account's and the user's, from the next operation on.
+void connection_limits_take(struct connection *connection);
+// "+OK", if it is verbose.
+void connection_confirm(struct connection *connection);
+
 // One operation of the client; never WIRE_MSG, the parser refuses it.
 void connection_operate(struct connection *connection, const struct wire_op *op);
 

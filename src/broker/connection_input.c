@@ -42,6 +42,9 @@ void connection_parse(struct connection *connection, struct bytes *input)
     struct wire_op op;
     int result = 1;
     while (result > 0 && connection->state == CONNECTION_OPEN && !connection->paused_for) {
+        if (connection->login == CONNECTION_LOGIN_AWAITED && rest.len > 0 &&
+            !connection_login_first(connection, rest.ptr[0]))
+            return;
         result = parser_next(&connection->parser, &rest, &op);
         if (result > 0 && connection->is_waiting && remote_wait_holds(connection, op.kind))
             connection_pause(connection, CONNECTION_PAUSE_INTEREST);

@@ -15,12 +15,13 @@
 
 static void connect(struct connection *connection, const struct wire_op *op);
 static void ping(struct connection *connection);
+static enum wire_error connect_error(const struct wire_connect *options);
 static void pong(struct connection *connection);
 static void publish(struct connection *connection, const struct wire_op *op);
+static inline bool needs_permission(const struct connection *connection, const struct wire_op *op);
 static struct subscription *find_own(struct connection *connection, const struct trie_match *match);
 static void subscribe(struct connection *connection, const struct wire_op *op);
 static void unsubscribe(struct connection *connection, const struct wire_op *op);
-static void confirm(struct connection *connection);
 
 void connection_operate(struct connection *connection, const struct wire_op *op)
 {
@@ -70,9 +71,8 @@ void connection_tell_no_responders(struct connection *connection, struct bytes s
 static void connect(struct connection *connection, const struct wire_op *op)
 {
     struct wire_connect options;
-    int error = connect_parse(op->text, &options);
-    if (error) {
-        connection_fail(connection, error == ERR_UNSUPPORTED ? WIRE_INVALID_CLIENT_PROTOCOL : WIRE_PARSER_ERROR);
+    if (connect_parse(op->text, &options)) {
+        connection_fail(connection, WIRE_PARSER_ERROR);
         return;
     }
     connection->echo = options.echo;
@@ -82,15 +82,20 @@ static void connect(struct connection *connection, const struct wire_op *op)
     connection->no_responders = options.no_responders;
     connection->takes_info = options.protocol >= 1;
     connection_client_set(connection, &options);
-    connect_deinit(&options);
     connection->connected = true;
-    if (connection->no_responders && !connection->headers) {
-        connection_fail(connection, WIRE_NO_RESPONDERS_NEEDS_HEADERS);
-        return;
-    }
-    connection_ping_start(connection, true);
-    system_events_connected(connection);
-    confirm(connection);
+    connection->connect_error = (uint8_t)connect_error(&options);
+    connection_login(connection, &options);
+    connect_deinit(&options);
+}
+
+// What is said about it once it is known who it is.
+static enum wire_error connect_error(const struct wire_connect *options)
+{
+    if (options->account.len)
+        return WIRE_AUTHORIZATION_VIOLATION; // a wish that nobody may have any more
+    if (!connect_is_supported(options))
+        return WIRE_INVALID_CLIENT_PROTOCOL;
+    return options->no_responders && !options->headers ? WIRE_NO_RESPONDERS_NEEDS_HEADERS : WIRE_OK;
 }
 
 // As nats-server, an INFO that is due follows the first PONG after CONNECT: clients wait for that one in their handshake (CO-P18).
@@ -133,7 +138,9 @@ static void publish(struct connection *connection, const struct wire_op *op)
     // Told, but carried out all the same: that is what nats-server does.
     if (connection->pedantic && !subject_is_valid_publish(op->subject))
         connection_fail(connection, WIRE_INVALID_PUBLISH_SUBJECT);
-    confirm(connection);
+    if (needs_permission(connection, op) && !connection_may_publish(connection, op->subject, op->reply))
+        return;
+    connection_confirm(connection);
     if (inlet_run_add(&connection->broker->run, connection, &message))
         return;
     if (op->subject.len == sizeof(SYSTEM_EVENTS_USER_INFO) - 1 &&
@@ -142,6 +149,13 @@ static void publish(struct connection *connection, const struct wire_op *op)
     size_t count = broker_route(connection->account, &message);
     if (count == 0 && op->reply.len > 0 && connection->no_responders && connection->state == CONNECTION_OPEN)
         connection_tell_no_responders(connection, op->subject, op->reply);
+}
+
+// Nearly everything goes past here without a call.
+static inline bool needs_permission(const struct connection *connection, const struct wire_op *op)
+{
+    return connection->permit || (op->subject.len > 1 && op->subject.ptr[0] == '_' && op->subject.ptr[1] == 'G') ||
+           (op->reply.len > 1 && (op->reply.ptr[0] == '$' || (op->reply.ptr[0] == '_' && op->reply.ptr[1] != 'I')));
 }
 
 static struct subscription *find_own(struct connection *connection, const struct trie_match *match)
@@ -160,8 +174,9 @@ static struct subscription *find_own(struct connection *connection, const struct
 static void subscribe(struct connection *connection, const struct wire_op *op)
 {
     connection_active(connection);
-    uint32_t max = connection->broker->options.max_subscriptions;
-    if (max > 0 && connection->subscription_count >= max) {
+    if (!connection_may_subscribe(connection, op->subject, op->queue))
+        return;
+    if (connection->subscription_count >= connection->subscriptions_max) {
         connection_fail(connection, WIRE_MAX_SUBSCRIPTIONS);
         return;
     }
@@ -174,19 +189,19 @@ static void subscribe(struct connection *connection, const struct wire_op *op)
     else if (connection->is_waiting && connection->verbose)
         remote_wait_for_ok(connection);
     else
-        confirm(connection);
+        connection_confirm(connection);
 }
 
 static void unsubscribe(struct connection *connection, const struct wire_op *op)
 {
     connection_active(connection);
     struct subscription *subscription = subscription_find(connection, op->sid);
-    confirm(connection);
+    connection_confirm(connection);
     if (subscription)
         subscription_limit(subscription, op->max);
 }
 
-static void confirm(struct connection *connection)
+void connection_confirm(struct connection *connection)
 {
     if (connection->verbose && connection->state == CONNECTION_OPEN)
         connection_send(connection, BYTES(WRITER_OK));

@@ -89,6 +89,7 @@ void connection_send_info(struct connection *connection)
     const struct broker_options *options = &connection->broker->options;
     const struct broker_tls *tls = &options->tls;
     bool has_tls = tls->enabled && (connection->is_secure || net_may_start_tls(connection->net));
+    char nonce[CONNECTION_NONCE_LEN];
     struct wire_info info = {
         .server_id = bytes_from_string(options->server_id),
         .server_name = bytes_from_string(options->server_name),
@@ -98,6 +99,8 @@ void connection_send_info(struct connection *connection)
         .client_id = connection->id,
         .max_payload = options->max_payload,
         .headers = true,
+        .auth_required = auth_config_view(connection->broker->auth)->info_required,
+        .nonce = connection_nonce(connection, nonce),
         .tls_required = has_tls && (!tls->allow_plain || connection->is_secure),
         .tls_verify = has_tls && tls->verify,
         .tls_available = has_tls && tls->allow_plain,
@@ -126,7 +129,7 @@ static void greet_in_clear(struct connection *connection)
 static void settle(struct connection *connection)
 {
     connection->tls = CONNECTION_TLS_SETTLED;
-    connection_ping_start(connection, false);
+    connection_login_begin(connection);
 }
 
 static void set_timer(struct connection *connection, uint32_t wait_ms)

@@ -29,6 +29,7 @@ void inspection_describe(const struct connection *connection, struct inspection_
         .in_bytes = connection->traffic.in_bytes,
         .out_bytes = connection->traffic.out_bytes,
         .subscription_count = connection->subscription_count,
+        .user = connection_user_name(connection),
         .account = account_name(connection->account),
         .tls_first = connection->tls_first,
     };

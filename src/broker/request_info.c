@@ -27,7 +27,7 @@ void request_info_write(const struct request_info *info, struct json_writer *wri
     if (info->service)
         put_text(writer, "svc", account_name(info->service));
     if (client) {
-        put_text(writer, "user", client->user);
+        put_text(writer, "user", connection_user_name(connection));
         put_text(writer, "name", client->name);
         put_text(writer, "lang", client->lang);
         put_text(writer, "ver", client->version);

@@ -2,6 +2,7 @@
 // Subscriptions of connections; see subscription.h. Never sends: it fills queues.
 #include "broker/subscription.h"
 
+#include "auth/permit.h"
 #include "broker/connection.h"
 #include "broker/connection_log.h"
 #include "broker/remote_internal.h"
@@ -19,8 +20,8 @@ static void append_body(struct connection *connection, struct broker_message *me
 
 struct subscription *subscription_find(const struct connection *connection, struct bytes sid)
 {
-    if (map_count(&connection->sids) > 0)
-        return map_find(&connection->sids, sid);
+    if (connection->sids)
+        return map_find(connection->sids, sid);
     list_foreach(link, &connection->subscriptions)
     {
         struct subscription *subscription = container_of(link, struct subscription, link);
@@ -53,6 +54,7 @@ int subscription_add(struct connection *connection, struct bytes subject, struct
     else
         broker_copy(subscription->text, sid);
     index_add(subscription);
+    subscription->target.is_filtered = connection->permit && permit_filters(connection->permit, subject);
     account->subscription_count++;
     connection->broker->stats.subscriptions++;
     broker_inlet_count_overlap(account, NULL, subject, 1);
@@ -100,6 +102,10 @@ bool subscription_deliver(struct subscription *subscription, struct broker_messa
     struct broker *broker = connection->broker;
     if (connection->state != CONNECTION_OPEN || (connection == message->from && !connection->echo))
         return false;
+    if (subscription->target.is_filtered && !permit_deliver(connection->permit, message->subject))
+        return false;
+    if (connection->permit && message->reply.len > 0)
+        connection_note_reply(connection, message->reply);
     bool with_header = message->header.len > 0 && connection->headers;
     size_t header_len = with_header ? message->header.len : 0;
     size_t body_len = header_len + message->payload_len;
@@ -144,14 +150,16 @@ static void index_add(struct subscription *subscription)
     struct list *first = &subscription->link; // the first that the map lacks
     list_push_back(&connection->subscriptions, &subscription->link);
     connection->subscription_count++;
-    if (map_count(&connection->sids) == 0) {
+    if (!connection->sids) {
         if (connection->subscription_count <= SUBSCRIPTION_FEW)
             return;
         first = list_first(&connection->subscriptions);
+        connection->sids = mem_alloc(sizeof(*connection->sids));
+        map_init_seeded(connection->sids, INT32_MAX, prng_next(&connection->broker->prng));
     }
     for (struct list *link = first; link != &connection->subscriptions; link = link->next) {
         struct subscription *one = container_of(link, struct subscription, link);
-        int error = map_add(&connection->sids, subscription_sid(one), one);
+        int error = map_add(connection->sids, subscription_sid(one), one);
         must(error == 0);
     }
 }
@@ -161,8 +169,14 @@ static void index_remove(struct subscription *subscription)
     struct connection *connection = subscription->connection;
     list_remove(&subscription->link);
     connection->subscription_count--;
-    if (map_count(&connection->sids) > 0)
-        must(map_remove(&connection->sids, subscription_sid(subscription)) == subscription);
+    if (!connection->sids)
+        return;
+    must(map_remove(connection->sids, subscription_sid(subscription)) == subscription);
+    if (map_count(connection->sids) > 0)
+        return;
+    map_deinit(connection->sids);
+    mem_free(connection->sids);
+    connection->sids = NULL;
 }
 
 static char *write_line(const struct subscription *subscription, const struct broker_message *message,

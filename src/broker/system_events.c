@@ -93,8 +93,8 @@ bool system_events_user_info(struct connection *connection, struct bytes subject
     json_writer_begin_object(&event.json);
     system_events_put_server(connection->broker, &event.json);
     json_writer_put_object(&event.json, "data");
-    if (connection->client)
-        json_writer_put_string(&event.json, "user", connection->client->user);
+    if (connection_user_name(connection).len)
+        json_writer_put_string(&event.json, "user", connection_user_name(connection));
     json_writer_put_string(&event.json, "account", account_name(connection->account));
     json_writer_end(&event.json);
     json_writer_end(&event.json);

@@ -45,12 +45,13 @@ int connect_parse(struct bytes json, struct wire_connect *ret_connect)
     int error = json_fields_read(json, FIELDS, FIELD_COUNT, &connect, &connect.owned);
     if (error)
         return error;
-    if (connect.protocol < 0 || connect.protocol > PROTOCOL_MAX) {
-        connect_deinit(&connect);
-        return ERR_UNSUPPORTED;
-    }
     *ret_connect = connect;
     return 0;
+}
+
+bool connect_is_supported(const struct wire_connect *connect)
+{
+    return connect->protocol >= 0 && connect->protocol <= PROTOCOL_MAX;
 }
 
 void connect_deinit(struct wire_connect *connect)

@@ -32,9 +32,11 @@ struct wire_connect {
 void connect_init(struct wire_connect *connect);
 
 // Reads the JSON of a CONNECT operation over connect_init(). Unknown fields are ignored; null leaves the default.
-// ERR_INVALID: no JSON object or a field of the wrong type, which nats-server refuses with a parser error;
-// ERR_UNSUPPORTED: a negative or unknown `protocol` (WIRE_INVALID_CLIENT_PROTOCOL). On failure nothing needs releasing.
+// ERR_INVALID: no JSON object or a field of the wrong type, which nats-server refuses with a parser error; then nothing needs
+// releasing.
 int connect_parse(struct bytes json, struct wire_connect *ret_connect) MUST_USE;
+// False: a negative or unknown `protocol` (WIRE_INVALID_CLIENT_PROTOCOL). That is looked at after who it is.
+bool connect_is_supported(const struct wire_connect *connect);
 void connect_deinit(struct wire_connect *connect);
 
 #define CONNECT_LINE_SIZE_MAX 4096

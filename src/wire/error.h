@@ -27,6 +27,7 @@ enum wire_error_fate {
     X(WIRE_STALE_CONNECTION, WIRE_ERROR_CLOSE, "Stale Connection")                                                     \
     X(WIRE_MAX_CONNECTIONS, WIRE_ERROR_CLOSE, "maximum connections exceeded")                                          \
     X(WIRE_TLS_REQUIRED, WIRE_ERROR_CLOSE, "Secure Connection - TLS Required")                                         \
+    X(WIRE_MAX_ACCOUNT_CONNECTIONS, WIRE_ERROR_CLOSE, "maximum account active connections exceeded")                   \
     X(WIRE_SERVER_SHUTDOWN, WIRE_ERROR_CLOSE, "Server Shutdown")                                                       \
     X(WIRE_MAX_SUBSCRIPTIONS, WIRE_ERROR_KEEP, "maximum subscriptions exceeded")                                       \
     X(WIRE_MAX_SUBJECT_TOKENS, WIRE_ERROR_KEEP, "Permissions Violation: subject has exceeded number of tokens limit")  \

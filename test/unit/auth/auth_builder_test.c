@@ -151,6 +151,31 @@ static void test_exports_and_imports(void **state)
     auth_config_unref(config);
 }
 
+// CO-X07
+static void test_counts(void **state)
+{
+    struct auth_limits two = {2, AUTH_UNLIMITED, AUTH_UNLIMITED}, one = {1, AUTH_UNLIMITED, AUTH_UNLIMITED};
+    auth_builder_add_account(builder, BYTES("A"), &two, 0);
+    auth_builder_add_user(builder,
+                          &(struct auth_user_spec){.name = BYTES("ann"), .account = BYTES("A"), .limits = &one});
+    auth_builder_add_user(builder, &(struct auth_user_spec){.name = BYTES("bob"), .account = BYTES("A")});
+    struct auth_config *config = finish();
+    const struct auth_user *ann = auth_config_find_user(config, BYTES("ann"));
+    const struct auth_user *bob = auth_config_find_user(config, BYTES("bob"));
+    uint32_t account = ann->account;
+    assert_true(auth_config_enter(config, ann, account, false));
+    assert_false(auth_config_enter(config, ann, account, false));
+    assert_true(auth_config_enter(config, bob, account, false)); // the refusal was not counted
+    assert_false(auth_config_enter(config, bob, account, false));
+    assert_false(auth_config_enter(config, NULL, account, false));
+    assert_true(auth_config_enter(config, NULL, AUTH_GLOBAL_ACCOUNT, false));
+    assert_true(auth_config_enter(config, ann, account, true));
+    auth_config_leave(config, ann, account);
+    auth_config_leave(config, ann, account);
+    assert_true(auth_config_enter(config, ann, account, false));
+    auth_config_unref(config);
+}
+
 static void test_import_of_what_is_not_exported(void **state)
 {
     auth_builder_add_account(builder, BYTES("A"), NULL, 0);
@@ -243,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_open),
         TEST(test_users),
         TEST(test_exports_and_imports),
+        TEST(test_counts),
         TEST(test_import_of_what_is_not_exported),
         TEST(test_duplicate_user),
         TEST(test_unknown_account),

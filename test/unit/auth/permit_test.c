@@ -94,7 +94,9 @@ static void test_publish_denied_only(void **state)
     struct rules rules = {0};
     add(&rules.publish_deny, "x.>");
     struct permit *permit = permit_ref(permit_of(&rules));
+    assert_true(permit_is_shared(permit));
     permit_unref(permit);
+    assert_false(permit_is_shared(permit));
     assert_true(publish(permit, "y"));
     assert_false(publish(permit, "x.a"));
     assert_true(publish(permit, "x..a")); // no subject at all, and nobody gets it

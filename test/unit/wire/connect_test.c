@@ -73,8 +73,23 @@ static void test_refuses(void **state)
         if (connect_parse(bytes_from_string(BAD[i]), &connect) != ERR_INVALID)
             fail_msg("'%s' passes", BAD[i]);
     }
-    assert_int_equal(connect_parse(BYTES("{\"protocol\":2}"), &connect), ERR_UNSUPPORTED);
-    assert_int_equal(connect_parse(BYTES("{\"protocol\":-1,\"name\":\"x\"}"), &connect), ERR_UNSUPPORTED);
+}
+
+static void test_protocol(void **state)
+{
+    const struct {
+        const char *json;
+        bool supported;
+    } cases[] = {{"{}", true},
+                 {"{\"protocol\":1}", true},
+                 {"{\"protocol\":2}", false},
+                 {"{\"protocol\":-1,\"name\":\"x\"}", false}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct wire_connect connect;
+        assert_int_equal(connect_parse(bytes_from_string(cases[i].json), &connect), 0);
+        assert_int_equal(connect_is_supported(&connect), cases[i].supported);
+        connect_deinit(&connect);
+    }
 }
 
 static void test_deep_nesting(void **state)
@@ -109,9 +124,9 @@ static void test_there_and_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_reads_what_a_client_sends),
-        cmocka_unit_test(test_refuses),        cmocka_unit_test(test_deep_nesting),
-        cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_reads_what_a_client_sends),
+        cmocka_unit_test(test_refuses),      cmocka_unit_test(test_protocol),
+        cmocka_unit_test(test_deep_nesting), cmocka_unit_test(test_there_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a connection may publish and subscribe (CO-S06), and how it is told that it may not (CO-P14): the words, their order and
+// their quotes are nats-server's.
+#include "auth/permit.h"
+#include "auth/replies.h"
+#include "broker/connection.h"
+#include "broker/connection_log.h"
+#include "broker/subscription.h"
+#include "wire/quote.h"
+
+#define REFUSALS_LOGGED 10             // lines per connection
+#define QUOTED_SIZE     160            // of a name or a subject in one
+#define SYSTEM_GROUP    BYTES("_sys_") // queue group of what only servers subscribe to
+
+// The parts of "-ERR '<text>"<first>"<joint>"<second>"<end>'".
+struct violation {
+    enum wire_error error;
+    struct bytes first, joint, second, end;
+};
+
+static bool take_reply(struct connection *connection, struct bytes subject);
+static bool is_reserved_reply(struct bytes reply);
+static void tell(struct connection *connection, const struct violation *violation);
+static void append(struct buffer *line, struct bytes bytes);
+static void append_quoted(struct buffer *line, struct bytes bytes);
+static const char *quote(struct bytes bytes, char room[QUOTED_SIZE]);
+
+void connection_note_reply(struct connection *connection, struct bytes reply)
+{
+    if (connection->identity->replies)
+        replies_add(connection->identity->replies, reply, connection->broker->now_ms);
+}
+
+bool connection_may_publish(struct connection *connection, struct bytes subject, struct bytes reply)
+{
+    if (subject.len > 5 && bytes_starts_with(subject, BYTES("_GR_."))) {
+        tell(connection, &(struct violation){.error = WIRE_PUBLISH_PERMISSION, .first = subject});
+        return false;
+    }
+    if (connection->permit && !permit_publish(connection->permit, subject) && !take_reply(connection, subject)) {
+        tell(connection, &(struct violation){.error = WIRE_PUBLISH_PERMISSION, .first = subject});
+        connection_log_refusal(connection, "Publish Violation", connection_user_name(connection), subject);
+        return false;
+    }
+    if (is_reserved_reply(reply)) {
+        tell(connection, &(struct violation){.error = WIRE_REPLY_PERMISSION, .first = reply});
+        connection_log_refusal(connection, "Publish Violation", connection_user_name(connection), reply);
+        return false;
+    }
+    return true;
+}
+
+bool connection_may_subscribe(struct connection *connection, struct bytes subject, struct bytes queue)
+{
+    bool allowed = !bytes_equal(queue, SYSTEM_GROUP);
+    if (allowed && (!connection->permit || permit_subscribe(connection->permit, subject, queue)))
+        return true;
+    struct violation violation = {.error = WIRE_SUBSCRIBE_PERMISSION, .first = subject};
+    if (queue.len) {
+        violation.joint = BYTES(" using queue ");
+        violation.second = queue;
+    }
+    tell(connection, &violation);
+    connection_log_refusal(connection, "Subscription Violation", connection_user_name(connection), subject);
+    return false;
+}
+
+void connection_permission_recheck(struct connection *connection)
+{
+    list_foreach(link, &connection->subscriptions)
+    {
+        struct subscription *subscription = container_of(link, struct subscription, link);
+        struct bytes pattern = subscription_pattern(subscription);
+        struct bytes queue = trie_entry_queue(&subscription->target.entry);
+        if (!connection->permit || permit_subscribe(connection->permit, pattern, queue)) {
+            subscription->target.is_filtered = connection->permit && permit_filters(connection->permit, pattern);
+            continue;
+        }
+        tell(connection, &(struct violation){
+                             .error = WIRE_SUBSCRIBE_PERMISSION,
+                             .first = pattern,
+                             .joint = BYTES(" (sid "),
+                             .second = subscription_sid(subscription),
+                             .end = BYTES(")"),
+                         });
+        connection_log_refusal(connection, "Subscription removed, not authorized", connection_user_name(connection),
+                               pattern);
+        subscription_remove(subscription);
+    }
+}
+
+// Who logs much because of a client that does not listen fills disks.
+void connection_log_refusal(struct connection *connection, const char *what, struct bytes user, struct bytes subject)
+{
+    char quoted[2][QUOTED_SIZE];
+    if (connection->log_count >= REFUSALS_LOGGED)
+        return;
+    connection->log_count++;
+    bool is_last = connection->log_count == REFUSALS_LOGGED;
+    connection_log(connection, LOG_ERROR, "%s - User \"%s\"%s%s%s%s", what, quote(user, quoted[0]),
+                   subject.len ? ", Subject \"" : "", subject.len ? quote(subject, quoted[1]) : "",
+                   subject.len ? "\"" : "",
+                   is_last ? " (the last of this kind that is logged for this connection)" : "");
+}
+
+static bool take_reply(struct connection *connection, struct bytes subject)
+{
+    struct replies *replies = connection->identity->replies;
+    return replies && replies_take(replies, subject, connection->broker->now_ms);
+}
+
+// What only answers within the server go to.
+static bool is_reserved_reply(struct bytes reply)
+{
+    return (reply.len > 3 && bytes_starts_with(reply, BYTES("_R_."))) ||
+           (reply.len > 5 && bytes_starts_with(reply, BYTES("_GR_."))) ||
+           (reply.len > 8 && bytes_starts_with(reply, BYTES("$JS.ACK.")));
+}
+
+static void tell(struct connection *connection, const struct violation *violation)
+{
+    struct buffer line;
+    if (connection->state != CONNECTION_OPEN)
+        return;
+    buffer_init(&line, SIZE_MAX / 2); // a control line, and four times that when all of it is escaped
+    append(&line, BYTES("-ERR '"));
+    append(&line, bytes_from_string(wire_error_text(violation->error)));
+    append_quoted(&line, violation->first);
+    append(&line, violation->joint);
+    if (violation->joint.len)
+        append_quoted(&line, violation->second);
+    append(&line, violation->end);
+    append(&line, BYTES("'\r\n"));
+    connection_send(connection, buffer_bytes(&line));
+    buffer_deinit(&line);
+}
+
+static void append(struct buffer *line, struct bytes bytes)
+{
+    int error = buffer_append(line, bytes);
+    must(error == 0);
+}
+
+static void append_quoted(struct buffer *line, struct bytes bytes)
+{
+    char piece[256];
+    size_t len;
+    append(line, BYTES("\""));
+    while ((len = quote_next(&bytes, piece, sizeof(piece))))
+        append(line, bytes_make(piece, len));
+    append(line, BYTES("\""));
+}
+
+// As much as the room takes.
+static const char *quote(struct bytes bytes, char room[QUOTED_SIZE])
+{
+    room[quote_next(&bytes, room, QUOTED_SIZE - 1)] = '\0';
+    return room;
+}
