@@ -119,6 +119,12 @@ int options_parse(struct options *options, int count, char *const *arguments,
 // message.
 int options_check(const struct options *options, char ret_message[OPTIONS_MESSAGE_SIZE]) MUST_USE;
 
+// Host and port that clients are told (CO-P18): client_advertise, "HOST", "HOST:PORT" or "[IPV6]:PORT", or else host and `port`, the one
+// that is listened on. ERR_INVALID: it is none of these; options_check() refuses it.
+#define OPTIONS_HOST_SIZE 256
+int options_advertised(const struct options *options, uint16_t port, char ret_host[OPTIONS_HOST_SIZE],
+                       uint16_t *ret_port) MUST_USE;
+
 // One line of the description of Weir's flags at a time, from index 0 on; false when there is none. Without a newline.
 bool options_help(size_t index, char *ret_line, size_t size);
 
