@@ -76,13 +76,13 @@ void connection_on_close(void *context, int error)
     connection_release_tail(connection);
     wheel_cancel(&broker->wheel, &connection->ping);
     wheel_cancel(&broker->wheel, &connection->deadline);
+    system_events_closed(connection);
     connection_login_forget(connection);
     list_remove(&connection->link);
     list_remove(&connection->dirty);
     list_remove(&connection->paused);
     if (broker->remotes)
         remote_connection_remove(broker->remotes, connection);
-    system_events_closed(connection);
     leave_account(connection);
     if (connection->refused)
         broker->refused_count--;

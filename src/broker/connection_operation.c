@@ -5,7 +5,7 @@
 #include "broker/connection_log.h"
 #include "broker/remote_internal.h"
 #include "broker/subscription.h"
-#include "broker/system_events.h"
+#include "broker/system_user_info.h"
 #include "subject/subject.h"
 #include "wire/connect.h"
 #include "wire/writer.h"
@@ -143,8 +143,8 @@ static void publish(struct connection *connection, const struct wire_op *op)
     connection_confirm(connection);
     if (inlet_run_add(&connection->broker->run, connection, &message))
         return;
-    if (op->subject.len == sizeof(SYSTEM_EVENTS_USER_INFO) - 1 &&
-        system_events_user_info(connection, op->subject, op->reply))
+    if (op->subject.len == sizeof(SYSTEM_USER_INFO_SUBJECT) - 1 &&
+        system_user_info_take(connection, op->subject, op->reply))
         return;
     size_t count = broker_route(connection->account, &message);
     if (count == 0 && op->reply.len > 0 && connection->no_responders && connection->state == CONNECTION_OPEN)

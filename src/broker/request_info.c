@@ -40,7 +40,8 @@ void request_info_write(const struct request_info *info, struct json_writer *wri
         put_time(writer, "stop", info->stop_ns);
     if (is_detailed) {
         put_text(writer, "kind", BYTES("Client"));
-        put_text(writer, "client_type", BYTES("nats"));
+        bool is_websocket = connection->peer.transport == NET_WEBSOCKET;
+        put_text(writer, "client_type", is_websocket ? BYTES("websocket") : BYTES("nats"));
     }
     json_writer_end(writer);
 }

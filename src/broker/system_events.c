@@ -83,25 +83,6 @@ void system_events_lame_duck(struct broker *broker)
     tell_server(broker, "LAMEDUCK");
 }
 
-bool system_events_user_info(struct connection *connection, struct bytes subject, struct bytes reply)
-{
-    if (!bytes_equal(subject, BYTES(SYSTEM_EVENTS_USER_INFO)) || reply.len == 0)
-        return false;
-    struct event event = {.account = connection->account};
-    buffer_init(&event.text, EVENT_MAX);
-    json_writer_init_compact(&event.json, &event.text);
-    json_writer_begin_object(&event.json);
-    system_events_put_server(connection->broker, &event.json);
-    json_writer_put_object(&event.json, "data");
-    if (connection_user_name(connection).len)
-        json_writer_put_string(&event.json, "user", connection_user_name(connection));
-    json_writer_put_string(&event.json, "account", account_name(connection->account));
-    json_writer_end(&event.json);
-    json_writer_end(&event.json);
-    end(&event, reply);
-    return true;
-}
-
 void system_events_begin(struct broker *broker, const char *type, struct json_writer *json)
 {
     static const char DIGITS[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

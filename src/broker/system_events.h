@@ -21,13 +21,8 @@ void system_events_closed(const struct connection *connection);
 // Each worker's broker tells its own connections, so that everybody hears it once, and before he is closed.
 void system_events_shutdown(struct broker *broker);
 void system_events_lame_duck(struct broker *broker);
-// `{"server": …, "data": …}` to who asks on $SYS.REQ.USER.INFO (CO-Y31); True if this was it.
-bool system_events_user_info(struct connection *connection, struct bytes subject, struct bytes reply);
-
 // Begins an object with what all events and metrics have in front: type, id, timestamp.
 void system_events_begin(struct broker *broker, const char *type, struct json_writer *json);
 
 // The member "server" of an object.
 void system_events_put_server(struct broker *broker, struct json_writer *json);
-
-#define SYSTEM_EVENTS_USER_INFO "$SYS.REQ.USER.INFO"

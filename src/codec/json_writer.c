@@ -72,6 +72,13 @@ void json_writer_u64(struct json_writer *writer, uint64_t value)
         writer->error = buffer_printf(writer->out, "%llu", (unsigned long long)value);
 }
 
+void json_writer_i64(struct json_writer *writer, int64_t value)
+{
+    begin_value(writer);
+    if (!writer->error)
+        writer->error = buffer_printf(writer->out, "%lld", (long long)value);
+}
+
 void json_writer_bool(struct json_writer *writer, bool value)
 {
     begin_value(writer);
@@ -101,6 +108,12 @@ void json_writer_put_u64(struct json_writer *writer, const char *key, uint64_t v
 {
     json_writer_key(writer, key);
     json_writer_u64(writer, value);
+}
+
+void json_writer_put_i64(struct json_writer *writer, const char *key, int64_t value)
+{
+    json_writer_key(writer, key);
+    json_writer_i64(writer, value);
 }
 
 void json_writer_put_bool(struct json_writer *writer, const char *key, bool value)

@@ -35,6 +35,7 @@ void json_writer_end(struct json_writer *writer);
 void json_writer_key(struct json_writer *writer, const char *key);
 void json_writer_string(struct json_writer *writer, struct bytes value);
 void json_writer_u64(struct json_writer *writer, uint64_t value);
+void json_writer_i64(struct json_writer *writer, int64_t value);
 void json_writer_bool(struct json_writer *writer, bool value);
 // Three digits behind the point at most; not a number becomes 0.
 void json_writer_double(struct json_writer *writer, double value);
@@ -42,6 +43,7 @@ void json_writer_double(struct json_writer *writer, double value);
 // Members of an object, in one call.
 void json_writer_put_string(struct json_writer *writer, const char *key, struct bytes value);
 void json_writer_put_u64(struct json_writer *writer, const char *key, uint64_t value);
+void json_writer_put_i64(struct json_writer *writer, const char *key, int64_t value);
 void json_writer_put_bool(struct json_writer *writer, const char *key, bool value);
 void json_writer_put_double(struct json_writer *writer, const char *key, double value);
 // A value that is JSON already; it is not looked at.

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "auth/auth_builder.h"
 #include "broker/account.h"
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
@@ -169,6 +170,43 @@ static void test_user_info(void **state)
     world_deinit(&scene.world);
 }
 
+static void test_user_info_has_permissions(void **state)
+{
+    struct scene scene;
+    char rest[1024];
+    begin(&scene);
+    struct auth_builder *builder = auth_builder_new();
+    assert_int_equal(auth_builder_add_account(builder, BYTES("A"), NULL, 0), 0);
+    struct bytes publish[] = {BYTES("p.>"), BYTES("$SYS.REQ.USER.INFO")}, subscribe[] = {BYTES("in"), BYTES("w.* q")};
+    struct bytes deny = BYTES("p.x");
+    struct auth_permissions_spec permissions = {.publish_allow = {publish, 2},
+                                                .publish_deny = {&deny, 1},
+                                                .subscribe_allow = {subscribe, 2},
+                                                .allow_responses = true,
+                                                .response_max = 5,
+                                                .response_ttl_ns = -1};
+    struct auth_user_spec user = {.name = BYTES("u"),
+                                  .account = BYTES("A"),
+                                  .password = BYTES("secret"),
+                                  .has_password = true,
+                                  .permissions = &permissions};
+    assert_int_equal(auth_builder_add_user(builder, &user), 0);
+    struct auth_config *config;
+    assert_int_equal(auth_builder_finish(builder, &config, NULL), 0);
+    auth_builder_free(builder);
+    assert_int_equal(broker_auth_replace(scene.world.broker, config), 0);
+    auth_config_unref(config);
+    struct peer *peer = peer_connect(&scene.world, "\"user\":\"u\",\"pass\":\"secret\"");
+    peer_say(peer, "SUB in 1\r\nPUB $SYS.REQ.USER.INFO in 0\r\n\r\n");
+    snprintf(rest, sizeof(rest),
+             "{" SERVER ",\"data\":{\"user\":\"u\",\"account\":\"A\",\"permissions\":{"
+             "\"publish\":{\"allow\":[\"p.>\",\"$SYS.REQ.USER.INFO\"],\"deny\":[\"p.x\"]},"
+             "\"subscribe\":{\"allow\":[\"in\",\"w.* q\"]},\"responses\":{\"max\":5,\"ttl\":-1}}}}\r\n",
+             1);
+    expect_event(peer, "in", NULL, rest);
+    world_deinit(&scene.world);
+}
+
 // CO-Y24, CO-Y25: by a client of the system account, wherever the connection is.
 static void test_kick_and_lame_duck_of_one(void **state)
 {
@@ -221,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_account_is_told_too),
         cmocka_unit_test(test_shutdown_and_lame_duck),
         cmocka_unit_test(test_user_info),
+        cmocka_unit_test(test_user_info_has_permissions),
         cmocka_unit_test(test_nothing_is_written_for_nobody),
         cmocka_unit_test(test_kick_and_lame_duck_of_one),
     };

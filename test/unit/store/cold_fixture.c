@@ -83,12 +83,15 @@ static void log_release(void *owner, uint64_t file)
     cold->files[file - 1].released = true;
 }
 
-static bool log_give_space(void *owner, bool vital)
+static bool log_ballast_take(void *owner)
 {
     struct cold_fixture *cold = owner;
-    cold->asked_space++;
-    cold->asked_vital += vital;
-    return cold->spaces > 0 && cold->spaces-- > 0;
+    cold->ballast_taken++;
+    return cold->ballasts > 0 && cold->ballasts-- > 0;
+}
+
+static void log_ballast_back(void *owner)
+{
 }
 
 // ---- the handler
@@ -208,7 +211,8 @@ void cold_fixture_init(struct cold_fixture *cold)
         .synced_index = log_synced_index,
         .sync_soon = log_sync_soon,
         .release = log_release,
-        .give_space = log_give_space,
+        .ballast_take = log_ballast_take,
+        .ballast_back = log_ballast_back,
     };
     buffer_init(&cold->open, SIZE_MAX / 2);
     parts_init(cold);
