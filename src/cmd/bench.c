@@ -37,6 +37,7 @@ static const struct mode modes[] = {
     {"stan-pub", bench_stan_publish},
     {"stan-sub", bench_stan_subscribe},
     {"sync", bench_disk_sync},
+    {"relay", bench_relay},
 };
 
 static const char usage[] =
@@ -53,11 +54,12 @@ static const char usage[] =
     "  stan-pub    NATS Streaming: publish with --window (512) in flight; latency until the acknowledgement\n"
     "  stan-sub    NATS Streaming: receive and acknowledge what it stored before\n"
     "  sync        no server: one write and fdatasync to a preallocated file in --dir\n"
+    "  relay       no server: the least that one can do for a request and its reply\n"
     "\n"
     "Options:\n"
     "  -s, --server URL      nats://[user:password@]host[:port] (nats://127.0.0.1:4222)\n"
     "  --cid ID              STAN cluster id (test-cluster)\n"
-    "  --msgs N              messages (1000000; request: 20000, sync: 2000)\n"
+    "  --msgs N              messages (1000000; request, relay: 20000, sync: 2000)\n"
     "  --size N              payload bytes, at least 16 (128)\n"
     "  --window N            STAN: publishes in flight, MaxInflight (512)\n"
     "  --subscribers N       fanout, queue (8)\n"
@@ -193,7 +195,8 @@ static int number_option(const char *name, const char *text, uint64_t min, uint6
 
 static uint64_t default_messages(const char *mode)
 {
-    return strcmp(mode, "request") == 0 ? 20000 : strcmp(mode, "sync") == 0 ? 2000 : 1000000;
+    bool trip = strcmp(mode, "request") == 0 || strcmp(mode, "relay") == 0;
+    return trip ? 20000 : strcmp(mode, "sync") == 0 ? 2000 : 1000000;
 }
 
 static int options_parse(struct bench *bench, int argc, char **argv)

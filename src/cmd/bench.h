@@ -48,6 +48,7 @@ int bench_core_publish(struct bench *bench);
 int bench_core_deliver(struct bench *bench, bool queue);
 int bench_core_request(struct bench *bench);
 int bench_disk_sync(struct bench *bench);
+int bench_relay(struct bench *bench);
 int bench_stan_publish(struct bench *bench);
 int bench_stan_subscribe(struct bench *bench);
 

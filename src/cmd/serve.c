@@ -210,7 +210,7 @@ static int start_node(struct serve *serve)
     };
     if (serve->monitoring.open)
         logger_write(&serve->log.logger, LOG_INFO, "Starting %s monitor on %s:%u", is_https ? "https" : "http",
-                     serve->options.host, serve->monitoring.port);
+                     serve->options.http_host ? serve->options.http_host : serve->options.host, serve->monitoring.port);
     return node_start(&serve->options, &env, clock_now(), &serve->node);
 }
 

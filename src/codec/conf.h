@@ -28,13 +28,13 @@
 #include "base/map.h"
 
 // Beyond these a configuration is refused.
-#define CONF_FILE_BYTES_MAX (16 * 1024 * 1024)  // of one file
-#define CONF_BYTES_MAX      (256 * 1024 * 1024) // of memory for the tree
+#define CONF_FILE_BYTES_MAX (32 * 1024 * 1024)  // of one file
+#define CONF_BYTES_MAX      (512 * 1024 * 1024) // of memory for the tree
 #define CONF_FILES_MAX      1000                // read in all, a file included twice counts twice
 #define CONF_INCLUDE_MAX    10                  // files within each other
 #define CONF_VARIABLE_MAX   10                  // environment variables whose values name others
 #define CONF_DEPTH_MAX      64                  // arrays and maps within each other
-#define CONF_VALUES_MAX     1000000             // a variable's value counts each time it is used
+#define CONF_VALUES_MAX     2000000             // a variable's value counts each time it is used
 #define CONF_PATH_MAX       4096                // bytes of a file's name, with its NUL
 
 #define CONF_MESSAGE_SIZE 512

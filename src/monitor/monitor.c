@@ -110,8 +110,11 @@ void monitor_finish_json(struct json_writer *json, struct page *page)
 static void answer(void *owner, struct page *page)
 {
     struct monitor *monitor = owner;
-    for (size_t i = 0; i < MONITOR_ROUTES; i++) {
-        if (bytes_equal(page->request->path, bytes_from_string(monitor_routes[i].path))) {
+    struct bytes path = page->request->path, base = bytes_from_string(monitor->options.http_base_path);
+    bool below = bytes_starts_with(path, base) && (path.len == base.len || path.ptr[base.len] == '/');
+    path = path.len == base.len ? BYTES("/") : bytes_skip(path, below ? base.len : 0);
+    for (size_t i = 0; below && i < MONITOR_ROUTES; i++) {
+        if (bytes_equal(path, bytes_from_string(monitor_routes[i].path))) {
             monitor->requests[i]++;
             monitor_routes[i].fill(monitor, page);
             return;

@@ -31,6 +31,9 @@ struct monitor_options {
     struct shard *shard;     // NULL without storage: core NATS alone
     const struct stan *stan; // NULL with it
     const char *http_host;
+    const char *http_base_path; // "/nats": pages are below it; NULL: below /
+    const char *const *tags;    // of the server
+    size_t tag_count;
     uint16_t http_port;
     uint16_t https_port;
     const char *cluster_id;               // STAN's; NULL: none

@@ -5,7 +5,7 @@
 
 void monitor_index(struct monitor *monitor, struct page *page)
 {
-    (void)monitor;
+    const char *base = monitor->options.http_base_path ? monitor->options.http_base_path : ".";
     page->content_type = BYTES("text/html; charset=utf-8");
     must(buffer_printf(page->body,
                        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Weir</title></head>\n"
@@ -13,7 +13,7 @@ void monitor_index(struct monitor *monitor, struct page *page)
     for (size_t i = 0; i < MONITOR_ROUTES; i++) {
         const struct monitor_route *route = &monitor_routes[i];
         if (route->description)
-            must(buffer_printf(page->body, "<li><a href=\".%s\">%s</a>: %s</li>\n", route->path, route->path,
+            must(buffer_printf(page->body, "<li><a href=\"%s%s\">%s</a>: %s</li>\n", base, route->path, route->path,
                                route->description) == 0);
     }
     must(buffer_append(page->body, BYTES("</ul>\n</body></html>\n")) == 0);

@@ -7,6 +7,7 @@
 #include "monitor/monitor_internal.h"
 #include "wire/info.h"
 
+static void put_tags(struct monitor *monitor, struct json_writer *json);
 static void put_identity(struct monitor *monitor, struct json_writer *json);
 static void put_limits(struct monitor *monitor, struct json_writer *json);
 static void put_time(struct monitor *monitor, struct json_writer *json, const char *key, struct moment when);
@@ -33,10 +34,23 @@ void monitor_varz(struct monitor *monitor, struct page *page)
     put_time(monitor, json, "config_load_time", monitor->config_loaded);
     if (monitor->config_digest[0])
         json_writer_put_string(json, "config_digest", bytes_from_string(monitor->config_digest));
+    put_tags(monitor, json);
     json_writer_put_string(json, "system_account", BYTES("$SYS"));
     monitor_weir(monitor, json);
     json_writer_end(json);
     monitor_finish_json(json, page);
+}
+
+static void put_tags(struct monitor *monitor, struct json_writer *json)
+{
+    const struct monitor_options *options = &monitor->options;
+    if (options->tag_count == 0)
+        return;
+    json_writer_key(json, "tags");
+    json_writer_begin_array(json);
+    for (size_t i = 0; i < options->tag_count; i++)
+        json_writer_string(json, bytes_from_string(options->tags[i]));
+    json_writer_end(json);
 }
 
 static void put_identity(struct monitor *monitor, struct json_writer *json)
@@ -59,7 +73,7 @@ static void put_identity(struct monitor *monitor, struct json_writer *json)
         json_writer_put_bool(json, "tls_verify", true);
     json_writer_put_string(json, "http_host", bytes_from_string(options->http_host));
     json_writer_put_u64(json, "http_port", options->http_port);
-    json_writer_put_string(json, "http_base_path", BYTES(""));
+    json_writer_put_string(json, "http_base_path", bytes_from_string(options->http_base_path));
     json_writer_put_u64(json, "https_port", options->https_port);
 }
 

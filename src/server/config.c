@@ -15,6 +15,7 @@
 
 static void move_strings(const struct config_block *block, void *target, struct arena *strings);
 static void move_tls(struct tls_options *tls, struct arena *strings);
+static void move_tags(struct options *options, struct arena *strings);
 static const char *move_string(const char *string, struct arena *strings);
 static const void *move_memory(const void *memory, size_t size, struct arena *strings);
 static int read_arguments(struct config *config, int count, char *const *arguments, char *message);
@@ -143,6 +144,8 @@ void config_forget_files(struct config *config)
     move_tls(&config->options.tls, &strings);
     move_tls(&websocket->tls, &strings);
     config->options.http_host = move_string(config->options.http_host, &strings);
+    config->options.http_base_path = move_string(config->options.http_base_path, &strings);
+    move_tags(&config->options, &strings);
     for (size_t i = 0; i < websocket->origin_count; i++)
         websocket->origins[i].ptr = move_memory(websocket->origins[i].ptr, websocket->origins[i].len, &strings);
     for (size_t i = 0; i < config->warning_count; i++)
@@ -169,6 +172,15 @@ static void move_tls(struct tls_options *tls, struct arena *strings)
     move_strings(&config_tls_block, tls, strings);
     const void *pins = move_memory(tls->pins, tls->pin_count * sizeof(tls->pins[0]), strings);
     tls->pins = (const uint8_t(*)[TLS_OPTIONS_PIN_SIZE])pins;
+}
+
+static void move_tags(struct options *options, struct arena *strings)
+{
+    const char **tags = arena_alloc(strings, (options->server_tag_count + 1) * sizeof(*tags));
+    must(tags); // they fitted into the other
+    for (size_t i = 0; i < options->server_tag_count; i++)
+        tags[i] = move_string(options->server_tags[i], strings);
+    options->server_tags = tags;
 }
 
 static const char *move_string(const char *string, struct arena *strings)

@@ -24,6 +24,8 @@
 static int read_listen(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_http(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_https(struct config_reader *reader, const struct conf_member *member, void *target);
+static int read_base_path(struct config_reader *reader, const struct conf_member *member, void *target);
+static int read_tags(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_connections(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_subscriptions(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_trace_verbose(struct config_reader *reader, const struct conf_member *member, void *target);
@@ -43,6 +45,8 @@ static const struct config_key keys[] = {
                "`HOST[:PORT]` that clients are told to connect to"),
     CONFIG_KEY("server_name", CONFIG_STRING, AT(options.server_name), 0, 0, CONFIG_RELOAD_NO, "the server's id",
                "what the server is called in INFO and monitoring"),
+    CONFIG_OWN("server_tags", "a string or an array of strings", 0, read_tags, CONFIG_RELOAD_NO, NULL,
+               "shown by monitoring, in lower case"),
     CONFIG_OWN("http", "HOST:PORT, \":PORT\" or a port", 0, read_http, CONFIG_RELOAD_NO, NULL,
                "where monitoring answers over HTTP"),
     CONFIG_KEY("http_port,monitor_port", CONFIG_INT, AT(options.http_port), -1, 65535, CONFIG_RELOAD_NO, "0: none",
@@ -51,6 +55,8 @@ static const struct config_key keys[] = {
                "where monitoring answers over HTTPS, with the certificate of `tls`"),
     CONFIG_KEY("https_port", CONFIG_INT, AT(options.https_port), -1, 65535, CONFIG_RELOAD_NO, "0: none",
                "the port of `https`, on `host`"),
+    CONFIG_OWN("http_base_path", "a path such as \"/nats\"", AT(options.http_base_path), read_base_path,
+               CONFIG_RELOAD_NO, "/", "monitoring's pages are below it"),
 
     CONFIG_KEY("max_payload", CONFIG_BYTES32, AT(options.max_payload), KIB, 8 * MIB, CONFIG_RELOAD_YES, "1MB",
                "bytes of one message, headers and payload"),
@@ -119,8 +125,6 @@ static const struct config_key keys[] = {
     CONFIG_OWN("streaming", "a map, or true or false", 0, config_streaming_read, CONFIG_RELOAD_NO, NULL,
                "NATS Streaming: see [streaming](#streaming)"),
 
-    CONFIG_NO_EFFECT("http_base_path", "monitoring answers below / only"),
-    CONFIG_NO_EFFECT("server_tags", "tags are not shown yet"),
     CONFIG_NO_EFFECT("server_metadata", "metadata is not shown yet"),
     CONFIG_NO_EFFECT("disable_sublist_cache,no_sublist_cache", "the cache of matches stays small by itself"),
     CONFIG_NO_EFFECT("no_header_support", "headers are always served to clients that know them"),
@@ -170,6 +174,48 @@ static int read_https(struct config_reader *reader, const struct conf_member *me
 {
     struct options *options = &reader->config->options;
     return config_reader_address(reader, member, &options->http_host, &options->https_port);
+}
+
+// With a '/' before it and none behind it.
+static int read_base_path(struct config_reader *reader, const struct conf_member *member, void *target)
+{
+    const char *path;
+    int error = config_reader_string(reader, member, &path);
+    if (error)
+        return error;
+    size_t len = member->value.text.len;
+    path += path[0] == '/';
+    len -= path != member->value.text.ptr;
+    while (len > 0 && path[len - 1] == '/')
+        len--;
+    if (strcspn(path, " ?#<>&\"'%") < len)
+        return config_reader_refuse(reader, member, "a path such as \"/nats\"");
+    char *copy = config_reader_alloc(reader, len + 2);
+    copy[0] = '/';
+    memcpy(copy + 1, path, len);
+    copy[len + 1] = '\0';
+    *(const char **)target = len ? copy : NULL;
+    return 0;
+}
+
+static int read_tags(struct config_reader *reader, const struct conf_member *member, void *target)
+{
+    struct options *options = &reader->config->options;
+    struct auth_strings texts;
+    int error = config_reader_strings(reader, member, &texts);
+    if (error)
+        return error;
+    const char **tags = config_reader_alloc(reader, (texts.count + 1) * sizeof(*tags));
+    for (uint32_t i = 0; i < texts.count; i++) {
+        char *tag = config_reader_alloc(reader, texts.items[i].len + 1);
+        for (size_t k = 0; k <= texts.items[i].len; k++)
+            tag[k] = texts.items[i].ptr[k] >= 'A' && texts.items[i].ptr[k] <= 'Z' ? (char)(texts.items[i].ptr[k] | 0x20)
+                                                                                  : texts.items[i].ptr[k];
+        tags[i] = tag;
+    }
+    options->server_tags = tags;
+    options->server_tag_count = texts.count;
+    return 0;
 }
 
 // 0 is the default, as in nats-server.

@@ -20,6 +20,7 @@ struct node {
     struct options options;
     struct node_env env;
     char id[NODE_ID_SIZE];
+    char host[OPTIONS_HOST_SIZE]; // that clients are told
     struct broker_options broker_options;
     struct broker *broker;   // owned
     struct shard *shard;     // owned; NULL without streaming, as stan
@@ -231,7 +232,12 @@ static void start_broker(struct node *node, struct moment now)
     broker->port = node->env.port;
     broker->seed = node->env.random->next(node->env.random->owner);
     broker->logger = node->env.logger;
-    node->broker = broker_new(broker, now);
+    // Monitoring shows where the server listens, INFO where clients shall go.
+    struct broker_options advertised = *broker;
+    int error = options_advertised(&node->options, broker->port, node->host, &advertised.port);
+    must(error == 0); // options_check()
+    advertised.host = node->host;
+    node->broker = broker_new(&advertised, now);
 }
 
 static void make_shard(struct node *node)
@@ -264,6 +270,9 @@ static void start_monitor(struct node *node, struct moment now)
             .shard = node->shard,
             .stan = node->stan,
             .http_host = options->http_host ? options->http_host : options->host,
+            .http_base_path = options->http_base_path,
+            .tags = options->server_tags,
+            .tag_count = options->server_tag_count,
             .http_port = node->env.http_port,
             .https_port = node->env.https_port,
             .cluster_id = options->cluster_id,

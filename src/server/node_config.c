@@ -73,6 +73,10 @@ void node_config_shard(const struct options *options, struct shard_options *ret_
     // largest messages.
     while (store->first_file_bytes < 4ULL * options->max_payload)
         store->first_file_bytes *= 2;
+    // A budget of the log means something only if it is several files.
+    while (!options->log_file_bytes && store->file_bytes > options->log_bytes / 4 &&
+           store->file_bytes > store->first_file_bytes)
+        store->file_bytes /= 2;
     ret_shard->engine = (struct engine_options){
         .max_streams = options->max_channels,
         .max_consumers = NODE_CONFIG_MEMBERS_MAX,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/bytes.h"
+#include "base/number.h"
 #include "server/options_internal.h"
 
 #define KIB    (1024LL)
@@ -76,6 +77,8 @@ int options_parse(struct options *options, int count, char *const *arguments, ch
 int options_check(const struct options *options, char ret_message[OPTIONS_MESSAGE_SIZE])
 {
     const char *wrong = NULL;
+    char host[OPTIONS_HOST_SIZE];
+    uint16_t port;
     if (options->jetstream)
         wrong = "-js: JetStream is not served yet; leave it out, or run with -js=false";
     else if (options->https_port != 0 && options->http_port != 0)
@@ -92,6 +95,8 @@ int options_check(const struct options *options, char ret_message[OPTIONS_MESSAG
         wrong = "-max_pending is less than -max_payload: no reader could be sent such a message";
     else if (options->streaming && options->store == OPTIONS_STORE_FILE && !options->directory)
         wrong = "for FILE stores, root directory must be specified: -dir";
+    else if (options_advertised(options, 0, host, &port))
+        wrong = "-client_advertise: HOST, HOST:PORT or [IPV6]:PORT is expected";
     else if (options->check_config && !options->config_file)
         wrong = "must specify [-c, --config] option to check configuration file syntax";
     else if (options->lame_duck_grace_ns >= options->lame_duck_duration_ns)
@@ -100,6 +105,29 @@ int options_check(const struct options *options, char ret_message[OPTIONS_MESSAG
         return check_cluster_id(options->cluster_id, ret_message);
     snprintf(ret_message, OPTIONS_MESSAGE_SIZE, "%s", wrong);
     return ERR_INVALID;
+}
+
+int options_advertised(const struct options *options, uint16_t port, char ret_host[OPTIONS_HOST_SIZE],
+                       uint16_t *ret_port)
+{
+    struct bytes host = bytes_from_string(options->client_advertise ? options->client_advertise : options->host);
+    const char *colon = options->client_advertise ? memrchr(host.ptr, ':', host.len) : NULL;
+    const char *bracket = host.len > 0 && host.ptr[0] == '[' ? memchr(host.ptr, ']', host.len) : NULL;
+    uint64_t number = port;
+    if (colon && (bracket ? colon == bracket + 1 : memchr(host.ptr, ':', host.len) == colon)) {
+        struct bytes digits = bytes_skip(host, (size_t)(colon - host.ptr) + 1);
+        if (number_parse_u64(digits, UINT16_MAX, &number) != 0)
+            return ERR_INVALID;
+        host.len = (size_t)(colon - host.ptr);
+    }
+    if (bracket)
+        host = bytes_make(host.ptr + 1, (size_t)(bracket - host.ptr) - 1);
+    if (host.len == 0 || host.len >= OPTIONS_HOST_SIZE)
+        return ERR_INVALID;
+    memcpy(ret_host, host.ptr, host.len);
+    ret_host[host.len] = '\0';
+    *ret_port = number > 0 ? (uint16_t)number : port;
+    return 0;
 }
 
 bool options_help(size_t index, char *ret_line, size_t size)

@@ -26,23 +26,26 @@ enum options_sync { OPTIONS_SYNC_ALWAYS, OPTIONS_SYNC_INTERVAL, OPTIONS_SYNC_NEV
 
 // Strings are borrowed from the command line, from whoever read the configuration file, or static.
 struct options {
-    uint32_t persona;      // enum options_persona
-    bool streaming;        // --streaming: serve NATS Streaming; without it there is no store and no data directory
-    const char *host;      // -a: what to listen on; "0.0.0.0"
-    int32_t port;          // -p: 4222; -1: any free one
-    int32_t http_port;     // -m: 0: none; -1: any free one
-    int32_t https_port;    // -ms: 0: none; -1: any free one
-    const char *http_host; // what monitoring listens on; NULL: host
+    uint32_t persona;           // enum options_persona
+    bool streaming;             // --streaming: serve NATS Streaming; without it there is no store and no data directory
+    const char *host;           // -a: what to listen on; "0.0.0.0"
+    int32_t port;               // -p: 4222; -1: any free one
+    int32_t http_port;          // -m: 0: none; -1: any free one
+    int32_t https_port;         // -ms: 0: none; -1: any free one
+    const char *http_base_path; // no flag: monitoring's pages are below it: "/nats"; NULL: below /
+    const char *http_host;      // what monitoring listens on; NULL: host
     const char *client_advertise; // --client_advertise: HOST[:PORT] that clients are told (CO-P18); NULL: host and port
     const char *server_name;      // -n: NULL: the server's id
-    const char *directory;        // --dir: "./data"
-    const char *cluster_id;       // -cid: "test-cluster"
-    uint32_t store;               // -st: enum options_store
-    uint32_t sync;                // --sync: enum options_sync
-    uint64_t sync_interval_ns;    // --sync_interval: 1 s
-    uint64_t log_bytes;           // --log_bytes: budget of the retained log, 512 MiB
-    uint64_t memory_bytes;        // --memory_bytes: of the memory store, 1 GiB
-    uint64_t log_file_bytes;      // no flag, small in tests; 0: the store's default, as for the next two
+    const char *const *server_tags; // no flag: shown by monitoring, in lower case
+    size_t server_tag_count;
+    const char *directory;     // --dir: "./data"
+    const char *cluster_id;    // -cid: "test-cluster"
+    uint32_t store;            // -st: enum options_store
+    uint32_t sync;             // --sync: enum options_sync
+    uint64_t sync_interval_ns; // --sync_interval: 1 s
+    uint64_t log_bytes;        // --log_bytes: budget of the retained log, 512 MiB
+    uint64_t memory_bytes;     // --memory_bytes: of the memory store, 1 GiB
+    uint64_t log_file_bytes;   // no flag, small in tests; 0: the store's default, as for the next two
     uint64_t log_first_bytes;
     uint64_t checkpoint_bytes;
 
@@ -118,6 +121,12 @@ int options_parse(struct options *options, int count, char *const *arguments,
 // What no flag, and no key of a configuration, can know alone; options_parse() has asked it unless a file is named. ERR_INVALID and a
 // message.
 int options_check(const struct options *options, char ret_message[OPTIONS_MESSAGE_SIZE]) MUST_USE;
+
+// Host and port that clients are told (CO-P18): client_advertise, "HOST", "HOST:PORT" or "[IPV6]:PORT", or else host and `port`, the one
+// that is listened on. ERR_INVALID: it is none of these; options_check() refuses it.
+#define OPTIONS_HOST_SIZE 256
+int options_advertised(const struct options *options, uint16_t port, char ret_host[OPTIONS_HOST_SIZE],
+                       uint16_t *ret_port) MUST_USE;
 
 // One line of the description of Weir's flags at a time, from index 0 on; false when there is none. Without a newline.
 bool options_help(size_t index, char *ret_line, size_t size);

@@ -81,14 +81,14 @@ uint64_t checkpoint_next_deadline_ms(const struct checkpoint *checkpoint)
     if (checkpoint->state == CHECKPOINT_IDLE && checkpoint->wanted) {
         return checkpoint->retry_ns / 1000000 + 1;
     }
+    if (writer && writer->state == FILE_WRITER_READY && writer->retry_ns > checkpoint->context->now.mono_ns) {
+        return writer->retry_ns / 1000000 + 1;
+    }
     if (writer && writer->state == FILE_WRITER_READY && checkpoint->state < CHECKPOINT_WAITING) {
         return checkpoint->context->now.mono_ns / 1000000;
     }
     if (checkpoint->state == CHECKPOINT_WAITING) {
         return checkpoint->context->now.mono_ns / 1000000 + 10;
-    }
-    if (writer && writer->state == FILE_WRITER_READY && writer->retry_ns > checkpoint->context->now.mono_ns) {
-        return writer->retry_ns / 1000000 + 1;
     }
     return UINT64_MAX;
 }
@@ -101,7 +101,8 @@ uint64_t checkpoint_safe(const struct checkpoint *checkpoint)
 static bool checkpoint_is_due(const struct checkpoint *checkpoint)
 {
     const struct store_context *context = checkpoint->context;
-    if (context->closing || context->failed || context->now.mono_ns < checkpoint->retry_ns) {
+    // A roll-over that found no space has what was kept for both.
+    if (context->closing || context->failed || context->now.mono_ns < checkpoint->retry_ns || context->claims > 0) {
         return false;
     }
     uint64_t grown = context->log.appended_bytes(context->log.owner) - checkpoint->appended_mark;
@@ -130,6 +131,7 @@ static void checkpoint_begin(struct checkpoint *checkpoint)
     char path[STORE_PATH_BYTES];
     checkpoint_name(checkpoint->header.generation, checkpoint->header.step, path);
     checkpoint->writer = file_writer_new(context, STORE_CHECKPOINT_FOLDER, path, checkpoint_wake, checkpoint);
+    checkpoint->writer->worth = FILE_WRITER_VITAL; // without it nothing is ever given back
     checkpoint_header_encode(&checkpoint->header, context->options.identity, &checkpoint->writer->out,
                              &checkpoint->running);
     checkpoint->state = CHECKPOINT_TAKING_IMAGES;

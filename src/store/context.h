@@ -44,10 +44,9 @@ struct log_view {
     void (*sync_soon)(void *owner);
     // Nothing needs the file any more: recycle or delete it (a held one, when dropped).
     void (*release)(void *owner, uint64_t file);
-    // After ERR_NO_SPACE: gives the reserved space back to the file system. False when there is none left.
-    bool (*ballast_take)(void *owner);
-    // The slice that needed it is written: reserve it again when there is space.
-    void (*ballast_back)(void *owner);
+    // After ERR_NO_SPACE: gives reserved space back to the file system, soon. False when there is none left, or none for what is
+    // not vital.
+    bool (*give_space)(void *owner, bool vital);
 };
 
 struct store_context {
@@ -61,5 +60,6 @@ struct store_context {
     bool failed;            // the log FAILED: nothing is written any more
     bool closing;           // start nothing new
     bool ids_awaited;       // saved dedupe ids are still being given back: meanwhile none are saved
-    bool starved;           // no space for log files: roll over and release what can be, whatever the budget
+    bool starved;           // the disk is FULL (prepare.h): roll over and release what can be, whatever the budget
+    uint32_t claims;        // files being written that found no space: whatever becomes free is theirs
 };

@@ -37,10 +37,6 @@ void file_writer_free(struct file_writer *writer)
     if (!writer) {
         return;
     }
-    if (writer->ballast) {
-        writer->context->log.ballast_back(writer->context->log.owner);
-        writer->ballast = false;
-    }
     if (writer->state == FILE_WRITER_SEALED) {
         file_writer_drop(writer);
         return;
@@ -61,6 +57,7 @@ void file_writer_drop(struct file_writer *writer)
         struct disk_request close = {.op = DISK_CLOSE, .file = writer->request.file};
         disk_run(writer->context->disk, &close);
     }
+    writer->context->claims -= writer->claims;
     buffer_deinit(&writer->out);
     mem_free(writer);
 }
@@ -149,16 +146,15 @@ static void writer_step(struct file_writer *writer, int result)
 
 static void writer_written(struct file_writer *writer, int result)
 {
-    struct log_view *log = &writer->context->log;
-    if (result == ERR_NO_SPACE && !writer->ballast && !writer->optional && log->ballast_take(log->owner)) {
-        writer->ballast = true;
-        writer->retry_ns = writer->context->now.mono_ns + WRITER_RETRY_NS;
-        writer->state = FILE_WRITER_READY;
-        return;
-    }
-    if (writer->ballast) {
-        writer->ballast = false;
-        log->ballast_back(log->owner);
+    struct store_context *context = writer->context;
+    if (result == ERR_NO_SPACE && writer->worth != FILE_WRITER_OPTIONAL) {
+        context->claims += !writer->claims;
+        writer->claims = true;
+        if (context->log.give_space(context->log.owner, writer->worth == FILE_WRITER_VITAL)) {
+            writer->retry_ns = context->now.mono_ns + WRITER_RETRY_NS;
+            writer->state = FILE_WRITER_READY;
+            return;
+        }
     }
     if (result != 0) {
         writer->error = result;

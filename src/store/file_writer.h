@@ -22,20 +22,27 @@ enum file_writer_state {
     FILE_WRITER_BROKEN,
 };
 
+// What is given up for the file on a full disk (log_view.give_space).
+enum file_writer_worth {
+    FILE_WRITER_USUAL,    // most of the ballast
+    FILE_WRITER_OPTIONAL, // nothing
+    FILE_WRITER_VITAL,    // all of it, a spare log file too: it will give more space back than it takes
+};
+
 struct file_writer {
     struct store_context *context; // borrowed
     void *owner;                   // of wake
     void (*wake)(void *owner);     // may free the writer
     enum file_writer_state state;
-    int error;          // why BROKEN
-    struct buffer out;  // bytes to be written next
-    size_t flushed;     // how many of them already are
-    uint64_t offset;    // in the file, of the first of `out` not written
-    uint64_t retry_ns;  // monotonic: not before; the reserve was given back for this slice
-    bool ballast;       // it was, and is not yet taken again
-    bool optional;      // set by the owner: the file is not worth the reserve
-    bool abandoned;     // nobody owns it: clean up and free it
-    const char *folder; // static
+    int error;                    // why BROKEN
+    struct buffer out;            // bytes to be written next
+    size_t flushed;               // how many of them already are
+    uint64_t offset;              // in the file, of the first of `out` not written
+    uint64_t retry_ns;            // monotonic: not before; space is being given back for this slice
+    bool claims;                  // it found no space: counted in context->claims until it is freed
+    enum file_writer_worth worth; // set by the owner
+    bool abandoned;               // nobody owns it: clean up and free it
+    const char *folder;           // static
     char name[STORE_PATH_BYTES];
     char temporary[STORE_PATH_BYTES];
     struct disk_request request;

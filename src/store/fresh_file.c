@@ -9,11 +9,14 @@
 
 enum { SMALL_BYTES = 64 * LOG_FILE_BLOCK }; // of a file on a full disk: for acknowledgements and deletes
 
-static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t bytes, uint64_t least);
+static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t bytes, uint64_t room);
+static int create_largest(struct fresh_file *fresh, uint64_t least);
 static int create(struct fresh_file *fresh);
 static int take_spare(struct fresh_file *fresh, struct survey *survey, uint64_t least);
-static bool drop_sidecars(struct fresh_file *fresh, struct survey *survey);
+static void drop_spares(struct fresh_file *fresh, struct survey *survey);
+static void drop_sidecars(struct fresh_file *fresh, struct survey *survey);
 static void cut_ends(struct fresh_file *fresh, struct survey *survey);
+static int cut(struct fresh_file *fresh, struct disk_file *file, uint64_t length);
 static void remove_leftovers(struct fresh_file *fresh, struct survey *survey);
 static int fill(struct fresh_file *fresh, uint64_t last_index, uint64_t *ret_valid);
 static void encode_header(struct fresh_file *fresh, uint64_t last_index, char block[LOG_FILE_BLOCK]);
@@ -66,7 +69,7 @@ int fresh_file_make(struct fresh_file *fresh, struct survey *survey, uint64_t la
     log_file_temporary(fresh->id, fresh->temporary);
     remove_leftovers(fresh, survey);
     uint64_t room = first / 2 < SMALL_BYTES ? first / 2 : SMALL_BYTES;
-    int error = get_space(fresh, survey, batch_padded(bytes), batch_padded(bytes) + room);
+    int error = get_space(fresh, survey, batch_padded(bytes), room);
     if (!error)
         error = fill(fresh, last_index, &valid);
     if (!error)
@@ -96,34 +99,37 @@ int fresh_file_make(struct fresh_file *fresh, struct survey *survey, uint64_t la
     return 0;
 }
 
-// On a full disk, one by one: a file of which nothing counts, the sidecars, the ballast's space, a smaller file, the ends of found
-// files.
-static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t bytes, uint64_t least)
+// `bytes` are needed, `room` more should be there for acknowledgements, which are what makes space.
+static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t bytes, uint64_t room)
 {
     int error = create(fresh);
-    if (error == ERR_NO_SPACE)
-        error = take_spare(fresh, survey, least);
-    if (error == ERR_NO_SPACE && drop_sidecars(fresh, survey))
-        error = create(fresh);
-    if (error == ERR_NO_SPACE && survey->ballast) {
-        survey->ballast = false;
-        error = run(fresh, (struct disk_request){.op = DISK_UNLINK, .path = PREPARE_BALLAST});
-        if (!error)
-            error = create(fresh);
-    }
     if (error != ERR_NO_SPACE)
         return error;
-    fresh->size = least < fresh->size ? least : fresh->size;
-    error = create(fresh);
-    if (error != ERR_NO_SPACE)
-        return error;
+    fresh->starved = true;
+    drop_sidecars(fresh, survey);
     cut_ends(fresh, survey);
-    error = create(fresh);
-    // Then with less room for acknowledgements, which are what makes space.
-    for (uint64_t room = least - bytes; error == ERR_NO_SPACE && room > 2 * LOG_FILE_BLOCK; room /= 2) {
-        fresh->size = bytes + batch_padded(room / 2);
+    error = create_largest(fresh, bytes + room);
+    if (error == ERR_NO_SPACE)
+        error = take_spare(fresh, survey, bytes + room);
+    if (error == ERR_NO_SPACE) {
+        drop_spares(fresh, survey);
+        error = create_largest(fresh, bytes + 2 * LOG_FILE_BLOCK);
+    }
+    return error;
+}
+
+// The largest file that there is space for.
+static int create_largest(struct fresh_file *fresh, uint64_t least)
+{
+    uint64_t most = fresh->size;
+    int error = create(fresh);
+    while (error == ERR_NO_SPACE && fresh->size > least) {
+        fresh->size -= batch_padded(fresh->size / 16);
+        fresh->size = fresh->size > least ? fresh->size : least;
         error = create(fresh);
     }
+    if (error)
+        fresh->size = most;
     return error;
 }
 
@@ -163,11 +169,27 @@ static int take_spare(struct fresh_file *fresh, struct survey *survey, uint64_t 
     return ERR_NO_SPACE;
 }
 
-// All of them: the next start scans their log files. False: there are none.
-static bool drop_sidecars(struct fresh_file *fresh, struct survey *survey)
+// All files of which nothing counts, and the ballast.
+static void drop_spares(struct fresh_file *fresh, struct survey *survey)
+{
+    for (size_t i = 0; i < survey->count; i++) {
+        struct survey_file *found = &survey->files[i];
+        if (!found->file || found->tail_end)
+            continue;
+        char name[LOG_FILE_NAME_MAX];
+        log_file_name(found->id, name);
+        run(fresh, (struct disk_request){.op = DISK_CLOSE, .file = found->file});
+        run(fresh, (struct disk_request){.op = DISK_UNLINK, .path = name});
+        found->file = NULL;
+    }
+    run(fresh, (struct disk_request){.op = DISK_UNLINK, .path = PREPARE_BALLAST});
+    survey->ballast = false;
+}
+
+// All of them: the next start scans their log files.
+static void drop_sidecars(struct fresh_file *fresh, struct survey *survey)
 {
     const char *name = survey->names.names;
-    bool dropped = false;
     for (size_t i = 0; i < survey->names.count; i++, name += strlen(name) + 1) {
         uint64_t id;
         bool temporary;
@@ -175,9 +197,8 @@ static bool drop_sidecars(struct fresh_file *fresh, struct survey *survey)
             continue;
         char path[STORE_PATH_BYTES];
         snprintf(path, sizeof(path), STORE_LOG_FOLDER "/%.32s", name);
-        dropped |= run(fresh, (struct disk_request){.op = DISK_UNLINK, .path = path}) == 0;
+        run(fresh, (struct disk_request){.op = DISK_UNLINK, .path = path});
     }
-    return dropped;
 }
 
 // Gives back what lies behind the last thing that counts in the files that were found. No byte that counts is touched.
@@ -190,16 +211,23 @@ static void cut_ends(struct fresh_file *fresh, struct survey *survey)
         uint64_t end = found && found->tail_end > file->valid ? found->tail_end : file->valid;
         if (end < LOG_FILE_BLOCK || end >= file->size)
             continue;
-        if (!run(fresh, (struct disk_request){.op = DISK_TRUNCATE, .file = file->file, .length = end}))
+        if (!cut(fresh, file->file, end))
             file->size = end;
     }
     for (size_t i = 0; i < survey->count; i++) {
         struct survey_file *found = &survey->files[i];
         if (!found->file || !found->tail_end || found->tail_end >= found->size)
             continue;
-        if (!run(fresh, (struct disk_request){.op = DISK_TRUNCATE, .file = found->file, .length = found->tail_end}))
+        if (!cut(fresh, found->file, found->tail_end))
             found->size = found->tail_end;
     }
+}
+
+// For good: else what is made of the space would be lost with it at a power cut.
+static int cut(struct fresh_file *fresh, struct disk_file *file, uint64_t length)
+{
+    int error = run(fresh, (struct disk_request){.op = DISK_TRUNCATE, .file = file, .length = length});
+    return error ? error : run(fresh, (struct disk_request){.op = DISK_SYNC, .file = file});
 }
 
 // Files that an interrupted recovery was making.

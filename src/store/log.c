@@ -74,14 +74,15 @@ int log_admit(const struct store *store, size_t size, bool reserved)
     uint64_t queued = store->appender.queued_bytes;
     uint64_t need = queued + size + size / 4 + ADMIT_SLACK;
     uint64_t rest = log->current->size - log->position;
+    // What is appended may have to be copied by the next recovery, even if there is nothing else.
+    uint64_t kept = reserved ? need : prepare_reserve(&log->prepare);
     int error = 0;
     if (!reserved && (queued + size > store->context.options.inflight_bytes || parts_is_behind(store->parts)))
         error = ERR_AGAIN;
-    else if (log->prepare.full && usable_bytes(log, need) < need + (reserved ? 0 : log->prepare.reserve))
-        error = ERR_NO_SPACE;
-    else if (!reserved && rest < need && usable_bytes(log, need) < need)
-        error = ERR_AGAIN;
-    log->prepare.wanted |= rest < need;
+    else if (rest < need + kept && usable_bytes(log, need) < need + kept) {
+        log->prepare.wanted = true;
+        error = store->context.starved ? ERR_NO_SPACE : reserved ? 0 : ERR_AGAIN;
+    }
     log->was_refused |= error != 0;
     return error;
 }
@@ -487,7 +488,7 @@ static void tell_admitting(struct log *log)
     const struct store *store = log->store;
     log->was_refused = false;
     if (store->appender.queued_bytes > store->context.options.inflight_bytes / 2 ||
-        log_admit(store, log->prepare.full ? 0 : store->context.options.max_payload, false) != 0) {
+        log_admit(store, store->context.starved ? 0 : store->context.options.max_payload, false) != 0) {
         log->was_refused = true;
         return;
     }

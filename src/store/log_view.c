@@ -104,19 +104,9 @@ static void release(void *owner, uint64_t id)
     prepare_step(&log->prepare);
 }
 
-static bool ballast_take(void *owner)
+static bool give_space(void *owner, bool vital)
 {
-    struct prepare *prepare = &((struct log *)owner)->prepare;
-    prepare->ballast_taken = true;
-    prepare_step(prepare);
-    return prepare->ballast;
-}
-
-static void ballast_back(void *owner)
-{
-    struct prepare *prepare = &((struct log *)owner)->prepare;
-    prepare->ballast_taken = false;
-    prepare_step(prepare);
+    return prepare_give(&((struct log *)owner)->prepare, vital);
 }
 
 struct log_view log_make_view(struct log *log)
@@ -132,7 +122,6 @@ struct log_view log_make_view(struct log *log)
         .synced_index = synced_index,
         .sync_soon = sync_soon,
         .release = release,
-        .ballast_take = ballast_take,
-        .ballast_back = ballast_back,
+        .give_space = give_space,
     };
 }

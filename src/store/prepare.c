@@ -7,7 +7,11 @@
 #include "base/must.h"
 #include "store/log.h"
 
-enum { STEPS_MAX = 5, STEP_END = -1 };
+enum {
+    STEPS_MAX = 5,
+    STEP_END = -1,
+    LAST_BYTES = 8 * LOG_FILE_BLOCK, // of the current file, without which the last spare is not given away
+};
 
 // What each job asks of the disk, in order.
 static const int plans[][STEPS_MAX] = {
@@ -16,13 +20,15 @@ static const int plans[][STEPS_MAX] = {
     [PREPARE_RECYCLE] = {DISK_RENAME, DISK_SYNC_DIR, STEP_END},
     [PREPARE_REMOVE] = {DISK_CLOSE, DISK_UNLINK, STEP_END},
     [PREPARE_BALLAST_MAKE] = {DISK_OPEN, DISK_ALLOCATE, DISK_SYNC, DISK_CLOSE, STEP_END},
+    [PREPARE_BALLAST_CUT] = {DISK_OPEN, DISK_TRUNCATE, DISK_CLOSE, STEP_END},
     [PREPARE_BALLAST_DROP] = {DISK_UNLINK, STEP_END},
     [PREPARE_UNDO] = {DISK_CLOSE, DISK_UNLINK, STEP_END},
     [PREPARE_ABANDON] = {DISK_CLOSE, STEP_END},
 };
 
+static enum prepare_job missing(const struct prepare *prepare);
 static bool begin_released(struct prepare *prepare);
-static bool begin_new(struct prepare *prepare);
+static void begin_new(struct prepare *prepare, enum prepare_job job);
 static void begin(struct prepare *prepare, enum prepare_job job, struct log_file *file);
 static void submit(struct prepare *prepare);
 static void on_done(struct disk_request *request);
@@ -32,12 +38,14 @@ static void note_failure(struct prepare *prepare, int error);
 static void complete_job(struct prepare *prepare);
 static void add_spare(struct prepare *prepare, struct log_file *file, bool created);
 static void set_room(struct prepare *prepare);
-static uint64_t ballast_bytes(const struct prepare *prepare);
+static bool shrink(uint64_t *size, uint64_t least);
+static uint64_t ballast_most(const struct prepare *prepare);
 static void close_list(struct prepare *prepare, struct list *files);
 
 void prepare_init(struct prepare *prepare, struct store *store)
 {
     *prepare = (struct prepare){.store = store, .next_size = store->context.options.first_file_bytes};
+    prepare->next_ballast = ballast_most(prepare);
     list_init(&prepare->spares);
     list_init(&prepare->released);
 }
@@ -54,14 +62,14 @@ void prepare_step(struct prepare *prepare)
     struct store *store = prepare->store;
     if (prepare->job != PREPARE_NOTHING || store->context.failed || store->stopping)
         return;
-    if (prepare->ballast_taken && prepare->ballast) {
-        begin(prepare, PREPARE_BALLAST_DROP, NULL);
+    if (begin_released(prepare) || !prepare->wanted || store->context.claims ||
+        moment_mono_ms(store->context.now) < prepare->retry_ms)
         return;
-    }
-    if (begin_released(prepare) || !prepare->wanted)
-        return;
-    if (moment_mono_ms(store->context.now) >= prepare->retry_ms)
-        begin_new(prepare);
+    enum prepare_job job = missing(prepare);
+    if (job != PREPARE_NOTHING)
+        begin_new(prepare, job);
+    else
+        set_room(prepare);
 }
 
 struct log_file *prepare_take(struct prepare *prepare)
@@ -93,7 +101,9 @@ struct log_file *prepare_make_now(struct prepare *prepare)
     struct disk_request sync_name = {.op = DISK_SYNC_DIR, .path = "wal"};
     if (disk_run(disk, &allocate) || disk_run(disk, &sync) || disk_run(disk, &sync_name)) {
         struct disk_request close = {.op = DISK_CLOSE, .file = open.file};
+        struct disk_request unlink = {.op = DISK_UNLINK, .path = prepare->path};
         disk_run(disk, &close);
+        disk_run(disk, &unlink);
         return NULL;
     }
     struct log_file *file = mem_alloc_zero(sizeof(*file));
@@ -109,61 +119,105 @@ void prepare_release(struct prepare *prepare, struct log_file *file)
 
 void prepare_set_full(struct prepare *prepare)
 {
-    uint64_t two = 2 * prepare->store->context.options.file_bytes;
-    uint64_t half = log_free_bytes(prepare->store->log) / 2;
-    if (!prepare->full) {
-        prepare->reserve = two < half ? two : half;
-        logger_write(prepare->store->logger, LOG_ERROR,
+    struct store *store = prepare->store;
+    uint64_t two = 2 * store->context.options.file_bytes, least = 2 * store->context.options.first_file_bytes;
+    if (!store->context.starved) {
+        uint64_t left = log_free_bytes(store->log);
+        left = left < two ? left : two;
+        prepare->reserve = left / 2 > least ? left / 2 : least;
+        prepare->enough = left > prepare->reserve ? left : prepare->reserve;
+        logger_write(store->logger, LOG_ERROR,
                      "no space for the log: publishes are refused when %llu bytes of it are left; free some space, or "
                      "delete messages: service resumes by itself",
                      (unsigned long long)prepare->reserve);
     }
-    prepare->full = prepare->wanted = prepare->store->context.starved = true;
-    prepare->retry_ms = moment_mono_ms(prepare->store->context.now) + PREPARE_RETRY_MS;
+    prepare->wanted = store->context.starved = true;
+    prepare->retry_ms = moment_mono_ms(store->context.now) + PREPARE_RETRY_MS;
+}
+
+bool prepare_give(struct prepare *prepare, bool vital)
+{
+    const struct log *log = prepare->store->log;
+    prepare_set_full(prepare);
+    if (prepare->store->stopping)
+        return false;
+    if (prepare->job != PREPARE_NOTHING) // which may have the space, for a moment
+        return true;
+    if (begin_released(prepare))
+        return true;
+    if (prepare->ballast == PREPARE_BALLAST_WHOLE || (vital && prepare->ballast)) {
+        begin(prepare, vital ? PREPARE_BALLAST_DROP : PREPARE_BALLAST_CUT, NULL);
+        return true;
+    }
+    // What is queued may have to be copied by the next start.
+    uint64_t needed = LAST_BYTES + 3 * prepare->store->appender.queued_bytes;
+    bool last = prepare->spare_count == 1 && log->current->size - log->position < needed;
+    if (!vital || prepare->spare_count == 0 || last)
+        return false;
+    struct log_file *newest = container_of(list_last(&prepare->spares), struct log_file, link);
+    list_remove(&newest->link);
+    prepare->spare_count--;
+    prepare->spare_bytes -= newest->size;
+    begin(prepare, PREPARE_REMOVE, newest);
+    return true;
+}
+
+uint64_t prepare_reserve(const struct prepare *prepare)
+{
+    const struct store_context *context = &prepare->store->context;
+    uint64_t first = context->options.first_file_bytes;
+    return context->starved ? prepare->reserve : prepare->spare_count ? first : first / 4;
 }
 
 uint64_t prepare_next_deadline_ms(const struct prepare *prepare)
 {
-    bool waits = prepare->wanted && prepare->job == PREPARE_NOTHING && prepare->retry_ms &&
-                 (prepare->spare_count < PREPARE_SPARES || prepare->full);
+    const struct store_context *context = &prepare->store->context;
+    bool waits = prepare->wanted && prepare->job == PREPARE_NOTHING && prepare->retry_ms && !context->claims &&
+                 (missing(prepare) != PREPARE_NOTHING || context->starved);
     return waits ? prepare->retry_ms : UINT64_MAX;
 }
 
-// A released file without holders becomes a spare, if there are not too many and it is of full size; else it goes. To make a
-// file writes all of it, to remove one makes the file system write: both while the log wants the disk.
+// The next thing to be made, for those who need it most.
+static enum prepare_job missing(const struct prepare *prepare)
+{
+    if (prepare->spare_count == 0)
+        return PREPARE_CREATE;
+    if (prepare->ballast != PREPARE_BALLAST_WHOLE)
+        return PREPARE_BALLAST_MAKE;
+    bool starved = prepare->store->context.starved;
+    bool enough = !starved || log_free_bytes(prepare->store->log) >= prepare->enough;
+    return prepare->spare_count >= PREPARE_SPARES && enough ? PREPARE_NOTHING : PREPARE_CREATE;
+}
+
+// A released file without holders becomes a spare, if it is large enough and there are not too many, or in FULL if that is what is
+// missing; else its space is free. To make a file writes all of it, to remove one makes the file system write: both while the log
+// wants the disk.
 static bool begin_released(struct prepare *prepare)
 {
+    const struct store_context *context = &prepare->store->context;
+    uint64_t least = context->starved ? context->options.first_file_bytes : prepare->next_size;
+    bool recycle = context->starved ? missing(prepare) == PREPARE_CREATE && !context->claims
+                                    : prepare->spare_count < PREPARE_SPARES_MAX;
     list_foreach(link, &prepare->released)
     {
         struct log_file *file = container_of(link, struct log_file, link);
         if (file->holds)
             continue;
         list_remove(&file->link);
-        bool missing = prepare->spare_count < PREPARE_SPARES_MAX;
-        bool fits = file->size == prepare->store->context.options.file_bytes ||
-                    (prepare->full && file->size >= prepare->store->context.options.first_file_bytes);
-        begin(prepare, missing && fits ? PREPARE_RECYCLE : PREPARE_REMOVE, file);
+        begin(prepare, recycle && file->size >= least ? PREPARE_RECYCLE : PREPARE_REMOVE, file);
         return true;
     }
     return false;
 }
 
-static bool begin_new(struct prepare *prepare)
+static void begin_new(struct prepare *prepare, enum prepare_job job)
 {
-    if (prepare->spare_count < PREPARE_SPARES) {
-        struct log_file *file = mem_alloc_zero(sizeof(*file));
+    struct log_file *file = NULL;
+    if (job == PREPARE_CREATE) {
+        file = mem_alloc_zero(sizeof(*file));
         file->size = prepare->next_size;
-        begin(prepare, PREPARE_CREATE, file);
-        return true;
     }
-    set_room(prepare);
-    bool grown = prepare->next_size == prepare->store->context.options.file_bytes;
-    bool due = moment_mono_ms(prepare->store->context.now) >= prepare->ballast_retry_ms;
-    if (grown && due && !prepare->ballast && !prepare->ballast_taken) {
-        begin(prepare, PREPARE_BALLAST_MAKE, NULL);
-        return true;
-    }
-    return false;
+    begin(prepare, job, file);
 }
 
 static void begin(struct prepare *prepare, enum prepare_job job, struct log_file *file)
@@ -191,14 +245,15 @@ static void submit(struct prepare *prepare)
         .path = prepare->path,
         .path2 = prepare->path2,
         .file = prepare->file ? prepare->file->file : prepare->handle,
-        .length = prepare->file ? prepare->file->size : ballast_bytes(prepare),
-        .flags = DISK_FLAG_CREATE,
+        .length = prepare->file ? prepare->file->size : prepare->next_ballast,
         .done = on_done,
     };
     if (request->op == DISK_SYNC_DIR)
         request->path = "wal";
-    if (request->op != DISK_OPEN)
-        request->flags = 0;
+    if (request->op == DISK_OPEN && (prepare->file || !prepare->ballast))
+        request->flags = DISK_FLAG_CREATE;
+    if (request->op == DISK_TRUNCATE)
+        request->length = ballast_most(prepare) / 4;
     disk_submit(prepare->store->context.disk, DISK_POOL, request);
 }
 
@@ -230,43 +285,43 @@ static void take_result(struct prepare *prepare)
         prepare->handle = handle;
 }
 
-// What was half made is closed and removed; a file whose new name is in doubt is left to the next start.
+// What was half made is closed and removed, but for a part of the ballast that was there before; a file whose new name is in doubt
+// is left to the next start.
 static void fail_job(struct prepare *prepare, int error)
 {
     enum prepare_job job = prepare->job;
-    bool making = job == PREPARE_CREATE || job == PREPARE_BALLAST_MAKE;
+    bool open = prepare->request.op != DISK_OPEN;
+    bool making = job == PREPARE_CREATE || (job == PREPARE_BALLAST_MAKE && !prepare->ballast);
+    bool ballast = job == PREPARE_BALLAST_MAKE || job == PREPARE_BALLAST_CUT;
     note_failure(prepare, error);
     prepare->step = 0;
-    if (making && prepare->request.op != DISK_OPEN) {
-        prepare->job = PREPARE_UNDO;
+    if (ballast && !open)
+        prepare->ballast = error == ERR_EXISTS ? PREPARE_BALLAST_PART : PREPARE_BALLAST_NONE;
+    else if (job == PREPARE_BALLAST_CUT)
+        prepare->ballast = PREPARE_BALLAST_PART;
+    if (open && (making || ballast || job == PREPARE_RECYCLE)) {
+        prepare->job = making ? PREPARE_UNDO : PREPARE_ABANDON;
         submit(prepare);
-    } else if (job == PREPARE_RECYCLE) {
-        prepare->job = PREPARE_ABANDON;
-        submit(prepare);
-    } else {
-        if (job == PREPARE_BALLAST_MAKE)
-            prepare->ballast = error == ERR_EXISTS;
-        prepare->job = job == PREPARE_BALLAST_DROP ? job : PREPARE_UNDO;
-        complete_job(prepare);
+        return;
     }
+    prepare->job = job == PREPARE_BALLAST_DROP ? job : PREPARE_UNDO;
+    complete_job(prepare);
 }
 
 static void note_failure(struct prepare *prepare, int error)
 {
     struct store *store = prepare->store;
+    bool ballast = prepare->job == PREPARE_BALLAST_MAKE;
     uint64_t least = store->context.options.first_file_bytes;
-    uint64_t retry_ms = moment_mono_ms(store->context.now) + PREPARE_RETRY_MS;
-    if (prepare->job == PREPARE_BALLAST_MAKE)
-        prepare->ballast_retry_ms = retry_ms;
-    else
-        prepare->retry_ms = retry_ms;
+    // A log of smaller and smaller files would leave a small reserve.
+    if (!ballast && !store->context.starved && prepare->spare_count)
+        least = container_of(list_last(&prepare->spares), struct log_file, link)->size;
+    prepare->retry_ms = moment_mono_ms(store->context.now) + PREPARE_RETRY_MS;
     if (error != ERR_NO_SPACE) {
         logger_write(store->logger, LOG_WARN, "%s: cannot prepare a log file: %s", prepare->path, error_text(error));
-    } else if (prepare->job == PREPARE_CREATE && prepare->next_size > least) {
-        prepare->next_size = prepare->next_size / 2 > least ? prepare->next_size / 2 : least;
-        prepare->next_size -= prepare->next_size % LOG_FILE_BLOCK;
+    } else if (shrink(ballast ? &prepare->next_ballast : &prepare->next_size, least)) {
         prepare->retry_ms = 0;
-    } else if (prepare->job == PREPARE_CREATE) {
+    } else {
         prepare_set_full(prepare);
     }
 }
@@ -282,9 +337,15 @@ static void complete_job(struct prepare *prepare)
     } else {
         mem_free(file);
         if (job == PREPARE_BALLAST_MAKE)
-            prepare->ballast = true;
+            prepare->ballast = PREPARE_BALLAST_WHOLE;
+        else if (job == PREPARE_BALLAST_CUT)
+            prepare->ballast = PREPARE_BALLAST_PART;
         else if (job == PREPARE_BALLAST_DROP)
-            prepare->ballast = false;
+            prepare->ballast = PREPARE_BALLAST_NONE;
+        if (job == PREPARE_BALLAST_CUT || job == PREPARE_BALLAST_DROP)
+            prepare->next_ballast = ballast_most(prepare);
+        else if (job == PREPARE_REMOVE)
+            prepare->retry_ms = 0; // there is space
     }
     prepare_step(prepare);
 }
@@ -302,22 +363,32 @@ static void add_spare(struct prepare *prepare, struct log_file *file, bool creat
         prepare->next_size = 2 * file->size < most ? 2 * file->size : most;
         prepare->retry_ms = 0;
     }
-    if (created || prepare->spare_count >= PREPARE_SPARES)
-        set_room(prepare);
     log_resume(store->log);
 }
 
-// The last attempt to get space succeeded, or no space is needed.
+// Nothing is missing.
 static void set_room(struct prepare *prepare)
 {
-    if (prepare->full)
-        logger_write(prepare->store->logger, LOG_INFO, "there is space for the log again");
-    prepare->full = prepare->store->context.starved = false;
-    prepare->reserve = 0;
+    struct store *store = prepare->store;
     prepare->retry_ms = 0;
+    if (!store->context.starved)
+        return;
+    logger_write(store->logger, LOG_INFO, "there is space for the log again");
+    store->context.starved = false;
+    log_resume(store->log);
 }
 
-static uint64_t ballast_bytes(const struct prepare *prepare)
+// Half of it, next time. False: it is as small as may be.
+static bool shrink(uint64_t *size, uint64_t least)
+{
+    if (*size <= least)
+        return false;
+    *size = *size / 2 > least ? *size / 2 : least;
+    *size -= *size % LOG_FILE_BLOCK;
+    return true;
+}
+
+static uint64_t ballast_most(const struct prepare *prepare)
 {
     uint64_t file = prepare->store->context.options.file_bytes;
     return file < PREPARE_BALLAST_BYTES ? file : PREPARE_BALLAST_BYTES;

@@ -25,6 +25,7 @@ static void read_begin(struct reader_read *read);
 static void read_submit(struct reader_read *read, enum disk_op op);
 static void read_done(struct disk_request *request);
 static void read_finish(struct reader_read *read, int result);
+static void summaries_check(const struct reader_read *read);
 static uint32_t *records_find(struct reader_read *read, uint32_t *ret_count);
 
 uint64_t reader_want_key(const struct reader_want *want)
@@ -156,6 +157,8 @@ static void read_finish(struct reader_read *read, int result)
         uint32_t count = 0, *records = NULL;
         if (read->want.kind == TAIL_SEGMENT && !read->want.summaries) {
             records = records_find(read, &count);
+        } else if (read->want.kind == TAIL_SEGMENT) {
+            summaries_check(read);
         }
         block = tail_block_add(reader->tail, read->key, read->want.offset, read->chunk, records, count);
     } else if (result != ERR_NOT_FOUND && result != ERR_LIMIT) { // too many open files is not the disk's fault
@@ -176,6 +179,24 @@ static void read_finish(struct reader_read *read, int result)
     mem_free(read);
     reader_arrived(reader, &waits, key, block, result);
     read_start(reader);
+}
+
+// What a damaged summary hides is not found: said once, when it is read.
+static void summaries_check(const struct reader_read *read)
+{
+    const struct segment *segment = read->want.segment;
+    uint32_t damaged = read->chunk->used < read->want.bytes;
+    for (uint32_t at = 0; at + SEGMENT_SUMMARY_SIZE <= read->chunk->used; at += SEGMENT_SUMMARY_SIZE) {
+        struct segment_summary summary;
+        damaged += segment_summary_decode(read->chunk->data + at, segment->info.id, &summary) != 0;
+    }
+    if (damaged) {
+        read->reader->context->damaged_areas++;
+        logger_write(
+            read->reader->context->options.logger, LOG_ERROR,
+            "segment %llu: %u block summaries at %llu are damaged, the messages in these blocks are quarantined",
+            (unsigned long long)segment->info.id, damaged, (unsigned long long)read->want.offset);
+    }
 }
 
 // Where the valid message records of a segment's block begin. Behind damage the next valid record is searched for, so that

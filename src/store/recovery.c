@@ -67,6 +67,8 @@ int recovery_run(struct store *store)
         list_push_back(&store->log->files, &current->link);
         store->appender.last_index = recovery.last_index;
         log_start(store->log, current, recovery.last_index);
+        if (recovery.fresh.starved)
+            prepare_set_full(&store->log->prepare);
         parts_recovered(store->parts, recovery.first_index, recovery.last_index, store->context.damaged_areas > 0);
     } else if (current) {
         struct disk_request close = {.op = DISK_CLOSE, .file = current->file};
@@ -336,7 +338,7 @@ static void give_files(struct recovery *recovery)
     }
     if (2 * largest > prepare->next_size)
         prepare->next_size = 2 * largest < most ? 2 * largest : most;
-    prepare->ballast = survey->ballast;
+    prepare->ballast = survey->ballast ? PREPARE_BALLAST_PART : PREPARE_BALLAST_NONE;
     prepare->last_id = recovery->fresh.id;
 }
 

@@ -29,6 +29,7 @@ void rollover_init(struct rollover *rollover, struct store_context *context, str
 void rollover_deinit(struct rollover *rollover)
 {
     file_writer_drop(rollover->writer);
+    mem_free(rollover->husk_ids);
     mem_free(rollover->extents);
     mem_free(rollover->items);
     mem_free(rollover->spans);
@@ -74,7 +75,7 @@ bool rollover_step(struct rollover *rollover)
             return true;
         }
         return false;
-    case ROLLOVER_ATTACHING: return rollover_attach(rollover);
+    case ROLLOVER_ATTACHING: return rollover->husk ? rollover_husk_attach(rollover) : rollover_attach(rollover);
     case ROLLOVER_DROPPING:
         if (index_drop_file(rollover->index, (uint32_t)rollover->file.id, ROLLOVER_DROP_BUDGET)) {
             rollover->state = ROLLOVER_IDLE;
@@ -93,13 +94,19 @@ uint64_t rollover_next_deadline_ms(const struct rollover *rollover)
     }
     if (rollover->state == ROLLOVER_IDLE) {
         bool waits = rollover->failures > 0 && unrolled_bytes(rollover) > context->options.log_bytes;
-        if (context->starved || rollover->removed) {
+        if (rollover->removed) {
             return context->now.mono_ns / 1000000 + 10;
+        }
+        if (context->starved) {
+            return rollover->look_ns / 1000000 + 1;
         }
         return waits ? rollover->retry_ns / 1000000 + 1 : UINT64_MAX;
     }
     if (rollover->state == ROLLOVER_COLLECTING || rollover->state == ROLLOVER_DROPPING) {
         return context->now.mono_ns / 1000000;
+    }
+    if (rollover->state == ROLLOVER_ATTACHING) {
+        return context->now.mono_ns / 1000000 + 10;
     }
     if (rollover->state == ROLLOVER_WRITING && writer->state == FILE_WRITER_READY) {
         uint64_t pace = rollover->slice_ns + ROLLOVER_PACE_NS;
@@ -119,12 +126,18 @@ bool rollover_is_behind(const struct rollover *rollover)
 void rollover_failed(struct rollover *rollover, int error)
 {
     struct store_context *context = rollover->context;
-    logger_write(context->options.logger, LOG_WARN, "rolling over log file %016llx failed: %s; it will be tried again",
-                 (unsigned long long)rollover->file.id, error_text(error));
+    const struct segment *husk = rollover->husk;
+    logger_write(context->options.logger, LOG_WARN, "%s %016llx failed: %s; it will be tried again",
+                 husk ? "copying the dedupe ids of segment" : "rolling over log file",
+                 (unsigned long long)(husk ? husk->info.id : rollover->file.id), error_text(error));
     file_writer_free(rollover->writer);
     rollover->writer = NULL;
-    rollover_copy_end(rollover);
-    uint32_t shift = rollover->failures < 6 ? rollover->failures : 6;
+    if (husk) {
+        rollover_husk_end(rollover);
+    } else {
+        rollover_copy_end(rollover);
+    }
+    uint32_t most = error == ERR_NO_SPACE ? 4 : 6, shift = rollover->failures < most ? rollover->failures : most;
     rollover->retry_ns = context->now.mono_ns + ((uint64_t)ROLLOVER_RETRY_MS << shift) * 1000000;
     rollover->failures++;
     rollover->state = ROLLOVER_IDLE;
@@ -146,9 +159,19 @@ static void rollover_begin(struct rollover *rollover)
 {
     const struct store_context *context = rollover->context;
     const struct log_view *log = &context->log;
+    const struct checkpoint *checkpoint = rollover->checkpoint;
+    // Checkpoints give space back; a segment would take what they need.
+    bool first =
+        checkpoint->failures > 0 || (context->starved && (checkpoint->wanted || checkpoint_is_writing(checkpoint)));
+    if (context->now.mono_ns < rollover->retry_ns || first || context->ids_awaited) {
+        rollover->husk = NULL;
+        return;
+    }
+    if (rollover->husk) {
+        rollover_husk_begin(rollover);
+        return;
+    }
     if ((unrolled_bytes(rollover) <= context->options.log_bytes && !context->starved) ||
-        // Checkpoints give space back; a segment would take what they need.
-        context->now.mono_ns < rollover->retry_ns || rollover->checkpoint->failures > 0 || context->ids_awaited ||
         !log->next_closed(log->owner, rollover->last_file, &rollover->file) ||
         log->hold(log->owner, rollover->file.id, &rollover->handle) != 0) {
         return;
@@ -171,8 +194,11 @@ static bool rollover_write(struct rollover *rollover)
         return true;
     }
     if (pending >= STORE_SLICE || (pending > 0 && rollover->footed)) {
-        bool hurry = unrolled_bytes(rollover) > context->options.log_bytes + context->options.file_bytes;
+        bool hurry =
+            context->starved || unrolled_bytes(rollover) > context->options.log_bytes + context->options.file_bytes;
         if (hurry || context->now.mono_ns >= rollover->slice_ns + ROLLOVER_PACE_NS) {
+            bool gains = rollover->footed && writer->offset + pending <= rollover->file.bytes / 4;
+            writer->worth = rollover->husk || gains ? FILE_WRITER_VITAL : FILE_WRITER_USUAL;
             rollover->slice_ns = context->now.mono_ns;
             file_writer_write(writer);
         }
@@ -237,6 +263,7 @@ static void rolled_release(struct rollover *rollover)
     while (rollover->rolled_count > 0 && rollover->rolled[0].stamp <= checkpoint_safe(rollover->checkpoint)) {
         rollover->rolled_bytes -= rollover->rolled[0].info.bytes;
         log->release(log->owner, rollover->rolled[0].info.id);
+        rollover->retry_ns = 0; // there is more space than before
         rollover->rolled_count--;
         memmove(rollover->rolled, rollover->rolled + 1, rollover->rolled_count * sizeof(*rollover->rolled));
     }

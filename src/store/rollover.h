@@ -11,7 +11,9 @@
 //
 // The file stays until checkpoints of both generations know the segment (checkpoint_safe); so after a crash at any point either
 // the log file or the segment is in force. A file of which nothing is wanted, no dedupe id either, needs no segment. Segments of
-// which nothing is wanted any more are declared dead, and removed when both generations say so. Embedded; one thread.
+// which nothing is wanted any more are declared dead, and removed when both generations say so. On a full disk every closed file
+// rolls over, whatever the budget; and of a segment of which only the dedupe ids are wanted they are copied in the same way (READING,
+// WRITING, SEALING, ATTACHING), so that it can die. Embedded; one thread.
 #pragma once
 
 #include "store/checkpoint.h"
@@ -73,6 +75,12 @@ struct rollover {
     uint64_t damage_file;    // id
     uint32_t damage_counted; // of it, ever
     uint32_t damage_seen;    // of it, in this try
+    // Of the segment whose dedupe ids are being copied:
+    struct segment *husk;       // borrowed: LIVE, in the set; NULL: a log file is being rolled over, or nothing
+    char *husk_ids;             // owned
+    struct disk_span husk_span; // these
+    int husk_result;
+    char husk_path[STORE_PATH_BYTES];
     // Removing dead segments:
     struct list *look;        // the segment looked at last, or the list's head
     uint64_t look_ns;         // monotonic: when the next round of it begins

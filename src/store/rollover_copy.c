@@ -22,7 +22,6 @@ struct rollover_item {
     uint32_t size;
 };
 
-static void writer_ensure(struct rollover *rollover);
 static void items_read(struct rollover *rollover);
 static void items_done(struct disk_request *request);
 static void items_take(struct rollover *rollover);
@@ -63,7 +62,7 @@ bool rollover_collect(struct rollover *rollover)
         if (!index_file_next(rollover->index, (uint32_t)rollover->file.id, &rollover->cursor, &stream, &place)) {
             rollover->collected = true;
         } else if (handler->is_wanted(handler->owner, stream, place.sequence)) {
-            writer_ensure(rollover);
+            rollover_writer_ensure(rollover);
             struct buffer *out = &rollover->writer->out;
             size_t padded = record_padded(place.size);
             must(buffer_reserve(out, padded));
@@ -99,7 +98,7 @@ void rollover_copy_foot(struct rollover *rollover)
     handler->save_ids(handler->owner, rollover->info.first_index, rollover->info.last_index,
                       &rollover->info.ids_until_ns, &ids);
     if (ids.len > 0) {
-        writer_ensure(rollover);
+        rollover_writer_ensure(rollover);
     }
     if (rollover->writer) {
         struct file_writer *writer = rollover->writer;
@@ -125,7 +124,7 @@ void rollover_copy_end(struct rollover *rollover)
     buffer_deinit(&rollover->summaries);
 }
 
-static void writer_ensure(struct rollover *rollover)
+void rollover_writer_ensure(struct rollover *rollover)
 {
     if (rollover->writer) {
         return;

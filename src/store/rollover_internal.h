@@ -13,6 +13,18 @@ void rollover_copy_foot(struct rollover *rollover);
 // Gives the log file back and frees what copying needed.
 void rollover_copy_end(struct rollover *rollover);
 
+// The segment with the id info.id has a writer, with its header in the buffer.
+void rollover_writer_ensure(struct rollover *rollover);
+
+// Is it worth its while to copy the segment's dedupe ids (rollover_husk.c)?
+bool rollover_is_husk(const struct rollover *rollover, const struct segment *segment);
+// Copies those of rollover->husk: READING, then WRITING.
+void rollover_husk_begin(struct rollover *rollover);
+// ATTACHING: the copy is in force, the husk is dead. False: not yet.
+bool rollover_husk_attach(struct rollover *rollover);
+// Frees what copying needed.
+void rollover_husk_end(struct rollover *rollover);
+
 // Back to IDLE, to be tried again (rollover.c).
 void rollover_failed(struct rollover *rollover, int error);
 // A request of the writer completed.

@@ -42,6 +42,10 @@ void rollover_sweep_dead(struct rollover *rollover)
             segment_name(segment->info.id, rollover->path);
             remove_submit(rollover, DISK_UNLINK);
             return;
+        } else if (rollover->context->starved && rollover_is_husk(rollover, segment)) {
+            rollover->husk = segment;
+            rollover->look = &segment->link;
+            return;
         }
         rollover->dead_bytes += segment->state == SEGMENT_DEAD ? segment->info.file_bytes : 0;
         rollover->look = &segment->link;
@@ -119,6 +123,7 @@ static void remove_done(struct disk_request *request)
         return;
     }
     rollover->removed = gone;
+    rollover->retry_ns = gone ? 0 : rollover->retry_ns; // there is more space than before
     if (!gone) {
         segment->stamp = checkpoint_next_number(rollover->checkpoint);
         rollover->removing = NULL;
@@ -140,9 +145,11 @@ static bool orphan_covered(const struct rollover *rollover, const char *path, ui
     struct disk_request close = {.op = DISK_CLOSE, .file = open.file};
     disk_run(context->disk, &close);
     struct segment_info info;
-    bool covered = result == 0 && read.transferred == STORE_BLOCK &&
-                   segment_header_decode(block, context->options.identity, &info) == 0 && first_index > 0 &&
-                   first_index <= info.first_index && info.last_index <= last_index;
+    bool whole = result == 0 && read.transferred == STORE_BLOCK &&
+                 segment_header_decode(block, context->options.identity, &info) == 0;
+    // First index 0: only ids, of another segment that is still there.
+    bool covered = whole && (info.first_index == 0 ||
+                             (first_index > 0 && first_index <= info.first_index && info.last_index <= last_index));
     mem_free(block);
     return covered;
 }

@@ -93,7 +93,11 @@ int segment_set_add(struct segment_set *set, const struct segment_info *info, st
         mem_free(segment);
         return ERR_EXISTS;
     }
-    list_push_back(&set->all, &segment->link);
+    struct list *before = set->all.prev;
+    while (before != &set->all && container_of(before, struct segment, link)->info.last_index > info->last_index) {
+        before = before->prev;
+    }
+    list_push_front(before, &segment->link); // behind that one
     for (uint32_t i = 0; i < info->extent_count; i++) {
         stream_add(set, segment, &extents[i]);
     }
@@ -168,7 +172,7 @@ void segment_set_settle(struct segment_set *set)
 bool segment_set_is_dead(const struct segment_set *set, const struct segment *segment)
 {
     return segment->state == SEGMENT_LIVE && segment->live_extents == 0 &&
-           (segment->info.ids_bytes == 0 || segment->info.ids_until_ns <= set->context->now.wall_ns);
+           (segment->moved || segment->info.ids_bytes == 0 || segment->info.ids_until_ns <= set->context->now.wall_ns);
 }
 
 void segment_set_die(struct segment_set *set, struct segment *segment, uint64_t stamp)

@@ -18,9 +18,11 @@ struct segment {
     struct list link;      // list link: segment_set.all
     struct list open_link; // list link: segment_set.open, while `file` is set
     enum segment_state state;
-    bool fresh;   // not in a checkpoint of this chain yet
-    bool died;    // nor is its death
-    bool missing; // the file was not there at start: its messages are quarantined
+    bool fresh;      // not in a checkpoint of this chain yet
+    bool died;       // nor is its death
+    bool missing;    // the file was not there at start: its messages are quarantined
+    bool moved;      // its dedupe ids are in another one
+    bool unreadable; // they cannot be moved
     uint32_t refs;
     uint32_t live_extents;
     uint64_t stamp; // number of the checkpoint that says it is DEAD
@@ -49,7 +51,7 @@ void segment_set_init(struct segment_set *set, struct store_context *context);
 // Closes what is open with disk_run().
 void segment_set_deinit(struct segment_set *set);
 
-// Takes over `extents` (info->extent_count of them). Sequences of a stream are above those of all segments added before, or
+// Takes over `extents` (info->extent_count of them). `all` is in order of the last index. Sequences of a stream are above those of all segments added before, or
 // the extent is taken for damage: not served, never taken for dead. ERR_EXISTS when the id is known.
 int segment_set_add(struct segment_set *set, const struct segment_info *info, struct segment_extent *extents,
                     struct segment **ret_segment) MUST_USE;
@@ -67,7 +69,7 @@ bool segment_set_seek(const struct segment_set *set, uint32_t stream, uint64_t s
 void segment_set_trim(struct segment_set *set, uint32_t stream, uint64_t first);
 // Calls trim for every stream with what the handler wants: after recovery.
 void segment_set_settle(struct segment_set *set);
-// May it be declared dead? No extent and no dedupe id of it is wanted.
+// May it be declared dead? No extent and no dedupe id of it is wanted, or not from here.
 bool segment_set_is_dead(const struct segment_set *set, const struct segment *segment);
 void segment_set_die(struct segment_set *set, struct segment *segment, uint64_t stamp);
 // DEAD only: leaves the set, may be freed; its id stays in `gone` until a checkpoint has said so. The file is the caller's.

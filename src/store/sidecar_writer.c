@@ -124,7 +124,7 @@ static void begin(struct sidecar_writer *writer)
     writer->cursor = (struct index_cursor){0};
     writer->next_index = file->first_index;
     writer->out = file_writer_new(context, STORE_LOG_FOLDER, path, on_progress, writer);
-    writer->out->optional = true;
+    writer->out->worth = FILE_WRITER_OPTIONAL;
     char *head = buffer_reserve(&writer->out->out, SIDECAR_HEAD_SIZE);
     must(head);
     sidecar_head_encode(file->id, head);

@@ -55,7 +55,7 @@ int engine_stream_update(struct engine *engine, struct stream *stream, const str
         return ERR_INVALID;
     buffer_clear(&engine->scratch);
     must(codec_put_stream(&engine->scratch, config) == 0);
-    error = engine_admit(engine, engine->scratch.len, false);
+    error = engine_admit(engine, engine->scratch.len, true); // a lower limit is how a full disk gets space
     if (error)
         return error;
     *ret_index = engine_append(engine, RECORD_STREAM_UPDATE, stream->id, buffer_bytes(&engine->scratch));

@@ -21,6 +21,7 @@ static void check_ids(struct cold_model *model);
 void cold_model_init(struct cold_model *model, struct sim_disk *disk)
 {
     *model = (struct cold_model){.disk = disk, .now = {1000000000, UINT64_C(1700000000000000000)}};
+    model->window_ns = COLD_WINDOW_NS;
     store_options_default(&model->options);
     model->options.identity = BYTES("cold");
     model->options.log_bytes = 256 * 1024;
@@ -335,7 +336,7 @@ static void on_save_ids(void *owner, uint64_t first_index, uint64_t last_index, 
     for (uint32_t i = 0; i < COLD_STREAMS; i++) {
         const struct cold_stream *own = &model->streams[i];
         for (uint64_t s = 1; s <= own->last; s++) {
-            uint64_t until_ns = own->times[s] + COLD_WINDOW_NS;
+            uint64_t until_ns = own->times[s] + model->window_ns;
             if (!own->known[s] || own->indexes[s] < first_index || own->indexes[s] > last_index ||
                 until_ns <= model->now.wall_ns) {
                 continue;
@@ -390,7 +391,7 @@ static void check_ids(struct cold_model *model)
     for (uint32_t i = 0; i < COLD_STREAMS && !model->damaged; i++) {
         const struct cold_stream *own = &model->streams[i];
         for (uint64_t s = 1; s <= own->last; s++) {
-            if (own->times[s] > 0 && own->times[s] + COLD_WINDOW_NS > model->now.wall_ns) {
+            if (own->times[s] > 0 && own->times[s] + model->window_ns > model->now.wall_ns) {
                 model->ids_checked++;
                 if (!own->known[s]) {
                     cold_model_complain(model, "the id of message %u/%llu is forgotten", i, (unsigned long long)s);

@@ -8,7 +8,7 @@
 #include "store/store.h"
 
 enum { COLD_STREAMS = 12, COLD_MESSAGES = 4000 };
-#define COLD_WINDOW_NS UINT64_C(200000000) // of dedupe ids
+#define COLD_WINDOW_NS UINT64_C(200000000)
 
 struct cold_stream {
     // The state machine, as records make it.
@@ -31,6 +31,7 @@ struct cold_model {
     struct store *store;   // owned while open
     struct store_options options;
     struct moment now;
+    uint64_t window_ns; // of dedupe ids; COLD_WINDOW_NS
     struct cold_stream streams[COLD_STREAMS];
     uint16_t epoch;
     uint64_t applied_index;

@@ -83,7 +83,7 @@ void sim_client_poll(struct sim_client *client, uint64_t now_ns)
         if (transit->publish)
             transit->publish->consumed_ns = now_ns;
         else if (transit->sequence)
-            sim_model_ack_consumed(client->model, transit->sub, transit->sequence, now_ns);
+            sim_model_ack_consumed(client->model, transit->sub, transit->sequence, transit->life, now_ns);
         else
             sim_model_sub_back(client->model, transit->sub, client->link->number, now_ns);
     }
@@ -192,9 +192,10 @@ void sim_client_send_ack(struct sim_client *client, struct sim_sub *sub, uint64_
     StanPb__Ack ack = STAN_PB__ACK__INIT;
     ack.subject = field(client->model->channels[sub->consumer->channel].name);
     ack.sequence = sequence;
-    sim_model_ack_sent(client->model, sub, sequence);
+    uint64_t life = sim_model_ack_sent(client->model, sub, sequence);
     pack(client, sub->ack_inbox, NULL, &ack.base);
-    sim_client_track(client, (struct sim_transit){.position = flush(client), .sub = sub, .sequence = sequence});
+    sim_client_track(client,
+                     (struct sim_transit){.position = flush(client), .sub = sub, .sequence = sequence, .life = life});
 }
 
 void sim_client_send_ping(struct sim_client *client)

@@ -51,6 +51,7 @@ struct sim_transit {
     uint64_t position; // in the link's stream, behind it
     struct sim_sub *sub;
     uint64_t sequence;           // an acknowledgement; 0 with a sub: the inbox is subscribed
+    uint64_t life;               // of the node, when it made the delivery that is acknowledged
     struct sim_publish *publish; // or NULL
 };
 

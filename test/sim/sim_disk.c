@@ -295,9 +295,44 @@ static int open_file(struct sim_disk *disk, struct disk_request *request)
     return 0;
 }
 
+// What a crash now would leave at most: a removed file keeps its space until its name is gone for good, a shortened one until then too.
+static uint64_t held_bytes(const struct sim_disk *disk)
+{
+    uint64_t held = 0;
+    for (size_t i = 0; i < disk->name_count + disk->durable_count; i++) {
+        bool durable = i >= disk->name_count;
+        const struct sim_inode *inode = durable ? disk->durable[i - disk->name_count].inode : disk->names[i].inode;
+        bool counted = !inode;
+        for (size_t n = 0; durable && !counted && n < disk->name_count; n++)
+            counted = disk->names[n].inode == inode;
+        if (!counted)
+            held += inode->size > inode->durable_size ? inode->size : inode->durable_size;
+    }
+    return held;
+}
+
+// As the journal of a file system: space is not used again before it is free for good.
+static void commit_removals(struct sim_disk *disk)
+{
+    for (size_t i = 0; i < disk->change_count; i++)
+        apply_change(disk->durable, &disk->durable_count, &disk->changes[i]);
+    disk->change_count = 0;
+    for (size_t i = 0; i < disk->inode_count; i++) {
+        struct sim_inode *inode = disk->inodes[i];
+        inode->durable_size = inode->size < inode->durable_size ? inode->size : inode->durable_size;
+    }
+}
+
 static bool has_space(struct sim_disk *disk, const struct sim_inode *inode, uint64_t size)
 {
-    return size <= inode->size || size - inode->size <= free_bytes(disk);
+    if (size <= inode->size)
+        return true;
+    uint64_t more = size - inode->size;
+    if (more > free_bytes(disk))
+        return false;
+    if (disk->capacity != UINT64_MAX && held_bytes(disk) + more > disk->capacity)
+        commit_removals(disk);
+    return true;
 }
 
 static void write_bytes(struct sim_inode *inode, uint64_t offset, const char *ptr, size_t len)

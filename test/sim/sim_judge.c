@@ -87,10 +87,12 @@ void sim_model_delivered(struct sim_model *model, struct sim_sub *sub, const str
     (void)now_ns;
 }
 
-void sim_model_ack_sent(struct sim_model *model, struct sim_sub *sub, uint64_t sequence)
+uint64_t sim_model_ack_sent(struct sim_model *model, struct sim_sub *sub, uint64_t sequence)
 {
     sim_trace_note(model->trace, "sub %u acks %" PRIu64, sub->id, sequence);
-    held_at(sub->consumer, sequence)->ack_sent = true;
+    struct sim_held *held = held_at(sub->consumer, sequence);
+    held->ack_sent = true;
+    return held->life;
 }
 
 void sim_model_ack_maybe(struct sim_sub *sub, uint64_t sequence)
@@ -98,12 +100,13 @@ void sim_model_ack_maybe(struct sim_sub *sub, uint64_t sequence)
     held_at(sub->consumer, sequence)->ack_seen = true;
 }
 
-void sim_model_ack_consumed(struct sim_model *model, struct sim_sub *sub, uint64_t sequence, uint64_t now_ns)
+void sim_model_ack_consumed(struct sim_model *model, struct sim_sub *sub, uint64_t sequence, uint64_t life,
+                            uint64_t now_ns)
 {
     struct sim_held *held = held_at(sub->consumer, sequence);
     held->ack_seen = true;
-    // A node that was started again may not know of the delivery; then it makes another one.
-    if (held->life != model->life && !held->delivery_synced)
+    // A node that was started again may not know of the delivery; then it makes another one, and may have done so by now.
+    if (life != model->life && (held->life != life || !held->delivery_synced))
         return;
     if (held->ack_ns && (held->ack_life == model->life || held->ack_synced))
         return;

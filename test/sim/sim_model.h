@@ -187,10 +187,13 @@ struct sim_delivery {
 };
 void sim_model_delivered(struct sim_model *model, struct sim_sub *sub, const struct sim_delivery *delivery,
                          uint64_t now_ns);
-void sim_model_ack_sent(struct sim_model *model, struct sim_sub *sub, uint64_t sequence);
+// Returns in which life of the node the delivery was that it answers.
+uint64_t sim_model_ack_sent(struct sim_model *model, struct sim_sub *sub, uint64_t sequence);
 // The node may have got it.
 void sim_model_ack_maybe(struct sim_sub *sub, uint64_t sequence);
-void sim_model_ack_consumed(struct sim_model *model, struct sim_sub *sub, uint64_t sequence, uint64_t now_ns);
+// `life`: of sim_model_ack_sent().
+void sim_model_ack_consumed(struct sim_model *model, struct sim_sub *sub, uint64_t sequence, uint64_t life,
+                            uint64_t now_ns);
 
 // --- the node
 void sim_model_crashed(struct sim_model *model, uint64_t now_ns);

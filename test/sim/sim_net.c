@@ -234,7 +234,7 @@ static void conn_resume(struct net_conn *conn)
 {
     struct sim_link *link = (struct sim_link *)(void *)conn;
     link->paused = false;
-    link->consumed_bytes = link->given_bytes;
+    link->consumed_bytes = link->given_bytes - link->returned.len;
 }
 
 static void conn_close(struct net_conn *conn)
@@ -254,7 +254,7 @@ static bool conn_may_start_tls(const struct net_conn *conn)
 static void conn_start_tls(struct net_conn *conn, struct bytes received)
 {
     struct sim_link *link = (struct sim_link *)(void *)conn;
-    must(link->context && !link->node_closing && link->tls == SIM_TLS_NONE);
+    must(!link->node_closing && link->tls == SIM_TLS_NONE);
     link->tls = SIM_TLS_HANDSHAKE;
     must(buffer_append(&link->returned, received) == 0);
 }
@@ -279,6 +279,8 @@ static void link_secure(struct sim_link *link, const struct net_handler *handler
     if (!link->node_closing && link->returned.len > 0)
         handler->on_data(link->context, buffer_bytes(&link->returned));
     buffer_deinit(&link->returned);
+    if (!link->paused)
+        link->consumed_bytes = link->given_bytes;
 }
 
 static void link_turn(struct sim_link *link, const struct net_handler *handler)
@@ -327,7 +329,7 @@ static void link_input(struct sim_link *link, const struct net_handler *handler)
         handler->on_data(link->context, bytes_make(copy, n));
         mem_free(copy);
         if (!link->paused)
-            link->consumed_bytes = link->given_bytes;
+            link->consumed_bytes = link->given_bytes - link->returned.len;
     }
 }
 

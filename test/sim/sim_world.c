@@ -14,6 +14,7 @@
 #define SIM_STEPS_MAX 300000
 
 static void init_options(struct sim_world *world);
+static void init_tls(struct sim_world *world, uint64_t seed);
 static void init_clients(struct sim_world *world);
 static void step(struct sim_world *world, uint64_t until_ns);
 static void resume_durables(struct sim_world *world);
@@ -70,7 +71,19 @@ void sim_world_init(struct sim_world *world, int level, uint64_t seed, bool verb
     sim_node_init(&world->node, &world->net, &world->prng, &world->trace, level == 0);
     sim_model_init(&world->model, &world->trace, 1 + (uint32_t)prng_below(&world->prng, 3));
     init_options(world);
+    init_tls(world, seed);
     init_clients(world);
+}
+
+// Every way to a secure connection, by the seed: two of five are in the clear. Certificates are nobody's business here.
+static void init_tls(struct sim_world *world, uint64_t seed)
+{
+    struct tls_options *tls = &world->node.options.tls;
+    static const enum tls_options_first firsts[] = {TLS_OPTIONS_INFO_FIRST, TLS_OPTIONS_HANDSHAKE_FIRST,
+                                                    TLS_OPTIONS_AUTO};
+    tls->use = seed % 5 < 3 && world->level >= 2 ? TLS_OPTIONS_ON : TLS_OPTIONS_OFF;
+    tls->first = firsts[seed % 3];
+    tls->allow_plain = seed % 2;
 }
 
 static void init_options(struct sim_world *world)

@@ -142,6 +142,18 @@ static void the_keys_of_the_server(void **state)
     assert_string_equal(options->pid_file, "p");
     assert_string_equal(options->ports_file_dir, "d");
     config_deinit(&config);
+    accept("server_tags: [Rack:7, ssd]\nhttp_base_path: nats/");
+    assert_int_equal(options->server_tag_count, 2);
+    assert_string_equal(options->server_tags[0], "rack:7");
+    assert_string_equal(options->http_base_path, "/nats");
+    config_forget_files(&config);
+    assert_string_equal(options->server_tags[1], "ssd");
+    assert_string_equal(options->http_base_path, "/nats");
+    config_deinit(&config);
+    accept("server_tags: one\nhttp_base_path: \"/\"");
+    assert_int_equal(options->server_tag_count, 1);
+    assert_null(options->http_base_path);
+    config_deinit(&config);
     accept("listen: \":4000\"\nhttp: \"[::1]:8222\"");
     assert_string_equal(options->host, "0.0.0.0");
     assert_int_equal(options->port, 4000);
@@ -201,7 +213,7 @@ static void features_that_are_missing_are_refused_by_name(void **state)
     refuse("websocket { port: 1, jwt_cookie: x }", "not in cookies");
     accept("jetstream: false\naccounts { A { jetstream: disabled } }");
     config_deinit(&config);
-    accept("server_tags: [a]\nprof_port: 5");
+    accept("server_metadata: {a: b}\nprof_port: 5");
     assert_int_equal(config.warning_count, 2);
     assert_string_equal(config.warnings[1],
                         "main:2:1: prof_port has no effect: there is no profiling port; perf and heaptrack look at "
@@ -227,6 +239,8 @@ static void values_of_the_wrong_kind_are_told_with_the_right_one(void **state)
     refuse("listen: \"foo:bar\"", "HOST:PORT");
     refuse("http: \"a:b:1\"", "HOST:PORT");
     refuse("listen: 70000", "HOST:PORT");
+    refuse("http_base_path: \"/a b\"", "a path such as");
+    refuse("server_tags: [1]", "array of strings");
     refuse("max_connections: 5x", "max_connections: an integer from -1");
     refuse("authorization: 5", "main:1:16: authorization: a map { … } is expected");
     refuse("accounts: 5", "a map of accounts, or an array of their names");

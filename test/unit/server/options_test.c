@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -295,6 +296,38 @@ static void tls_flags_need_each_other(void **state)
     expect_refused("--tlscert c --tlskey k -p 8222 -ms 8222", "-p and -ms are the same port");
 }
 
+// CO-P18, CO-X04: as nats-server reads --client_advertise.
+static void what_clients_are_told_is_read(void **state)
+{
+    static const struct {
+        const char *flags, *host;
+        uint16_t port;
+    } cases[] = {
+        {"-a 127.0.0.1", "127.0.0.1", 4300},
+        {"-a ::1", "::1", 4300},
+        {"--client_advertise example.com", "example.com", 4300},
+        {"--client_advertise example.com:7777", "example.com", 7777},
+        {"--client_advertise [::1]:99", "::1", 99},
+        {"--client_advertise ::1", "::1", 4300},
+        {"--client_advertise h:0", "h", 4300},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct options options;
+        char host[OPTIONS_HOST_SIZE];
+        uint16_t port;
+        assert_int_equal(parse(&options, cases[i].flags), 0);
+        assert_int_equal(options_advertised(&options, 4300, host, &port), 0);
+        assert_string_equal(host, cases[i].host);
+        assert_int_equal(port, cases[i].port);
+    }
+    static const char *const wrong[] = {":99", "h:b", "h:70000", "[]:1", "h:"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "--client_advertise %s", wrong[i]);
+        expect_refused(text, "-client_advertise: HOST, HOST:PORT");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +341,7 @@ int main(void)
         cmocka_unit_test(each_persona_has_its_defaults_and_flags),
         cmocka_unit_test(all_flags_of_nats_server_are_known),
         cmocka_unit_test(what_is_missing_is_refused_by_name),
+        cmocka_unit_test(what_clients_are_told_is_read),
         cmocka_unit_test(tls_flags_need_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

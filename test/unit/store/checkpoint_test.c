@@ -209,10 +209,10 @@ static void a_failed_one_is_repeated_as_a_base_and_leaves_no_litter(void **state
 static void a_full_disk_is_given_the_reserve(void **state)
 {
     struct cold_fixture *cold = *state;
-    cold->ballasts = 1;
+    cold->spaces = 1;
     sim_disk_fail(&cold->disk, 2, ERR_NO_SPACE); // the first write
     checkpoint(cold, false);
-    assert_int_equal(cold->ballast_taken, 1);
+    assert_int_equal(cold->asked_vital, 1);
     assert_int_equal(cold->checkpoint.written, 1);
     assert_int_equal(cold->begun, 1);
 }

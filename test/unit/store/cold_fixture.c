@@ -83,15 +83,12 @@ static void log_release(void *owner, uint64_t file)
     cold->files[file - 1].released = true;
 }
 
-static bool log_ballast_take(void *owner)
+static bool log_give_space(void *owner, bool vital)
 {
     struct cold_fixture *cold = owner;
-    cold->ballast_taken++;
-    return cold->ballasts > 0 && cold->ballasts-- > 0;
-}
-
-static void log_ballast_back(void *owner)
-{
+    cold->asked_space++;
+    cold->asked_vital += vital;
+    return cold->spaces > 0 && cold->spaces-- > 0;
 }
 
 // ---- the handler
@@ -211,8 +208,7 @@ void cold_fixture_init(struct cold_fixture *cold)
         .synced_index = log_synced_index,
         .sync_soon = log_sync_soon,
         .release = log_release,
-        .ballast_take = log_ballast_take,
-        .ballast_back = log_ballast_back,
+        .give_space = log_give_space,
     };
     buffer_init(&cold->open, SIZE_MAX / 2);
     parts_init(cold);

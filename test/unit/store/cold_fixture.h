@@ -32,8 +32,8 @@ struct cold_fixture {
     uint64_t synced_index; // UINT64_MAX: whatever is asked
     uint64_t appended;
     uint32_t syncs_wanted;
-    uint32_t ballasts; // how often there is still a reserve to give back
-    uint32_t ballast_taken;
+    uint32_t spaces; // how often there is still something to give back to a full disk
+    uint32_t asked_space, asked_vital;
     // What the handler answers:
     uint64_t first[COLD_STREAM_COUNT]; // wanted
     uint64_t last[COLD_STREAM_COUNT];

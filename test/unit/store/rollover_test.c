@@ -145,6 +145,81 @@ static void saved_ids_come_back_while_their_window_is_open(void **state)
     assert_false(sim_disk_has(&cold->disk, "shards/1/0000000000000001.seg"));
 }
 
+// A segment whose messages are all unwanted, not so its dedupe ids.
+static void make_husk(struct cold_fixture *cold)
+{
+    cold->ids = BYTES("some ids");
+    cold->ids_until_ns = cold->context.now.wall_ns + UINT64_C(3600) * 1000000000;
+    file(cold);
+    cold->context.options.log_bytes = 0;
+    cold_fixture_settle(cold);
+    cold->context.options.log_bytes = UINT64_MAX;
+    for (uint32_t stream = 1; stream <= 4; stream++) {
+        cold->first[stream] = 51;
+        segment_set_trim(&cold->segments, stream, UINT64_MAX);
+    }
+}
+
+static void a_full_disk_gets_what_only_ids_are_wanted_of(void **state)
+{
+    struct cold_fixture *cold = *state;
+    struct checkpoint_loaded loaded;
+    make_husk(cold);
+    cold_fixture_settle(cold);
+    uint64_t before = cold->segments.file_bytes;
+    assert_int_equal(cold->segments.count, 1); // there is no hurry
+    cold->context.starved = true;
+    cold_fixture_settle(cold);
+    assert_false(sim_disk_has(&cold->disk, "shards/1/0000000000000001.seg"));
+    assert_true(sim_disk_has(&cold->disk, "shards/1/0000000000000002.seg"));
+    assert_int_equal(cold->segments.count, 1);
+    assert_true(cold->segments.file_bytes < before / 2);
+    assert_int_equal(cold_fixture_restart(cold, &loaded), 0);
+    assert_int_equal(cold->ids_restored, 1);
+}
+
+static void ids_that_cannot_be_read_stay_where_they_are(void **state)
+{
+    struct cold_fixture *cold = *state;
+    make_husk(cold);
+    const struct segment *husk = segment_set_get(&cold->segments, 1);
+    sim_disk_flip(&cold->disk, "shards/1/0000000000000001.seg", husk->info.ids_offset, 0);
+    cold->context.starved = true;
+    cold_fixture_settle(cold);
+    assert_int_equal(cold->rollover.failures, 1); // and not tried again
+    assert_true(sim_disk_has(&cold->disk, "shards/1/0000000000000001.seg"));
+    assert_int_equal(husk->state, SEGMENT_LIVE);
+}
+
+static void a_crash_while_ids_are_copied_forgets_none(void **state)
+{
+    uint64_t copied = 0;
+    for (uint64_t stop = 1; stop <= 60; stop++) {
+        static struct cold_fixture cold;
+        struct checkpoint_loaded loaded;
+        cold_fixture_init(&cold);
+        make_husk(&cold);
+        cold.context.starved = true;
+        for (uint64_t n = 0; n < stop; n++) {
+            cold.context.now.mono_ns += 10000000;
+            rollover_step(&cold.rollover);
+            checkpoint_step(&cold.checkpoint);
+            sim_disk_step(&cold.disk);
+        }
+        copied += sim_disk_has(&cold.disk, "shards/1/0000000000000002.seg");
+        sim_disk_crash(&cold.disk, stop % 2 ? SIM_LOSS_ALL : SIM_LOSS_RANDOM);
+        sim_disk_drain(&cold.disk);
+        cold.context.starved = false;
+        cold.file_count = 0; // the log has gone on
+        assert_int_equal(cold_fixture_restart(&cold, &loaded), 0);
+        assert_int_equal(cold.ids_restored, 1);
+        assert_int_equal(cold.context.damaged_areas, 0);
+        cold.file_count = 1; // its handle is still to be closed
+        cold_fixture_deinit(&cold);
+    }
+    assert_true(copied > 0);
+}
+
 static void a_damaged_message_is_reported_and_left_out(void **state)
 {
     struct cold_fixture *cold = *state;
@@ -320,6 +395,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_oldest_file_goes_grouped_by_stream_and_is_released_later, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_of_which_nothing_is_wanted_needs_no_segment, setup, teardown),
         cmocka_unit_test_setup_teardown(saved_ids_come_back_while_their_window_is_open, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_gets_what_only_ids_are_wanted_of, setup, teardown),
+        cmocka_unit_test_setup_teardown(ids_that_cannot_be_read_stay_where_they_are, setup, teardown),
+        cmocka_unit_test(a_crash_while_ids_are_copied_forgets_none),
         cmocka_unit_test_setup_teardown(a_damaged_message_is_reported_and_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(large_messages_and_many_of_them, setup, teardown),
         cmocka_unit_test_setup_teardown(a_bad_sector_costs_its_message_only, setup, teardown),
