@@ -11,6 +11,7 @@
 
 static void put(struct wheel *wheel, struct wheel_timer *timer);
 static void take(struct wheel *wheel, struct wheel_timer *timer);
+static void empty_slot(struct wheel *wheel, uint32_t level, uint32_t slot);
 static bool first_slot(const struct wheel *wheel, uint32_t *ret_level, uint32_t *ret_slot, uint64_t *ret_begin_ms);
 static void collect(struct wheel *wheel, uint64_t now_ms);
 static void fire_collected(struct wheel *wheel, uint64_t now_ms);
@@ -19,6 +20,7 @@ void wheel_init(struct wheel *wheel, uint64_t now_ms)
 {
     wheel->now_ms = now_ms;
     wheel->advancing = false;
+    wheel->levels = 0;
     list_init(&wheel->due);
     list_init(&wheel->firing);
     for (uint32_t level = 0; level < WHEEL_LEVELS; level++) {
@@ -47,6 +49,10 @@ void wheel_cancel(struct wheel *wheel, struct wheel_timer *timer)
 void wheel_advance(struct wheel *wheel, uint64_t now_ms)
 {
     must(!wheel->advancing);
+    // Many turns of a loop lie within a millisecond.
+    if (now_ms <= wheel->now_ms && list_empty(&wheel->due)) {
+        return;
+    }
     wheel->advancing = true;
     now_ms = now_ms > wheel->now_ms ? now_ms : wheel->now_ms;
     list_append_all(&wheel->firing, &wheel->due);
@@ -79,6 +85,7 @@ static void put(struct wheel *wheel, struct wheel_timer *timer)
     timer->slot = level * WHEEL_SLOTS + slot;
     list_push_back(&wheel->slots[level][slot], &timer->link);
     wheel->occupied[level] |= 1ULL << slot;
+    wheel->levels |= 1u << level;
 }
 
 static void take(struct wheel *wheel, struct wheel_timer *timer)
@@ -89,7 +96,15 @@ static void take(struct wheel *wheel, struct wheel_timer *timer)
     }
     uint32_t level = timer->slot / WHEEL_SLOTS, slot = timer->slot % WHEEL_SLOTS;
     if (list_empty(&wheel->slots[level][slot])) {
-        wheel->occupied[level] &= ~(1ULL << slot);
+        empty_slot(wheel, level, slot);
+    }
+}
+
+static void empty_slot(struct wheel *wheel, uint32_t level, uint32_t slot)
+{
+    wheel->occupied[level] &= ~(1ULL << slot);
+    if (wheel->occupied[level] == 0) {
+        wheel->levels &= ~(1u << level);
     }
 }
 
@@ -97,19 +112,17 @@ static void take(struct wheel *wheel, struct wheel_timer *timer)
 // one at it; so the lowest occupied level, and its lowest occupied slot, come before all others.
 static bool first_slot(const struct wheel *wheel, uint32_t *ret_level, uint32_t *ret_slot, uint64_t *ret_begin_ms)
 {
-    for (uint32_t level = 0; level < WHEEL_LEVELS; level++) {
-        if (wheel->occupied[level] == 0) {
-            continue;
-        }
-        uint32_t slot = (uint32_t)__builtin_ctzll(wheel->occupied[level]);
-        uint32_t above = (level + 1) * LEVEL_BITS;
-        uint64_t digits_above = above < 64 ? wheel->now_ms >> above << above : 0;
-        *ret_level = level;
-        *ret_slot = slot;
-        *ret_begin_ms = digits_above | (uint64_t)slot << (level * LEVEL_BITS);
-        return true;
+    if (wheel->levels == 0) {
+        return false;
     }
-    return false;
+    uint32_t level = (uint32_t)__builtin_ctz(wheel->levels);
+    uint32_t slot = (uint32_t)__builtin_ctzll(wheel->occupied[level]);
+    uint32_t above = (level + 1) * LEVEL_BITS;
+    uint64_t digits_above = above < 64 ? wheel->now_ms >> above << above : 0;
+    *ret_level = level;
+    *ret_slot = slot;
+    *ret_begin_ms = digits_above | (uint64_t)slot << (level * LEVEL_BITS);
+    return true;
 }
 
 // Moves the wheel's time to now_ms, slot by slot: what is due goes on the firing list, the rest of a slot moves down.
@@ -121,7 +134,7 @@ static void collect(struct wheel *wheel, uint64_t now_ms)
         struct list moved;
         list_init(&moved);
         list_append_all(&moved, &wheel->slots[level][slot]);
-        wheel->occupied[level] &= ~(1ULL << slot);
+        empty_slot(wheel, level, slot);
         must(begin_ms > wheel->now_ms);
         wheel->now_ms = begin_ms;
         for (struct list *link = list_pop_front(&moved); link; link = list_pop_front(&moved)) {

@@ -29,6 +29,7 @@ struct wheel_timer {
 struct wheel {
     uint64_t now_ms;                              // the latest time seen; never goes back
     uint64_t occupied[WHEEL_LEVELS];              // per level, one bit per slot that holds a timer
+    uint32_t levels;                              // one bit per level with an occupied slot
     struct list slots[WHEEL_LEVELS][WHEEL_SLOTS]; // list heads of timers with deadlines after now_ms
     struct list due;                              // timers with deadlines up to now_ms, fired by the next advance
     struct list firing;                           // timers that the running advance still has to fire
