@@ -12,6 +12,7 @@
 
 #include "server/config.h"
 #include "server/config_key.h"
+#include "server/options_internal.h"
 
 #define SECOND 1000000000ULL
 
@@ -642,6 +643,47 @@ static void the_documented_defaults_are_the_defaults(void **state)
     assert_true(checked > 50);
 }
 
+static bool has_key_at(size_t offset)
+{
+    static const char *const names[] = {"", "streaming", "streaming store_limits", "authorization"};
+    for (size_t i = 0; config_key_block(i); i++) {
+        const struct config_block *block = config_key_block(i);
+        bool tls = strcmp(block->name, "tls") == 0;
+        bool chosen = tls;
+        for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++)
+            chosen |= strcmp(block->name, names[n]) == 0;
+        size_t base = tls ? offsetof(struct options, tls) : 0;
+        size_t before = tls ? 0 : offsetof(struct config, options);
+        for (size_t k = 0; chosen && k < block->count; k++) {
+            if (block->keys[k].offset >= before && block->keys[k].offset - before + base == offset)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void what_a_flag_says_a_key_can_say(void **state)
+{
+    // About this start alone; and what is a part of another flag, or read by a key of its own.
+    static const char *const others[] = {"c,config",     "sc,stan_config", "t",  "sl,signal", "h,help",
+                                         "help_tls",     "v,version",      "DV", "DVV",       "SDV",
+                                         "js,jetstream", "streaming",      "VV", "tls"};
+    size_t count, checked = 0;
+    const struct flag *flags = options_flags(OPTIONS_WEIR, &count);
+    for (size_t i = 0; i < count; i++) {
+        bool other = flags[i].type == FLAG_HEADING || flags[i].type == FLAG_REFUSED || flags[i].type == FLAG_IGNORED ||
+                     flags[i].type == FLAG_IGNORED_BOOL;
+        for (size_t k = 0; k < sizeof(others) / sizeof(others[0]); k++)
+            other |= strcmp(flags[i].names, others[k]) == 0;
+        if (other)
+            continue;
+        checked++;
+        if (!has_key_at(flags[i].offset))
+            fail_msg("-%s has no key", flags[i].names);
+    }
+    assert_true(checked > 40);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -663,6 +705,7 @@ int main(void)
         cmocka_unit_test(a_reload_knows_what_changed),
         cmocka_unit_test(what_needs_a_restart_refuses_a_reload),
         cmocka_unit_test(the_documented_defaults_are_the_defaults),
+        cmocka_unit_test(what_a_flag_says_a_key_can_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
