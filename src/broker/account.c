@@ -157,7 +157,7 @@ void account_check(const struct account *account)
         const struct connection *connection = container_of(link, struct connection, member);
         must(connection->account == account);
         connections += !connection->refused;
-        subscriptions += connection->subscription_count;
+        subscriptions += connection->subscriptions.count;
     }
     must(connections == account->connection_count && subscriptions == account->subscription_count);
     must(trie_count(account->trie) == subscriptions + account->inlet_count + account->remote_count +

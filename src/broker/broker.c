@@ -56,6 +56,7 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
     broker->now_ms = moment_mono_ms(now);
     wheel_init(&broker->wheel, broker->now_ms);
     prng_seed(&broker->prng, options->seed);
+    broker->sid_seed = ~options->seed;
     bool congested_first = options->congested_bytes < options->max_pending;
     broker->slow_bytes = congested_first ? options->congested_bytes : options->max_pending;
     broker->closed = closed_new(options->max_closed);
@@ -182,7 +183,7 @@ void broker_check(const struct broker *broker)
         const struct connection *connection = container_of(link, struct connection, link);
         must(connection->broker == broker);
         connection_check(connection);
-        subscriptions += connection->subscription_count;
+        subscriptions += connection->subscriptions.count;
         counts[connection->refused]++;
     }
     must(counts[false] == broker->connection_count && counts[true] == broker->refused_count);

@@ -122,6 +122,7 @@ struct broker {
     uint64_t now_ms; // monotonic
     struct wheel wheel;
     struct prng prng;
+    uint64_t sid_seed;   // of struct subscription_set
     uint64_t slow_bytes; // a queue longer than this needs a look: the smaller of congested_bytes and max_pending
 
     struct account *global;   // owned: `$G`

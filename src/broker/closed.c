@@ -42,7 +42,7 @@ void closed_add(struct broker *broker, const struct connection *connection)
     struct inspection_connection info;
     inspection_describe(connection, &info);
     info.stop_ns = broker->now.wall_ns;
-    uint32_t listed = connection->subscription_count;
+    uint32_t listed = connection->subscriptions.count;
     listed = listed < CLOSED_SUBSCRIPTIONS_MAX ? listed : CLOSED_SUBSCRIPTIONS_MAX;
     size_t text_size = inspection_text_size(&info, connection, listed);
     size_t size = sizeof(struct closed_connection) + listed * sizeof(struct inspection_subscription) + text_size;

@@ -71,7 +71,6 @@ void connection_on_close(void *context, int error)
     }
     connection->state = CONNECTION_CLOSED;
     remove_subscriptions(connection);
-    must(!connection->sids);
     outbound_clear(&connection->outbound, &broker->cache);
     connection_release_tail(connection);
     wheel_cancel(&broker->wheel, &connection->ping);
@@ -94,7 +93,7 @@ void connection_on_close(void *context, int error)
 
 void connection_account_set(struct connection *connection, struct account *account)
 {
-    must(connection->subscription_count == 0 && account->broker == connection->broker);
+    must(connection->subscriptions.count == 0 && account->broker == connection->broker);
     list_remove(&connection->member);
     connection->account->connection_count -= !connection->refused;
     connection->account = account;
@@ -212,26 +211,20 @@ void connection_ping_start(struct connection *connection, bool is_first)
 void connection_check(const struct connection *connection)
 {
     outbound_check(&connection->outbound);
-    if (connection->sids)
-        map_check(connection->sids);
-    size_t count = 0;
-    list_foreach(link, &connection->subscriptions)
+    subscription_set_check(&connection->subscriptions, connection->broker->sid_seed);
+    subscription_set_foreach(subscription, &connection->subscriptions)
     {
-        const struct subscription *subscription = container_of(link, struct subscription, link);
         must(!subscription->target.dead && subscription->connection == connection);
         must(trie_entry_is_inserted(&subscription->target.entry));
-        must(subscription_find(connection, subscription_sid(subscription)) == subscription);
         must(subscription->max == 0 || subscription->delivered < subscription->max);
-        count++;
     }
-    must(count == connection->subscription_count);
-    must(connection->sids ? map_count(connection->sids) == count && count > 0 : count <= SUBSCRIPTION_FEW);
     must(connection->flush_queued == (list_is_linked(&connection->dirty) || connection->blocked));
     must((connection->paused_for != 0) == list_is_linked(&connection->paused));
     must(!connection->permit || (connection->identity && connection->identity->is_counted));
     must(connection->login != CONNECTION_LOGIN_CHECKING || connection->identity->job ||
          connection->state == CONNECTION_CLOSED);
-    must(connection->state != CONNECTION_CLOSED || (count == 0 && connection->outbound.size_bytes == 0));
+    must(connection->state != CONNECTION_CLOSED ||
+         (connection->subscriptions.count == 0 && connection->outbound.size_bytes == 0));
     must(connection->state != CONNECTION_OPEN || connection->outbound.size_bytes == 0 || connection->flush_queued);
 }
 
@@ -258,7 +251,6 @@ static struct connection *connection_new(struct broker *broker, struct net_conn 
     list_push_back(&broker->global->connections, &connection->member);
     list_init(&connection->dirty);
     list_init(&connection->paused);
-    list_init(&connection->subscriptions);
     if (broker->remotes)
         remote_connection_add(broker->remotes, connection);
     connection->subscriptions_max = options->max_subscriptions ? options->max_subscriptions : UINT32_MAX;
@@ -345,9 +337,7 @@ static void connection_close(struct connection *connection)
 
 static void remove_subscriptions(struct connection *connection)
 {
-    struct list *link;
-    while ((link = list_first(&connection->subscriptions)))
-        subscription_remove(container_of(link, struct subscription, link));
+    subscription_set_drain(&connection->subscriptions, subscription_remove);
 }
 
 static void write_queue(struct connection *connection)
@@ -390,11 +380,8 @@ static void touch_watches(struct connection *connection, bool was_congested)
 {
     if (connection->account->watch_count == 0)
         return;
-    list_foreach(link, &connection->subscriptions)
-    {
-        const struct subscription *subscription = container_of(link, struct subscription, link);
+    subscription_set_foreach(subscription, &connection->subscriptions)
         broker_watch_touch(connection->account, subscription_pattern(subscription), was_congested);
-    }
 }
 
 static void leave_account(struct connection *connection)

@@ -23,6 +23,7 @@
 
 #include "auth/login.h"
 #include "broker/broker_internal.h"
+#include "broker/subscription_set.h"
 #include "env/net.h"
 #include "wire/connect.h"
 #include "wire/parser.h"
@@ -120,10 +121,8 @@ struct connection {
     struct parser parser;
     struct buffer tail; // of an unfinished operation (all that follows, while paused)
     struct outbound outbound;
-    struct list subscriptions; // struct subscription.link
-    uint32_t subscription_count;
+    struct subscription_set subscriptions;
     uint32_t subscriptions_max; // UINT32_MAX: unlimited
-    struct map *sids;           // owned: struct subscription by sid, all of them; NULL while they are few
 
     struct permit *permit;                // owned reference; NULL: it may do everything
     struct connection_identity *identity; // owned; NULL: nobody asked

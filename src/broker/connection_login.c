@@ -142,7 +142,7 @@ bool connection_admit(struct connection *connection, const struct login_decision
         return true;
     }
     // Whoever has subscribed as somebody cannot become somebody else elsewhere.
-    if (connection->subscription_count > 0 && account != connection->account) {
+    if (connection->subscriptions.count > 0 && account != connection->account) {
         refuse(connection, decision->user ? decision->user->name : (struct bytes){0});
         return false;
     }

@@ -176,7 +176,7 @@ static void subscribe(struct connection *connection, const struct wire_op *op)
     connection_active(connection);
     if (!connection_may_subscribe(connection, op->subject, op->queue))
         return;
-    if (connection->subscription_count >= connection->subscriptions_max) {
+    if (connection->subscriptions.count >= connection->subscriptions_max) {
         connection_fail(connection, WIRE_MAX_SUBSCRIPTIONS);
         return;
     }

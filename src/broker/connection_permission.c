@@ -67,9 +67,10 @@ bool connection_may_subscribe(struct connection *connection, struct bytes subjec
 
 void connection_permission_recheck(struct connection *connection)
 {
-    list_foreach(link, &connection->subscriptions)
+    struct subscription **lost = mem_alloc((connection->subscriptions.count + 1) * sizeof(struct subscription *));
+    uint32_t lost_count = 0;
+    subscription_set_foreach(subscription, &connection->subscriptions)
     {
-        struct subscription *subscription = container_of(link, struct subscription, link);
         struct bytes pattern = subscription_pattern(subscription);
         struct bytes queue = trie_entry_queue(&subscription->target.entry);
         if (!connection->permit || permit_subscribe(connection->permit, pattern, queue)) {
@@ -85,8 +86,11 @@ void connection_permission_recheck(struct connection *connection)
                          });
         connection_log_refusal(connection, "Subscription removed, not authorized", connection_user_name(connection),
                                pattern);
-        subscription_remove(subscription);
+        lost[lost_count++] = subscription;
     }
+    for (uint32_t i = 0; i < lost_count; i++)
+        subscription_remove(lost[i]);
+    mem_free(lost);
 }
 
 // Who logs much because of a client that does not listen fills disks.

@@ -76,7 +76,7 @@ static void add_open(struct adding *adding, const struct connection *connection)
     if (!is_meant(query, &info) || (query->filter_subject.len > 0 && !subscribes(connection, query->filter_subject)))
         return;
     inspection->total++;
-    uint32_t listed = query->with_subs == INSPECTION_SUBS_NONE ? 0 : connection->subscription_count;
+    uint32_t listed = query->with_subs == INSPECTION_SUBS_NONE ? 0 : connection->subscriptions.count;
     size_t size = sizeof(info) + listed * sizeof(struct inspection_subscription) +
                   inspection_text_size(&info, connection, listed);
     struct inspection_connection *copy = arena_alloc(&inspection->arena, size);
@@ -125,9 +125,9 @@ static bool is_meant(const struct inspection_query *query, const struct inspecti
 
 static bool subscribes(const struct connection *connection, struct bytes filter)
 {
-    list_foreach(link, &connection->subscriptions)
+    subscription_set_foreach(subscription, &connection->subscriptions)
     {
-        struct bytes pattern = subscription_pattern(container_of(link, struct subscription, link));
+        struct bytes pattern = subscription_pattern(subscription);
         if (bytes_equal(pattern, filter) || subject_match(pattern, filter) || subject_match(filter, pattern))
             return true;
     }
@@ -178,9 +178,8 @@ static void add_all(struct inspection *inspection, struct inspection_sublist *su
     list_foreach(link, &account->connections)
     {
         struct connection *connection = container_of(link, struct connection, member);
-        list_foreach(each, &connection->subscriptions)
+        subscription_set_foreach(subscription, &connection->subscriptions)
         {
-            struct subscription *subscription = container_of(each, struct subscription, link);
             if (sublist->list_count >= list_max)
                 return;
             sublist->total--; // counted again

@@ -28,7 +28,7 @@ void inspection_describe(const struct connection *connection, struct inspection_
         .out_msgs = connection->traffic.out_msgs,
         .in_bytes = connection->traffic.in_bytes,
         .out_bytes = connection->traffic.out_bytes,
-        .subscription_count = connection->subscription_count,
+        .subscription_count = connection->subscriptions.count,
         .user = connection_user_name(connection),
         .account = account_name(connection->account),
         .tls_first = connection->tls_first,
@@ -46,11 +46,10 @@ size_t inspection_text_size(const struct inspection_connection *info, const stru
                             uint32_t listed)
 {
     size_t size = info->name.len + info->lang.len + info->version.len + info->user.len + info->account.len;
-    list_foreach(link, &connection->subscriptions)
+    subscription_set_foreach(subscription, &connection->subscriptions)
     {
         if (listed-- == 0)
             break;
-        const struct subscription *subscription = container_of(link, struct subscription, link);
         size += subscription_pattern(subscription).len + trie_entry_queue(&subscription->target.entry).len +
                 subscription->sid_len;
     }
@@ -69,12 +68,11 @@ void inspection_copy(const struct inspection_connection *info, const struct conn
         at = copy_text(at, texts[i]);
     ret_copy->subscriptions = subscriptions;
     ret_copy->listed_count = 0;
-    list_foreach(link, &connection->subscriptions)
+    subscription_set_foreach(subscription, &connection->subscriptions)
     {
         if (ret_copy->listed_count == listed)
             break;
-        at = copy_subscription(container_of(link, struct subscription, link), ret_copy->account,
-                               &subscriptions[ret_copy->listed_count++], at);
+        at = copy_subscription(subscription, ret_copy->account, &subscriptions[ret_copy->listed_count++], at);
     }
 }
 

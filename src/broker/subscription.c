@@ -12,23 +12,13 @@
 // Up to this size line and body are reserved in one piece; longer bodies are spread over chunks.
 #define CONTIGUOUS_BODY_MAX 1024
 
-static void index_add(struct subscription *subscription);
-static void index_remove(struct subscription *subscription);
 static char *write_line(const struct subscription *subscription, const struct broker_message *message,
                         size_t header_len, char *at);
 static void append_body(struct connection *connection, struct broker_message *message, bool with_header);
 
 struct subscription *subscription_find(const struct connection *connection, struct bytes sid)
 {
-    if (connection->sids)
-        return map_find(connection->sids, sid);
-    list_foreach(link, &connection->subscriptions)
-    {
-        struct subscription *subscription = container_of(link, struct subscription, link);
-        if (bytes_equal(subscription_sid(subscription), sid))
-            return subscription;
-    }
-    return NULL;
+    return subscription_set_find(&connection->subscriptions, connection->broker->sid_seed, sid);
 }
 
 int subscription_add(struct connection *connection, struct bytes subject, struct bytes queue, struct bytes sid)
@@ -53,7 +43,7 @@ int subscription_add(struct connection *connection, struct bytes subject, struct
         writer_prefix(subscription->text, subject, sid);
     else
         broker_copy(subscription->text, sid);
-    index_add(subscription);
+    subscription_set_add(&connection->subscriptions, connection->broker->sid_seed, subscription);
     subscription->target.is_filtered = connection->permit && permit_filters(connection->permit, subject);
     account->subscription_count++;
     connection->broker->stats.subscriptions++;
@@ -80,7 +70,9 @@ void subscription_remove(struct subscription *subscription)
         broker_watch_touch(account, pattern, false);
     }
     trie_remove(account->trie, &subscription->target.entry);
-    index_remove(subscription);
+    // Not when all of them go.
+    if (connection->subscriptions.count > 0)
+        subscription_set_remove(&connection->subscriptions, broker->sid_seed, subscription);
     account->subscription_count--;
     broker->stats.subscriptions--;
     broker_bury(broker, &subscription->target);
@@ -142,41 +134,6 @@ struct bytes subscription_pattern(const struct subscription *subscription)
         return bytes_make(subscription->text + sizeof("HMSG ") - 1, subscription->subject_len);
     char *scratch = subscription->connection->broker->scratch;
     return bytes_make(scratch, trie_entry_pattern(&subscription->target.entry, scratch, SUBJECT_LEN_MAX));
-}
-
-static void index_add(struct subscription *subscription)
-{
-    struct connection *connection = subscription->connection;
-    struct list *first = &subscription->link; // the first that the map lacks
-    list_push_back(&connection->subscriptions, &subscription->link);
-    connection->subscription_count++;
-    if (!connection->sids) {
-        if (connection->subscription_count <= SUBSCRIPTION_FEW)
-            return;
-        first = list_first(&connection->subscriptions);
-        connection->sids = mem_alloc(sizeof(*connection->sids));
-        map_init_seeded(connection->sids, INT32_MAX, prng_next(&connection->broker->prng));
-    }
-    for (struct list *link = first; link != &connection->subscriptions; link = link->next) {
-        struct subscription *one = container_of(link, struct subscription, link);
-        int error = map_add(connection->sids, subscription_sid(one), one);
-        must(error == 0);
-    }
-}
-
-static void index_remove(struct subscription *subscription)
-{
-    struct connection *connection = subscription->connection;
-    list_remove(&subscription->link);
-    connection->subscription_count--;
-    if (!connection->sids)
-        return;
-    must(map_remove(connection->sids, subscription_sid(subscription)) == subscription);
-    if (map_count(connection->sids) > 0)
-        return;
-    map_deinit(connection->sids);
-    mem_free(connection->sids);
-    connection->sids = NULL;
 }
 
 static char *write_line(const struct subscription *subscription, const struct broker_message *message,

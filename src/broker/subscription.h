@@ -9,13 +9,9 @@
 
 struct connection;
 
-// More than so many of one connection are found by a hash map, not by looking at each.
-#define SUBSCRIPTION_FEW 8
-
 struct subscription {
     struct target target;          // first: what the trie gives back
     struct connection *connection; // borrowed; not to be used once target.dead
-    struct list link;              // list link: connection.subscriptions
     uint64_t delivered;            // messages, since it began
     uint64_t max;                  // ends by itself after so many; 0: never
     uint32_t subject_len;          // of a literal subject; 0: wildcards, then text is the sid alone
