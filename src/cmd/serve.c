@@ -137,7 +137,7 @@ static int start_all(struct serve *serve)
     if (!error && http_port != 0)
         error = open_port(serve, &serve->monitoring, http_host, http_port, "monitoring");
     if (!error)
-        error = serve_tls_start(&serve->tls, &serve->options, &serve->log.logger);
+        error = serve_tls_start(&serve->tls, &serve->config, &serve->log.logger);
     if (!error && serve->options.streaming && serve->options.store == OPTIONS_STORE_FILE)
         error = open_directory(serve);
     if (!error)

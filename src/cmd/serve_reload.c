@@ -66,7 +66,7 @@ static int apply_fallible(const struct serve_reload *reload, const struct config
                           const struct config_changes *changes)
 {
     const struct logger *logger = &reload->log->logger;
-    int error = changes->tls ? serve_tls_reload(reload->tls, &fresh->options, logger) : 0;
+    int error = changes->tls || fresh->websocket.on ? serve_tls_reload(reload->tls, fresh, logger) : 0;
     if (error) {
         logger_write(logger, LOG_ERROR, FAILED "tls: see the line before");
         return error;
@@ -83,7 +83,7 @@ static void read_certificates(const struct serve_reload *reload, const struct co
     const struct logger *logger = &reload->log->logger;
     if (!tls_options_is_on(&running->options.tls))
         logger_write(logger, LOG_ERROR, FAILED "can only reload config when a file is provided using -c or --config");
-    else if (serve_tls_reload(reload->tls, &running->options, logger))
+    else if (serve_tls_reload(reload->tls, running, logger))
         logger_write(logger, LOG_ERROR, FAILED "the certificates stay what they were");
     else
         logger_write(logger, LOG_INFO, "Reloaded: tls = enabled");

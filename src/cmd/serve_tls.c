@@ -7,32 +7,37 @@
 // Days before its end at which a certificate is worth a warning.
 #define SERVE_TLS_WARN_DAYS 14
 
-static int load(struct tls *tls, const struct tls_options *options, bool verify, const struct logger *logger);
+static void make_empty(struct serve_tls *tls);
+static int load(struct tls *tls, const struct tls_options *options, bool may_verify, const struct logger *logger);
 static void warn_of_the_end(struct tls *tls, const char *cert_file, const struct logger *logger);
 
-int serve_tls_start(struct serve_tls *tls, const struct options *options, const struct logger *logger)
+int serve_tls_start(struct serve_tls *tls, const struct config *config, const struct logger *logger)
 {
-    tls->clients = (struct tcp_security){.tls = tls_new()};
-    tls->monitoring = (struct tcp_security){.tls = tls_new(), .at_once = true};
-    int error = serve_tls_reload(tls, options, logger);
+    make_empty(tls);
+    int error = serve_tls_reload(tls, config, logger);
     if (error)
         serve_tls_stop(tls);
     return error;
 }
 
-int serve_tls_reload(struct serve_tls *tls, const struct options *options, const struct logger *logger)
+// All or nothing: what is broken for one listener leaves the others as they are, too.
+int serve_tls_reload(struct serve_tls *tls, const struct config *config, const struct logger *logger)
 {
-    if (!tls_options_is_on(&options->tls)) {
-        tls_unload(tls->clients.tls);
-        tls_unload(tls->monitoring.tls);
-        return 0;
+    const struct tls_options *options = tls_options_is_on(&config->options.tls) ? &config->options.tls : NULL;
+    const struct websocket_config *websocket = &config->websocket;
+    struct serve_tls fresh;
+    make_empty(&fresh);
+    int error = load(fresh.clients.tls, options, true, logger);
+    if (!error)
+        error = load(fresh.monitoring.tls, options, false, logger);
+    if (!error && websocket->on && !websocket->no_tls)
+        error = load(fresh.websocket.tls, &websocket->tls, true, logger);
+    if (!error) {
+        tls_move(tls->clients.tls, fresh.clients.tls);
+        tls_move(tls->monitoring.tls, fresh.monitoring.tls);
+        tls_move(tls->websocket.tls, fresh.websocket.tls);
     }
-    bool verify = options->tls.verify || options->tls.verify_and_map;
-    int error = load(tls->clients.tls, &options->tls, verify, logger);
-    if (!error)
-        error = load(tls->monitoring.tls, &options->tls, false, logger);
-    if (!error)
-        warn_of_the_end(tls->clients.tls, options->tls.cert_file, logger);
+    serve_tls_stop(&fresh);
     return error;
 }
 
@@ -40,6 +45,7 @@ void serve_tls_stop(struct serve_tls *tls)
 {
     tls_unref(tls->clients.tls);
     tls_unref(tls->monitoring.tls);
+    tls_unref(tls->websocket.tls);
     *tls = (struct serve_tls){0};
 }
 
@@ -75,8 +81,19 @@ void serve_tls_help(void)
          "SIGHUP reads the files again: for new connections; if one is broken, the old ones stay in use.");
 }
 
-static int load(struct tls *tls, const struct tls_options *options, bool verify, const struct logger *logger)
+static void make_empty(struct serve_tls *tls)
 {
+    tls->clients = (struct tcp_security){.tls = tls_new()};
+    tls->monitoring = (struct tcp_security){.tls = tls_new(), .at_once = true};
+    tls->websocket = (struct tcp_security){.tls = tls_new(), .at_once = true};
+}
+
+// `options` NULL: off. Not every listener asks for certificates, though the block says so.
+static int load(struct tls *tls, const struct tls_options *options, bool may_verify, const struct logger *logger)
+{
+    if (!options)
+        return 0;
+    bool verify = may_verify && (options->verify || options->verify_and_map);
     struct tls_config config = {
         .cert_file = options->cert_file,
         .key_file = options->key_file,
@@ -95,6 +112,8 @@ static int load(struct tls *tls, const struct tls_options *options, bool verify,
     int error = tls_load(tls, &config, message);
     if (error)
         logger_write(logger, LOG_ERROR, "TLS: %s", message);
+    else if (may_verify)
+        warn_of_the_end(tls, options->cert_file, logger);
     return error;
 }
 

@@ -5,20 +5,22 @@
 
 #include "env/log.h"
 #include "os/tcp.h"
-#include "server/options.h"
+#include "server/config.h"
 
 struct serve_tls {
     struct tcp_security clients;    // the broker starts TLS
-    struct tcp_security monitoring; // TLS from the first byte; its tls is NULL without https
+    struct tcp_security monitoring; // TLS from the first byte
+    struct tcp_security
+        websocket; // the same, with the certificate of the `websocket` block; for a listener that has one
 };
 
 // All contexts exist afterwards, empty where TLS is off; so a reload can turn it on. Errors of serve_tls_reload(), and then there is
 // nothing to stop.
-int serve_tls_start(struct serve_tls *tls, const struct options *options, const struct logger *logger) MUST_USE;
+int serve_tls_start(struct serve_tls *tls, const struct config *config, const struct logger *logger) MUST_USE;
 // Reads the files again. ERR_INVALID: a file is wrong, which is logged with what is wrong; then nothing has changed.
-int serve_tls_reload(struct serve_tls *tls, const struct options *options, const struct logger *logger) MUST_USE;
+int serve_tls_reload(struct serve_tls *tls, const struct config *config, const struct logger *logger) MUST_USE;
 // Connections must be gone. Harmless on all zeroes.
 void serve_tls_stop(struct serve_tls *tls);
 
-// For `options->help_tls`.
+// For --help_tls.
 void serve_tls_help(void);

@@ -92,6 +92,13 @@ int tls_load(struct tls *tls, const struct tls_config *config, char ret_message[
     return 0;
 }
 
+void tls_move(struct tls *tls, struct tls *from)
+{
+    struct tls_context *context = tls_context_take(from);
+    replace(tls, context);
+    replace(from, NULL);
+}
+
 void tls_unload(struct tls *tls)
 {
     replace(tls, NULL);

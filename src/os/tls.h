@@ -43,6 +43,8 @@ void tls_unref(struct tls *tls);
 // Reads the files; handshakes that begin from now on use them. On failure ERR_INVALID, everything stays as it was, and the message
 // says in one line which file and why.
 int tls_load(struct tls *tls, const struct tls_config *config, char ret_message[TLS_MESSAGE_SIZE]) MUST_USE;
+// Takes over what `from` has loaded, or that it has nothing; `from` has nothing afterwards. So several can change together.
+void tls_move(struct tls *tls, struct tls *from);
 // Forgets the certificates: as after tls_new().
 void tls_unload(struct tls *tls);
 // When the certificate that is loaded expires, in seconds since 1970; 0: none is loaded.

@@ -106,6 +106,23 @@ static void suites_curves_and_versions_are_those_asked_for(void **state)
     tls_unref(tls);
 }
 
+static void several_can_change_together(void **state)
+{
+    struct tls *tls = tls_new(), *fresh = tls_new();
+    assert_int_equal(load(fresh, "server.pem", "server.key", NULL), 0);
+    struct tls_context *context = tls_context_take(fresh);
+    tls_move(tls, fresh);
+    struct tls_context *moved = tls_context_take(tls);
+    assert_ptr_equal(moved, context);
+    assert_null(tls_context_take(fresh));
+    tls_move(tls, fresh);
+    assert_null(tls_context_take(tls));
+    tls_context_unref(context);
+    tls_context_unref(moved);
+    tls_unref(fresh);
+    tls_unref(tls);
+}
+
 static void a_reference_keeps_it(void **state)
 {
     struct tls *tls = tls_new();
@@ -135,6 +152,7 @@ int main(void)
         cmocka_unit_test(a_chain_and_the_system_s_authorities_load),
         cmocka_unit_test(a_broken_file_changes_nothing),
         cmocka_unit_test(suites_curves_and_versions_are_those_asked_for),
+        cmocka_unit_test(several_can_change_together),
         cmocka_unit_test(a_reference_keeps_it),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
