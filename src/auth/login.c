@@ -12,7 +12,8 @@ static struct login_decision decide_single(const struct auth_config *config, con
 static struct login_decision compare(const struct auth_config *config, struct auth_secret secret, struct bytes given);
 static struct login_decision refuse_slowly(const struct auth_config *config, struct bytes given);
 static struct login_decision accept_user(const struct auth_user *user);
-static bool offers_nothing(const struct login *login);
+static bool offers_nothing(const struct auth_view *view, const struct login *login);
+static struct login_decision decide_default(const struct auth_view *view, const struct login *login);
 static bool may_use(const struct auth_user *user, const struct login *login);
 static bool has_names(const struct auth_view *view);
 static bool same_secret(struct auth_secret a, struct auth_secret b);
@@ -22,9 +23,9 @@ struct login_decision login_decide(const struct auth_config *config, const struc
 {
     const struct auth_view *view = auth_config_view(config);
     if (!view->required)
-        return (struct login_decision){.verdict = LOGIN_ACCEPTED};
-    if (view->no_auth_user && offers_nothing(login) && !(view->verify_and_map && has_names(view)))
-        return may_use(view->no_auth_user, login) ? accept_user(view->no_auth_user) : (struct login_decision){0};
+        return (struct login_decision){.verdict = LOGIN_ACCEPTED, .is_default = true};
+    if (view->no_auth_user && offers_nothing(view, login) && !(view->verify_and_map && has_names(view)))
+        return decide_default(view, login);
     if (view->has_nkeys && login->nkey.len)
         return decide_nkey(config, login, crypto);
     if (has_names(view) && view->verify_and_map)
@@ -40,7 +41,7 @@ struct login_decision login_renew(const struct auth_config *before, const struct
     const struct auth_view *old = auth_config_view(before), *new = auth_config_view(after);
     struct login login = {.connection_type = type};
     if (!new->required)
-        return (struct login_decision){.verdict = LOGIN_ACCEPTED};
+        return (struct login_decision){.verdict = LOGIN_ACCEPTED, .is_default = true};
     if (!old->required || is_default)
         return login_is_optional(after) ? login_decide(after, &login, NULL) : (struct login_decision){0};
     if (!user) {
@@ -139,14 +140,24 @@ static struct login_decision refuse_slowly(const struct auth_config *config, str
     return (struct login_decision){.verdict = LOGIN_HASH, .hash = decoy, .given = given, .hopeless = true};
 }
 
+static struct login_decision decide_default(const struct auth_view *view, const struct login *login)
+{
+    if (!may_use(view->no_auth_user, login))
+        return (struct login_decision){0};
+    struct login_decision decision = accept_user(view->no_auth_user);
+    decision.is_default = true;
+    return decision;
+}
+
 static struct login_decision accept_user(const struct auth_user *user)
 {
     return (struct login_decision){.verdict = LOGIN_ACCEPTED, .user = user, .account = user->account};
 }
 
-static bool offers_nothing(const struct login *login)
+// A key where there are no keys is nothing.
+static bool offers_nothing(const struct auth_view *view, const struct login *login)
 {
-    return !login->user.len && !login->password.len && !login->token.len && !login->nkey.len;
+    return !login->user.len && !login->password.len && !login->token.len && !(view->has_nkeys && login->nkey.len);
 }
 
 static bool may_use(const struct auth_user *user, const struct login *login)

@@ -30,6 +30,7 @@ struct login_decision {
     enum login_verdict verdict;
     const struct auth_user *user; // borrowed from the config; NULL: nobody of the list (open, token, single user)
     uint32_t account;             // index
+    bool is_default;              // let in without credentials
     // LOGIN_HASH only.
     struct bytes hash;  // borrowed from the config
     struct bytes given; // borrowed from the login

@@ -231,7 +231,11 @@ static void retire(struct account *account)
     account->is_retired = true;
     response_remove_all(account);
     list_foreach(link, &account->connections)
-        connection_fail(container_of(link, struct connection, member), WIRE_AUTHORIZATION_VIOLATION);
+    {
+        struct connection *connection = container_of(link, struct connection, member);
+        connection_log_refusal(connection, "the account is gone", connection_user_name(connection), (struct bytes){0});
+        connection_fail(connection, WIRE_AUTHORIZATION_VIOLATION);
+    }
 }
 
 static bool is_valid_name(struct bytes name)

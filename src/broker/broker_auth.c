@@ -89,6 +89,6 @@ static void renew(struct connection *connection, struct auth_config *before)
     if (view->required)
         must(auth_config_enter(broker->auth, decision.user, decision.account, true));
     if (view->required || identity)
-        connection_enter(connection, &decision, view->required, is_default);
+        connection_enter(connection, &decision, view->required);
     connection_permission_recheck(connection);
 }

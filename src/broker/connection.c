@@ -297,7 +297,7 @@ static void begin_closing(struct connection *connection, const char *reason)
 static bool is_told_elsewhere(enum wire_error error)
 {
     return error == WIRE_SLOW_CONSUMER || error == WIRE_STALE_CONNECTION || error == WIRE_TLS_REQUIRED ||
-           error == WIRE_SERVER_SHUTDOWN;
+           error == WIRE_SERVER_SHUTDOWN || error == WIRE_AUTHORIZATION_VIOLATION;
 }
 
 // The words of nats-server's monitoring.

@@ -168,10 +168,9 @@ void connection_login(struct connection *connection, const struct wire_connect *
 // It took its time; the decision is ACCEPTED or REFUSED. user: for the log.
 void connection_login_end(struct connection *connection, const struct login_decision *decision, struct bytes user);
 // False: a limit, or its past, stands against it; it was told.
-bool connection_admit(struct connection *connection, const struct login_decision *decision, bool is_default);
+bool connection_admit(struct connection *connection, const struct login_decision *decision);
 // Takes on the permissions and limits of who it is; is_counted: the auth_config has counted it.
-void connection_enter(struct connection *connection, const struct login_decision *decision, bool is_counted,
-                      bool is_default);
+void connection_enter(struct connection *connection, const struct login_decision *decision, bool is_counted);
 // It is nobody any more; config: where it was counted.
 void connection_depart(struct connection *connection, struct auth_config *config);
 // The connection goes.

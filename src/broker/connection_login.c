@@ -76,7 +76,7 @@ bool connection_login_first(struct connection *connection, char first)
         refuse(connection, (struct bytes){0});
         return false;
     }
-    if (!connection_admit(connection, &attempt.decision, true))
+    if (!connection_admit(connection, &attempt.decision))
         return false;
     connection_ping_start(connection, false);
     return true;
@@ -100,13 +100,11 @@ void connection_login(struct connection *connection, const struct wire_connect *
                 .connection_type = connection_type(connection),
             },
     };
-    bool by_certificate = auth_config_view(broker->auth)->verify_and_map && connection->is_secure;
-    if (by_certificate)
+    if (auth_config_view(broker->auth)->verify_and_map && connection->is_secure)
         net_describe_tls(connection->net, &attempt, decide_by_certificate);
     if (!attempt.decided)
         decide(&attempt);
     const struct login *login = &attempt.login;
-    bool is_default = !login->user.len && !login->password.len && !login->token.len && !login->nkey.len;
     switch (attempt.decision.verdict) {
     case LOGIN_REFUSED: refuse(connection, login->nkey.len ? login->nkey : login->user); break;
     case LOGIN_HASH:
@@ -116,7 +114,7 @@ void connection_login(struct connection *connection, const struct wire_connect *
         login_job_begin(connection, &attempt.decision, login->user);
         break;
     case LOGIN_ACCEPTED:
-        if (connection_admit(connection, &attempt.decision, is_default && !by_certificate))
+        if (connection_admit(connection, &attempt.decision))
             finish_connect(connection);
         break;
     }
@@ -127,13 +125,13 @@ void connection_login_end(struct connection *connection, const struct login_deci
     if (connection->state == CONNECTION_OPEN) {
         if (decision->verdict != LOGIN_ACCEPTED)
             refuse(connection, user);
-        else if (connection_admit(connection, decision, false))
+        else if (connection_admit(connection, decision))
             finish_connect(connection);
     }
     connection_resume(connection, CONNECTION_PAUSE_LOGIN);
 }
 
-bool connection_admit(struct connection *connection, const struct login_decision *decision, bool is_default)
+bool connection_admit(struct connection *connection, const struct login_decision *decision)
 {
     struct broker *broker = connection->broker;
     struct account *account = broker_account_of(broker, decision->account);
@@ -151,21 +149,20 @@ bool connection_admit(struct connection *connection, const struct login_decision
         connection_fail(connection, WIRE_MAX_ACCOUNT_CONNECTIONS);
         return false;
     }
-    connection_enter(connection, decision, true, is_default);
+    connection_enter(connection, decision, true);
     if (account != connection->account)
         connection_account_set(connection, account);
     return true;
 }
 
-void connection_enter(struct connection *connection, const struct login_decision *decision, bool is_counted,
-                      bool is_default)
+void connection_enter(struct connection *connection, const struct login_decision *decision, bool is_counted)
 {
     struct connection_identity *identity = identify(connection);
     must(!identity->is_counted);
     identity->user = decision->user;
     identity->account = decision->account;
     identity->is_counted = is_counted;
-    identity->is_default = is_default;
+    identity->is_default = decision->is_default;
     connection->login = CONNECTION_LOGIN_DONE;
     take_permissions(connection);
     connection_limits_take(connection);

@@ -16,8 +16,10 @@
 #include "cmd/serve_start.h"
 #include "cmd/serve_tls.h"
 #include "os/clock.h"
+#include "os/crypto.h"
 #include "os/file_disk.h"
 #include "os/listener.h"
+#include "os/offload.h"
 #include "os/process.h"
 #include "os/random.h"
 #include "os/server_log.h"
@@ -43,11 +45,14 @@ struct serve {
     struct signals signals;
     struct directory directory;
     struct file_disk disk;
+    struct offload_pool offload_pool;
+    struct offload_port offload; // for the loop
     char id[NODE_ID_SIZE];
     struct node *node;   // owned; NULL: not started
     uint64_t stop_by_ms; // UINT64_MAX: not stopping
     bool has_directory;
     bool has_disk;
+    bool has_offload;
     bool lame_duck; // clients shall go elsewhere; then it stops
     bool forced;    // slow connections were closed
 };
@@ -57,6 +62,7 @@ static int start_all(struct serve *serve);
 static int open_directory(struct serve *serve);
 static int open_port(struct serve *serve, struct listener *listener, const char *host, int port, const char *what);
 static int start_node(struct serve *serve);
+static int start_offload(struct serve *serve);
 static int start_listening(struct serve *serve, struct listener *listener, const struct net_handler *handler);
 static int write_pid(struct serve *serve);
 static void write_ports(struct serve *serve);
@@ -194,6 +200,9 @@ static int start_node(struct serve *serve)
         }
         serve->has_disk = true;
     }
+    int error = start_offload(serve);
+    if (error)
+        return error;
     bool is_https = serve->options.https_port != 0;
     serve->clients.security = serve->tls.clients;
     if (is_https)
@@ -203,6 +212,9 @@ static int start_node(struct serve *serve)
         .random = &random_machine,
         .process = &process_self,
         .logger = &serve->log.logger,
+        .auth = serve->config.auth,
+        .crypto = &crypto_machine,
+        .offload = &serve->offload.offload,
         .server_id = serve->id,
         .port = serve->clients.port,
         .http_port = is_https ? 0 : serve->monitoring.port,
@@ -212,6 +224,20 @@ static int start_node(struct serve *serve)
         logger_write(&serve->log.logger, LOG_INFO, "Starting %s monitor on %s:%u", is_https ? "https" : "http",
                      serve->options.http_host ? serve->options.http_host : serve->options.host, serve->monitoring.port);
     return node_start(&serve->options, &env, clock_now(), &serve->node);
+}
+
+// Threads begin with the first password hash. One processor is left to messages.
+static int start_offload(struct serve *serve)
+{
+    unsigned processors = uv_available_parallelism();
+    offload_pool_start(&serve->offload_pool, processors > 1 ? processors - 1 : 1);
+    int error = offload_port_open(&serve->offload, &serve->offload_pool, &serve->loop);
+    serve->has_offload = !error;
+    if (!error)
+        return 0;
+    offload_pool_stop(&serve->offload_pool);
+    logger_write(&serve->log.logger, LOG_ERROR, "no file descriptors left to start with (ulimit -n)");
+    return error;
 }
 
 static int start_listening(struct serve *serve, struct listener *listener, const struct net_handler *handler)
@@ -260,6 +286,10 @@ static void stop_all(struct serve *serve)
 {
     listener_close(&serve->clients);
     listener_close(&serve->monitoring);
+    if (serve->has_offload) {
+        offload_port_close(&serve->offload);
+        offload_pool_stop(&serve->offload_pool);
+    }
     if (serve->node)
         node_stop(serve->node);
     if (serve->has_disk)

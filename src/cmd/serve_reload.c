@@ -74,6 +74,11 @@ static int apply_fallible(const struct serve_reload *reload, const struct config
     error = changes->log ? serve_configure_log(reload->log, &fresh->options) : 0;
     if (error)
         logger_write(logger, LOG_ERROR, FAILED "the log stays where it is: %s", error_text(error));
+    if (error || !changes->auth)
+        return error;
+    error = node_auth_replace(reload->node, fresh->auth);
+    if (error)
+        logger_write(logger, LOG_ERROR, FAILED "accounts and users stay what they were: %s", error_text(error));
     return error;
 }
 

@@ -47,9 +47,6 @@ bool serve_read_config(enum options_persona persona, int count, char **arguments
 
 const char *serve_find_unserved(const struct config *config)
 {
-    const struct auth_view *view = auth_config_view(config->auth);
-    if (view->required || view->no_auth_user || view->account_count > 2)
-        return "users, tokens and accounts are not served yet";
     return config->websocket.on ? "websockets are not served yet" : NULL;
 }
 

@@ -67,7 +67,13 @@ int node_start(const struct options *options, const struct node_env *env, struct
     else
         node_make_id(env->random, node->id);
     start_broker(node, now);
-    int error = options->streaming ? start_streaming(node, now) : 0;
+    int error = env->auth ? broker_auth_replace(node->broker, env->auth) : 0;
+    if (error) {
+        logger_write(env->logger, LOG_ERROR, "cannot serve these accounts: %s", error_text(error));
+        release(node);
+        return error;
+    }
+    error = options->streaming ? start_streaming(node, now) : 0;
     if (error) {
         logger_write(env->logger, LOG_ERROR, "cannot serve from the data directory: %s", error_text(error));
         release(node);
@@ -126,6 +132,11 @@ uint64_t node_next_deadline_ms(const struct node *node)
 }
 
 // Names and addresses stay those of the start: they are borrowed from its options.
+int node_auth_replace(struct node *node, struct auth_config *config)
+{
+    return broker_auth_replace(node->broker, config);
+}
+
 uint32_t node_reload(struct node *node, const struct options *options)
 {
     struct broker_options fresh, *own = &node->broker_options;
@@ -232,6 +243,12 @@ static void start_broker(struct node *node, struct moment now)
     broker->port = node->env.port;
     broker->seed = node->env.random->next(node->env.random->owner);
     broker->logger = node->env.logger;
+    broker->crypto = node->env.crypto;
+    broker->offload = node->env.offload;
+    for (size_t i = 0; broker->crypto && i < sizeof(broker->nonce_key); i += sizeof(uint64_t)) {
+        uint64_t bits = node->env.random->next(node->env.random->owner);
+        memcpy(broker->nonce_key + i, &bits, sizeof(bits));
+    }
     // Monitoring shows where the server listens, INFO where clients shall go.
     struct broker_options advertised = *broker;
     int error = options_advertised(&node->options, broker->port, node->host, &advertised.port);

@@ -19,6 +19,9 @@
 #include "server/options.h"
 
 struct node;
+struct auth_config;
+struct crypto;
+struct offload;
 
 // Of a server id, with its NUL: 56 characters, the length of a public nkey, whose first letter N means "server".
 #define NODE_ID_SIZE 57
@@ -32,6 +35,9 @@ struct node_env {
     const struct random_source *random;   // used in node_start() only
     const struct process_source *process; // may be NULL
     const struct logger *logger;          // may be NULL
+    struct auth_config *auth;             // whom to let in; used in node_start() only; NULL: everybody
+    const struct crypto *crypto;          // needed when an auth_config has nkeys or password hashes
+    struct offload *offload;              // needed when one has password hashes
     const char *server_id;                // of node_make_id(); copied; NULL: the node makes one
     uint16_t port;                        // where clients will connect
     uint16_t http_port;                   // where monitoring will be; 0: nowhere
@@ -56,6 +62,8 @@ uint64_t node_next_deadline_ms(const struct node *node);
 // TLS for those who come. Nothing else of them is looked at, nothing kept. Returns how many connections were over the new limit and
 // are closed.
 uint32_t node_reload(struct node *node, const struct options *options);
+// Within a turn: whom to let in from now on, and who may stay; broker_auth_replace().
+int node_auth_replace(struct node *node, struct auth_config *config) MUST_USE;
 // Within a turn: clients shall go elsewhere (CO-P17). They are told, then closed by and by, as the options of the start say; storage
 // and monitoring serve on until node_shutdown(), which is the caller's to call when no client is left.
 void node_lame_duck(struct node *node);
@@ -66,7 +74,7 @@ bool node_has_clients(const struct node *node);
 void node_shutdown(struct node *node);
 // All that node_shutdown() waits for has happened, but for connections that are slow to take their rest.
 bool node_is_quiet(const struct node *node);
-// Closes storage and frees everything. All connections must be gone.
+// Closes storage and frees everything. All connections must be gone, and the offload done.
 void node_stop(struct node *node);
 
 // 56 characters, as clients see it.

@@ -202,6 +202,8 @@ static void test_no_auth_user(void **state)
     struct login_decision decision = decide((struct login){0});
     accepted(decision);
     assert_true(bytes_equal(decision.user->name, BYTES("nobody")));
+    assert_true(decision.is_default);
+    assert_true(decide((struct login){.nkey = BYTES(NKEY)}).is_default); // there are no keys here
     refused(decide((struct login){.token = BYTES("x")}));
     refused(decide((struct login){.password = BYTES("x")}));
     assert_int_not_equal(with_password("x", "").verdict, LOGIN_ACCEPTED);
