@@ -8,6 +8,7 @@
 #include "base/must.h"
 #include "base/number.h"
 #include "codec/duration.h"
+#include "server/config_blocks.h"
 
 #define SECOND 1000000000ULL
 // A name that long is no key; it is shown by its beginning.
@@ -224,12 +225,20 @@ static int read_member(struct config_reader *reader, const struct config_block *
 static int refuse_name(struct config_reader *reader, const struct config_block *block, const struct conf_member *member)
 {
     struct bytes known;
+    char hint[80];
     int len = (int)(member->name.len < NAME_SHOWN ? member->name.len : NAME_SHOWN);
     if (config_key_nearest(block, member->name, &known))
-        return config_reader_fail(reader, member->place, "unknown key \"%.*s\"; did you mean \"%.*s\"?", len,
-                                  member->name.ptr, BYTES_ARG(known));
-    return config_reader_fail(reader, member->place, "unknown key \"%.*s\"%s%s", len, member->name.ptr,
-                              block->name[0] ? " in " : "", block->name);
+        snprintf(hint, sizeof(hint), "; did you mean \"%.*s\"?", BYTES_ARG(known));
+    else
+        snprintf(hint, sizeof(hint), "%s%s", block->name[0] ? " in " : "", block->name);
+    // NATS Streaming's server takes whatever it does not know, and files have leftovers. Who may connect is another matter.
+    bool lenient = reader->config->options.persona == OPTIONS_NATS_STREAMING &&
+                   (block == &config_server_block || block == &config_streaming_block ||
+                    block == &config_store_limits_block || block == &config_file_block);
+    if (!lenient)
+        return config_reader_fail(reader, member->place, "unknown key \"%.*s\"%s", len, member->name.ptr, hint);
+    config_reader_warn(reader, member->place, "unknown key \"%.*s\" has no effect%s", len, member->name.ptr, hint);
+    return 0;
 }
 
 static int read_key(struct config_reader *reader, const struct config_key *key, const struct conf_member *member,

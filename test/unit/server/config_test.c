@@ -495,6 +495,12 @@ static void streaming_blocks(void **state)
     assert_string_equal(options->cluster_id, "fourth");
     config_deinit(&config);
     refuse("id: fifth", "unknown key \"id\"");
+    // It takes what it does not know, too.
+    accept_as(OPTIONS_NATS_STREAMING, "-c main", "whatever: 5\nstreaming { strore: FILE, limits { max_chanels: 3 } }");
+    assert_int_equal(config.warning_count, 3);
+    assert_string_equal(config.warnings[1], "main:2:13: unknown key \"strore\" has no effect; did you mean \"store\"?");
+    config_deinit(&config);
+    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "authorization { usr: a }", "did you mean \"user\"?");
     accept_as(OPTIONS_WEIR, "-c main", "streaming: false");
     assert_false(options->streaming);
     config_deinit(&config);
