@@ -6,6 +6,9 @@
 //     command = 1 byte: connection in the low two bits, action in the next three; then the action's bytes
 #include <stdint.h>
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/must.h"
 #include "world.h"
 
@@ -25,6 +28,7 @@ struct echo {
 
 struct run {
     struct world world;
+    struct logger logger; // sometimes with a trace, which must not change what happens
     struct peer *peers[PEERS];
     struct buffer heard[PEERS];
     struct echo echo[2];
@@ -43,6 +47,7 @@ static void reopen(struct run *run, int at);
 static uint8_t take_byte(struct script *script);
 static bool on_message(struct inlet *inlet, const struct inlet_message *message);
 static void on_change(struct broker_watch *watch, enum broker_interest interest);
+static void on_line(void *owner, enum log_level level, const char *format, va_list arguments);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -72,6 +77,9 @@ static void run_init(struct run *run, uint8_t bits)
     options.max_subscriptions = bits & 16 ? 3 : 0;
     options.max_connections = bits & 32 ? 3 : 100;
     options.seed = bits;
+    options.max_traced_bytes = bits & 2 ? 5 : 0;
+    run->logger = (struct logger){.owner = run, .level = LOG_DEBUG, .write = on_line, .trace = bits & 64};
+    options.logger = &run->logger;
     world_init(&run->world, &options);
     static const char *const SUBJECTS[] = {"in.>", "in.a"};
     for (int i = 0; i < 2; i++) {
@@ -175,4 +183,12 @@ static void on_change(struct broker_watch *watch, enum broker_interest interest)
     struct bytes part = BYTES("news");
     if (run->reports < 100)
         broker_publish(run->world.broker, BYTES("a.b"), BYTES("in.a"), (struct bytes){0}, &part, 1);
+}
+
+static void on_line(void *owner, enum log_level level, const char *format, va_list arguments)
+{
+    char line[8192];
+    int len = vsnprintf(line, sizeof(line), format, arguments);
+    must(len >= 0 && len < 4096 + 64);
+    must(level != LOG_TRACE || ((struct run *)owner)->logger.trace);
 }
