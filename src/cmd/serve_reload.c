@@ -11,8 +11,9 @@
 
 static int read_again(const struct serve_reload *reload, const struct config *running, struct config *fresh,
                       struct config_changes *ret_changes);
-static int apply_fallible(const struct serve_reload *reload, const struct config *fresh,
+static int apply_fallible(const struct serve_reload *reload, const struct config *running, const struct config *fresh,
                           const struct config_changes *changes);
+static void take_back(const struct serve_reload *reload, const struct config *running, bool has_tls, bool has_log);
 static void read_certificates(const struct serve_reload *reload, const struct config *running);
 
 struct config *serve_reload(const struct serve_reload *reload, const struct config *running)
@@ -26,7 +27,7 @@ struct config *serve_reload(const struct serve_reload *reload, const struct conf
     struct config_changes *changes = mem_alloc_zero(sizeof(*changes));
     int error = read_again(reload, running, fresh, changes);
     if (!error)
-        error = apply_fallible(reload, fresh, changes);
+        error = apply_fallible(reload, running, fresh, changes);
     if (error) {
         mem_free(changes);
         config_deinit(fresh);
@@ -61,25 +62,38 @@ static int read_again(const struct serve_reload *reload, const struct config *ru
     return error;
 }
 
-// Certificates first: where the log goes fails before it changes anything, and is rarely wrong.
-static int apply_fallible(const struct serve_reload *reload, const struct config *fresh,
+// What can fail, the likeliest first; whatever was done before is taken back.
+static int apply_fallible(const struct serve_reload *reload, const struct config *running, const struct config *fresh,
                           const struct config_changes *changes)
 {
     const struct logger *logger = &reload->log->logger;
-    int error = changes->tls || fresh->websocket.on ? serve_tls_reload(reload->tls, fresh, logger) : 0;
+    bool has_tls = changes->tls || fresh->websocket.on;
+    int error = has_tls ? serve_tls_reload(reload->tls, fresh, logger) : 0;
     if (error) {
         logger_write(logger, LOG_ERROR, FAILED "tls: see the line before");
         return error;
     }
     error = changes->log ? serve_configure_log(reload->log, &fresh->options) : 0;
-    if (error)
+    if (error) {
         logger_write(logger, LOG_ERROR, FAILED "the log stays where it is: %s", error_text(error));
-    if (error || !changes->auth)
+        take_back(reload, running, has_tls, false);
         return error;
-    error = node_auth_replace(reload->node, fresh->auth);
-    if (error)
+    }
+    error = changes->auth ? node_auth_replace(reload->node, fresh->auth) : 0;
+    if (error) {
+        take_back(reload, running, has_tls, changes->log);
         logger_write(logger, LOG_ERROR, FAILED "accounts and users stay what they were: %s", error_text(error));
+    }
     return error;
+}
+
+static void take_back(const struct serve_reload *reload, const struct config *running, bool has_tls, bool has_log)
+{
+    const struct logger *logger = &reload->log->logger;
+    if (has_log && serve_configure_log(reload->log, &running->options))
+        logger_write(logger, LOG_ERROR, "The log cannot go back to where it was, and stays here");
+    if (has_tls && serve_tls_reload(reload->tls, running, logger))
+        logger_write(logger, LOG_ERROR, "The certificates of before cannot be read any more; the new ones stay");
 }
 
 // Without a file there is nothing to read again but what flags name.
