@@ -33,7 +33,7 @@ struct sys_options {
 
 struct sys_requests {
     struct monitor *monitor; // borrowed
-    struct account *account; // borrowed: the system account; a reload may name another
+    struct account *account; // borrowed: the system account, a reload may name another; NULL: there is none
     struct inlet server, ping, own, accounts;
     char own_subject[SUBJECT_SIZE];
     uint64_t statsz_at_ms, statsz_wait_ms;
@@ -138,7 +138,7 @@ void sys_requests_free(struct sys_requests *requests)
 void sys_requests_turn(struct sys_requests *requests)
 {
     struct account *account = account_system(requests->monitor->options.broker);
-    if (account && account != requests->account) {
+    if (account != requests->account) {
         stop_listening(requests);
         requests->account = account;
         listen(requests);
@@ -150,6 +150,8 @@ void sys_requests_turn(struct sys_requests *requests)
     if (requests->statsz_wait_ms > STATSZ_INTERVAL_MS)
         requests->statsz_wait_ms = STATSZ_INTERVAL_MS;
     requests->statsz_at_ms = now_ms + requests->statsz_wait_ms;
+    if (!requests->account)
+        return;
     char subject[SUBJECT_SIZE];
     snprintf(subject, sizeof(subject), "$SYS.SERVER.%s.STATSZ", requests->monitor->options.broker_options->server_id);
     struct buffer text;
@@ -167,6 +169,8 @@ uint64_t sys_requests_next_deadline_ms(const struct sys_requests *requests)
 
 static void listen(struct sys_requests *requests)
 {
+    if (!requests->account)
+        return;
     add_inlet(requests, &requests->server, on_server, "$SYS.REQ.SERVER.PING");
     add_inlet(requests, &requests->ping, on_ping, "$SYS.REQ.SERVER.PING.*");
     add_inlet(requests, &requests->own, on_own, requests->own_subject);
@@ -176,6 +180,8 @@ static void listen(struct sys_requests *requests)
 static void stop_listening(struct sys_requests *requests)
 {
     struct broker *broker = requests->monitor->options.broker;
+    if (!requests->account)
+        return;
     broker_inlet_remove(broker, &requests->server);
     broker_inlet_remove(broker, &requests->ping);
     broker_inlet_remove(broker, &requests->own);
@@ -356,7 +362,7 @@ static void answer(struct sys_request *request)
     struct bytes parts[] = {buffer_bytes(&head), buffer_bytes(&request->body), BYTES("}")};
     if (failed)
         parts[1] = (struct bytes){0};
-    if (request->reply[0] != '\0')
+    if (request->reply[0] != '\0' && requests->account)
         account_publish(requests->account, bytes_from_string(request->reply), (struct bytes){0}, (struct bytes){0},
                         parts, 3);
     buffer_deinit(&head);
