@@ -24,15 +24,17 @@ struct subscription *subscription_find(const struct connection *connection, stru
 int subscription_add(struct connection *connection, struct bytes subject, struct bytes queue, struct bytes sid)
 {
     struct account *account = connection->account;
-    if (!subject_is_valid_subscribe(subject))
+    if (!subject_is_valid_subscribe(subject) || sid.len > SUBSCRIPTION_SID_LEN_MAX)
         return ERR_INVALID;
     size_t subject_len = subject_has_wildcard(subject) ? 0 : subject.len;
     size_t text_len = subject_len ? writer_prefix_len(subject.len, sid.len) : sid.len;
-    struct subscription *subscription = mem_alloc(sizeof(*subscription) + text_len);
+    // There may be millions: the text begins in what would be padding.
+    size_t size = offsetof(struct subscription, text) + text_len;
+    struct subscription *subscription = mem_alloc(size > sizeof(*subscription) ? size : sizeof(*subscription));
     *subscription = (struct subscription){
         .connection = connection,
-        .subject_len = (uint32_t)subject_len,
-        .sid_len = (uint32_t)sid.len,
+        .target.literal_len = (uint32_t)subject_len,
+        .sid_len = (uint16_t)sid.len,
     };
     int error = trie_insert(account->trie, &subscription->target.entry, subject, queue);
     if (error) {
@@ -130,8 +132,8 @@ bool subscription_deliver(struct subscription *subscription, struct broker_messa
 
 struct bytes subscription_pattern(const struct subscription *subscription)
 {
-    if (subscription->subject_len)
-        return bytes_make(subscription->text + sizeof("HMSG ") - 1, subscription->subject_len);
+    if (subscription->target.literal_len)
+        return bytes_make(subscription->text + sizeof("HMSG ") - 1, subscription->target.literal_len);
     char *scratch = subscription->connection->broker->scratch;
     return bytes_make(scratch, trie_entry_pattern(&subscription->target.entry, scratch, SUBJECT_LEN_MAX));
 }
@@ -139,10 +141,10 @@ struct bytes subscription_pattern(const struct subscription *subscription)
 static char *write_line(const struct subscription *subscription, const struct broker_message *message,
                         size_t header_len, char *at)
 {
-    if (!subscription->subject_len)
+    if (!subscription->target.literal_len)
         return writer_msg(at, message->subject, subscription_sid(subscription), message->reply, header_len > 0,
                           header_len, message->payload_len);
-    size_t prefix_len = writer_prefix_len(subscription->subject_len, subscription->sid_len);
+    size_t prefix_len = writer_prefix_len(subscription->target.literal_len, subscription->sid_len);
     size_t skip = header_len > 0 ? 0 : 1;
     at = broker_copy(at, bytes_make(subscription->text + skip, prefix_len - skip));
     if (header_len > 0)

@@ -14,10 +14,11 @@ struct subscription {
     struct connection *connection; // borrowed; not to be used once target.dead
     uint64_t delivered;            // messages, since it began
     uint64_t max;                  // ends by itself after so many; 0: never
-    uint32_t subject_len;          // of a literal subject; 0: wildcards, then text is the sid alone
-    uint32_t sid_len;
-    char text[];
+    uint16_t sid_len;
+    char text[]; // with a literal subject the beginning of a delivery, else the sid alone
 };
+
+#define SUBSCRIPTION_SID_LEN_MAX UINT16_MAX
 
 // By sid; NULL: there is none.
 struct subscription *subscription_find(const struct connection *connection, struct bytes sid);
@@ -35,6 +36,6 @@ struct bytes subscription_pattern(const struct subscription *subscription);
 
 static inline struct bytes subscription_sid(const struct subscription *subscription)
 {
-    size_t at = subscription->subject_len ? sizeof("HMSG ") - 1 + subscription->subject_len + 1 : 0;
+    size_t at = subscription->target.literal_len ? sizeof("HMSG ") - 1 + subscription->target.literal_len + 1 : 0;
     return bytes_make(subscription->text + at, subscription->sid_len);
 }

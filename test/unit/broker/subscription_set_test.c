@@ -22,7 +22,7 @@ static struct subscription *make(unsigned sid)
     int len = snprintf(text, sizeof(text), "%u", sid);
     struct subscription *subscription = mem_alloc_zero(sizeof(*subscription) + (size_t)len);
     memcpy(subscription->text, text, (size_t)len);
-    subscription->sid_len = (uint32_t)len;
+    subscription->sid_len = (uint16_t)len;
     return subscription;
 }
 
