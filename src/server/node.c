@@ -261,7 +261,6 @@ static void make_shard(struct node *node)
 {
     struct shard_options shard;
     node_config_shard(&node->options, &shard);
-    shard.store.salt_seed = node->env.random->next(node->env.random->owner);
     shard.store.logger = node->env.logger;
     shard.logger = node->env.logger;
     shard.admitting = on_admitting;

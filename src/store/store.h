@@ -40,7 +40,6 @@ struct store_options {
     uint64_t inflight_bytes;     // appended but not yet durable, before store_admit() says ERR_AGAIN: 64 MiB
     uint64_t memory_bytes;       // memory store: all messages together, before ERR_LIMIT: 1 GiB
     uint32_t max_payload;        // bytes: bounds a record
-    uint64_t salt_seed;          // from env/random
     const struct logger *logger; // borrowed for life
 };
 

@@ -119,7 +119,6 @@ static void open_shard(struct run *run)
     options.store.log_bytes = 65536;
     options.store.checkpoint_bytes = 32768;
     options.store.cache_bytes = 16384;
-    options.store.salt_seed = prng_next(&run->prng);
     options.store.logger = &LOGGER;
     run->shard = shard_new(&options);
     struct engine_adapter adapter = {.owner = run, .deliver = on_deliver, .member_added = on_member};
