@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "auth/auth_builder.h"
 #include "base/must.h"
 #include "world.h"
 
@@ -32,6 +33,10 @@ static void run_inside(struct world *world);
 static void run_inboxes(struct world *world, int count);
 static bool spell_next(struct spell *spell, uint64_t count);
 static void spell_print(const struct spell *spell, const char *name);
+static void run_permitted(void);
+static void apply_users(struct world *world);
+static void run_many_subjects(struct world *world, struct peer *publisher);
+static void say(struct world *world, struct peer *publisher, const struct buffer *buffer);
 static struct peer *subscriber(struct world *world, const char *line);
 static bool count_message(struct inlet *inlet, const struct inlet_message *message);
 
@@ -61,6 +66,7 @@ int main(void)
     run(&world, publisher, "pub, prefix inlet, 128 B", "PUB _STAN.pub.abcdef.orders _INBOX.abcdefghij 128\r\n", 128);
     must(counter.count > 0);
     run_inside(&world);
+    run_permitted();
     run_inboxes(&world, 1000);
     run_inboxes(&world, 50000);
     broker_inlet_remove(world.broker, &counter.inlet);
@@ -102,15 +108,76 @@ static void run(struct world *world, struct peer *publisher, const char *name, c
     fill(&buffer, operation, payload_len);
     uint64_t count = buffer.len / (strlen(operation) + payload_len + 2);
     struct spell spell = {0};
-    while (spell_next(&spell, count)) {
-        for (size_t at = 0; at < buffer.len; at += READ_BYTES) {
-            size_t n = buffer.len - at < READ_BYTES ? buffer.len - at : READ_BYTES;
-            broker_turn_begin(world->broker, world->now);
-            world->handler->on_data(publisher->context, bytes_make(buffer.ptr + at, n));
-            broker_turn_end(world->broker);
-        }
-    }
+    while (spell_next(&spell, count))
+        say(world, publisher, &buffer);
     spell_print(&spell, name);
+    buffer_deinit(&buffer);
+}
+
+static void say(struct world *world, struct peer *publisher, const struct buffer *buffer)
+{
+    for (size_t at = 0; at < buffer->len; at += READ_BYTES) {
+        size_t n = buffer->len - at < READ_BYTES ? buffer->len - at : READ_BYTES;
+        broker_turn_begin(world->broker, world->now);
+        world->handler->on_data(publisher->context, bytes_make(buffer->ptr + at, n));
+        broker_turn_end(world->broker);
+    }
+}
+
+// The same as somebody with permissions, to somebody with permissions.
+static void run_permitted(void)
+{
+    struct world users;
+    struct broker_options options;
+    broker_options_default(&options);
+    options.server_id = options.server_name = "BENCH";
+    world_init(&users, &options);
+    apply_users(&users);
+    struct peer *publisher = peer_connect(&users, "\"pedantic\":false,\"headers\":true,\"user\":\"ann\"");
+    struct peer *reader = peer_connect(&users, "\"headers\":true,\"user\":\"ann\"");
+    reader->discard = true;
+    peer_say(reader, "SUB bench.subject 1\r\nSUB wild.* 2\r\n");
+    run(&users, publisher, "pub as a user with permissions, no interest, 16 B", "PUB none.subject 16\r\n", 16);
+    run(&users, publisher, "pub as a user with permissions, 1 sub, 16 B", "PUB bench.subject 16\r\n", 16);
+    run(&users, publisher, "pub as a user with permissions, 1 filtered sub, reply, 16 B",
+        "PUB wild.subject _INBOX.abcdefghij 16\r\n", 16);
+    run_many_subjects(&users, publisher);
+    world_deinit(&users);
+}
+
+static void apply_users(struct world *world)
+{
+    const struct bytes publish[] = {BYTES("bench.*"), BYTES("wild.>"), BYTES("none.>"), BYTES("_INBOX.>")};
+    const struct bytes deny[] = {BYTES("wild.secret"), BYTES("private.>")};
+    struct auth_permissions_spec permissions = {
+        .publish_allow = {publish, 4},
+        .publish_deny = {deny, 2},
+        .subscribe_deny = {deny, 2},
+    };
+    struct auth_builder *builder = auth_builder_new();
+    struct auth_config *config = NULL;
+    must(auth_builder_add_user(builder, &(struct auth_user_spec){.name = BYTES("ann"), .permissions = &permissions}) ==
+         0);
+    must(auth_builder_finish(builder, &config, NULL) == 0);
+    must(broker_auth_replace(world->broker, config) == 0);
+    auth_config_unref(config);
+    auth_builder_free(builder);
+}
+
+// Each message to another inbox: what no cache knows.
+static void run_many_subjects(struct world *world, struct peer *publisher)
+{
+    struct buffer buffer;
+    uint64_t count = 0;
+    buffer_init(&buffer, SIZE_MAX / 2);
+    while (buffer.len < FILL_BYTES) {
+        must(buffer_printf(&buffer, "PUB _INBOX.0123456789abcdef%u 16\r\n0123456789abcdef\r\n", (unsigned)count) == 0);
+        count++;
+    }
+    struct spell spell = {0};
+    while (spell_next(&spell, count))
+        say(world, publisher, &buffer);
+    spell_print(&spell, "pub as a user with permissions, each to another subject");
     buffer_deinit(&buffer);
 }
 

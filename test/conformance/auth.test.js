@@ -10,6 +10,7 @@ const os = require('os')
 const path = require('path')
 const nats = require('nats')
 const { test, run } = require('./lib/tap')
+const { Certificates } = require('./lib/certificates')
 const { Raw } = require('./lib/raw')
 const { Server } = require('./lib/server')
 
@@ -227,6 +228,39 @@ authorization { users = [ { user: a, password: a }, { user: h, password: "${HASH
     await assert.rejects(nats.connect({ ...wrong, reconnect: false }), (error) => error.code === 'AUTHORIZATION_VIOLATION')
   }
   await Promise.all([users.stop(), token.stop(), flags.stop()])
+})
+
+test('CO-S01 the certificate says who it is', async () => {
+  const made = new Certificates()
+  made.authority('ca')
+  made.sign('server', 'ca')
+  made.sign('ann', 'ca')
+  made.sign('bob', 'ca', { names: 'DNS:bob.example.com' })
+  made.sign('carl', 'ca', { names: 'URI:urn:x' })
+  made.sign('dora', 'ca')
+  const file = made.write('map.conf', `
+tls { cert_file: "${made.path('server.pem')}", key_file: "${made.path('server.key')}", ca_file: "${made.path('ca.pem')}", verify_and_map: true }
+authorization { users = [
+  { user: "ann@example.com", permissions { publish: ann } }
+  { user: "bob.example.com", permissions { publish: bob } }
+  { user: "CN=carl,OU=test,O=Weir", permissions { publish: carl } }
+] }`)
+  for (const program of [undefined, PEER]) {
+    const server = await Server.start(['-c', file], program ? { program } : {})
+    const login = (name, options = {}) => nats.connect({
+      servers: `localhost:${server.port}`, reconnect: false, ...options, tls: { ca: made.read('ca.pem'), cert: made.read(`${name}.pem`), key: made.read(`${name}.key`) }
+    })
+    for (const name of ['ann', 'bob', 'carl']) {
+      const connection = await login(name, { user: 'dora@example.com', pass: 'x' }).catch(() => login(name))
+      const denied = (async () => { for await (const status of connection.status()) if (status.permissionContext) return status.permissionContext.subject })()
+      connection.publish(name)
+      connection.publish('another')
+      assert.strictEqual(await denied, 'another')
+      await connection.close()
+    }
+    await assert.rejects(login('dora'), (error) => error.code === 'AUTHORIZATION_VIOLATION')
+    await server.stop()
+  }
 })
 
 test('CO-S02 secrets are in no log', async () => {

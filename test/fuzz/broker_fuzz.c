@@ -9,10 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "auth/auth_builder.h"
+#include "base/list.h"
 #include "base/must.h"
+#include "env/crypto.h"
+#include "env/offload.h"
 #include "world.h"
 
 #define PEERS 4
+#define HASH  "$2a$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW" // of anything: hashes are make-believe
+#define JOBS  64
 
 enum action { SAY, ALL_SAY, SAY_TOO, REOPEN, TAKE, STARVE, WAIT, INLET };
 
@@ -35,11 +41,18 @@ struct run {
     struct broker_watch watch;
     int reports;
     bool paused; // an inlet was overloaded at some time: then the order across connections depends on the cuts
+    struct offload offload;
+    struct offload_job *jobs[JOBS]; // submitted, run behind the command
+    size_t job_count;
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void run_init(struct run *run, uint8_t options);
+static void apply_users(struct run *run, bool is_optional);
 static void run_deinit(struct run *run);
+static void run_jobs(struct run *run);
+static void submit(struct offload *offload, struct offload_job *job);
+static bool fake_bcrypt(struct bytes hash, struct bytes password);
 static void run_script(struct run *run, struct script script, bool uncut);
 static void say(struct run *run, int at, struct script *script, bool cuts);
 static void hear(struct run *run, int at);
@@ -80,7 +93,13 @@ static void run_init(struct run *run, uint8_t bits)
     options.max_traced_bytes = bits & 2 ? 5 : 0;
     run->logger = (struct logger){.owner = run, .level = LOG_DEBUG, .write = on_line, .trace = bits & 64};
     options.logger = &run->logger;
+    static const struct crypto crypto = {.bcrypt_matches = fake_bcrypt};
+    options.crypto = &crypto;
+    options.offload = &run->offload;
+    run->offload.submit = submit;
     world_init(&run->world, &options);
+    if (bits & 128)
+        apply_users(run, bits & 64);
     static const char *const SUBJECTS[] = {"in.>", "in.a"};
     for (int i = 0; i < 2; i++) {
         run->echo[i] = (struct echo){.inlet.on_message = on_message, .broker = run->world.broker};
@@ -94,8 +113,62 @@ static void run_init(struct run *run, uint8_t bits)
     }
 }
 
+// Somebody with permissions, somebody elsewhere, and somebody whose password is a hash.
+static void apply_users(struct run *run, bool is_optional)
+{
+    struct bytes allow[] = {BYTES("a.*"), BYTES("in.>")}, deny[] = {BYTES("a.c")},
+                 hide[] = {BYTES("a.*"), BYTES("b q")};
+    struct auth_permissions_spec permissions = {
+        .publish_allow = {allow, 2},
+        .publish_deny = {deny, 1},
+        .subscribe_deny = {hide, 2},
+        .allow_responses = true,
+    };
+    struct auth_limits limits = {2, 3, 100};
+    struct auth_builder *builder = auth_builder_new();
+    struct auth_config *config = NULL;
+    must(auth_builder_add_account(builder, BYTES("A"), &limits, 0) == 0);
+    must(auth_builder_add_user(builder, &(struct auth_user_spec){.name = BYTES("u"), .permissions = &permissions}) ==
+         0);
+    must(auth_builder_add_user(builder, &(struct auth_user_spec){.name = BYTES("v"), .account = BYTES("A")}) == 0);
+    must(auth_builder_add_user(builder, &(struct auth_user_spec){
+                                            .name = BYTES("h"), .password = BYTES(HASH), .has_password = true}) == 0);
+    if (is_optional)
+        auth_builder_set_no_auth_user(builder, BYTES("u"), 0);
+    must(auth_builder_finish(builder, &config, NULL) == 0);
+    must(broker_auth_replace(run->world.broker, config) == 0);
+    auth_config_unref(config);
+    auth_builder_free(builder);
+}
+
+static void run_jobs(struct run *run)
+{
+    while (run->job_count > 0) {
+        struct offload_job *job = run->jobs[--run->job_count];
+        job->run(job);
+        job->done(job);
+        world_turn(&run->world);
+    }
+}
+
+static void submit(struct offload *offload, struct offload_job *job)
+{
+    struct run *run = container_of(offload, struct run, offload);
+    must(run->job_count < JOBS);
+    run->jobs[run->job_count++] = job;
+}
+
+static bool fake_bcrypt(struct bytes hash, struct bytes password)
+{
+    (void)hash;
+    return bytes_equal(password, BYTES("p"));
+}
+
 static void run_deinit(struct run *run)
 {
+    for (int at = 0; at < PEERS; at++)
+        peer_close(run->peers[at]);
+    run_jobs(run);
     world_deinit(&run->world);
     for (int at = 0; at < PEERS; at++)
         buffer_deinit(&run->heard[at]);
@@ -128,6 +201,7 @@ static void run_script(struct run *run, struct script script, bool uncut)
             world_turn(world);
             break;
         }
+        run_jobs(run);
         for (int i = 0; i < PEERS; i++)
             hear(run, i);
     }
