@@ -30,6 +30,7 @@ enum target_kind {
     TARGET_IMPORT,       // struct import_target, import.h
 };
 
+struct import_groups;
 struct remotes;
 struct remote_passage;
 
@@ -69,6 +70,7 @@ struct broker_message {
     bool is_shared;                  // and may be told in detail
     bool skips_imports;              // goes to nobody in other accounts
     uint8_t hops;                    // accounts it has come through
+    struct import_groups *groups;    // borrowed: queue groups that somebody else delivers to; NULL: none
 
     struct remote_passage *passage; // borrowed: its way between workers; NULL: there are no others
 };
@@ -191,6 +193,8 @@ size_t broker_route(struct account *account, struct broker_message *message);
 // The same message on its way into another account: `message` is a copy that the caller changed. What nests too deep is deferred,
 // and then counts as taken if somebody is there.
 size_t broker_forward(struct account *account, struct broker_message *message);
+// To one member of a group of the account's match; returns how many took it.
+size_t broker_route_group(struct account *account, struct broker_message *message, const struct trie_group *group);
 // Header and payload in one piece; borrowed from the message.
 struct outbound_block *broker_message_block(const struct broker *broker, struct broker_message *message);
 // The same for one that came from another worker: to connections and inlets here, or to one member of a queue group.

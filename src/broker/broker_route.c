@@ -7,6 +7,7 @@
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
 #include "broker/import.h"
+#include "broker/import_groups.h"
 #include "broker/remote_internal.h"
 #include "broker/response.h"
 #include "broker/subscription.h"
@@ -26,6 +27,7 @@ struct deferred_message {
 static size_t route_among(struct account *account, struct broker_message *message);
 static size_t route_match(struct account *account, struct broker_message *message, const struct trie_match *match);
 static size_t route_rest(struct account *account, struct broker_message *message, const struct trie_match *match);
+static size_t route_shared(struct account *account, struct broker_message *message, const struct trie_match *match);
 static size_t route_group(struct broker *broker, struct broker_message *message, const struct trie_group *group);
 static size_t route_hop_match(struct account *account, struct broker_message *message, const struct trie_match *match,
                               struct bytes queue);
@@ -107,6 +109,24 @@ size_t broker_route_hop(struct account *account, struct broker_message *message,
     return count;
 }
 
+size_t broker_route_group(struct account *account, struct broker_message *message, const struct trie_group *group)
+{
+    struct broker *broker = account->broker;
+    struct remote_passage passage;
+    message->block = NULL;
+    message->passage = NULL;
+    message->shares_block = false;
+    if (broker->remotes)
+        remote_passage_begin(&passage, message);
+    broker->depth++;
+    size_t count = route_group(broker, message, group);
+    if (message->passage)
+        remote_message_finish(message, count);
+    message->passage = NULL;
+    finish(broker, message);
+    return count;
+}
+
 struct outbound_block *broker_message_block(const struct broker *broker, struct broker_message *message)
 {
     if (message->block)
@@ -181,6 +201,11 @@ static __attribute__((noinline)) size_t route_among(struct account *account, str
 
 static size_t route_match(struct account *account, struct broker_message *message, const struct trie_match *match)
 {
+    if (account->import_count > 0 && !message->skips_imports && !message->groups) {
+        message->groups = import_groups_find(account, message, match);
+        if (message->groups)
+            return route_shared(account, message, match);
+    }
     size_t count = 0;
     message->shares_block = message->payload_len > BROKER_BLOCK_MIN_BYTES && match->count + match->group_count > 1;
     for (uint32_t i = 0; i < match->count; i++)
@@ -195,9 +220,21 @@ static __attribute__((noinline)) size_t route_rest(struct account *account, stru
                                                    const struct trie_match *match)
 {
     size_t count = message->passage ? remote_message_send(account, message) : 0;
-    for (uint32_t i = 0; i < match->group_count; i++)
-        count += route_group(account->broker, message, &match->groups[i]);
+    for (uint32_t i = 0; i < match->group_count; i++) {
+        if (!message->groups || !import_groups_have(message->groups, match->groups[i].queue))
+            count += route_group(account->broker, message, &match->groups[i]);
+    }
     return count;
+}
+
+// Some groups have members in other accounts as well.
+static __attribute__((noinline)) size_t route_shared(struct account *account, struct broker_message *message,
+                                                     const struct trie_match *match)
+{
+    struct import_groups *groups = message->groups;
+    size_t count = route_match(account, message, match);
+    message->groups = NULL;
+    return count + import_groups_deliver(groups, message);
 }
 
 static size_t route_group(struct broker *broker, struct broker_message *message, const struct trie_group *group)

@@ -184,6 +184,7 @@ static bool forward_request(struct import_target *import, struct broker_message 
     struct broker *broker = import->importer->broker;
     struct broker_message next = *message;
     next.subject = subject;
+    next.groups = NULL;
     if (!message->requester) {
         next.requester = import->importer;
         next.is_shared = import->is_sharing;

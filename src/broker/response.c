@@ -98,6 +98,7 @@ bool response_deliver(struct inlet_target *target, struct broker_message *messag
     struct broker_message next = *message;
     next.subject = bytes_make(response->subject, response->subject_len);
     next.requester = NULL;
+    next.groups = NULL;
     char reply[RESPONSE_SUBJECT_LEN_MAX];
     uint64_t back = 0;
     // Who answers may ask in turn: the way there is the way back.

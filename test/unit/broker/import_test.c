@@ -154,6 +154,53 @@ static void test_streams(void **state)
     end(&scene);
 }
 
+static int count_of(struct peer *peer, const char *head)
+{
+    int count = 0;
+    assert_int_equal(buffer_append_char(&peer->received, '\0'), 0);
+    for (const char *at = peer->received.ptr; (at = strstr(at, head)); at++)
+        count++;
+    peer_forget(peer);
+    return count;
+}
+
+// One group, wherever its members are; groups of other names are their own.
+static void test_groups_over_accounts(void **state)
+{
+    struct scene scene;
+    begin(&scene);
+    give(&scene, "A", false, "s.>", 0, 0);
+    take(&scene, "B", "A", false, "s.>", "", "", false);
+    take(&scene, "C", "A", false, "s.>", "p", "", false);
+    open_scene(&scene);
+    peer_say(scene.a, "SUB s.* g 1\r\nSUB s.x own 2\r\n");
+    peer_say(scene.b, "SUB s.x g 1\r\nSUB s.> g 1a\r\nSUB s.x other 2\r\nSUB s.x 3\r\n");
+    peer_say(scene.c, "SUB p.s.x g 1\r\nSUB p.s.x late 2\r\n");
+    for (int i = 0; i < 400; i++)
+        peer_say(scene.a, "PUB s.x 0\r\n\r\n");
+    broker_check(scene.world.broker);
+    struct peer *peers[] = {scene.a, scene.b, scene.c};
+    int sum = 0;
+    for (int i = 0; i < 3; i++) {
+        char *copy = mem_copy(buffer_bytes(&peers[i]->received));
+        size_t len = peers[i]->received.len;
+        int mine = count_of(peers[i], i < 2 ? "MSG s.x 1" : "MSG p.s.x 1");
+        assert_int_equal(buffer_append(&peers[i]->received, bytes_make(copy, len)), 0);
+        mem_free(copy);
+        sum += mine;
+        assert_in_range(mine, i == 1 ? 150 : 60, i == 1 ? 250 : 140); // B has two members of four
+        assert_int_equal(count_of(peers[i], i < 2 ? "MSG s.x 2" : "MSG p.s.x 2"), 400);
+    }
+    assert_int_equal(sum, 400);
+    // When the members in one account leave, the others get all.
+    peer_say(scene.b, "UNSUB 1\r\nUNSUB 1a\r\n");
+    peer_say(scene.c, "UNSUB 1\r\n");
+    for (int i = 0; i < 10; i++)
+        peer_say(scene.a, "PUB s.x 0\r\n\r\n");
+    assert_int_equal(count_of(scene.a, "MSG s.x 1"), 10);
+    end(&scene);
+}
+
 static void test_service(void **state)
 {
     struct scene scene;
@@ -454,6 +501,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_groups_over_accounts),
         cmocka_unit_test(test_service),
         cmocka_unit_test(test_service_without_responders),
         cmocka_unit_test(test_request_info),
