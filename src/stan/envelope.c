@@ -14,6 +14,7 @@ struct field {
 };
 
 static int field_next(struct bytes *from, struct field *ret);
+static inline bool short_field(struct bytes *from, struct field *ret);
 static char *put_bytes(char *to, uint32_t number, struct bytes value);
 static char *put_varint(char *to, uint32_t number, uint64_t value);
 
@@ -24,6 +25,11 @@ int envelope_publish_decode(struct bytes from, struct envelope_publish *ret)
                                    &ret->reply, &ret->data,      &ret->connection_id};
     while (from.len) {
         struct field field;
+        if (short_field(&from, &field)) {
+            if (field.number <= 6)
+                *known[field.number] = field.bytes;
+            continue;
+        }
         int error = field_next(&from, &field);
         if (error)
             return error;
@@ -82,6 +88,20 @@ size_t envelope_tail_encode(char *to, const struct envelope_delivery *delivery)
     at = put_varint(at, 6, delivery->redelivery_count > 0);
     at = put_varint(at, 7, delivery->redelivery_count);
     return (size_t)(at - to);
+}
+
+// Takes off a field of bytes whose tag and length have one byte each, as nearly all have; false: the front is something else.
+static inline bool short_field(struct bytes *from, struct field *ret)
+{
+    if (from->len < 2)
+        return false;
+    uint8_t tag = (uint8_t)from->ptr[0], length = (uint8_t)from->ptr[1];
+    if ((tag & 0x87) != WIRE_BYTES || tag < 8 || length >= 0x80 || length > from->len - 2)
+        return false;
+    ret->number = tag >> 3;
+    ret->bytes = bytes_make(from->ptr + 2, length);
+    *from = bytes_skip(*from, 2 + (size_t)length);
+    return true;
 }
 
 // Takes the field at the front of *from off. Field numbers are 1 … 2^29-1; a tag and a length have at most 5 bytes, as every

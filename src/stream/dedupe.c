@@ -22,7 +22,8 @@ static void part_take(struct dedupe_part *part, uint32_t at);
 static void forget(struct dedupe *dedupe, uint64_t position);
 static void prefetch_slot(const struct dedupe *dedupe, uint64_t position);
 static struct dedupe_slot *slot_find(const struct dedupe *dedupe, struct hash128 key);
-static void slot_add(struct dedupe *dedupe, struct hash128 key, uint64_t position);
+static struct dedupe_slot *slot_of(const struct dedupe *dedupe, const struct dedupe_part *part, struct hash128 key);
+static void slot_set(struct dedupe *dedupe, struct hash128 key, uint64_t position);
 static void ring_open(struct dedupe *dedupe);
 static void ring_open_front(struct dedupe *dedupe);
 static void ring_open_chunk(struct dedupe *dedupe, uint64_t chunk, uint64_t first, uint64_t last);
@@ -71,12 +72,7 @@ void dedupe_add(struct dedupe *dedupe, struct hash128 key, uint64_t sequence, ui
     *dedupe_at(dedupe, position) = (struct dedupe_id){key, sequence, (uint32_t)index, expires_ms};
     dedupe->back++;
     dedupe->last_index = index;
-    struct dedupe_slot *slot = slot_find(dedupe, key);
-    if (slot) {
-        slot->position = (uint32_t)position;
-        return;
-    }
-    slot_add(dedupe, key, position);
+    slot_set(dedupe, key, position);
 }
 
 void dedupe_restore(struct dedupe *dedupe, struct hash128 key, uint64_t sequence, uint64_t index, uint32_t expires_ms)
@@ -94,7 +90,7 @@ void dedupe_restore(struct dedupe *dedupe, struct hash128 key, uint64_t sequence
     if (index > dedupe->last_index)
         dedupe->last_index = index;
     dedupe->front = position;
-    slot_add(dedupe, key, position);
+    slot_set(dedupe, key, position);
 }
 
 void dedupe_prefetch(const struct dedupe *dedupe, struct hash128 key)
@@ -217,15 +213,20 @@ static void prefetch_slot(const struct dedupe *dedupe, uint64_t position)
 static struct dedupe_slot *slot_find(const struct dedupe *dedupe, struct hash128 key)
 {
     const struct dedupe_part *part = part_of(dedupe, key);
-    if (part->cap == 0)
-        return NULL;
-    uint32_t tag = tag_of(key), mask = part->cap - 1;
-    for (uint32_t at = home_of(part, tag); part->slots[at].tag; at = (at + 1) & mask) {
+    struct dedupe_slot *slot = part->cap ? slot_of(dedupe, part, key) : NULL;
+    return slot && slot->tag ? slot : NULL;
+}
+
+// The slot that a key has, or else the free one in which it belongs.
+static struct dedupe_slot *slot_of(const struct dedupe *dedupe, const struct dedupe_part *part, struct hash128 key)
+{
+    uint32_t tag = tag_of(key), mask = part->cap - 1, at = home_of(part, tag);
+    for (; part->slots[at].tag; at = (at + 1) & mask) {
         if (part->slots[at].tag == tag &&
             hash128_equal(dedupe_at(dedupe, position_of(dedupe, part->slots[at].position))->key, key))
-            return &part->slots[at];
+            break;
     }
-    return NULL;
+    return &part->slots[at];
 }
 
 static void part_grow(struct dedupe_part *part)
@@ -278,13 +279,15 @@ static void forget(struct dedupe *dedupe, uint64_t position)
     }
 }
 
-static void slot_add(struct dedupe *dedupe, struct hash128 key, uint64_t position)
+// An older id with the same key loses its place.
+static void slot_set(struct dedupe *dedupe, struct hash128 key, uint64_t position)
 {
     struct dedupe_part *part = part_of(dedupe, key);
     if ((part->count + 1) * 5 > part->cap * 4)
         part_grow(part);
-    part_put(part, (struct dedupe_slot){tag_of(key), (uint32_t)position});
-    part->count++;
+    struct dedupe_slot *slot = slot_of(dedupe, part, key);
+    part->count += slot->tag == 0;
+    *slot = (struct dedupe_slot){tag_of(key), (uint32_t)position};
 }
 
 // Makes sure that the chunk of the next position is there.
