@@ -209,7 +209,8 @@ struct engine {
     size_t fresh;                                     // messages published since the last turn\'s end
     bool journal_refused;                             // the log took not all of the last turn's records
     uint32_t next_stream, next_consumer, next_member; // an unknown id below these was deleted
-    uint32_t restored_streams; // next_stream of the images; in recovery an unknown one from here on lost its creation
+    uint32_t image_next_stream;                       // of the streams that the checkpoint under way can have images of
+    uint32_t restored_streams; // the same of those restored: in recovery an unknown one from here on lost its creation
     struct map stream_names;   // those not being deleted
     struct map_u64 streams, consumers, members; // by id
     struct list stream_list;                    // by id

@@ -32,6 +32,7 @@ static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint3
 static int get_pending(struct consumer *consumer, struct bytes rest);
 static int get_counters(struct engine *engine, const struct record *image);
 static int get_gone(struct engine *engine, const struct record *image);
+static uint32_t next_committed_stream(const struct engine *engine);
 static void mark_all(struct engine *engine);
 
 void engine_checkpoint_begin(struct engine *engine, bool base)
@@ -42,6 +43,7 @@ void engine_checkpoint_begin(struct engine *engine, bool base)
     list_append_all(&engine->image_consumers, &engine->dirty_consumers);
     list_append_all(&engine->image_gone, &engine->gone);
     engine->image_counters = true;
+    engine->image_next_stream = next_committed_stream(engine);
     engine->epoch++;
 }
 
@@ -272,7 +274,7 @@ static void put_counters(const struct engine *engine, uint64_t index, struct buf
     size_t at;
     put_begin(out, &at);
     put_u64_at_end(out, index);
-    put_u64_at_end(out, engine->next_stream | (uint64_t)engine->next_consumer << 32);
+    put_u64_at_end(out, engine->image_next_stream | (uint64_t)engine->next_consumer << 32);
     char *to = buffer_reserve(out, 4);
     must(to);
     put_u32(to, engine->next_member);
@@ -400,7 +402,7 @@ static int get_counters(struct engine *engine, const struct record *image)
         return ERR_CORRUPT;
     uint32_t next[3] = {get_u32(image->body.ptr + 8), get_u32(image->body.ptr + 12), get_u32(image->body.ptr + 16)};
     engine->next_stream = next[0] > engine->next_stream ? next[0] : engine->next_stream;
-    engine->restored_streams = engine->next_stream;
+    engine->restored_streams = next[0] > engine->restored_streams ? next[0] : engine->restored_streams;
     engine->next_consumer = next[1] > engine->next_consumer ? next[1] : engine->next_consumer;
     engine->next_member = next[2] > engine->next_member ? next[2] : engine->next_member;
     return 0;
@@ -413,6 +415,20 @@ static int get_gone(struct engine *engine, const struct record *image)
     if (image->flags == RECORD_IMAGE_CONSUMER && map_u64_find(&engine->consumers, image->object))
         consumer_free(map_u64_find(&engine->consumers, image->object));
     return 0;
+}
+
+// Of the streams whose creation is in the images: what is created while they are taken is only in the log. If it is lost there, the
+// stream must not count as one that was deleted, or its messages would go.
+static uint32_t next_committed_stream(const struct engine *engine)
+{
+    uint32_t next = engine->next_stream;
+    for (const struct list *link = engine->stream_list.prev; link != &engine->stream_list; link = link->prev) {
+        const struct stream *stream = container_of(link, struct stream, link);
+        if (stream->committed)
+            break;
+        next = stream->id;
+    }
+    return next;
 }
 
 static void mark_all(struct engine *engine)

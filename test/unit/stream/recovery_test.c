@@ -421,6 +421,44 @@ static void test_a_stream_without_creation_keeps_its_messages(void **state)
     assert_int_equal(fresh.id, 2);
 }
 
+// The creation was on its way when a checkpoint began, or came while it was taken: its entry is the only trace of it. Then too the
+// messages of a stream are not those of one that was deleted.
+static void test_a_creation_lost_during_a_checkpoint(void **state)
+{
+    struct fake_host *h = *state;
+    fake_stream(h, "deleted", 0);
+    fake_stream(h, "old", 0);
+    fake_host_settle(h);
+    uint64_t index;
+    struct stream *deleted = engine_stream_find(h->engine, 1, BYTES("deleted"));
+    assert_int_equal(engine_stream_delete(h->engine, deleted, h->now, &index), 0);
+    fake_host_settle(h);
+    struct stream *under_way = fake_stream(h, "under way", 0);
+    uint64_t first_lost = fake_host_last_index(h);
+    engine_checkpoint_begin(h->engine, true);
+    h->image_index = h->applied;
+    fake_host_settle(h);
+    struct stream *during = fake_stream(h, "during", 0);
+    fake_host_settle(h);
+    uint64_t second_lost = fake_host_last_index(h);
+    while (engine_checkpoint_next(h->engine, h->applied, &h->image, 50)) {
+    }
+    fake_publish(h, under_way, "m", 1);
+    fake_publish(h, during, "m", 2);
+    fake_host_settle(h);
+    const uint64_t lost[] = {first_lost, second_lost};
+    const char *const names[] = {"weir.lost.stream.3", "weir.lost.stream.4"};
+    for (int i = 0; i < 2; i++) {
+        h->lost_entry = lost[i];
+        fake_host_crash(h, true);
+        assert_int_equal(stats_of(h).nameless, 1);
+        assert_non_null(engine_stream_find(h->engine, 1, bytes_from_string(names[i])));
+        assert_int_equal(stats_of(h).messages, 2);
+        assert_true(engine_is_wanted(h->engine, 3, 1) && engine_is_wanted(h->engine, 4, 1));
+        assert_int_equal(stats_of(h).streams, 3); // the deleted one is not among them
+    }
+}
+
 static void test_consumer_without_stream_is_refused(void **state)
 {
     struct fake_host *h = *state;
@@ -454,6 +492,7 @@ int main(void)
         TEST(test_a_lost_entry_leaves_the_rest),
         TEST(test_lost_ends_of_what_came_again),
         TEST(test_a_stream_without_creation_keeps_its_messages),
+        TEST(test_a_creation_lost_during_a_checkpoint),
         TEST(test_consumer_without_stream_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
