@@ -63,19 +63,23 @@ static void renew(struct connection *connection, struct auth_config *before)
 {
     struct broker *broker = connection->broker;
     const struct auth_view *view = auth_config_view(broker->auth);
-    if (connection->login == CONNECTION_LOGIN_CHECKING)
-        return; // connection_login_end() sees to it
+    const struct connection_identity *identity = connection->identity;
+    if (connection->refused || connection->state != CONNECTION_OPEN) {
+        connection_depart(connection, before);
+        return;
+    }
     if (connection->login == CONNECTION_LOGIN_AWAITED) {
         if (!view->required)
             connection_login_begin(connection);
         return;
     }
-    const struct connection_identity *identity = connection->identity;
+    // Who is not yet somebody is seen to by connection_login_end(); who already is stays so until then.
+    uint8_t login = connection->login;
+    if (login == CONNECTION_LOGIN_CHECKING && !identity->is_counted)
+        return;
     bool is_default = !identity || identity->is_default;
     struct login_decision decision =
         login_renew(before, identity ? identity->user : NULL, is_default, broker->auth, connection_type(connection));
-    if (connection->refused)
-        return;
     if (decision.verdict != LOGIN_ACCEPTED) {
         connection_log_refusal(connection, "authentication error after a reload", connection_user_name(connection),
                                (struct bytes){0});
@@ -90,5 +94,6 @@ static void renew(struct connection *connection, struct auth_config *before)
         must(auth_config_enter(broker->auth, decision.user, decision.account, true));
     if (view->required || identity)
         connection_enter(connection, &decision, view->required);
+    connection->login = login;
     connection_permission_recheck(connection);
 }

@@ -356,6 +356,36 @@ TRANSCRIPT(reload_while_hashing)
     peer_expect(bob, VIOLATED);
 }
 
+// Somebody who is somebody already shows another password while the configuration changes.
+TRANSCRIPT(reload_while_hashing_again)
+{
+    struct auth_permissions_spec deny = {.subscribe_deny = STRINGS(BYTES("x"))};
+    for (int i = 0; i < 3; i++) {
+        const char *second = i == 2 ? "none" : "pass";
+        add_user(rig, "ann", "plain", NULL);
+        add_user(rig, "bob", HASH, NULL);
+        apply(rig);
+        struct peer *ann = login(rig, "ann", "plain"), *other = login(rig, "ann", "plain");
+        char line[128];
+        snprintf(line, sizeof(line), "CONNECT {\"verbose\":false,\"user\":\"bob\",\"pass\":\"%s\"}\r\nPUB x 0\r\n\r\n",
+                 second);
+        hears(ann, "SUB x 1\r\nSUB > 2\r\n", "");
+        hears(ann, line, "");
+        add_user(rig, "bob", HASH, &deny);
+        if (i > 0)
+            add_user(rig, "ann", "plain", &deny);
+        apply(rig);
+        // i 0: ann is gone. Else she stays, without x, until it is known who comes.
+        peer_expect(ann, i == 0 ? VIOLATED : "-ERR 'Permissions Violation for Subscription to \"x\" (sid \"1\")'\r\n");
+        hears(other, "PUB x 0\r\n\r\n", i == 0 ? VIOLATED : "");
+        run_jobs(rig);
+        peer_expect(ann, i == 2 ? VIOLATED : "");
+        peer_close(ann);
+        peer_close(other);
+        world_turn(&rig->world);
+    }
+}
+
 // --- what -----------------------------------------------------------------------------------------------------------
 
 TRANSCRIPT(permissions)
@@ -551,6 +581,7 @@ int main(void)
         cmocka_unit_test(hashes),
         cmocka_unit_test(many_hashes),
         cmocka_unit_test(reload_while_hashing),
+        cmocka_unit_test(reload_while_hashing_again),
         cmocka_unit_test(permissions),
         cmocka_unit_test(reserved_subjects),
         cmocka_unit_test(filters),
