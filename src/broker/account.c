@@ -17,6 +17,7 @@ static void close_account(struct account *account);
 static void retire_others(struct broker *broker, const struct auth_view *view);
 static void retire(struct account *account);
 static bool is_valid_name(struct bytes name);
+static void withdraw(struct account *account);
 static bool bury_target(void *context, struct trie_entry *entry);
 static void add_traffic(struct account_stats *stats, const struct broker_traffic *traffic);
 
@@ -140,8 +141,11 @@ void account_reap(struct broker *broker)
     list_foreach(link, &broker->retired)
     {
         struct account *account = container_of(link, struct account, link);
-        if (!list_empty(&account->connections) || account->inlet_count > 0 || account->watch_count > 0 ||
-            account->remote_count > 0)
+        if (!list_empty(&account->connections) || account->inlet_count > 0 || account->watch_count > 0)
+            continue;
+        if (broker->remotes)
+            withdraw(account);
+        if (account->remote_count > 0)
             continue;
         list_remove(link);
         close_account(account);
@@ -247,6 +251,15 @@ static bool is_valid_name(struct bytes name)
             return false;
     }
     return true;
+}
+
+// Nobody here waits for answers any more: so no worker keeps the account of another alive.
+static void withdraw(struct account *account)
+{
+    if (!account->responses || account->is_withdrawn)
+        return;
+    account->is_withdrawn = true;
+    remote_interest_remove(account->broker->remotes, account, account->responses->pattern, (struct bytes){0});
 }
 
 static bool bury_target(void *context, struct trie_entry *entry)

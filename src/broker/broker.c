@@ -149,6 +149,16 @@ void broker_drain(struct broker *broker)
         connection_pause(container_of(link, struct connection, link), CONNECTION_PAUSE_DRAIN);
 }
 
+bool broker_is_drained(const struct broker *broker)
+{
+    return broker->draining && (!broker->remotes || remote_is_drained(broker->remotes));
+}
+
+uint64_t broker_connections_ended(const struct broker *broker)
+{
+    return broker->next_id - broker->connection_count - broker->refused_count;
+}
+
 void broker_shutdown(struct broker *broker)
 {
     if (!broker->stopping)

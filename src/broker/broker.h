@@ -92,6 +92,10 @@ bool broker_turn_end(struct broker *broker);
 uint64_t broker_next_deadline_ms(const struct broker *broker);
 // Carries out no more operations of any connection, and refuses new ones; what is sent to them still arrives.
 void broker_drain(struct broker *broker);
+// What was carried out before broker_drain() has arrived at all other workers. True within one turn when there are none.
+bool broker_is_drained(const struct broker *broker);
+// Connections that have ended, ever.
+uint64_t broker_connections_ended(const struct broker *broker);
 // Orderly stop: every connection gets what is queued for it, then is closed; new ones are refused.
 void broker_shutdown(struct broker *broker);
 

@@ -16,6 +16,7 @@ struct overlap_count {
     uint64_t count;
 };
 
+static void announce(struct account *account, enum target_kind kind, struct bytes subject);
 static bool may_overlap(const struct inlet_target *target, struct bytes pattern);
 static bool is_prefix_pattern(struct bytes pattern);
 static void prefix_add(struct account *account, struct inlet_target *target);
@@ -61,7 +62,7 @@ int broker_inlet_open(struct account *account, enum target_kind kind, struct inl
     }
     broker_inlet_count_overlap(account, target, subject, 1);
     if (account->broker->remotes)
-        remote_interest_add(account->broker->remotes, account, subject, (struct bytes){0});
+        announce(account, kind, subject);
     *ret_target = target;
     return 0;
 }
@@ -154,6 +155,15 @@ void broker_inlet_check(const struct account *account)
         trie_each(account->trie, count_overlap, &overlaps);
         must(overlaps.count == target->overlap_count + 1); // it overlaps itself
     }
+}
+
+// Where answers arrive is known before the first request for one leaves, which is in this turn.
+static void announce(struct account *account, enum target_kind kind, struct bytes subject)
+{
+    struct remotes *remotes = account->broker->remotes;
+    remote_interest_add(remotes, account, subject, (struct bytes){0});
+    if (kind == TARGET_RESPONSES)
+        remote_interest_flush(remotes);
 }
 
 static bool may_overlap(const struct inlet_target *target, struct bytes pattern)

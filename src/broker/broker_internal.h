@@ -95,7 +95,8 @@ struct account {
     struct trie *trie;     // owned
     uint32_t id;
     bool is_retired;
-    bool is_kept; // mark of broker_accounts_replace()
+    bool is_withdrawn; // other workers need not know any more where answers arrive
+    bool is_kept;      // mark of broker_accounts_replace()
 
     struct list connections;   // struct connection.member
     uint32_t connection_count; // without the refused ones

@@ -268,12 +268,18 @@ static size_t route_hop_match(struct account *account, struct broker_message *me
 
 static size_t route_hop_group(struct broker *broker, struct broker_message *message, const struct trie_group *group)
 {
-    // With the name of no group, targets of other workers do not take it: so the members here are asked first.
+    // With the name of no group, targets of other workers do not take it: so the members here are asked first, each with the same
+    // chance, wherever they are among the others.
     message->passage->group = (struct bytes){0};
-    uint32_t start = (uint32_t)prng_below(&broker->prng, group->count);
-    for (uint32_t i = 0; i < group->count; i++) {
-        uint32_t at = start + i < group->count ? start + i : start + i - group->count;
-        if (deliver(group->entries[at], message))
+    uint32_t own = 0;
+    for (uint32_t i = 0; i < group->count; i++)
+        own += container_of(group->entries[i], struct target, entry)->kind != TARGET_REMOTE;
+    uint32_t skip = own > 1 ? (uint32_t)prng_below(&broker->prng, own) : 0;
+    for (uint32_t i = 0, seen = 0; i < 2 * group->count && own > 0; i++) {
+        struct trie_entry *entry = group->entries[i % group->count];
+        if (container_of(entry, struct target, entry)->kind == TARGET_REMOTE || seen++ < skip)
+            continue;
+        if (deliver(entry, message))
             return 1;
     }
     return route_group(broker, message, group);

@@ -155,6 +155,11 @@ void remote_flush(struct remotes *remotes)
 void remote_return(struct remotes *remotes)
 {
     remote_flush(remotes);
+    if (remotes->broker->draining && !remotes->has_drain_marks) {
+        remotes->has_drain_marks = true;
+        for (uint32_t i = 0; i < remotes->count; i++)
+            remotes->links[i].drain_mark = remotes->links[i].sent;
+    }
     struct list *link;
     while ((link = list_pop_front(&remotes->done))) {
         struct remote_batch *batch = container_of(link, struct remote_batch, link);
@@ -163,10 +168,20 @@ void remote_return(struct remotes *remotes)
     }
 }
 
+bool remote_is_drained(const struct remotes *remotes)
+{
+    for (uint32_t i = 0; i < remotes->count; i++) {
+        if (remotes->links[i].returned < remotes->links[i].drain_mark)
+            return false;
+    }
+    return remotes->has_drain_marks;
+}
+
 void remote_account_add(struct remotes *remotes, struct account *account)
 {
     int error = map_u64_add(&remotes->accounts, account->id, account);
     must(error == 0);
+    remote_interest_adopt(remotes, account);
 }
 
 void remote_account_remove(struct remotes *remotes, struct account *account)

@@ -35,6 +35,9 @@ uint64_t remote_interest_add(struct remotes *remotes, struct account *account, s
     if (!interest)
         interest = interest_new(remotes, account, key, queue.len);
     interest->count++;
+    // One more member changes who is drawn: that, too, is known before its client goes on.
+    if (queue.len > 0)
+        interest->round = remotes->round;
     touch(remotes, interest);
     return interest->round > remotes->acked_round ? interest->round : 0;
 }
@@ -84,12 +87,28 @@ void remote_interest_receive(struct remotes *remotes, uint32_t from, const struc
     if (!set && record->subject_len > 0)
         set = set_new(remotes, from, record);
     if (!set)
-        return; // of an account that is not known here
+        return;
     set_weight(set, record->weight);
     if (record->weight > 0)
         return;
     must(map_u64_remove(targets, record->id) == set);
     set_free(set);
+}
+
+void remote_interest_adopt(struct remotes *remotes, struct account *account)
+{
+    for (uint32_t i = 0; i < remotes->count; i++) {
+        size_t pos = 0;
+        struct remote_target_set *set;
+        while ((set = map_u64_next(&remotes->links[i].targets, &pos, NULL))) {
+            if (set->account || set->account_id != account->id)
+                continue;
+            uint32_t weight = set->weight;
+            set->weight = 0;
+            set->account = account;
+            set_weight(set, weight);
+        }
+    }
 }
 
 void remote_interest_drop(struct remotes *remotes)
@@ -135,7 +154,7 @@ void remote_interest_check(const struct remotes *remotes)
                 must(trie_entry_is_inserted(&target->target.entry) && target->worker == i && !target->target.dead);
                 count++;
             }
-            must(count == set->weight && count > 0);
+            must(set->weight > 0 && count == (set->account ? set->weight : 0));
         }
     }
 }
@@ -200,13 +219,11 @@ static void announce(struct remotes *remotes, uint32_t worker, const struct remo
 
 static struct remote_target_set *set_new(struct remotes *remotes, uint32_t from, const struct remote_record *record)
 {
-    struct account *account = map_u64_find(&remotes->accounts, record->account);
-    if (!account)
-        return NULL;
     struct bytes pattern = remote_record_subject(record), queue = remote_record_queue(record);
     struct remote_target_set *set = mem_alloc(sizeof(*set) + pattern.len + queue.len);
     *set = (struct remote_target_set){
-        .account = account,
+        .account = map_u64_find(&remotes->accounts, record->account),
+        .account_id = record->account,
         .worker = from,
         .pattern_len = record->subject_len,
         .queue_len = record->queue_len,
@@ -220,6 +237,10 @@ static struct remote_target_set *set_new(struct remotes *remotes, uint32_t from,
 static void set_weight(struct remote_target_set *set, uint32_t weight)
 {
     struct account *account = set->account;
+    if (!account) {
+        set->weight = weight; // until it is known here
+        return;
+    }
     struct bytes pattern = bytes_make(set->text, set->pattern_len);
     struct bytes queue = bytes_make(set->text + set->pattern_len, set->queue_len);
     for (; set->weight < weight; set->weight++) {

@@ -54,6 +54,7 @@ struct remote_link {
     struct remote_batch *open; // owned: gathering; NULL: nothing
     uint64_t under_way_bytes;  // sent and not returned, or gathering
     uint64_t sent;             // batches, ever
+    uint64_t drain_mark;       // what was sent when draining began
     uint64_t returned;         // the same
     uint64_t acked_round;      // everything announced up to it is known there
     struct map_u64 targets;    // struct remote_target_set by the id of their interest
@@ -71,7 +72,7 @@ struct remotes {
     const struct remote_carrier *carrier; // borrowed
     uint64_t window_bytes;
     uint64_t behind_bytes;
-    uint32_t connections_elsewhere;
+    bool has_drain_marks;
     struct map_u64 connections; // struct connection by id
     struct map_u64 accounts;    // struct account by id
 
@@ -113,7 +114,8 @@ struct remote_target {
 };
 
 struct remote_target_set {
-    struct account *account;     // borrowed; lives while account.remote_count > 0
+    struct account *account; // borrowed; lives while account.remote_count > 0; NULL: not known here yet
+    uint32_t account_id;
     struct remote_target *first; // owned by the trie until buried
     uint32_t weight;
     uint32_t worker;
@@ -137,6 +139,8 @@ bool remote_is_over(const struct remotes *remotes, uint32_t worker, uint64_t byt
 void remote_flush(struct remotes *remotes);
 // At the very end of the turn: batches go home, with everything that was said because of them in front of them.
 void remote_return(struct remotes *remotes);
+// All that was sent up to the end of the turn in which draining began has been worked through.
+bool remote_is_drained(const struct remotes *remotes);
 void remote_account_add(struct remotes *remotes, struct account *account);
 void remote_account_remove(struct remotes *remotes, struct account *account);
 void remote_connection_add(struct remotes *remotes, struct connection *connection);
@@ -152,6 +156,8 @@ void remote_interest_remove(struct remotes *remotes, struct account *account, st
 // Announces what changed. Its last batch to each worker completes the round.
 void remote_interest_flush(struct remotes *remotes);
 void remote_interest_receive(struct remotes *remotes, uint32_t from, const struct remote_record *record);
+// An account has come here that others may have known before.
+void remote_interest_adopt(struct remotes *remotes, struct account *account);
 void remote_interest_drop(struct remotes *remotes);
 // A worker has acknowledged: connections that waited go on.
 void remote_interest_acked(struct remotes *remotes);

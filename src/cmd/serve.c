@@ -15,6 +15,7 @@
 #include "cmd/serve_reload.h"
 #include "cmd/serve_start.h"
 #include "cmd/serve_tls.h"
+#include "cmd/serve_workers.h"
 #include "os/clock.h"
 #include "os/crypto.h"
 #include "os/file_disk.h"
@@ -39,6 +40,7 @@ struct serve {
     struct loop loop;
     struct loop_handler handler;
     struct tcp tcp;
+    struct serve_workers workers;
     struct serve_tls tls;
     struct listener clients;
     struct listener monitoring;
@@ -59,6 +61,7 @@ struct serve {
 
 static int start_log(struct serve *serve);
 static int start_all(struct serve *serve);
+static int start_workers(struct serve *serve);
 static int open_directory(struct serve *serve);
 static int open_port(struct serve *serve, struct listener *listener, const char *host, int port, const char *what);
 static int start_node(struct serve *serve);
@@ -88,8 +91,6 @@ int serve_run(int count, char **arguments)
 
 int serve_as(enum options_persona persona, int count, char **arguments)
 {
-    // One arena: the few threads there are allocate little, and a second one would only be idle memory.
-    mallopt(M_ARENA_MAX, 1);
     static struct serve serve = {.stop_by_ms = UINT64_MAX}; // tidy: allow mutable (the program's one server)
     int code;
     if (!serve_read_config(persona, count, arguments, &serve.config, &code))
@@ -107,7 +108,9 @@ int serve_as(enum options_persona persona, int count, char **arguments)
     }
     tcp_init(&serve.tcp, &serve.loop);
     signals_start(&serve.signals, &serve.loop, &serve, on_stop, on_request);
-    int error = start_all(&serve);
+    int error = start_workers(&serve);
+    if (!error)
+        error = start_all(&serve);
     if (!error)
         loop_run(&serve.loop);
     stop_all(&serve);
@@ -128,6 +131,20 @@ static int start_log(struct serve *serve)
     if (error)
         fprintf(stderr, "%s: cannot log to %s: %s\n", persona_name(serve->options.persona),
                 serve->options.log_file ? serve->options.log_file : serve->options.remote_syslog, error_text(error));
+    return error;
+}
+
+// Their threads begin when the node is there.
+static int start_workers(struct serve *serve)
+{
+    struct process_usage usage;
+    process_self.read(process_self.owner, &usage);
+    uint32_t count = serve->options.threads ? serve->options.threads : serve_workers_default(usage.cores);
+    // One arena for each: the other threads allocate little, and more would only be idle memory.
+    mallopt(M_ARENA_MAX, (int)count);
+    int error = serve_workers_init(&serve->workers, count, &serve->loop, &serve->log.logger);
+    if (error)
+        logger_write(&serve->log.logger, LOG_ERROR, "no file descriptors left for %u threads (ulimit -n)", count);
     return error;
 }
 
@@ -215,15 +232,26 @@ static int start_node(struct serve *serve)
         .auth = serve->config.auth,
         .crypto = &crypto_machine,
         .offload = &serve->offload.offload,
+        .offloads = serve->workers.offloads,
         .server_id = serve->id,
         .port = serve->clients.port,
         .http_port = is_https ? 0 : serve->monitoring.port,
         .https_port = is_https ? serve->monitoring.port : 0,
+        .worker_count = serve->workers.count,
+        .wake = serve_workers_wake,
+        .wake_owner = &serve->workers,
     };
     if (serve->monitoring.open)
         logger_write(&serve->log.logger, LOG_INFO, "Starting %s monitor on %s:%u", is_https ? "https" : "http",
                      serve->options.http_host ? serve->options.http_host : serve->options.host, serve->monitoring.port);
-    return node_start(&serve->options, &env, clock_now(), &serve->node);
+    error = node_start(&serve->options, &env, clock_now(), &serve->node);
+    if (error)
+        return error;
+    serve_workers_spread(&serve->workers, &serve->clients);
+    error = serve_workers_start(&serve->workers, serve->node);
+    if (error)
+        logger_write(&serve->log.logger, LOG_ERROR, "cannot start the threads of %u workers", serve->workers.count);
+    return error;
 }
 
 // Threads begin with the first password hash. One processor is left to messages.
@@ -234,8 +262,11 @@ static int start_offload(struct serve *serve)
     int error = offload_port_open(&serve->offload, &serve->offload_pool, &serve->loop);
     serve->has_offload = !error;
     if (!error)
+        error = serve_workers_open_offload(&serve->workers, &serve->offload_pool);
+    if (!error)
         return 0;
-    offload_pool_stop(&serve->offload_pool);
+    if (!serve->has_offload)
+        offload_pool_stop(&serve->offload_pool);
     logger_write(&serve->log.logger, LOG_ERROR, "no file descriptors left to start with (ulimit -n)");
     return error;
 }
@@ -286,6 +317,8 @@ static void stop_all(struct serve *serve)
 {
     listener_close(&serve->clients);
     listener_close(&serve->monitoring);
+    serve_workers_join(&serve->workers);
+    serve_workers_close_offload(&serve->workers);
     if (serve->has_offload) {
         offload_port_close(&serve->offload);
         offload_pool_stop(&serve->offload_pool);
@@ -298,6 +331,7 @@ static void stop_all(struct serve *serve)
         directory_close(&serve->directory);
     signals_stop(&serve->signals);
     tcp_deinit(&serve->tcp);
+    serve_workers_deinit(&serve->workers);
     serve_tls_stop(&serve->tls);
     serve->node = NULL;
     loop_deinit(&serve->loop);
@@ -364,6 +398,7 @@ static void stop(struct serve *serve)
     listener_close(&serve->clients);
     listener_close(&serve->monitoring);
     serve->stop_by_ms = moment_mono_ms(serve->loop.now) + SERVE_STOP_MS;
+    serve_workers_stop(&serve->workers, serve->stop_by_ms);
     node_shutdown(serve->node);
 }
 

@@ -23,7 +23,18 @@ const struct monitor_route monitor_routes[MONITOR_ROUTES] = {
     {"/leafz", "leaf nodes: none", monitor_leafz},
 };
 
+// Of the figures of all brokers.
+struct collection {
+    struct monitor_visit visit; // first
+    struct monitor *monitor;    // borrowed
+    struct page *page;          // borrowed; may be NULL
+    void (*write)(struct monitor *monitor, struct page *page);
+    struct broker_stats sum;
+};
+
 static void answer(void *owner, struct page *page);
+static void add_stats(struct monitor_visit *visit, struct broker *broker);
+static void collected(struct monitor_visit *visit);
 
 struct monitor *monitor_new(const struct monitor_options *options, struct moment now)
 {
@@ -98,7 +109,20 @@ void monitor_visit_brokers(struct monitor *monitor, struct monitor_visit *visit)
 
 void monitor_stats(const struct monitor *monitor, struct broker_stats *ret_stats)
 {
-    broker_stats_get(monitor->options.broker, ret_stats);
+    *ret_stats = monitor->stats;
+}
+
+void monitor_collect_stats(struct monitor *monitor, struct page *page,
+                           void (*write)(struct monitor *monitor, struct page *page))
+{
+    struct collection *collection = mem_alloc_zero(sizeof(*collection));
+    collection->visit = (struct monitor_visit){.run = add_stats, .done = collected};
+    collection->monitor = monitor;
+    collection->page = page;
+    collection->write = write;
+    if (page)
+        page->held = true;
+    monitor_visit_brokers(monitor, &collection->visit);
 }
 
 void monitor_finish_json(struct json_writer *json, struct page *page)
@@ -121,4 +145,31 @@ static void answer(void *owner, struct page *page)
         }
     }
     monitor_say(page, 404, "404 page not found; / lists the pages");
+}
+
+static void add_stats(struct monitor_visit *visit, struct broker *broker)
+{
+    struct broker_stats *sum = &((struct collection *)visit)->sum;
+    struct broker_stats stats;
+    broker_stats_get(broker, &stats);
+    sum->connections += stats.connections;
+    sum->total_connections += stats.total_connections;
+    sum->subscriptions += stats.subscriptions;
+    sum->in_msgs += stats.in_msgs;
+    sum->out_msgs += stats.out_msgs;
+    sum->in_bytes += stats.in_bytes;
+    sum->out_bytes += stats.out_bytes;
+    sum->slow_consumers += stats.slow_consumers;
+    sum->stale_connections += stats.stale_connections;
+    sum->pending_bytes += stats.pending_bytes;
+}
+
+static void collected(struct monitor_visit *visit)
+{
+    struct collection collection = *(struct collection *)visit;
+    mem_free(visit);
+    collection.monitor->stats = collection.sum;
+    collection.write(collection.monitor, collection.page);
+    if (collection.page)
+        page_finish(collection.page);
 }

@@ -22,6 +22,7 @@ struct monitor {
     uint64_t sys_sequence;    // of what was said in the system account
     struct moment start;
     struct moment now;
+    struct broker_stats stats; // of all workers, when they were last collected
     struct moment config_loaded;
     char config_digest[MONITOR_DIGEST_SIZE]; // "": there is no file
     uint64_t requests[MONITOR_ROUTES];       // per route, in order of monitor_routes
@@ -32,8 +33,12 @@ extern const struct monitor_route monitor_routes[MONITOR_ROUTES];
 
 // Runs a page's visit on every broker; `done` may be called in here.
 void monitor_visit_brokers(struct monitor *monitor, struct monitor_visit *visit);
-// Of all workers.
+// Of all workers, when they were last collected.
 void monitor_stats(const struct monitor *monitor, struct broker_stats *ret_stats);
+// Adds them up over all brokers; then `write` is called, now or in a later turn, with the page, which was held meanwhile and is finished
+// afterwards. The page may be NULL.
+void monitor_collect_stats(struct monitor *monitor, struct page *page,
+                           void (*write)(struct monitor *monitor, struct page *page));
 // Memory, cores, and processor time in percent of one core since the last look.
 void monitor_put_process(struct monitor *monitor, struct json_writer *json);
 // Ends a page that was written; one that has become too long becomes an error.

@@ -7,6 +7,7 @@
 #include "monitor/monitor_internal.h"
 #include "wire/info.h"
 
+static void write_page(struct monitor *monitor, struct page *page);
 static void put_tags(struct monitor *monitor, struct json_writer *json);
 static void put_identity(struct monitor *monitor, struct json_writer *json);
 static void put_limits(struct monitor *monitor, struct json_writer *json);
@@ -16,6 +17,11 @@ static void put_kinds(struct json_writer *json, const char *key, uint64_t of_cli
 static void put_requests(struct monitor *monitor, struct json_writer *json);
 
 void monitor_varz(struct monitor *monitor, struct page *page)
+{
+    monitor_collect_stats(monitor, page, write_page);
+}
+
+static void write_page(struct monitor *monitor, struct page *page)
 {
     struct json_writer writer;
     struct json_writer *json = &writer;

@@ -7,6 +7,7 @@
 #include "monitor/put.h"
 #include "wire/info.h"
 
+static void write_page(struct monitor *monitor, struct page *page);
 static void put_figures(struct json_writer *json, struct monitor *monitor);
 static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes);
 static bool count_active(void *context, struct account *account);
@@ -53,6 +54,11 @@ void statsz_error(int code, struct bytes text, struct buffer *out)
 }
 
 void statsz_page(struct monitor *monitor, struct page *page)
+{
+    monitor_collect_stats(monitor, page, write_page);
+}
+
+static void write_page(struct monitor *monitor, struct page *page)
 {
     struct json_writer json;
     json_writer_init(&json, page->body);

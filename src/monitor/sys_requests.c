@@ -53,6 +53,7 @@ struct sys_request {
 
 static void listen(struct sys_requests *requests);
 static void stop_listening(struct sys_requests *requests);
+static void publish_statsz(struct monitor *monitor, struct page *page);
 static void add_inlet(struct sys_requests *requests, struct inlet *inlet,
                       bool (*on_message)(struct inlet *, const struct inlet_message *), const char *subject);
 static bool on_server(struct inlet *inlet, const struct inlet_message *message);
@@ -152,6 +153,20 @@ void sys_requests_turn(struct sys_requests *requests)
     requests->statsz_at_ms = now_ms + requests->statsz_wait_ms;
     if (!requests->account)
         return;
+    monitor_collect_stats(requests->monitor, NULL, publish_statsz);
+}
+
+uint64_t sys_requests_next_deadline_ms(const struct sys_requests *requests)
+{
+    return requests->statsz_at_ms;
+}
+
+static void publish_statsz(struct monitor *monitor, struct page *page)
+{
+    (void)page;
+    struct sys_requests *requests = monitor->sys;
+    if (!requests->account)
+        return; // by now
     char subject[SUBJECT_SIZE];
     snprintf(subject, sizeof(subject), "$SYS.SERVER.%s.STATSZ", requests->monitor->options.broker_options->server_id);
     struct buffer text;
@@ -160,11 +175,6 @@ void sys_requests_turn(struct sys_requests *requests)
     struct bytes part = buffer_bytes(&text);
     account_publish(requests->account, bytes_from_string(subject), (struct bytes){0}, (struct bytes){0}, &part, 1);
     buffer_deinit(&text);
-}
-
-uint64_t sys_requests_next_deadline_ms(const struct sys_requests *requests)
-{
-    return requests->statsz_at_ms;
 }
 
 static void listen(struct sys_requests *requests)

@@ -179,6 +179,8 @@ static bool listener_accept(struct listener *listener)
     }
     struct net_peer peer;
     listener_peer(&address, &peer);
+    if (listener->place && listener->place(listener->place_owner, listener, fd, &peer))
+        return true;
     (void)tcp_adopt(listener->tcp, fd, listener->handler, &peer, &listener->security);
     return true;
 }

@@ -28,6 +28,10 @@ struct listener {
     struct tcp *tcp;                   // borrowed
     const struct net_handler *handler; // borrowed
     const struct logger *logger;       // borrowed, may be NULL
+    // Set by the owner before listener_start(); NULL: all stay here. Told of each new connection, within a turn; true: it is his, and he
+    // hands it to another loop.
+    bool (*place)(void *owner, struct listener *listener, int fd, const struct net_peer *peer);
+    void *place_owner;
     struct tcp_security security; // of its connections; the owner sets it before listener_start(), plain by default
     uv_poll_t poll;
     uv_timer_t pause; // ends a pause

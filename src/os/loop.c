@@ -13,12 +13,17 @@ static void loop_on_prepare(uv_prepare_t *handle);
 static void loop_on_check(uv_check_t *handle);
 static void loop_on_idle(uv_idle_t *handle);
 static void loop_on_timer(uv_timer_t *handle);
+static void loop_on_wake(uv_async_t *handle);
 static void loop_close_handle(uv_handle_t *handle, void *unused);
 
 int loop_init(struct loop *loop, const struct loop_handler *handler)
 {
     if (uv_loop_init(&loop->uv) != 0)
         return ERR_LIMIT;
+    if (uv_async_init(&loop->uv, &loop->wake, loop_on_wake) != 0) {
+        uv_loop_close(&loop->uv);
+        return ERR_LIMIT;
+    }
     loop->uv.data = loop;
     loop->handler = handler;
     loop->in_turn = false;
@@ -46,6 +51,11 @@ void loop_deinit(struct loop *loop)
 void loop_run(struct loop *loop)
 {
     uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
+void loop_wake(struct loop *loop)
+{
+    uv_async_send(&loop->wake);
 }
 
 void loop_stop(struct loop *loop)
@@ -126,6 +136,11 @@ static void loop_on_timer(uv_timer_t *handle)
     struct loop *loop = container_of(handle, struct loop, timer);
     loop->armed_ms = UINT64_MAX;
     loop_enter(loop);
+}
+
+static void loop_on_wake(uv_async_t *handle)
+{
+    loop_enter(container_of(handle, struct loop, wake));
 }
 
 static void loop_close_handle(uv_handle_t *handle, void *unused)

@@ -5,7 +5,7 @@
 // Every libuv callback of this folder calls loop_enter() first; that begins a turn if none is under way. The turn ends
 // before the loop could sleep: after a poll, or before one if timers and tasks began it.
 //
-// One thread runs the loop and calls everything here. The handler's functions are never called inside one another.
+// One thread runs the loop and calls everything here but loop_wake(). The handler's functions are never called inside one another.
 #pragma once
 
 #include <stdbool.h>
@@ -36,6 +36,7 @@ struct loop {
     uv_check_t check;
     uv_idle_t idle; // active while a turn is due at once
     uv_timer_t timer;
+    uv_async_t wake;                    // from other threads
     const struct loop_handler *handler; // borrowed
     struct list tasks;                  // struct loop_task
     struct moment now;                  // of the current turn
@@ -50,6 +51,8 @@ void loop_deinit(struct loop *loop);
 
 // Runs turns until loop_stop(). May be called again.
 void loop_run(struct loop *loop);
+// Any thread: the loop takes a turn, now or as soon as it is awake.
+void loop_wake(struct loop *loop);
 // Makes loop_run() return after the current turn.
 void loop_stop(struct loop *loop);
 

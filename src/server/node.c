@@ -3,17 +3,44 @@
 
 #include <stdio.h>
 
+#include "auth/auth_config.h"
 #include "base/memory.h"
 #include "base/must.h"
 #include "broker/broker.h"
 #include "monitor/monitor.h"
 #include "server/node_config.h"
+#include "server/worker.h"
 
-//  SERVING ──node_shutdown──► DRAINING ──what was taken is durable──► CLOSING
+//  SERVING ──node_shutdown──► EMPTYING ──all workers drained──► DRAINING ──what was taken is durable──► CLOSING
 enum node_state {
     NODE_SERVING,
+    NODE_EMPTYING, // only with several workers: what they took from their connections arrives where it belongs
     NODE_DRAINING, // serves on until everything appended before the shutdown is durable and answered
     NODE_CLOSING,  // connections get their rest
+};
+
+// One per worker, for the steps of a stop.
+struct node_step {
+    struct worker_call call;
+    struct node *node;
+};
+
+// Something that all other workers are to do; freed there.
+struct node_order {
+    struct worker_call call;
+    void (*run)(struct broker *broker, const struct node_order *order);
+    struct broker_options options;  // of a reload
+    uint32_t connections;           // that may stay, the others are closed
+    uint64_t duration_ms, grace_ms; // of a lame duck
+    struct auth_config *auth;       // whom to let in; its own reference
+};
+
+// A visit of monitoring, on its way from worker to worker.
+struct node_visit {
+    struct worker_call call;
+    struct node *node;
+    struct monitor_visit *visit;
+    uint32_t next; // worker
 };
 
 struct node {
@@ -22,7 +49,14 @@ struct node {
     char id[NODE_ID_SIZE];
     char host[OPTIONS_HOST_SIZE]; // that clients are told
     struct broker_options broker_options;
-    struct broker *broker;   // owned
+    struct worker *workers[REMOTE_WORKERS_MAX]; // owned
+    uint32_t worker_count;
+    uint64_t placed[REMOTE_WORKERS_MAX]; // connections given to each, ever
+    struct node_step steps[REMOTE_WORKERS_MAX];
+    uint32_t steps_left;     // EMPTYING: workers that are not drained
+    uint32_t visits;         // under way
+    bool told_to_close;      // the other workers
+    struct broker *broker;   // borrowed from worker 0
     struct shard *shard;     // owned; NULL without streaming, as stan
     struct stan *stan;       // owned
     struct monitor *monitor; // owned
@@ -33,7 +67,24 @@ struct node {
 
 static int start_streaming(struct node *node, struct moment now);
 static void tell_recovered(const struct node *node);
-static void start_broker(struct node *node, struct moment now);
+static void start_workers(struct node *node, struct moment now);
+static int admit(struct node *node, struct auth_config *config);
+static void settle_workers(struct node *node, struct moment now);
+static uint32_t live_connections(const struct node *node, uint32_t index);
+static uint32_t limit_workers(struct node *node);
+static void drain(struct node *node);
+static void close_workers(struct node *node);
+static void run_drain(struct worker_call *call, struct worker *worker);
+static void drained(struct worker_call *call);
+static void run_close(struct worker_call *call, struct worker *worker);
+static void send_order(struct node *node, uint32_t index, struct node_order order);
+static void run_order(struct worker_call *call, struct worker *worker);
+static void order_reload(struct broker *broker, const struct node_order *order);
+static void order_lame_duck(struct broker *broker, const struct node_order *order);
+static void order_auth(struct broker *broker, const struct node_order *order);
+static void visit_workers(void *owner, struct monitor_visit *visit);
+static void run_visit(struct worker_call *call, struct worker *worker);
+static void visited(struct worker_call *call);
 static void make_shard(struct node *node);
 static void make_stan(struct node *node);
 static void start_monitor(struct node *node, struct moment now);
@@ -66,8 +117,8 @@ int node_start(const struct options *options, const struct node_env *env, struct
         snprintf(node->id, sizeof(node->id), "%s", env->server_id);
     else
         node_make_id(env->random, node->id);
-    start_broker(node, now);
-    int error = env->auth ? broker_auth_replace(node->broker, env->auth) : 0;
+    start_workers(node, now);
+    int error = env->auth ? admit(node, env->auth) : 0;
     if (error) {
         logger_write(env->logger, LOG_ERROR, "cannot serve these accounts: %s", error_text(error));
         release(node);
@@ -80,6 +131,7 @@ int node_start(const struct options *options, const struct node_env *env, struct
         return error;
     }
     start_monitor(node, now);
+    settle_workers(node, now);
     *ret_node = node;
     return 0;
 }
@@ -87,6 +139,36 @@ int node_start(const struct options *options, const struct node_env *env, struct
 const struct net_handler *node_client_handler(struct node *node)
 {
     return broker_net_handler(node->broker);
+}
+
+struct worker *node_worker(struct node *node, uint32_t index)
+{
+    must(index < node->worker_count);
+    return node->workers[index];
+}
+
+const struct net_handler *node_worker_handler(struct node *node, uint32_t index)
+{
+    return broker_net_handler(worker_broker(node_worker(node, index)));
+}
+
+uint32_t node_place_connection(struct node *node)
+{
+    uint32_t best = 0;
+    uint64_t elsewhere = 0, fewest = live_connections(node, 0);
+    for (uint32_t i = 1; i < node->worker_count; i++) {
+        uint32_t live = live_connections(node, i);
+        elsewhere += live;
+        if (live < fewest) {
+            fewest = live;
+            best = i;
+        }
+    }
+    if (elsewhere + live_connections(node, 0) >= node->broker_options.max_connections)
+        best = 0;
+    broker_remote_count_connections(node->broker, (uint32_t)elsewhere);
+    node->placed[best]++;
+    return best;
 }
 
 const struct net_handler *node_monitor_handler(struct node *node)
@@ -97,10 +179,11 @@ const struct net_handler *node_monitor_handler(struct node *node)
 void node_turn_begin(struct node *node, struct moment now)
 {
     node->now = now;
-    broker_turn_begin(node->broker, now);
+    worker_turn_begin(node->workers[0], now);
     if (node->stan)
         stan_turn_begin(node->stan, now);
     monitor_turn_begin(node->monitor, now);
+    worker_receive(node->workers[0]);
 }
 
 // The log's batch goes to its thread before the sockets are served, so that the
@@ -116,14 +199,18 @@ bool node_turn_end(struct node *node)
     }
     if (node->state == NODE_DRAINING && is_drained(node)) {
         node->state = NODE_CLOSING;
-        broker_shutdown(node->broker);
+        worker_close(node->workers[0]);
     }
-    return broker_turn_end(node->broker) || again;
+    again |= worker_turn_end(node->workers[0]);
+    // Behind the last answers.
+    if (node->state == NODE_CLOSING && !node->told_to_close && node->visits == 0)
+        close_workers(node);
+    return again;
 }
 
 uint64_t node_next_deadline_ms(const struct node *node)
 {
-    uint64_t deadline_ms = broker_next_deadline_ms(node->broker);
+    uint64_t deadline_ms = worker_next_deadline_ms(node->workers[0]);
     if (node->stan) {
         deadline_ms = earlier(deadline_ms, stan_next_deadline_ms(node->stan));
         deadline_ms = earlier(deadline_ms, shard_next_deadline_ms(node->shard));
@@ -134,7 +221,10 @@ uint64_t node_next_deadline_ms(const struct node *node)
 // Names and addresses stay those of the start: they are borrowed from its options.
 int node_auth_replace(struct node *node, struct auth_config *config)
 {
-    return broker_auth_replace(node->broker, config);
+    int error = broker_auth_replace(node->broker, config);
+    for (uint32_t i = 1; i < node->worker_count && !error; i++)
+        send_order(node, i, (struct node_order){.run = order_auth, .auth = auth_config_ref(config)});
+    return error;
 }
 
 uint32_t node_reload(struct node *node, const struct options *options)
@@ -157,20 +247,28 @@ uint32_t node_reload(struct node *node, const struct options *options)
     node->options.lame_duck_grace_ns = options->lame_duck_grace_ns;
     broker_set_tls(node->broker, &own->tls);
     monitor_set_config(node->monitor, options->config_digest);
-    return broker_limits_set(node->broker, own);
+    return node->worker_count == 1 ? broker_limits_set(node->broker, own) : limit_workers(node);
 }
 
 void node_lame_duck(struct node *node)
 {
-    const struct options *options = &node->options;
-    if (node->state == NODE_SERVING)
-        broker_lame_duck(node->broker, options->lame_duck_duration_ns / 1000000, options->lame_duck_grace_ns / 1000000);
+    struct node_order order = {
+        .run = order_lame_duck,
+        .duration_ms = node->options.lame_duck_duration_ns / 1000000,
+        .grace_ms = node->options.lame_duck_grace_ns / 1000000,
+    };
+    if (node->state != NODE_SERVING)
+        return;
+    for (uint32_t i = 0; i < node->worker_count; i++)
+        send_order(node, i, order);
 }
 
 bool node_has_clients(const struct node *node)
 {
     struct broker_stats stats;
     broker_stats_get(node->broker, &stats);
+    for (uint32_t i = 1; i < node->worker_count; i++)
+        stats.connections += live_connections(node, i);
     return stats.connections > 0;
 }
 
@@ -178,17 +276,22 @@ void node_shutdown(struct node *node)
 {
     if (node->state != NODE_SERVING)
         return;
-    node->state = NODE_DRAINING;
-    if (node->shard) {
-        node->drain_index = shard_last_index(node->shard);
-        shard_quiesce(node->shard);
-    }
     monitor_shutdown(node->monitor);
+    if (node->worker_count == 1) {
+        drain(node);
+        return;
+    }
+    node->state = NODE_EMPTYING;
+    node->steps_left = node->worker_count;
+    for (uint32_t i = 0; i < node->worker_count; i++) {
+        node->steps[i] = (struct node_step){.call = {.run = run_drain, .done = drained}, .node = node};
+        worker_send_call(node->workers[i], &node->steps[i].call);
+    }
 }
 
 bool node_is_quiet(const struct node *node)
 {
-    return node->state == NODE_CLOSING && (!node->shard || shard_is_idle(node->shard));
+    return node->told_to_close && (!node->shard || shard_is_idle(node->shard));
 }
 
 void node_stop(struct node *node)
@@ -234,14 +337,13 @@ static void tell_recovered(const struct node *node)
             (unsigned long long)engine.consumers, (unsigned long long)stan.clients);
 }
 
-static void start_broker(struct node *node, struct moment now)
+static void start_workers(struct node *node, struct moment now)
 {
     struct broker_options *broker = &node->broker_options;
     node_config_broker(&node->options, broker);
     broker->server_id = node->id;
     broker->server_name = node->options.server_name ? node->options.server_name : node->id;
     broker->port = node->env.port;
-    broker->seed = node->env.random->next(node->env.random->owner);
     broker->logger = node->env.logger;
     broker->crypto = node->env.crypto;
     broker->offload = node->env.offload;
@@ -254,7 +356,194 @@ static void start_broker(struct node *node, struct moment now)
     int error = options_advertised(&node->options, broker->port, node->host, &advertised.port);
     must(error == 0); // options_check()
     advertised.host = node->host;
-    node->broker = broker_new(&advertised, now);
+    node->worker_count = node->env.worker_count ? node->env.worker_count : 1;
+    must(node->worker_count <= REMOTE_WORKERS_MAX);
+    for (uint32_t i = 0; i < node->worker_count; i++) {
+        if (i > 0)
+            advertised.offload = node->env.offloads ? node->env.offloads[i] : NULL;
+        advertised.seed = node->env.random->next(node->env.random->owner);
+        node->workers[i] = worker_new(
+            &(struct worker_options){
+                .broker = &advertised,
+                .index = i,
+                .count = node->worker_count,
+                .workers = node->workers,
+                .wake = node->env.wake,
+                .wake_owner = node->env.wake_owner,
+            },
+            now);
+    }
+    node->broker = worker_broker(node->workers[0]);
+}
+
+static int admit(struct node *node, struct auth_config *config)
+{
+    int error = 0;
+    for (uint32_t i = 0; i < node->worker_count && !error; i++)
+        error = broker_auth_replace(worker_broker(node->workers[i]), config);
+    return error;
+}
+
+// Nobody is served before all workers know what is inside the process.
+static void settle_workers(struct node *node, struct moment now)
+{
+    bool idle;
+    do {
+        idle = true;
+        for (uint32_t i = 0; i < node->worker_count; i++) {
+            worker_turn_begin(node->workers[i], now);
+            worker_receive(node->workers[i]);
+            worker_turn_end(node->workers[i]);
+        }
+        for (uint32_t i = 0; i < node->worker_count; i++)
+            idle &= broker_remote_is_idle(worker_broker(node->workers[i]));
+    } while (!idle);
+}
+
+static uint32_t live_connections(const struct node *node, uint32_t index)
+{
+    return (uint32_t)(node->placed[index] - worker_connections_ended(node->workers[index]));
+}
+
+// Everything taken so far is in the log, or will never be.
+static void drain(struct node *node)
+{
+    node->state = NODE_DRAINING;
+    if (node->shard) {
+        node->drain_index = shard_last_index(node->shard);
+        shard_quiesce(node->shard);
+    }
+}
+
+static void close_workers(struct node *node)
+{
+    node->told_to_close = true;
+    for (uint32_t i = 1; i < node->worker_count; i++) {
+        node->steps[i] = (struct node_step){.call = {.run = run_close}, .node = node};
+        worker_send_call(node->workers[i], &node->steps[i].call);
+    }
+}
+
+static void run_drain(struct worker_call *call, struct worker *worker)
+{
+    if (worker)
+        worker_drain(worker, call);
+}
+
+static void drained(struct worker_call *call)
+{
+    struct node *node = container_of(call, struct node_step, call)->node;
+    if (--node->steps_left == 0)
+        drain(node);
+}
+
+static void run_close(struct worker_call *call, struct worker *worker)
+{
+    (void)call;
+    if (worker)
+        worker_close(worker);
+}
+
+// Each worker keeps its share of those that may stay.
+static uint32_t limit_workers(struct node *node)
+{
+    uint64_t total = 0, max = node->broker_options.max_connections, closed = 0;
+    for (uint32_t i = 0; i < node->worker_count; i++)
+        total += live_connections(node, i);
+    for (uint32_t i = 0; i < node->worker_count; i++) {
+        uint64_t live = live_connections(node, i);
+        uint64_t stay = total > max ? live * max / total : max;
+        struct node_order order = {
+            .run = order_reload,
+            .options = node->broker_options,
+            .connections = (uint32_t)(stay ? stay : 1),
+        };
+        closed += live > stay ? live - stay : 0;
+        send_order(node, i, order);
+    }
+    return (uint32_t)closed;
+}
+
+static void send_order(struct node *node, uint32_t index, struct node_order order)
+{
+    if (index == 0) {
+        order.run(node->broker, &order);
+        return;
+    }
+    struct node_order *copy = mem_alloc(sizeof(*copy));
+    *copy = order;
+    copy->call = (struct worker_call){.run = run_order};
+    worker_send_call(node->workers[index], &copy->call);
+}
+
+static void run_order(struct worker_call *call, struct worker *worker)
+{
+    struct node_order *order = container_of(call, struct node_order, call);
+    if (worker)
+        order->run(worker_broker(worker), order);
+    auth_config_unref(order->auth);
+    mem_free(order);
+}
+
+static void order_reload(struct broker *broker, const struct node_order *order)
+{
+    struct broker_options options = order->options;
+    broker_set_tls(broker, &options.tls);
+    options.max_connections = order->connections;
+    (void)broker_limits_set(broker, &options);
+    options.max_connections = order->options.max_connections;
+    (void)broker_limits_set(broker, &options);
+}
+
+// What worker 0 could do, all can: they have the same accounts and limits.
+static void order_auth(struct broker *broker, const struct node_order *order)
+{
+    must(broker_auth_replace(broker, order->auth) == 0);
+}
+
+static void order_lame_duck(struct broker *broker, const struct node_order *order)
+{
+    broker_lame_duck(broker, order->duration_ms, order->grace_ms);
+}
+
+// monitor_options.visit: worker 0 at once, the others one after the other.
+static void visit_workers(void *owner, struct monitor_visit *visit)
+{
+    struct node *node = owner;
+    visit->run(visit, node->broker);
+    if (node->told_to_close) {
+        visit->done(visit);
+        return;
+    }
+    struct node_visit *tour = mem_alloc(sizeof(*tour));
+    *tour = (struct node_visit){
+        .call = {.run = run_visit, .done = visited},
+        .node = node,
+        .visit = visit,
+        .next = 1,
+    };
+    node->visits++;
+    worker_send_call(node->workers[tour->next], &tour->call);
+}
+
+static void run_visit(struct worker_call *call, struct worker *worker)
+{
+    struct monitor_visit *visit = container_of(call, struct node_visit, call)->visit;
+    if (worker)
+        visit->run(visit, worker_broker(worker));
+}
+
+static void visited(struct worker_call *call)
+{
+    struct node_visit *tour = container_of(call, struct node_visit, call);
+    struct node *node = tour->node;
+    if (++tour->next < node->worker_count) {
+        worker_send_call(node->workers[tour->next], call);
+        return;
+    }
+    node->visits--;
+    tour->visit->done(tour->visit);
+    mem_free(tour);
 }
 
 static void make_shard(struct node *node)
@@ -283,6 +572,8 @@ static void start_monitor(struct node *node, struct moment now)
         &(struct monitor_options){
             .broker_options = &node->broker_options,
             .broker = node->broker,
+            .visit = node->worker_count > 1 ? visit_workers : NULL,
+            .visit_owner = node,
             .shard = node->shard,
             .stan = node->stan,
             .http_host = options->http_host ? options->http_host : options->host,
@@ -318,7 +609,8 @@ static void release(struct node *node)
         stan_free(node->stan);
     if (node->shard)
         shard_free(node->shard);
-    broker_free(node->broker);
+    for (uint32_t i = 0; i < node->worker_count; i++)
+        worker_free(node->workers[i]);
     mem_free(node);
 }
 

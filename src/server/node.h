@@ -2,7 +2,7 @@
 // A node: everything one server is, put together. The composition root of the pure layers; it owns the broker, monitoring and
 // storage, and knows the order in which they take their turns. `weir serve` runs it on the machine, the simulator in memory.
 //
-// One thread. Life:
+// One thread, but for the other workers' turns (worker.h). Life:
 //
 //   node_start ──► (node_turn_begin, callbacks, node_turn_end)* ──► node_shutdown ──► turns until node_is_quiet ──► node_stop
 //
@@ -22,6 +22,7 @@ struct node;
 struct auth_config;
 struct crypto;
 struct offload;
+struct worker;
 
 // Of a server id, with its NUL: 56 characters, the length of a public nkey, whose first letter N means "server".
 #define NODE_ID_SIZE 57
@@ -34,14 +35,19 @@ struct node_env {
     struct disk *disk;                    // the data directory, locked; NULL with a memory store
     const struct random_source *random;   // used in node_start() only
     const struct process_source *process; // may be NULL
-    const struct logger *logger;          // may be NULL
+    const struct logger *logger;          // may be NULL; any thread may write
     struct auth_config *auth;             // whom to let in; used in node_start() only; NULL: everybody
     const struct crypto *crypto;          // needed when an auth_config has nkeys or password hashes
-    struct offload *offload;              // needed when one has password hashes
+    struct offload *offload;              // needed when one has password hashes: worker 0's
+    struct offload *const *offloads;      // the same, by worker, for the others; borrowed in node_start() only
     const char *server_id;                // of node_make_id(); copied; NULL: the node makes one
     uint16_t port;                        // where clients will connect
     uint16_t http_port;                   // where monitoring will be; 0: nowhere
     uint16_t https_port;                  // or there
+    // How many workers; 0 or 1: the node is alone, and nobody is ever woken. worker_options.wake.
+    uint32_t worker_count;
+    void (*wake)(void *owner, uint32_t worker);
+    void *wake_owner;
 };
 
 // The options' strings are borrowed for life. Errors of store_open() and ERR_INVALID, each logged with what to do.
@@ -51,6 +57,14 @@ int node_start(const struct options *options, const struct node_env *env, struct
 // What listeners hand connections to.
 const struct net_handler *node_client_handler(struct node *node);
 const struct net_handler *node_monitor_handler(struct node *node);
+
+// The others take turns of their own, on threads of their own or in whatever order the caller likes. Worker 0 is the node's: its
+// turns are the node's.
+struct worker *node_worker(struct node *node, uint32_t index);
+const struct net_handler *node_worker_handler(struct node *node, uint32_t index);
+// For whoever accepts, within a turn of the node: the worker that is to have the next connection, which counts it. 0 when there
+// are too many already: there it is refused.
+uint32_t node_place_connection(struct node *node);
 
 void node_turn_begin(struct node *node, struct moment now);
 // True: something is left, take the next turn at once.
@@ -74,7 +88,7 @@ bool node_has_clients(const struct node *node);
 void node_shutdown(struct node *node);
 // All that node_shutdown() waits for has happened, but for connections that are slow to take their rest.
 bool node_is_quiet(const struct node *node);
-// Closes storage and frees everything. All connections must be gone, and the offload done.
+// Closes storage and frees everything. All connections must be gone, the threads of other workers ended, and the offload done.
 void node_stop(struct node *node);
 
 // 56 characters, as clients see it.

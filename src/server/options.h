@@ -78,6 +78,7 @@ struct options {
 
     struct tls_options tls; // --tls…: of client connections and https monitoring
 
+    uint32_t threads;           // --threads: workers; 0: by the number of cores
     uint32_t max_payload;       // bytes, 1 MiB
     uint32_t max_control_line;  // bytes, 4096
     uint64_t max_pending;       // bytes, 64 MiB

@@ -26,6 +26,7 @@
     {"client_advertise", FLAG_STRING, AT(client_advertise), 0, 0, NULL, "HOST[:PORT]", "what clients are told to connect to"},
 
 #define LIMIT_FLAGS \
+    {"threads", FLAG_COUNT, AT(threads), 0, 64, NULL, "N", "that serve clients (0: by the number of cores)"}, \
     {"max_payload", FLAG_BYTES32, AT(max_payload), KIB, 8 * MIB, NULL, "SIZE", "of one message (1M)"}, \
     {"max_control_line", FLAG_BYTES32, AT(max_control_line), 512, MIB, NULL, "SIZE", "of one protocol line (4096)"}, \
     {"max_pending", FLAG_BYTES, AT(max_pending), 64 * KIB, 16 * GIB, NULL, "SIZE", "waiting for one slow reader (64M)"}, \

@@ -12,6 +12,7 @@ const { until, within } = require('./wait')
 
 const program = process.env.WEIR || path.join(__dirname, '../../../build-debug/weir')
 const isPeer = path.basename(program) === 'nats-server'
+const threads = process.env.WEIR_THREADS || '1' // of every server started here
 const running = new Set()
 
 // Whatever happens to this process, the servers it started end with it.
@@ -43,7 +44,7 @@ class Server {
   async launch () {
     const flags = ['-a', '127.0.0.1', '-p', String(this.port), ...this.flags]
     if (this.http) flags.push('-m', String(this.httpPort))
-    if (!this.isPeer) flags.unshift('serve', '--dir', path.join(this.directory, 'data'))
+    if (!this.isPeer) flags.unshift('serve', '--dir', path.join(this.directory, 'data'), '--threads', threads)
     this.log = ''
     this.child = spawn(this.program, flags, { stdio: ['ignore', 'ignore', 'pipe'] })
     this.child.stderr.setEncoding('utf8')

@@ -150,8 +150,8 @@ static void test_group_members_are_drawn_alike(void **state)
     struct peer *one = connect(&town, 1, ""), *two = connect(&town, 2, ""), *three = connect(&town, 2, "");
     say(&town, one, "SUB x q 1\r\n");
     say(&town, two, "SUB x q 1\r\n");
-    say(&town, three, "SUB * q 1\r\n");
-    say(&town, a, "SUB x q 1\r\n");
+    say(&town, three, "SUB x q 1\r\n");
+    say(&town, a, "SUB * q 1\r\n");
     for (int i = 0; i < 1000; i++)
         peer_give_bytes(a, BYTES("PUB x 1\r\nm\r\n"));
     town_settle(&town);
