@@ -133,6 +133,22 @@ test('CO-S01 pinned_certs name the keys that may come in', async (t) => {
   await refused(connect(t, server, {}, shown('second')).then((other) => other.flush()))
 })
 
+test('CO-S01 verify_and_map: the certificate says which user it is, by email, DNS name or subject', async (t) => {
+  const server = await start(`ca_file: "${files.path('ca.pem')}", verify_and_map: true`, `authorization { users: [
+    { user: "client@example.com", permissions: { publish: "email", subscribe: "none" } }
+    { user: "worker.example.com", permissions: { publish: "dns", subscribe: "none" } }
+    { user: "CN=second,OU=test,O=Weir", permissions: { publish: "subject", subscribe: "none" } }
+  ] }`)
+  for (const [name, subject] of [['client', 'email'], ['worker', 'dns'], ['second', 'subject']]) {
+    const socket = await secure(t, server, shown(name))
+    const heard = hear(socket, 'PONG')
+    socket.write(`CONNECT {"verbose":false,"pedantic":false}\r\nPUB ${subject} 0\r\n\r\nPUB other 0\r\n\r\nPING\r\n`)
+    assert.deepStrictEqual((await heard).match(/-ERR.*/g), ["-ERR 'Permissions Violation for Publish to \"other\"'"], name)
+  }
+  await assert.rejects(connect(t, server, {}, shown('nobody')), /Authorization Violation/i)
+  await refused(connect(t, server))
+})
+
 test('CO-S01 handshake_first: INFO comes after the handshake', async (t) => {
   if (isPeer) return
   const server = await start('handshake_first: true')
@@ -406,6 +422,8 @@ run({
     files.sign('server', 'ca')
     files.sign('second', 'ca', { key: 'rsa:2048' })
     files.sign('client', 'ca')
+    files.sign('worker', 'ca', { names: 'email:unknown@example.com,DNS:worker.example.com' })
+    files.sign('nobody', 'ca', { names: 'DNS:nobody.example.com' })
     files.sign('stranger', 'other')
     files.sign('expired', 'ca', { days: 0 })
     plain = await start()
