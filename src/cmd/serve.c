@@ -128,9 +128,10 @@ static int start_log(struct serve *serve)
 {
     server_log_init(&serve->log, STDERR_FILENO, LOG_INFO);
     int error = serve_configure_log(&serve->log, &serve->options);
+    char text[512];
     if (error)
-        fprintf(stderr, "%s: cannot log to %s: %s\n", persona_name(serve->options.persona),
-                serve->options.log_file ? serve->options.log_file : serve->options.remote_syslog, error_text(error));
+        fprintf(stderr, "%s: %s\n", persona_name(serve->options.persona),
+                serve_explain_log(&serve->options, error, text, sizeof(text)));
     return error;
 }
 

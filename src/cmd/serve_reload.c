@@ -75,7 +75,8 @@ static int apply_fallible(const struct serve_reload *reload, const struct config
     }
     error = changes->log ? serve_configure_log(reload->log, &fresh->options) : 0;
     if (error) {
-        logger_write(logger, LOG_ERROR, FAILED "the log stays where it is: %s", error_text(error));
+        char text[512];
+        logger_write(logger, LOG_ERROR, FAILED "%s", serve_explain_log(&fresh->options, error, text, sizeof(text)));
         take_back(reload, running, has_tls, false);
         return error;
     }

@@ -67,6 +67,16 @@ int serve_configure_log(struct server_log *log, const struct options *options)
     return error;
 }
 
+const char *serve_explain_log(const struct options *options, int error, char *text, size_t size)
+{
+    if (options->log_file)
+        snprintf(text, size, "cannot log to %s: %s", options->log_file, error_text(error));
+    else
+        snprintf(text, size, "cannot log to %s: %s; udp://HOST:PORT is expected",
+                 options->remote_syslog ? options->remote_syslog : "syslog", error_text(error));
+    return text;
+}
+
 void serve_announce_start(const struct logger *logger, const struct config *config, const char *server_id)
 {
     const struct options *options = &config->options;

@@ -22,6 +22,8 @@ const char *serve_find_unserved(const struct config *config);
 
 // Where the log goes and how much of it. ERR_* of server_log_configure(), then nothing has changed.
 int serve_configure_log(struct server_log *log, const struct options *options) MUST_USE;
+// What a user reads of such an error; `text` is used for it, and returned.
+const char *serve_explain_log(const struct options *options, int error, char *text, size_t size);
 
 // "Starting nats-server" and so on: the first lines.
 void serve_announce_start(const struct logger *logger, const struct config *config, const char *server_id);
