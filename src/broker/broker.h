@@ -36,6 +36,7 @@ struct broker_tls {
     enum broker_tls_first first;
     uint32_t fallback_ms; // of BROKER_TLS_AUTO, 50
     uint32_t timeout_ms;  // until the handshake is done, 2,000
+    uint32_t rate_limit;  // handshakes begun within a second, by all workers together; 0: any number
 };
 
 // All limits are >0. Defaults (broker_options_default) are those of the servers we replace (CO-P16).

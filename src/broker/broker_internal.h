@@ -151,6 +151,8 @@ struct broker {
     uint64_t next_id;
     uint32_t connection_count;      // without the refused ones
     uint32_t connections_elsewhere; // on other workers
+    uint32_t tls_begun;             // handshakes in the second that ends at
+    uint64_t tls_second_at_ms;      // this
     uint32_t refused_count;
     uint8_t resume;                // CONNECTION_PAUSE_* that have ended for all, to be looked at when the turn ends
     bool draining;                 // broker_drain() was called

@@ -315,7 +315,8 @@ static const char *reason_of(enum wire_error error)
     case WIRE_AUTHENTICATION_EXPIRED: return "Authentication Expired";
     case WIRE_SLOW_CONSUMER: return "Slow Consumer (Pending Bytes)";
     case WIRE_STALE_CONNECTION: return "Stale Connection";
-    case WIRE_MAX_CONNECTIONS: return "Maximum Connections Exceeded";
+    case WIRE_MAX_CONNECTIONS:
+    case WIRE_THROTTLED: return "Maximum Connections Exceeded";
     case WIRE_TLS_REQUIRED: return "TLS Handshake Failure";
     case WIRE_SERVER_SHUTDOWN: return "Server Shutdown";
     case WIRE_MAX_SUBSCRIPTIONS: return "Maximum Subscriptions Exceeded";

@@ -9,6 +9,7 @@
 #define TLS_HANDSHAKE_RECORD 0x16
 
 static void greet_in_clear(struct connection *connection);
+static bool may_begin(struct broker *broker);
 static void settle(struct connection *connection);
 static void set_timer(struct connection *connection, uint32_t wait_ms);
 static void log_handshake(const struct connection *connection, const char *what, const char *why);
@@ -58,6 +59,10 @@ void connection_hurry_tls(struct connection *connection)
 
 void connection_start_tls(struct connection *connection, struct bytes received)
 {
+    if (!may_begin(connection->broker)) {
+        connection_fail(connection, WIRE_THROTTLED);
+        return;
+    }
     connection->tls = CONNECTION_TLS_HANDSHAKE;
     set_timer(connection, connection->broker->options.tls.timeout_ms);
     net_start_tls(connection->net, received);
@@ -123,6 +128,21 @@ static void greet_in_clear(struct connection *connection)
         net_read_pause(connection->net);
     set_timer(connection, tls->timeout_ms);
     connection_send_info(connection);
+}
+
+// Every worker has its share of the rate.
+static bool may_begin(struct broker *broker)
+{
+    uint32_t rate = broker->options.tls.rate_limit, workers = broker->options.worker_count;
+    uint32_t share = workers > 1 ? rate / workers + (rate % workers != 0) : rate;
+    if (broker->now_ms >= broker->tls_second_at_ms) {
+        broker->tls_begun = 0;
+        broker->tls_second_at_ms = broker->now_ms + 1000;
+    }
+    if (rate != 0 && broker->tls_begun >= share)
+        return false;
+    broker->tls_begun++;
+    return true;
 }
 
 // From here on the client may speak the protocol.

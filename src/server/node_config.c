@@ -20,6 +20,7 @@ void node_config_broker(const struct options *options, struct broker_options *re
     if (ret_broker->congested_bytes > options->max_pending / 4)
         ret_broker->congested_bytes = options->max_pending / 4;
     ret_broker->max_connections = options->max_connections;
+    ret_broker->max_closed = options->max_closed;
     ret_broker->max_subscriptions = options->max_subscriptions;
     ret_broker->ping_interval_ms = (uint32_t)(options->ping_interval_ns / 1000000);
     ret_broker->ping_max = options->ping_max;
@@ -43,6 +44,7 @@ void node_config_tls(const struct tls_options *options, struct broker_tls *ret_t
         .first = firsts[options->first],
         .fallback_ms = (uint32_t)(options->fallback_ns / 1000000),
         .timeout_ms = (uint32_t)(options->timeout_ns / 1000000),
+        .rate_limit = options->rate_limit,
     };
 }
 

@@ -33,6 +33,7 @@ void options_default(struct options *options, enum options_persona persona)
         .max_control_line = 4096,
         .max_pending = 64 * MIB,
         .max_connections = 65536,
+        .max_closed = 10000,
         .ping_interval_ns = 120 * SECOND,
         .ping_max = 2,
         .write_deadline_ns = 10 * SECOND,

@@ -83,6 +83,7 @@ struct options {
     uint32_t max_control_line;  // bytes, 4096
     uint64_t max_pending;       // bytes, 64 MiB
     uint32_t max_connections;   // 65,536
+    uint32_t max_closed;        // no flag: closed connections that monitoring can show, 10,000
     uint32_t max_subscriptions; // per connection; 0: unlimited
     uint64_t ping_interval_ns;  // 2 min
     uint32_t ping_max;          // 2

@@ -43,7 +43,9 @@ struct tls_options {
     uint64_t fallback_ns;  // of TLS_OPTIONS_AUTO: 50 ms
     uint64_t timeout_ns;   // `timeout`: for the handshake, 2 s
     uint32_t min_version;  // `min_version` "1.2" or "1.3": 12 (the default) or 13
-    bool pins_configured;  // `pinned_certs` was given, if only as an empty list
+    uint32_t
+        rate_limit; // `connection_rate_limit`: handshakes a second, beyond which clients are sent away; 0: any number
+    bool pins_configured; // `pinned_certs` was given, if only as an empty list
 
     // `cipher_suites`, by tls_options_add_suite(): IANA names, static; none: the default list.
     const char *suites[TLS_OPTIONS_SUITES_MAX];

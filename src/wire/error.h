@@ -26,6 +26,7 @@ enum wire_error_fate {
     X(WIRE_SLOW_CONSUMER, WIRE_ERROR_CLOSE, "Slow Consumer")                                                           \
     X(WIRE_STALE_CONNECTION, WIRE_ERROR_CLOSE, "Stale Connection")                                                     \
     X(WIRE_MAX_CONNECTIONS, WIRE_ERROR_CLOSE, "maximum connections exceeded")                                          \
+    X(WIRE_THROTTLED, WIRE_ERROR_CLOSE, "Connection throttling is active. Please try again later.")                    \
     X(WIRE_TLS_REQUIRED, WIRE_ERROR_CLOSE, "Secure Connection - TLS Required")                                         \
     X(WIRE_MAX_ACCOUNT_CONNECTIONS, WIRE_ERROR_CLOSE, "maximum account active connections exceeded")                   \
     X(WIRE_SERVER_SHUTDOWN, WIRE_ERROR_CLOSE, "Server Shutdown")                                                       \

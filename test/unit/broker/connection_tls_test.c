@@ -75,6 +75,28 @@ static void info_then_the_handshake(void **state)
     world_deinit(&rig.world);
 }
 
+// CO-X07
+static void beyond_the_rate_clients_are_sent_away(void **state)
+{
+    struct rig rig;
+    start(&rig, &(struct broker_tls){.enabled = true, .rate_limit = 2});
+    struct peer *peers[4];
+    for (size_t i = 0; i < 4; i++) {
+        peers[i] = peer_arrive(&rig.world);
+        world_turn(&rig.world);
+        peer_forget(peers[i]);
+        if (i == 2)
+            world_advance(&rig.world, 1000);
+    }
+    assert_true(peers[0]->shaking && peers[1]->shaking && peers[3]->shaking);
+    assert_false(peers[2]->shaking);
+    assert_true(peers[2]->closed);
+    assert_non_null(strstr(rig.log, "Connection throttling is active. Please try again later."));
+    peer_secure(peers[3], &SECURE);
+    expect_service(peers[3]);
+    world_deinit(&rig.world);
+}
+
 static void info_leaves_whole_before_the_handshake_begins(void **state)
 {
     struct rig rig;
@@ -255,6 +277,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(info_then_the_handshake),
+        cmocka_unit_test(beyond_the_rate_clients_are_sent_away),
         cmocka_unit_test(info_leaves_whole_before_the_handshake_begins),
         cmocka_unit_test(the_handshake_then_info),
         cmocka_unit_test(auto_waits_for_who_speaks_first),

@@ -100,7 +100,7 @@ static void the_keys_of_the_server(void **state)
 {
     accept("listen: \"127.0.0.1:4111\"\nclient_advertise: 'example.org:4222'\nserver_name: name\nhttp: "
            "8333\nmax_payload: 64KB\n"
-           "MAX_CONTROL_LINE: 1KB\nmax_pending 128kb\nmax_conn: 77\nmax_subs: 78\nping_interval: \"20s\"\nping_max: 3\n"
+           "MAX_CONTROL_LINE: 1KB\nmax_pending 128kb\nmax_conn: 77\nmax_closed_clients: 5\nmax_subs: 78\nping_interval: \"20s\"\nping_max: 3\n"
            "write_deadline: '2s'\nlame_duck_duration: \"60s\"\nlame_duck_grace_period: 5s\n");
     const struct options *options = &config.options;
     assert_string_equal(options->host, "127.0.0.1");
@@ -113,6 +113,7 @@ static void the_keys_of_the_server(void **state)
     assert_int_equal(options->max_control_line, 1024);
     assert_int_equal(options->max_pending, 131072);
     assert_int_equal(options->max_connections, 77);
+    assert_int_equal(options->max_closed, 5);
     assert_int_equal(options->max_subscriptions, 78);
     assert_int_equal(options->ping_interval_ns, 20 * SECOND);
     assert_int_equal(options->ping_max, 3);
@@ -392,7 +393,7 @@ static void tls_blocks(void **state)
         "tls { cert_file: c.pem, key_file: k.pem, ca_file: ca.pem, verify_and_map: true, timeout: 0.5, min_version: "
         "\"1.3\"\n"
         "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256], curve_preferences: [CurveP256], handshake_first: "
-        "\"300ms\"\n"
+        "\"300ms\"\n connection_rate_limit: 50\n"
         "  pinned_certs: ['a8f407340dcc719864214b85ed96f98d16cbffa8f509d9fa4ca237b7bb3f9c32'] }\nallow_non_tls: true");
     const struct tls_options *tls = &config.options.tls;
     assert_true(tls_options_is_on(tls));
@@ -402,6 +403,7 @@ static void tls_blocks(void **state)
     assert_true(auth_config_view(config.auth)->verify_and_map);
     assert_int_equal(tls->timeout_ns, SECOND / 2);
     assert_int_equal(tls->min_version, 13);
+    assert_int_equal(tls->rate_limit, 50);
     assert_int_equal(tls->suite_count, 1);
     assert_int_equal(tls->curve_count, 1);
     assert_int_equal(tls->first, TLS_OPTIONS_AUTO);
