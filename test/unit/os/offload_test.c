@@ -2,6 +2,7 @@
 // Jobs run elsewhere, `done` runs on the loop's thread within a turn, exactly once, also when everything stops before.
 #include "os_test.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "os/offload.h"
@@ -110,9 +111,18 @@ static bool is_at_gate(void *context)
     return atomic_load(&((struct rig *)context)->at_gate);
 }
 
+// When the jobs that wait have been taken back.
 static void open_gate(void *argument)
 {
-    uv_sem_post(&((struct rig *)argument)->gate);
+    struct rig *rig = argument;
+    bool waiting = true;
+    while (waiting) {
+        uv_mutex_lock(&rig->pool.mutex);
+        waiting = rig->pool.jobs.first;
+        uv_mutex_unlock(&rig->pool.mutex);
+        sched_yield();
+    }
+    uv_sem_post(&rig->gate);
 }
 
 // The port goes while a job is under way: that one is waited for, those behind it are not run.
