@@ -89,7 +89,9 @@ void account_open_all(struct broker *broker)
     map_u64_init(&broker->responses, broker->options.max_responses);
     list_init(&broker->response_list);
     prng_seed(&broker->response_prng, broker->options.seed ^ RESPONSE_SEED);
-    broker->response_mark = prng_next(&broker->response_prng);
+    // Its last two digits say which worker, so that no two of a server share a mark.
+    broker->response_mark =
+        prng_below(&broker->response_prng, RESPONSE_MARKS) * RESPONSE_WORKERS + broker->options.worker;
     broker->cache_budget.size_bytes_max = TRIE_CACHE_SIZE_BYTES_DEFAULT;
     broker->global = open_account(broker, BYTES(ACCOUNT_DEFAULT_NAME));
     broker->system = open_account(broker, BYTES(ACCOUNT_SYSTEM_NAME));

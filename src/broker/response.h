@@ -17,6 +17,8 @@ struct latency;
 
 #define RESPONSE_PREFIX          "_R_."
 #define RESPONSE_SUBJECT_LEN_MAX 40
+#define RESPONSE_MARKS           UINT64_C(14776336) // 62 to the 4th
+#define RESPONSE_WORKERS         UINT64_C(3844)     // 62 squared: more than there are
 #define RESPONSE_SEED            0x5265706c79536564 // makes other numbers of the broker's seed
 #define RESPONSE_THRESHOLD_MS    120000             // where the export says nothing
 
