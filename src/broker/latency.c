@@ -134,9 +134,11 @@ static void write_metric(const struct latency *latency, enum latency_status stat
     if (description(status))
         json_writer_put_string(json, "description", bytes_from_string(description(status)));
     json_writer_put_json(json, "requestor", bytes_make(latency->text + latency->subject_len, latency->requestor_len));
-    if (responder) {
-        struct request_info info = {
-            .account = responder->account, .connection = responder, .is_detailed = true, .with_server = true};
+    if (status == LATENCY_ANSWERED) {
+        struct request_info info = {.account = responder ? responder->account : latency->exporter,
+                                    .connection = responder,
+                                    .is_detailed = true,
+                                    .with_server = true};
         json_writer_key(json, "responder");
         request_info_write(&info, json);
     }

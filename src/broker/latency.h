@@ -25,5 +25,6 @@ enum latency_status {
 // Is this request one of those that are measured? NULL: no. Else the caller's, for latency_end() or mem_free().
 struct latency *latency_begin(const struct import_target *import, const struct broker_message *message,
                               const struct request_info *info);
-// Publishes, and frees it. Who answered: NULL: nobody, or from inside the process. A NULL latency is fine.
+// Publishes, and frees it. Who answered: NULL: nobody, or somebody who is no connection of this worker, of whom only the account is
+// told. A NULL latency is fine.
 void latency_end(struct latency *latency, enum latency_status status, const struct connection *responder);
