@@ -114,9 +114,9 @@ void broker_lame_duck(struct broker *broker, uint64_t duration_ms, uint64_t grac
 
 // From now on these hold, for connected clients too (CO-X02): max_payload, max_control_line, max_pending, congested_bytes,
 // max_connections, max_subscriptions, max_traced_bytes, trace_system, pings and the write deadline; the rest of `options` is not looked at.
-// Clients are told of another max_payload (CO-P18). The latest connections over max_connections are closed: returns how many. What a
-// client has subscribed to stays. Within a turn.
-uint32_t broker_limits_set(struct broker *broker, const struct broker_options *options);
+// Clients are told of another max_payload (CO-P18). Of more than `keep` connections here the latest are closed: returns how many. What
+// a client has subscribed to stays. Within a turn.
+uint32_t broker_limits_set(struct broker *broker, const struct broker_options *options, uint32_t keep);
 
 // Whom to let in from now on (at first everybody), to which account, with which permissions; the broker takes a reference. Those who are here stay if what
 // they showed would do now: with their new permissions, and without the subscriptions that these forbid. The others are told

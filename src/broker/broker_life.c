@@ -8,7 +8,8 @@
 #define LAME_DUCK_INTERVAL_MAX_MS 1000
 
 static void pace(struct broker *broker, uint64_t span_ms);
-static uint32_t close_over_limit(struct broker *broker);
+static bool is_here(const struct connection *connection);
+static uint32_t close_latest(struct broker *broker, uint32_t keep);
 
 void broker_lame_duck(struct broker *broker, uint64_t duration_ms, uint64_t grace_ms)
 {
@@ -42,7 +43,7 @@ void broker_lame_duck_step(struct wheel_timer *timer, uint64_t now_ms)
     }
 }
 
-uint32_t broker_limits_set(struct broker *broker, const struct broker_options *options)
+uint32_t broker_limits_set(struct broker *broker, const struct broker_options *options, uint32_t keep)
 {
     struct broker_options *own = &broker->options;
     bool is_news = own->max_payload != options->max_payload;
@@ -65,7 +66,7 @@ uint32_t broker_limits_set(struct broker *broker, const struct broker_options *o
         if (is_news)
             broker_info_push(connection);
     }
-    return close_over_limit(broker);
+    return close_latest(broker, keep);
 }
 
 void broker_info_push(struct connection *connection)
@@ -90,18 +91,22 @@ static void pace(struct broker *broker, uint64_t span_ms)
     broker->lame_interval_ms = interval_ms < LAME_DUCK_INTERVAL_MAX_MS ? interval_ms : LAME_DUCK_INTERVAL_MAX_MS;
 }
 
-static uint32_t close_over_limit(struct broker *broker)
+static bool is_here(const struct connection *connection)
 {
-    uint64_t all = (uint64_t)broker->connection_count + broker->connections_elsewhere;
-    uint64_t over = all > broker->options.max_connections ? all - broker->options.max_connections : 0;
-    uint32_t closed = 0;
-    for (struct list *link = broker->connections.prev; link != &broker->connections && closed < over;
-         link = link->prev) {
+    return !connection->refused && connection->state == CONNECTION_OPEN;
+}
+
+static uint32_t close_latest(struct broker *broker, uint32_t keep)
+{
+    uint32_t count = 0, closed = 0;
+    list_foreach(link, &broker->connections) count += is_here(container_of(link, struct connection, link));
+    for (struct list *link = broker->connections.prev; count > keep; link = link->prev) {
         struct connection *connection = container_of(link, struct connection, link);
-        if (connection->refused || connection->state != CONNECTION_OPEN)
+        if (!is_here(connection))
             continue;
         connection_fail(connection, WIRE_MAX_CONNECTIONS);
         closed++;
+        count--;
     }
     return closed;
 }

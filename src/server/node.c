@@ -247,7 +247,7 @@ uint32_t node_reload(struct node *node, const struct options *options)
     node->options.lame_duck_grace_ns = options->lame_duck_grace_ns;
     broker_set_tls(node->broker, &own->tls);
     monitor_set_config(node->monitor, options->config_digest);
-    return node->worker_count == 1 ? broker_limits_set(node->broker, own) : limit_workers(node);
+    return node->worker_count == 1 ? broker_limits_set(node->broker, own, own->max_connections) : limit_workers(node);
 }
 
 void node_lame_duck(struct node *node)
@@ -444,24 +444,26 @@ static void run_close(struct worker_call *call, struct worker *worker)
         worker_close(worker);
 }
 
-// Each worker keeps its share of those that may stay.
+// Each worker closes its share of those that are too many, by what is known of it: the others' figures are of their last turn.
 static uint32_t limit_workers(struct node *node)
 {
-    uint64_t total = 0, max = node->broker_options.max_connections, closed = 0;
+    uint64_t total = 0, max = node->broker_options.max_connections;
     for (uint32_t i = 0; i < node->worker_count; i++)
         total += live_connections(node, i);
+    uint64_t over = total > max ? total - max : 0, left = over;
     for (uint32_t i = 0; i < node->worker_count; i++) {
         uint64_t live = live_connections(node, i);
-        uint64_t stay = total > max ? live * max / total : max;
+        uint64_t share = total > 0 ? (over * live + total - 1) / total : 0;
+        share = share < left ? share : left;
+        left -= share;
         struct node_order order = {
             .run = order_reload,
             .options = node->broker_options,
-            .connections = (uint32_t)(stay ? stay : 1),
+            .connections = share > 0 ? (uint32_t)(live - share) : UINT32_MAX,
         };
-        closed += live > stay ? live - stay : 0;
         send_order(node, i, order);
     }
-    return (uint32_t)closed;
+    return (uint32_t)over;
 }
 
 static void send_order(struct node *node, uint32_t index, struct node_order order)
@@ -487,12 +489,8 @@ static void run_order(struct worker_call *call, struct worker *worker)
 
 static void order_reload(struct broker *broker, const struct node_order *order)
 {
-    struct broker_options options = order->options;
-    broker_set_tls(broker, &options.tls);
-    options.max_connections = order->connections;
-    (void)broker_limits_set(broker, &options);
-    options.max_connections = order->options.max_connections;
-    (void)broker_limits_set(broker, &options);
+    broker_set_tls(broker, &order->options.tls);
+    (void)broker_limits_set(broker, &order->options, order->connections);
 }
 
 // What worker 0 could do, all can: they have the same accounts and limits.

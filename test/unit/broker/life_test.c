@@ -146,7 +146,7 @@ static void limits_change_for_who_is_connected(void **state)
     peer_expect(peer, "PONG\r\n");
     struct broker_options options = options_make();
     options.max_subscriptions = 2;
-    assert_int_equal(broker_limits_set(world.broker, &options), 0);
+    assert_int_equal(broker_limits_set(world.broker, &options, options.max_connections), 0);
     world_turn(&world);
     peer_expect(peer, ""); // nothing that INFO says has changed
     peer_say(peer, "SUB c 3\r\n");
@@ -155,7 +155,7 @@ static void limits_change_for_who_is_connected(void **state)
     peer_say(peer, "PING\r\n");
     peer_expect(peer, "PONG\r\n");
     options.max_payload = 5;
-    assert_int_equal(broker_limits_set(world.broker, &options), 0);
+    assert_int_equal(broker_limits_set(world.broker, &options, options.max_connections), 0);
     world_turn(&world);
     assert_true(heard(peer, "\"max_payload\":5"));
     peer_say(peer, "PUB a 5\r\n12345\r\nPUB a 6\r\n123456\r\n");
@@ -174,7 +174,7 @@ static void connections_over_a_lower_limit_are_closed(void **state)
         peers[i] = peer_connect(&world, "\"protocol\":0");
     struct broker_options options = options_make();
     options.max_connections = 2;
-    assert_int_equal(broker_limits_set(world.broker, &options), 2);
+    assert_int_equal(broker_limits_set(world.broker, &options, options.max_connections), 2);
     world_turn(&world);
     for (int i = 0; i < 4; i++)
         assert_int_equal(peers[i]->closed, i >= 2);
