@@ -12,7 +12,7 @@ DEBUG := --buildtype=debug -Db_sanitize=address,undefined
 NPM_MARK := test/conformance/node_modules/.installed
 
 .DEFAULT_GOAL := all
-.PHONY: all run test check bench fuzz soak format install clean help bootstrap bootstrap-test debug
+.PHONY: all run test check bench fuzz soak tsan format install clean help bootstrap bootstrap-test debug
 
 all: bootstrap build/build.ninja ## build the program: build/weir (release)
 	@ninja -C build weir
@@ -36,6 +36,9 @@ fuzz: bootstrap-test ## every fuzz target for FUZZ_SECONDS (300) each
 soak: bootstrap-test debug $(NPM_MARK) all ## the crash tests of test/e2e with SOAK_ROUNDS (300) rounds
 	@SOAK_ROUNDS=$(SOAK_ROUNDS) script/soak
 
+tsan: bootstrap-test $(NPM_MARK) ## what has threads, with ThreadSanitizer: unit tests, and clients against three workers
+	@script/tsan
+
 format: bootstrap-test ## rewrite the C files as .clang-format says
 	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
 
@@ -45,7 +48,7 @@ install: all ## copy the program and its two links to PREFIX (/usr/local), below
 	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild
 
 clean: ## remove the build directories; ./data stays
-	rm -rf build build-debug build-clang build-fuzz
+	rm -rf build build-debug build-clang build-fuzz build-tsan
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
