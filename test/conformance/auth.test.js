@@ -9,6 +9,7 @@ const fs = require('fs')
 const os = require('os')
 const path = require('path')
 const nats = require('nats')
+const stan = require('node-nats-streaming')
 const { test, run } = require('./lib/tap')
 const { Certificates } = require('./lib/certificates')
 const { Raw } = require('./lib/raw')
@@ -261,6 +262,28 @@ authorization { users = [
     await assert.rejects(login('dora'), (error) => error.code === 'AUTHORIZATION_VIOLATION')
     await server.stop()
   }
+})
+
+test('CO-S06 NATS Streaming for a user with permissions', async () => {
+  const server = await Server.start(['-c', configuration(`
+authorization { users = [
+  { user: a, password: a, permissions { publish: ["_STAN.discover.>", "_STAN.pub.*.jobs", "_STAN.sub.>", "_STAN.ack.>", "_STAN.close.>", "_INBOX.>"], subscribe: ["_INBOX.>", "_STAN.acks.>"] } }
+] }`)])
+  const login = (id, pass) => {
+    const client = stan.connect('test-cluster', id, { url: server.url, user: 'a', pass, reconnect: false, stanMaxPingOut: 3, connectTimeout: 5000 })
+    return new Promise((resolve, reject) => {
+      client.once('connect', () => resolve(client))
+      client.once('error', reject)
+    })
+  }
+  const client = await login('one', 'a')
+  await new Promise((resolve, reject) => client.publish('jobs', 'hi', (error) => error ? reject(error) : resolve()))
+  const subscription = client.subscribe('jobs', client.subscriptionOptions().setDeliverAllAvailable())
+  const message = await new Promise((resolve) => subscription.once('message', resolve))
+  assert.strictEqual(message.getData(), 'hi')
+  client.close()
+  await assert.rejects(login('two', 'b'))
+  await server.stop()
 })
 
 test('CO-S02 secrets are in no log', async () => {
