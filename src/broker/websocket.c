@@ -103,6 +103,11 @@ uint64_t websocket_next_deadline_ms(const struct websocket *websocket)
     return first ? container_of(first, struct websocket_conn, link)->deadline_ms : UINT64_MAX;
 }
 
+uint64_t websocket_unopened(const struct websocket *websocket)
+{
+    return websocket->unopened;
+}
+
 void websocket_shutdown(struct websocket *websocket)
 {
     websocket->stopping = true;
@@ -123,8 +128,10 @@ void websocket_conn_end(struct websocket_conn *conn)
 static void *on_accept(void *owner, struct net_conn *lower, const struct net_peer *peer)
 {
     struct websocket *websocket = owner;
-    if (websocket->stopping || websocket->opening_count >= websocket->options.connections_max)
+    if (websocket->stopping || websocket->opening_count >= websocket->options.connections_max) {
+        websocket->unopened++;
         return NULL;
+    }
     struct websocket_conn *conn = mem_alloc_zero(sizeof(*conn));
     conn->net.ops = &CONN_OPS;
     conn->lower = lower;
@@ -162,6 +169,8 @@ static void on_close(void *context, int error)
     list_remove(&conn->link);
     if (conn->context)
         websocket->options.inner->on_close(conn->context, error);
+    else if (!conn->was_offered)
+        websocket->unopened++;
     websocket_conn_release_inflater(conn);
     buffer_deinit(&conn->in);
     buffer_deinit(&conn->packed);
@@ -215,6 +224,7 @@ static void hand_over(struct websocket_conn *conn, const struct websocket_openin
     websocket_reader_init(&conn->reader, opening->compressed);
     if (opening->forwarded_ip[0] != '\0')
         memcpy(conn->peer.ip, opening->forwarded_ip, sizeof(conn->peer.ip));
+    conn->was_offered = true;
     conn->context = inner->on_accept(inner->owner, &conn->net, &conn->peer);
     if (!conn->context)
         websocket_conn_end(conn);

@@ -28,7 +28,7 @@ struct websocket_options {
     bool compression;            // permessage-deflate for clients that offer it, without context takeover
     bool same_origin;            // a browser's page must come from the host it connects to
     bool is_tls;                 // the listener speaks TLS: only for what same_origin means
-    struct bytes *origins;       // borrowed for life: pages allowed to connect; none: all
+    const struct bytes *origins; // borrowed for life: pages allowed to connect; none: all
     size_t origin_count;         // at most WEBSOCKET_ORIGINS_MAX
     uint32_t opening_ms;         // from accept to the end of the handshake, 2,000
     uint64_t message_size_max;   // of a message when inflated, bytes
@@ -51,5 +51,7 @@ void websocket_turn_begin(struct websocket *websocket, struct moment now);
 bool websocket_turn_end(struct websocket *websocket);
 // UINT64_MAX: none.
 uint64_t websocket_next_deadline_ms(const struct websocket *websocket);
+// Connections that have ended without having been handed over, ever.
+uint64_t websocket_unopened(const struct websocket *websocket);
 // No new connections, and those that are opening are closed. The open ones are the inner handler's to close.
 void websocket_shutdown(struct websocket *websocket);

@@ -20,6 +20,7 @@ struct websocket {
     struct list opening; // struct websocket_conn.link, oldest first
     struct list resumed; // struct websocket_conn.link: something of the input may be left
     size_t count;        // of connections
+    uint64_t unopened;   // that have ended without having been handed over
     uint32_t opening_count;
     bool stopping;
     bool called;                     // the inner handler's on_data(), since the turn's end began
@@ -40,6 +41,7 @@ struct websocket_conn {
     struct net_peer peer;
     uint64_t deadline_ms; // OPENING
     enum websocket_state state;
+    bool was_offered;          // to the inner handler
     bool compressed;           // permessage-deflate was agreed on
     bool paused;               // the inner handler wants nothing
     bool lower_blocked;        // the last write below took less than offered

@@ -44,6 +44,8 @@ struct serve {
     struct serve_tls tls;
     struct listener clients;
     struct listener monitoring;
+    struct listener websockets;
+    struct serve_spread client_spread, websocket_spread;
     struct signals signals;
     struct directory directory;
     struct file_disk disk;
@@ -160,6 +162,9 @@ static int start_all(struct serve *serve)
     const char *http_host = serve->options.http_host ? serve->options.http_host : serve->options.host;
     if (!error && http_port != 0)
         error = open_port(serve, &serve->monitoring, http_host, http_port, "monitoring");
+    const struct websocket_config *websocket = &serve->config.websocket;
+    if (!error && websocket->on)
+        error = open_port(serve, &serve->websockets, websocket->host, websocket->port, "websockets");
     if (!error)
         error = serve_tls_start(&serve->tls, &serve->config, &serve->log.logger);
     if (!error && serve->options.streaming && serve->options.store == OPTIONS_STORE_FILE)
@@ -170,8 +175,12 @@ static int start_all(struct serve *serve)
         error = start_listening(serve, &serve->clients, node_client_handler(serve->node));
     if (!error && serve->monitoring.open)
         error = start_listening(serve, &serve->monitoring, node_monitor_handler(serve->node));
+    if (!error && serve->websockets.open)
+        error = start_listening(serve, &serve->websockets, node_worker_websocket_handler(serve->node, 0));
     if (!error) {
         write_ports(serve);
+        if (serve->websockets.open)
+            serve_announce_websocket(&serve->log.logger, websocket, serve->websockets.port);
         serve_announce_ready(&serve->log.logger, &serve->options, serve->id, serve->clients.port,
                              serve->monitoring.port);
     }
@@ -225,6 +234,8 @@ static int start_node(struct serve *serve)
     serve->clients.security = serve->tls.clients;
     if (is_https)
         serve->monitoring.security = serve->tls.monitoring;
+    if (serve->config.websocket.on && !serve->config.websocket.no_tls)
+        serve->websockets.security = serve->tls.websocket;
     struct node_env env = {
         .disk = serve->has_disk ? &serve->disk.disk : NULL,
         .random = &random_machine,
@@ -236,6 +247,8 @@ static int start_node(struct serve *serve)
         .offloads = serve->workers.offloads,
         .server_id = serve->id,
         .port = serve->clients.port,
+        .websocket = serve->config.websocket.on ? &serve->config.websocket : NULL,
+        .websocket_port = serve->websockets.port,
         .http_port = is_https ? 0 : serve->monitoring.port,
         .https_port = is_https ? serve->monitoring.port : 0,
         .worker_count = serve->workers.count,
@@ -248,7 +261,10 @@ static int start_node(struct serve *serve)
     error = node_start(&serve->options, &env, clock_now(), &serve->node);
     if (error)
         return error;
-    serve_workers_spread(&serve->workers, &serve->clients);
+    serve_workers_spread(&serve->workers, &serve->clients, &serve->client_spread, node_worker_handler);
+    if (serve->websockets.open)
+        serve_workers_spread(&serve->workers, &serve->websockets, &serve->websocket_spread,
+                             node_worker_websocket_handler);
     error = serve_workers_start(&serve->workers, serve->node);
     if (error)
         logger_write(&serve->log.logger, LOG_ERROR, "cannot start the threads of %u workers", serve->workers.count);
@@ -297,6 +313,8 @@ static void write_ports(struct serve *serve)
         return;
     const struct serve_port ports[] = {
         {"nats", tls_options_is_on(&options->tls) ? "tls" : "nats", options->host, serve->clients.port},
+        {"websocket", serve->config.websocket.no_tls ? "ws" : "wss", serve->config.websocket.host,
+         serve->websockets.port},
         {"monitoring", options->https_port ? "https" : "http", options->host, serve->monitoring.port},
     };
     int error = serve_files_write_ports(options->ports_file_dir, persona_name(options->persona), ports,
@@ -318,6 +336,7 @@ static void stop_all(struct serve *serve)
 {
     listener_close(&serve->clients);
     listener_close(&serve->monitoring);
+    listener_close(&serve->websockets);
     serve_workers_join(&serve->workers);
     serve_workers_close_offload(&serve->workers);
     if (serve->has_offload) {
@@ -398,6 +417,7 @@ static void stop(struct serve *serve)
     logger_write(&serve->log.logger, LOG_INFO, "Initiating Shutdown...");
     listener_close(&serve->clients);
     listener_close(&serve->monitoring);
+    listener_close(&serve->websockets);
     serve->stop_by_ms = moment_mono_ms(serve->loop.now) + SERVE_STOP_MS;
     serve_workers_stop(&serve->workers, serve->stop_by_ms);
     node_shutdown(serve->node);
@@ -423,6 +443,7 @@ static void enter_lame_duck(struct serve *serve)
     logger_write(&serve->log.logger, LOG_INFO, "Entering lame duck mode, stop accepting new clients");
     serve->lame_duck = true;
     listener_close(&serve->clients);
+    listener_close(&serve->websockets);
     node_lame_duck(serve->node);
 }
 

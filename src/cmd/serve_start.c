@@ -47,7 +47,21 @@ bool serve_read_config(enum options_persona persona, int count, char **arguments
 
 const char *serve_find_unserved(const struct config *config)
 {
-    return config->websocket.on ? "websockets are not served yet" : NULL;
+    const struct websocket_config *websocket = &config->websocket;
+    if (websocket->on && (websocket->user || websocket->token || websocket->no_auth_user || websocket->auth_timeout_ns))
+        return "websocket: users of its own are not supported; those of the server count for websockets as well";
+    if (websocket->on && websocket->ping_interval_ns)
+        return "websocket: a ping_interval of its own is not supported; that of the server counts for websockets as "
+               "well";
+    return NULL;
+}
+
+void serve_announce_websocket(const struct logger *logger, const struct websocket_config *websocket, unsigned port)
+{
+    if (websocket->no_tls)
+        logger_write(logger, LOG_WARN, "Websocket not configured with TLS. DO NOT USE IN PRODUCTION!");
+    logger_write(logger, LOG_INFO, "Listening for websocket clients on %s://%s:%u", websocket->no_tls ? "ws" : "wss",
+                 websocket->host, port);
 }
 
 int serve_configure_log(struct server_log *log, const struct options *options)

@@ -27,6 +27,7 @@ const char *serve_explain_log(const struct options *options, int error, char *te
 
 // "Starting nats-server" and so on: the first lines.
 void serve_announce_start(const struct logger *logger, const struct config *config, const char *server_id);
+void serve_announce_websocket(const struct logger *logger, const struct websocket_config *websocket, unsigned port);
 // "Server is ready" and so on: the last ones. http_port 0: no monitoring.
 void serve_announce_ready(const struct logger *logger, const struct options *options, const char *server_id,
                           unsigned port, unsigned http_port);

@@ -116,12 +116,14 @@ int serve_workers_start(struct serve_workers *workers, struct node *node)
     return 0;
 }
 
-void serve_workers_spread(struct serve_workers *workers, struct listener *listener)
+void serve_workers_spread(struct serve_workers *workers, struct listener *listener, struct serve_spread *spread,
+                          const struct net_handler *(*handler)(struct node *node, uint32_t worker))
 {
     if (workers->count == 1)
         return;
+    *spread = (struct serve_spread){workers, handler};
     listener->place = place;
-    listener->place_owner = workers;
+    listener->place_owner = spread;
 }
 
 void serve_workers_stop(struct serve_workers *workers, uint64_t stop_by_ms)
@@ -204,7 +206,8 @@ static uint64_t on_deadline(void *owner)
 
 static bool place(void *owner, struct listener *listener, int fd, const struct net_peer *peer)
 {
-    struct serve_workers *workers = owner;
+    const struct serve_spread *spread = owner;
+    struct serve_workers *workers = spread->workers;
     uint32_t worker = node_place_connection(workers->node);
     if (worker == 0)
         return false;
@@ -212,7 +215,7 @@ static bool place(void *owner, struct listener *listener, int fd, const struct n
     *handover = (struct handover){
         .call.run = run_handover,
         .to = &workers->others[worker - 1],
-        .handler = node_worker_handler(workers->node, worker),
+        .handler = spread->handler(workers->node, worker),
         .security = listener->security,
         .peer = *peer,
         .fd = fd,

@@ -10,6 +10,13 @@
 #include "server/node.h"
 
 struct serve_worker;
+struct serve_workers;
+
+// What a listener accepts goes to this handler of the chosen worker.
+struct serve_spread {
+    struct serve_workers *workers;
+    const struct net_handler *(*handler)(struct node *node, uint32_t worker);
+};
 
 struct serve_workers {
     struct serve_worker *others; // owned array: workers 1, 2, …
@@ -35,8 +42,9 @@ void serve_workers_close_offload(struct serve_workers *workers);
 void serve_workers_wake(void *owner, uint32_t worker);
 // The threads begin. ERR_LIMIT: no thread to be had; those that began go on until serve_workers_join().
 int serve_workers_start(struct serve_workers *workers, struct node *node) MUST_USE;
-// Spreads what this listener accepts for clients.
-void serve_workers_spread(struct serve_workers *workers, struct listener *listener);
+// Spreads what this listener accepts. `spread` is filled in, and borrowed until the listener is closed.
+void serve_workers_spread(struct serve_workers *workers, struct listener *listener, struct serve_spread *spread,
+                          const struct net_handler *(*handler)(struct node *node, uint32_t worker));
 // The server stops: each thread ends when its worker was told to close and has no more connections. Those that are left at this
 // time (monotonic ms) are closed.
 void serve_workers_stop(struct serve_workers *workers, uint64_t stop_by_ms);

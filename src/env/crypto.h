@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 
+#define CRYPTO_SHA1_LEN              20
 #define CRYPTO_SHA256_LEN            32
 #define CRYPTO_ED25519_KEY_LEN       32
 #define CRYPTO_ED25519_SIGNATURE_LEN 64
@@ -16,4 +17,6 @@ struct crypto {
     // Is it the signature of `message` under the public key? About 0.1 ms. Both arrays have the lengths above.
     bool (*ed25519_verify)(const uint8_t *key, const uint8_t *signature, struct bytes message);
     void (*sha256)(struct bytes input, uint8_t ret_digest[CRYPTO_SHA256_LEN]);
+    // Protects nothing: the opening handshake of websockets asks for it.
+    void (*sha1)(struct bytes input, uint8_t ret_digest[CRYPTO_SHA1_LEN]);
 };

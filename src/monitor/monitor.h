@@ -15,6 +15,14 @@
 
 struct monitor;
 
+// Of the websocket listener, as /varz shows it.
+struct monitor_websocket {
+    const char *host; // borrowed
+    uint16_t port;
+    bool no_tls, same_origin, compression;
+    uint64_t handshake_ns;
+};
+
 // Something to be done with every broker. Embedded by a page, in place until `done`.
 struct monitor_visit {
     void (*run)(struct monitor_visit *visit, struct broker *broker); // on that broker's worker, within a turn
@@ -35,6 +43,7 @@ struct monitor_options {
     const char *const *tags;    // of the server
     size_t tag_count;
     uint16_t http_port;
+    const struct monitor_websocket *websocket; // NULL: no such listener
     uint16_t https_port;
     const char *cluster_id;               // STAN's; NULL: none
     const char *store_type;               // "FILE", "MEMORY"

@@ -10,6 +10,7 @@
 static void write_page(struct monitor *monitor, struct page *page);
 static void put_tags(struct monitor *monitor, struct json_writer *json);
 static void put_identity(struct monitor *monitor, struct json_writer *json);
+static void put_websocket(struct json_writer *json, const struct monitor_websocket *websocket);
 static void put_limits(struct monitor *monitor, struct json_writer *json);
 static void put_time(struct monitor *monitor, struct json_writer *json, const char *key, struct moment when);
 static void put_traffic(struct monitor *monitor, struct json_writer *json);
@@ -96,13 +97,31 @@ static void put_limits(struct monitor *monitor, struct json_writer *json)
     json_writer_put_u64(json, "max_control_line", broker->max_control_line);
     json_writer_put_u64(json, "max_payload", broker->max_payload);
     json_writer_put_u64(json, "max_pending", broker->max_pending);
-    static const char *const absent[] = {"cluster", "gateway", "leaf", "mqtt", "websocket", "jetstream"};
+    static const char *const absent[] = {"cluster", "gateway", "leaf", "mqtt", "jetstream"};
     for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++) {
         json_writer_put_object(json, absent[i]);
         json_writer_end(json);
     }
+    put_websocket(json, monitor->options.websocket);
     json_writer_put_double(json, "tls_timeout", broker->tls.enabled ? broker->tls.timeout_ms / 1000.0 : 2);
     json_writer_put_u64(json, "write_deadline", broker->write_deadline_ms * 1000000ULL);
+}
+
+static void put_websocket(struct json_writer *json, const struct monitor_websocket *websocket)
+{
+    json_writer_put_object(json, "websocket");
+    if (websocket) {
+        json_writer_put_string(json, "host", bytes_from_string(websocket->host));
+        json_writer_put_u64(json, "port", websocket->port);
+        json_writer_put_u64(json, "handshake_timeout", websocket->handshake_ns);
+        if (websocket->no_tls)
+            json_writer_put_bool(json, "no_tls", true);
+        if (websocket->same_origin)
+            json_writer_put_bool(json, "same_origin", true);
+        if (websocket->compression)
+            json_writer_put_bool(json, "compression", true);
+    }
+    json_writer_end(json);
 }
 
 static void put_time(struct monitor *monitor, struct json_writer *json, const char *key, struct moment when)

@@ -48,6 +48,11 @@ static bool ed25519_verify(const uint8_t *key, const uint8_t *signature, struct 
     return verified;
 }
 
+static void sha1(struct bytes input, uint8_t ret_digest[CRYPTO_SHA1_LEN])
+{
+    must(EVP_Digest(input.ptr, input.len, ret_digest, NULL, EVP_sha1(), NULL) == 1);
+}
+
 static void sha256(struct bytes input, uint8_t ret_digest[CRYPTO_SHA256_LEN])
 {
     must(EVP_Digest(input.ptr, input.len, ret_digest, NULL, EVP_sha256(), NULL) == 1);
@@ -57,4 +62,5 @@ const struct crypto crypto_machine = {
     .bcrypt_matches = bcrypt_matches,
     .ed25519_verify = ed25519_verify,
     .sha256 = sha256,
+    .sha1 = sha1,
 };

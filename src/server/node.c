@@ -49,6 +49,7 @@ struct node {
     char id[NODE_ID_SIZE];
     char host[OPTIONS_HOST_SIZE]; // that clients are told
     struct broker_options broker_options;
+    struct monitor_websocket websocket;         // if env.websocket
     struct worker *workers[REMOTE_WORKERS_MAX]; // owned
     uint32_t worker_count;
     uint64_t placed[REMOTE_WORKERS_MAX]; // connections given to each, ever
@@ -150,6 +151,11 @@ struct worker *node_worker(struct node *node, uint32_t index)
 const struct net_handler *node_worker_handler(struct node *node, uint32_t index)
 {
     return broker_net_handler(worker_broker(node_worker(node, index)));
+}
+
+const struct net_handler *node_worker_websocket_handler(struct node *node, uint32_t index)
+{
+    return worker_websocket_handler(node_worker(node, index));
 }
 
 uint32_t node_place_connection(struct node *node)
@@ -356,6 +362,9 @@ static void start_workers(struct node *node, struct moment now)
     int error = options_advertised(&node->options, broker->port, node->host, &advertised.port);
     must(error == 0); // options_check()
     advertised.host = node->host;
+    struct websocket_options websocket;
+    if (node->env.websocket)
+        node_config_websocket(node->env.websocket, node->env.crypto, node->env.logger, &websocket);
     node->worker_count = node->env.worker_count ? node->env.worker_count : 1;
     must(node->worker_count <= REMOTE_WORKERS_MAX);
     for (uint32_t i = 0; i < node->worker_count; i++) {
@@ -365,6 +374,7 @@ static void start_workers(struct node *node, struct moment now)
         node->workers[i] = worker_new(
             &(struct worker_options){
                 .broker = &advertised,
+                .websocket = node->env.websocket ? &websocket : NULL,
                 .index = i,
                 .count = node->worker_count,
                 .workers = node->workers,
@@ -566,6 +576,16 @@ static void make_stan(struct node *node)
 static void start_monitor(struct node *node, struct moment now)
 {
     const struct options *options = &node->options;
+    const struct websocket_config *websocket = node->env.websocket;
+    if (websocket)
+        node->websocket = (struct monitor_websocket){
+            .host = websocket->host,
+            .port = node->env.websocket_port,
+            .no_tls = websocket->no_tls,
+            .same_origin = websocket->same_origin,
+            .compression = websocket->compression,
+            .handshake_ns = websocket->handshake_ns,
+        };
     node->monitor = monitor_new(
         &(struct monitor_options){
             .broker_options = &node->broker_options,
@@ -579,6 +599,7 @@ static void start_monitor(struct node *node, struct moment now)
             .tags = options->server_tags,
             .tag_count = options->server_tag_count,
             .http_port = node->env.http_port,
+            .websocket = websocket ? &node->websocket : NULL,
             .https_port = node->env.https_port,
             .cluster_id = options->cluster_id,
             .store_type = options_store_name(options),

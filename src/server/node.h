@@ -17,6 +17,7 @@
 #include "env/process.h"
 #include "env/random.h"
 #include "server/options.h"
+#include "server/websocket_config.h"
 
 struct node;
 struct auth_config;
@@ -32,18 +33,20 @@ void node_make_id(const struct random_source *random, char ret_id[NODE_ID_SIZE])
 
 // All borrowed for the node's life.
 struct node_env {
-    struct disk *disk;                    // the data directory, locked; NULL with a memory store
-    const struct random_source *random;   // used in node_start() only
-    const struct process_source *process; // may be NULL
-    const struct logger *logger;          // may be NULL; any thread may write
-    struct auth_config *auth;             // whom to let in; used in node_start() only; NULL: everybody
-    const struct crypto *crypto;          // needed when an auth_config has nkeys or password hashes
-    struct offload *offload;              // needed when one has password hashes: worker 0's
-    struct offload *const *offloads;      // the same, by worker, for the others; borrowed in node_start() only
-    const char *server_id;                // of node_make_id(); copied; NULL: the node makes one
-    uint16_t port;                        // where clients will connect
-    uint16_t http_port;                   // where monitoring will be; 0: nowhere
-    uint16_t https_port;                  // or there
+    struct disk *disk;                        // the data directory, locked; NULL with a memory store
+    const struct random_source *random;       // used in node_start() only
+    const struct process_source *process;     // may be NULL
+    const struct logger *logger;              // may be NULL; any thread may write
+    struct auth_config *auth;                 // whom to let in; used in node_start() only; NULL: everybody
+    const struct crypto *crypto;              // needed when an auth_config has nkeys or password hashes
+    struct offload *offload;                  // needed when one has password hashes: worker 0's
+    struct offload *const *offloads;          // the same, by worker, for the others; borrowed in node_start() only
+    const char *server_id;                    // of node_make_id(); copied; NULL: the node makes one
+    uint16_t port;                            // where clients will connect
+    const struct websocket_config *websocket; // NULL: no websockets; needs `crypto`
+    uint16_t websocket_port;
+    uint16_t http_port;  // where monitoring will be; 0: nowhere
+    uint16_t https_port; // or there
     // How many workers; 0 or 1: the node is alone, and nobody is ever woken. worker_options.wake.
     uint32_t worker_count;
     void (*wake)(void *owner, uint32_t worker);
@@ -62,6 +65,7 @@ const struct net_handler *node_monitor_handler(struct node *node);
 // turns are the node's.
 struct worker *node_worker(struct node *node, uint32_t index);
 const struct net_handler *node_worker_handler(struct node *node, uint32_t index);
+const struct net_handler *node_worker_websocket_handler(struct node *node, uint32_t index);
 // For whoever accepts, within a turn of the node: the worker that is to have the next connection, which counts it. 0 when there
 // are too many already: there it is refused.
 uint32_t node_place_connection(struct node *node);

@@ -48,6 +48,20 @@ void node_config_tls(const struct tls_options *options, struct broker_tls *ret_t
     };
 }
 
+void node_config_websocket(const struct websocket_config *config, const struct crypto *crypto,
+                           const struct logger *logger, struct websocket_options *ret_websocket)
+{
+    websocket_options_default(ret_websocket);
+    ret_websocket->sha1 = crypto->sha1;
+    ret_websocket->compression = config->compression;
+    ret_websocket->same_origin = config->same_origin;
+    ret_websocket->is_tls = !config->no_tls;
+    ret_websocket->origins = config->origins;
+    ret_websocket->origin_count = config->origin_count;
+    ret_websocket->opening_ms = (uint32_t)(config->handshake_ns / 1000000);
+    ret_websocket->logger = logger;
+}
+
 void node_config_shard(const struct options *options, struct shard_options *ret_shard)
 {
     static const enum store_sync modes[] = {

@@ -5,7 +5,8 @@
 #include "base/must.h"
 
 struct worker {
-    struct broker *broker; // owned
+    struct broker *broker;       // owned
+    struct websocket *websocket; // owned; NULL: none
     uint32_t index;
     uint32_t count;
     struct worker **workers; // borrowed
@@ -40,6 +41,11 @@ struct worker *worker_new(const struct worker_options *options, struct moment no
     broker.worker_count = options->count;
     broker.carrier = &worker->carrier;
     worker->broker = broker_new(&broker, now);
+    if (options->websocket) {
+        struct websocket_options websocket = *options->websocket;
+        websocket.inner = broker_net_handler(worker->broker);
+        worker->websocket = websocket_new(&websocket, now);
+    }
     return worker;
 }
 
@@ -53,6 +59,8 @@ void worker_free(struct worker *worker)
         if (!call->returning)
             call->run(call, NULL);
     }
+    if (worker->websocket)
+        websocket_free(worker->websocket);
     broker_free(worker->broker);
     mem_free(worker);
 }
@@ -60,6 +68,11 @@ void worker_free(struct worker *worker)
 struct broker *worker_broker(struct worker *worker)
 {
     return worker->broker;
+}
+
+const struct net_handler *worker_websocket_handler(struct worker *worker)
+{
+    return worker->websocket ? websocket_net_handler(worker->websocket) : NULL;
 }
 
 uint32_t worker_index(const struct worker *worker)
@@ -70,6 +83,8 @@ uint32_t worker_index(const struct worker *worker)
 void worker_turn_begin(struct worker *worker, struct moment now)
 {
     broker_turn_begin(worker->broker, now);
+    if (worker->websocket)
+        websocket_turn_begin(worker->websocket, now);
 }
 
 // Calls are taken first and run last: what their sender sent before them is then worked through.
@@ -91,9 +106,12 @@ void worker_receive(struct worker *worker)
 bool worker_turn_end(struct worker *worker)
 {
     bool again = broker_turn_end(worker->broker);
+    if (worker->websocket)
+        again |= websocket_turn_end(worker->websocket);
     if (worker->count <= 1)
         return again;
-    atomic_store_explicit(&worker->ended, broker_connections_ended(worker->broker), memory_order_relaxed);
+    uint64_t unopened = worker->websocket ? websocket_unopened(worker->websocket) : 0;
+    atomic_store_explicit(&worker->ended, broker_connections_ended(worker->broker) + unopened, memory_order_relaxed);
     if (worker->drain_call && broker_is_drained(worker->broker)) {
         struct worker_call *call = worker->drain_call;
         worker->drain_call = NULL;
@@ -104,7 +122,9 @@ bool worker_turn_end(struct worker *worker)
 
 uint64_t worker_next_deadline_ms(const struct worker *worker)
 {
-    return broker_next_deadline_ms(worker->broker);
+    uint64_t deadline_ms = broker_next_deadline_ms(worker->broker);
+    uint64_t opening_ms = worker->websocket ? websocket_next_deadline_ms(worker->websocket) : UINT64_MAX;
+    return deadline_ms < opening_ms ? deadline_ms : opening_ms;
 }
 
 void worker_send_call(struct worker *worker, struct worker_call *call)
@@ -132,6 +152,8 @@ void worker_close(struct worker *worker)
 {
     worker->closing = true;
     broker_shutdown(worker->broker);
+    if (worker->websocket)
+        websocket_shutdown(worker->websocket);
 }
 
 bool worker_is_closing(const struct worker *worker)

@@ -20,6 +20,7 @@
 #include "base/mailbox.h"
 #include "broker/broker.h"
 #include "broker/remote.h"
+#include "broker/websocket.h"
 
 struct worker;
 
@@ -36,7 +37,8 @@ struct worker_call {
 };
 
 struct worker_options {
-    const struct broker_options *broker; // copied; worker, worker_count and carrier are filled in
+    const struct broker_options *broker;       // copied; worker, worker_count and carrier are filled in
+    const struct websocket_options *websocket; // copied; `inner` is filled in; NULL: no websockets
     uint32_t index;
     uint32_t count;
     struct worker **workers; // borrowed array of all, complete before the first turn
@@ -50,6 +52,8 @@ struct worker *worker_new(const struct worker_options *options, struct moment no
 void worker_free(struct worker *worker);
 
 struct broker *worker_broker(struct worker *worker);
+// What connections of a websocket listener are handed to; NULL: no websockets.
+const struct net_handler *worker_websocket_handler(struct worker *worker);
 uint32_t worker_index(const struct worker *worker);
 
 void worker_turn_begin(struct worker *worker, struct moment now);

@@ -57,7 +57,8 @@ static void fake_sha256(struct bytes input, uint8_t ret_digest[CRYPTO_SHA256_LEN
         ret_digest[i] = (uint8_t)(input.ptr[i] * 7 + input.ptr[input.len - 8]);
 }
 
-static const struct crypto fake_crypto = {fake_bcrypt, fake_verify, fake_sha256};
+static const struct crypto fake_crypto = {
+    .bcrypt_matches = fake_bcrypt, .ed25519_verify = fake_verify, .sha256 = fake_sha256};
 
 static void submit(struct offload *offload, struct offload_job *job)
 {
