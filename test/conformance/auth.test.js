@@ -124,6 +124,25 @@ test('CO-S06 CO-P14 permissions: what may be subscribed, and what arrives', () =
   ...INTEREST.map((interest) => [as(user), `SUB ${interest} 1\r\n`, ...['foo.a', 'd.x', 'd.y', 'dq', 'w.x.d'].map((subject) => `PUB ${subject} 0\r\n\r\n`)])
 ])))
 
+// Where both servers mean the same: no subscription to `>` (see permit_test.c), and nothing is delivered.
+test('CO-S06 random permissions', () => {
+  let state = Number(process.env.SEED || 7)
+  const below = (n) => { state = (Math.imul(state, 1664525) + 1013904223) >>> 0; return Math.floor(state / 4294967296 * n) }
+  const subject = (words) => Array.from({ length: 1 + below(3) }, () => words[below(words.length)]).join('.')
+  const rule = (queues) => {
+    const text = subject(['a', 'b', 'c', '*']) + (below(5) ? '' : '.>')
+    return queues && !below(3) ? `${text} ${subject(['q', 'r', '*'])}${below(4) ? '' : '.>'}` : text
+  }
+  const list = (queues) => JSON.stringify(Array.from({ length: 1 + below(12) }, () => rule(queues)))
+  const rules = (queues) => '{ ' + [below(4) ? `allow: ${list(queues)}` : '', below(3) ? `deny: ${list(queues)}` : ''].filter(Boolean).join(', ') + ' }'
+  const users = Array.from({ length: 20 }, (_, i) => `{ user: u${i}, password: p, permissions { publish ${rules(false)}, subscribe ${rules(true)} } }`)
+  const talk = (i) => [connect({ user: `u${i}`, pass: 'p', verbose: true }), ...Array.from({ length: 60 }, (_, sid) => below(2)
+    ? `PUB ${subject(['a', 'b', 'c'])} 0\r\n\r\n`
+    : `SUB ${subject(['a', 'b', 'c', '*'])}${below(2) ? '' : ' ' + subject(['q', 'r', 's'])} ${sid}\r\n`)]
+  return same(`authorization { users = [\n${users.join('\n')}\n] }`, users.map((_, i) => talk(i).filter((say) => !say.startsWith('PUB')))
+    .concat(users.map((_, i) => talk(i).filter((say) => !say.startsWith('SUB')))))
+})
+
 test('CO-S06 answers that allow_responses lets through', () => same(PERMISSIONS, [
   [as('r'), 'SUB s 1\r\n', 'PUB s rep 0\r\n\r\n', 'PUB rep 0\r\n\r\n'],
   [as('f'), 'SUB s 1\r\n', 'PUB s rep 0\r\n\r\n', 'PUB rep 0\r\n\r\n']
