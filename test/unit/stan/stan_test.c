@@ -60,6 +60,7 @@ static void start(struct rig *rig)
     shard.store.max_payload = 4 * KIB;
     shard.store.file_bytes = shard.store.first_file_bytes = 64 * KIB;
     shard.store.log_bytes = 1024 * KIB;
+    shard.store.checkpoint_bytes = 128 * KIB;
     shard.store.cache_bytes = 4 * KIB; // so that a search by time has to read
     rig->shard = shard_new(&shard);
     struct stan_options stan;
@@ -303,6 +304,37 @@ static void a_subscription_is_closed_before_it_begins(void **state)
     expect_counts(rig, 1, 0, 0);
 }
 
+// Publishes until one more checkpoint is complete.
+static void pass_checkpoint(struct rig *rig, const char *id)
+{
+    struct store_stats before, now;
+    store_stats_get(shard_store(rig->shard), &before);
+    do {
+        char guid[32];
+        snprintf(guid, sizeof(guid), "%llu", (unsigned long long)rig->now.mono_ns);
+        say_publish(rig, id, guid, KIB, "");
+        settle(rig);
+        store_stats_get(shard_store(rig->shard), &now);
+    } while (now.checkpoints == before.checkpoints);
+}
+
+// That a client has gone is part of the checkpoint after that, also of one that only says what has changed.
+static void a_client_that_has_gone_stays_away(void **state)
+{
+    struct rig *rig = *state;
+    say_connect(rig, "a", "");
+    say_connect(rig, "b", "");
+    pass_checkpoint(rig, "b");
+    say_close(rig, "a", "");
+    pass_checkpoint(rig, "b");
+    expect_counts(rig, 1, 0, 0);
+    stop(rig);
+    start(rig);
+    settle(rig);
+    expect_counts(rig, 1, 0, 0);
+    rig->heard_len = 0;
+}
+
 // A batch that has one client more; false when the log has no room for it.
 static bool connect_one(struct rig *rig, int number)
 {
@@ -387,8 +419,11 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(refusals_wait_for_what_they_rest_on),           T(refusals_go_with_what_they_rest_on),
-        T(a_subscription_is_closed_before_it_is_durable), T(a_subscription_is_closed_before_it_begins),
+        T(refusals_wait_for_what_they_rest_on),
+        T(refusals_go_with_what_they_rest_on),
+        T(a_subscription_is_closed_before_it_is_durable),
+        T(a_subscription_is_closed_before_it_begins),
+        T(a_client_that_has_gone_stays_away),
         T(a_closing_without_room_is_finished_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
