@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Accounts: their names, or one in detail (CO-H09), and the traffic of each. An account has its part on every worker; the parts are added
 // up by name.
+#include "auth/auth_config.h"
 #include "base/memory.h"
 #include "broker/account.h"
 #include "monitor/monitor_internal.h"
@@ -38,6 +39,9 @@ static void visited(struct monitor_visit *visit);
 static void write_names(struct accountz *accountz);
 static void write_detail(struct accountz *accountz);
 static void put_detail(struct json_writer *json, struct accountz *accountz, const struct account_sum *sum);
+static void put_exchange(struct json_writer *json, const struct auth_view *view, struct bytes name);
+static void put_exports(struct json_writer *json, const struct auth_view *view, const struct auth_account *account);
+static void put_imports(struct json_writer *json, const struct auth_view *view, const struct auth_account *account);
 static void write_traffic(struct accountz *accountz);
 static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes);
 
@@ -218,9 +222,68 @@ static void put_detail(struct json_writer *json, struct accountz *accountz, cons
     json_writer_put_u64(json, "leafnode_connections", 0);
     json_writer_put_u64(json, "client_connections", sum->stats.connections);
     json_writer_put_u64(json, "subscriptions", sum->stats.subscriptions);
+    put_exchange(json, auth_config_view(broker_auth(accountz->monitor->options.broker)), sum->name);
     json_writer_put_string(json, "name_tag", sum->name);
     json_writer_put_object(json, "sublist_stats");
     put_sublist(json, &accountz->sublist);
+    json_writer_end(json);
+}
+
+// What the account gives to others and takes from them, if anything (CO-S08).
+static void put_exchange(struct json_writer *json, const struct auth_view *view, struct bytes name)
+{
+    for (uint32_t i = 0; i < view->account_count; i++) {
+        const struct auth_account *account = &view->accounts[i];
+        if (!bytes_equal(account->name, name))
+            continue;
+        if (account->export_count > 0)
+            put_exports(json, view, account);
+        if (account->import_count > 0)
+            put_imports(json, view, account);
+    }
+}
+
+static void put_exports(struct json_writer *json, const struct auth_view *view, const struct auth_account *account)
+{
+    static const char *const responses[] = {"Singleton", "Stream", "Chunked"};
+    json_writer_key(json, "exports");
+    json_writer_begin_array(json);
+    for (uint32_t i = 0; i < account->export_count; i++) {
+        const struct auth_export *one = &account->exports[i];
+        json_writer_begin_object(json);
+        json_writer_put_string(json, "subject", one->subject);
+        json_writer_put_string(json, "type", one->is_service ? BYTES("service") : BYTES("stream"));
+        if (one->is_service)
+            json_writer_put_string(json, "response_type", bytes_from_string(responses[one->response]));
+        if (!one->is_public) {
+            json_writer_key(json, "approved_accounts");
+            json_writer_begin_array(json);
+            for (uint32_t k = 0; k < one->account_count; k++)
+                json_writer_string(json, view->accounts[one->accounts[k]].name);
+            json_writer_end(json);
+        }
+        json_writer_end(json);
+    }
+    json_writer_end(json);
+}
+
+static void put_imports(struct json_writer *json, const struct auth_view *view, const struct auth_account *account)
+{
+    json_writer_key(json, "imports");
+    json_writer_begin_array(json);
+    for (uint32_t i = 0; i < account->import_count; i++) {
+        const struct auth_import *one = &account->imports[i];
+        json_writer_begin_object(json);
+        json_writer_put_string(json, "subject", one->subject);
+        json_writer_put_string(json, "account", view->accounts[one->account].name);
+        json_writer_put_string(json, "to", one->local);
+        json_writer_put_string(json, "local_subject", one->local);
+        json_writer_put_string(json, "type", one->is_service ? BYTES("service") : BYTES("stream"));
+        json_writer_put_bool(json, "invalid", false);
+        json_writer_put_bool(json, "share", one->share);
+        json_writer_put_bool(json, "tracking", false);
+        json_writer_end(json);
+    }
     json_writer_end(json);
 }
 

@@ -205,6 +205,20 @@ test('CO-H09 /accountz has the recorded names and types', async () => {
   sameShape(await json('/accountz?acc=$G'), one, ['account_detail.imports'])
 })
 
+test('CO-H09 /accountz shows exports and imports', async (t) => {
+  const file = path.join(fs.mkdtempSync(path.join(require('os').tmpdir(), 'weir-monitoring-')), 'server.conf')
+  fs.writeFileSync(file, 'accounts {\n A { exports: [ {stream: "news.>", accounts: [B]}, {service: "help"} ] }\n' +
+    ' B { imports: [ {stream: {account: A, subject: "news.>"}, prefix: "a"}, {service: {account: A, subject: "help"}, to: "ask"} ] }\n}\n')
+  t.after(() => fs.rmSync(path.dirname(file), { recursive: true }))
+  const from = await own(t, ['-c', file])
+  const detail = (await json('/accountz?acc=B', from)).account_detail
+  sameShape(detail, recorded('accountz-A').account_detail, [])
+  const imports = detail.imports.filter((one) => one.account === 'A').map((one) => [one.subject, one.type, one.local_subject])
+  assert.deepStrictEqual(imports, [['news.>', 'stream', 'a.news.>'], ['help', 'service', 'ask']])
+  const exports = (await json('/accountz?acc=A', from)).account_detail.exports
+  if (!isPeer) assert.deepStrictEqual(exports.map((one) => [one.subject, one.type, one.approved_accounts]), [['news.>', 'stream', ['B']], ['help', 'service', undefined]])
+})
+
 test('CO-H09 /accstatz counts per account', async (t) => {
   const client = await connect(t)
   await client.flush()
