@@ -399,6 +399,19 @@ test('CO-S01 monitoring over https, without asking for a certificate', async (t)
   assert.strictEqual((await page(server, '/varz')).server_id, varz.server_id)
 })
 
+test('CO-S01 the websocket listener has a certificate of its own', async (t) => {
+  const server = await start('', `websocket { listen: "127.0.0.1:-1", tls { cert_file: "${files.path('second.pem')}", key_file: "${files.path('second.key')}" } }`)
+  const port = Number(/websocket clients on wss:\/\/[\d.]+:(\d+)/.exec(server.log)[1])
+  const socket = tls.connect({ port, host: '127.0.0.1', ca: files.read('ca.pem'), servername: 'localhost' })
+  t.after(() => socket.destroy())
+  await event(socket, 'secureConnect')
+  assert.strictEqual(socket.getPeerCertificate().subject.CN, 'second')
+  const heard = hear(socket, 'INFO {')
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n')
+  assert.match(await heard, /^HTTP\/1.1 101 /)
+})
+
 test('CO-S01 a flood of handshakes starves nobody', { alone: true }, async (t) => {
   const nc = await connect(t, plain)
   const wave = Array.from({ length: 200 }, () => secure(t, plain, { minVersion: 'TLSv1.3' }))
