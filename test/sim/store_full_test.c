@@ -20,6 +20,7 @@ struct world {
     struct sim_disk disk;
     struct cold_model model;
     struct prng prng;
+    bool slow; // the disk: so that others come in between
 };
 
 static void print_log(void *owner, enum log_level level, const char *format, va_list arguments)
@@ -47,6 +48,7 @@ static struct world *world_new(uint64_t seed)
     sim_disk_init(&world->disk, seed);
     cold_model_init(&world->model, &world->disk);
     prng_seed(&world->prng, seed + 4711);
+    world->slow = seed % 2;
     // The log's budget is four files; that, the spares and the ballast take up to half of the disk.
     struct store_options *options = &world->model.options;
     options->first_file_bytes = 128 * 1024;
@@ -72,7 +74,7 @@ static void world_free(struct world *world, uint64_t seed)
 static void turn(struct world *world)
 {
     cold_model_turn(&world->model);
-    for (uint64_t n = prng_below(&world->prng, 12); n > 0 && sim_disk_step(&world->disk); n--) {
+    for (uint64_t n = prng_below(&world->prng, world->slow ? 3 : 12); n > 0 && sim_disk_step(&world->disk); n--) {
     }
 }
 
