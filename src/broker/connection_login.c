@@ -100,7 +100,8 @@ void connection_login(struct connection *connection, const struct wire_connect *
                 .connection_type = connection_type(connection),
             },
     };
-    if (auth_config_view(broker->auth)->verify_and_map && connection->is_secure)
+    // Also of a websocket, whose TLS is below it.
+    if (auth_config_view(broker->auth)->verify_and_map)
         net_describe_tls(connection->net, &attempt, decide_by_certificate);
     if (!attempt.decided)
         decide(&attempt);
