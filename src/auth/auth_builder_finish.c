@@ -57,6 +57,12 @@ static void conclude(struct auth_builder *builder)
         return;
     view->required = view->user_count || view->single_user.len || view->token.kind != AUTH_SECRET_NONE;
     view->info_required = view->required && !builder->no_auth_user.len;
+    view->has_plain_passwords = view->single_user.len && view->single_password.kind == AUTH_SECRET_PLAIN;
+    for (uint32_t i = 0; i < view->user_count; i++) {
+        const struct auth_secret *password = &view->users[i].password;
+        bool is_none = view->users[i].is_nkey || (view->verify_and_map && password->text.len == 0);
+        view->has_plain_passwords |= !is_none && password->kind != AUTH_SECRET_BCRYPT;
+    }
     struct bytes hash = {0};
     if (view->token.kind == AUTH_SECRET_BCRYPT)
         hash = view->token.text;

@@ -151,11 +151,12 @@ struct auth_view {
     // Whom a connection without credentials is; NULL: nobody. If the configuration names users of the system account only, one of
     // "$G" without a name, who is not in `users`: everybody else's access is as without configuration.
     const struct auth_user *no_auth_user;
-    uint32_t timeout_ms; // until a connection must have authenticated
-    bool verify_and_map; // TLS certificates name users
-    bool required;       // somebody has credentials: it is looked at what a client offers
-    bool info_required;  // INFO's auth_required: not if the operator named a no_auth_user
-    struct bytes decoy;  // a bcrypt hash of nobody, as expensive as the users'; len 0: nobody has one
+    uint32_t timeout_ms;      // until a connection must have authenticated
+    bool verify_and_map;      // TLS certificates name users
+    bool required;            // somebody has credentials: it is looked at what a client offers
+    bool info_required;       // INFO's auth_required: not if the operator named a no_auth_user
+    bool has_plain_passwords; // somebody's is not a hash: worth a warning, as nats-server gives
+    struct bytes decoy;       // a bcrypt hash of nobody, as expensive as the users'; len 0: nobody has one
 };
 
 const struct auth_view *auth_config_view(const struct auth_config *config);

@@ -106,6 +106,8 @@ void serve_announce_start(const struct logger *logger, const struct config *conf
         logger_write(logger, LOG_INFO, "  Name:     %s", options->server_name ? options->server_name : server_id);
         logger_write(logger, LOG_INFO, "  ID:       %s", server_id);
     }
+    if (auth_config_view(config->auth)->has_plain_passwords)
+        logger_write(logger, LOG_WARN, "Plaintext passwords detected, use nkeys or bcrypt");
     if (options->config_file)
         logger_write(logger, LOG_INFO, "Using configuration file: %s", options->config_file);
     for (size_t i = 0; i < config->warning_count; i++)

@@ -147,6 +147,7 @@ static void test_hashes(void **state)
         assert_true(bytes_starts_with(decision.hash, BYTES("$2a$04$")));
     }
     accepted(with_password("bob", "plain"));
+    assert_true(auth_config_view(config)->has_plain_passwords);
     assert_int_equal(with_password("ann", HASH).verdict, LOGIN_HASH); // knowing the hash is not enough
 }
 
@@ -156,6 +157,7 @@ static void test_hashed_token(void **state)
     finish();
     struct login_decision decision = decide((struct login){.token = BYTES("tt")});
     assert_int_equal(decision.verdict, LOGIN_HASH);
+    assert_false(auth_config_view(config)->has_plain_passwords);
     assert_false(decision.hopeless);
     assert_null(decision.user);
 }
