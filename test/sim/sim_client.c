@@ -94,10 +94,13 @@ void sim_client_poll(struct sim_client *client, uint64_t now_ns)
 void sim_client_die(struct sim_client *client, enum sim_death death)
 {
     sim_trace_note(client->model->trace, "client %u dies (%d)", client->index, death);
-    // What was sent before the end arrives, and nobody is there to see it.
-    for (size_t i = 0; i < client->transit_count && death == SIM_DEATH_CLOSE; i++)
-        if (client->transit[i].sequence)
-            sim_model_ack_maybe(client->transit[i].sub, client->transit[i].sequence);
+    // What was sent before the end arrives, and nobody is there to see it; of what a paused node has got, it may have carried out some.
+    for (size_t i = 0; i < client->transit_count; i++) {
+        const struct sim_transit *transit = &client->transit[i];
+        bool arrives = death == SIM_DEATH_CLOSE || (client->link && transit->position <= client->link->given_bytes);
+        if (transit->sequence && arrives)
+            sim_model_ack_maybe(transit->sub, transit->sequence);
+    }
     if (client->link && death == SIM_DEATH_CLOSE)
         sim_link_close(client->link);
     else if (client->link && death == SIM_DEATH_RESET)

@@ -2,6 +2,7 @@
 // A program per level (SIM_LEVEL): runs seeds and prints TAP.
 //
 //   sim_s1 --seeds 200         seeds 1 … 200
+//   sim_s1 --workers 3 …       the node has so many workers
 //   sim_s1 --seed 17           this one, alone; with --verbose everything that happens in it
 //
 // Every tenth seed is run twice, and the two runs must be the same, line by line.
@@ -17,6 +18,7 @@
 #include "sim_world.h"
 
 static uint64_t running;
+static uint32_t workers = 1;
 
 const char *__asan_default_options(void);
 const char *__ubsan_default_options(void);
@@ -35,8 +37,9 @@ const char *__ubsan_default_options(void)
 static void on_death(int signal)
 {
     char line[128];
-    int length = snprintf(line, sizeof(line), "not ok - S%d died; repeat with: sim_s%d --seed %" PRIu64 " --verbose\n",
-                          SIM_LEVEL, SIM_LEVEL, running);
+    int length = snprintf(line, sizeof(line),
+                          "not ok - S%d died; repeat with: sim_s%d --workers %u --seed %" PRIu64 " --verbose\n",
+                          SIM_LEVEL, SIM_LEVEL, workers, running);
     (void)!write(1, line, (size_t)length);
     (void)signal;
     _exit(1);
@@ -46,9 +49,9 @@ static bool run(uint64_t seed, bool verbose, struct sim_result *total)
 {
     struct sim_result result, second;
     running = seed;
-    sim_world_run(SIM_LEVEL, seed, verbose, &result);
+    sim_world_run(SIM_LEVEL, workers, seed, verbose, &result);
     if (!result.failed && seed % 10 == 0) {
-        sim_world_run(SIM_LEVEL, seed, false, &second);
+        sim_world_run(SIM_LEVEL, workers, seed, false, &second);
         if (second.hash != result.hash || second.turns != result.turns) {
             result.failed = true;
             snprintf(result.failure, sizeof(result.failure), "two runs of the seed differ");
@@ -61,8 +64,8 @@ static bool run(uint64_t seed, bool verbose, struct sim_result *total)
     total->starts += result.starts;
     total->turns += result.turns;
     if (result.failed)
-        printf("# seed %" PRIu64 ": %s\n# repeat with: sim_s%d --seed %" PRIu64 " --verbose\n", seed, result.failure,
-               SIM_LEVEL, seed);
+        printf("# seed %" PRIu64 ": %s\n# repeat with: sim_s%d --workers %u --seed %" PRIu64 " --verbose\n", seed,
+               result.failure, SIM_LEVEL, workers, seed);
     return !result.failed;
 }
 
@@ -76,10 +79,12 @@ int main(int count, char **arguments)
             verbose = true;
         else if (i + 1 < count && strcmp(arguments[i], "--seed") == 0)
             first = strtoull(arguments[++i], NULL, 10);
+        else if (i + 1 < count && strcmp(arguments[i], "--workers") == 0)
+            workers = (uint32_t)strtoul(arguments[++i], NULL, 10);
         else if (i + 1 < count && strcmp(arguments[i], "--seeds") == 0)
             seeds = strtoull(arguments[++i], NULL, 10);
         else {
-            fprintf(stderr, "usage: %s [--seed FIRST] [--seeds COUNT] [--verbose]\n", arguments[0]);
+            fprintf(stderr, "usage: %s [--seed FIRST] [--seeds COUNT] [--workers N] [--verbose]\n", arguments[0]);
             return 2;
         }
     }

@@ -140,6 +140,7 @@ struct sim_model {
     uint64_t life;                                  // of the node, from 1
     uint64_t window_ns;                             // duplicate window
     uint64_t grace_ns;                              // disconnect grace
+    bool has_workers;                               // several
     bool limited;                                   // channels have limits: the oldest messages may go
     uint64_t jump_ns;                               // when the wall clock last jumped forward; 0: never
     uint64_t crash_ns;                              // when the node last died or started; 0: never

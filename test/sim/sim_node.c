@@ -12,7 +12,8 @@ enum { KIB = 1024 };
 static uint64_t random_next(void *owner);
 static void log_write(void *owner, enum log_level level, const char *format, va_list arguments);
 static void disk_turn(struct sim_node *sim);
-static void tear_down(struct sim_node *sim, const struct net_handler *handler);
+static void tear_down(struct sim_node *sim);
+static void wake(void *owner, uint32_t worker);
 
 static struct moment moment_of(const struct sim_node *sim)
 {
@@ -58,6 +59,8 @@ bool sim_node_start(struct sim_node *sim, uint64_t now_ns)
         .random = &sim->random,
         .logger = &sim->logger,
         .port = 4222,
+        .worker_count = sim->options.threads,
+        .wake = wake,
     };
     sim->stopping = false;
     sim->starts++;
@@ -67,6 +70,7 @@ bool sim_node_start(struct sim_node *sim, uint64_t now_ns)
         sim->node = NULL;
         return false;
     }
+    sim_workers_start(&sim->workers, sim->node, sim->options.threads, sim->prng);
     sim->net->up = true;
     sim->again = true;
     return true;
@@ -76,12 +80,12 @@ void sim_node_turn(struct sim_node *sim, uint64_t now_ns)
 {
     sim->now_ns = now_ns;
     sim->turns++;
-    node_turn_begin(sim->node, moment_of(sim));
+    sim_workers_begin(&sim->workers, moment_of(sim));
     disk_turn(sim);
-    sim_net_turn(sim->net, node_client_handler(sim->node), now_ns);
-    sim->again = node_turn_end(sim->node);
-    if (sim->stopping && node_is_quiet(sim->node)) {
-        sim_net_crash(sim->net, node_client_handler(sim->node));
+    sim_net_turn(sim->net, sim_workers_handler(&sim->workers), now_ns);
+    sim->again = sim_workers_end(&sim->workers, moment_of(sim));
+    if (sim->stopping && sim_workers_are_quiet(&sim->workers)) {
+        sim_net_crash(sim->net, sim_workers_handler(&sim->workers));
         node_stop(sim->node);
         sim->node = NULL;
         sim_trace_note(sim->trace, "the node has stopped");
@@ -94,7 +98,7 @@ uint64_t sim_node_next_ns(const struct sim_node *sim)
         return UINT64_MAX;
     if (sim->again)
         return sim->now_ns;
-    uint64_t deadline_ms = node_next_deadline_ms(sim->node);
+    uint64_t deadline_ms = sim_workers_next_deadline_ms(&sim->workers);
     uint64_t due_ns = deadline_ms > UINT64_MAX / 1000000 ? UINT64_MAX : deadline_ms * 1000000;
     if (sim->disk && !sim_disk_is_idle(sim->disk) && sim->disk_due_ns < due_ns)
         due_ns = sim->disk_due_ns;
@@ -107,7 +111,6 @@ void sim_node_kill(struct sim_node *sim, enum sim_loss loss)
     if (!sim->node)
         return;
     sim_trace_note(sim->trace, "the node is killed (%d)", loss);
-    const struct net_handler *handler = node_client_handler(sim->node);
     struct sim_disk *kept = NULL;
     if (sim->disk) {
         kept = mem_alloc(sizeof(*kept));
@@ -116,7 +119,7 @@ void sim_node_kill(struct sim_node *sim, enum sim_loss loss)
         sim->disk->capacity = UINT64_MAX;
     }
     sim->logger.level = LOG_ERROR + 1;
-    tear_down(sim, handler);
+    tear_down(sim);
     sim->logger.level = LOG_DEBUG;
     if (sim->disk) {
         sim_disk_deinit(sim->disk);
@@ -159,21 +162,28 @@ static void disk_turn(struct sim_node *sim)
     sim->disk_due_ns = sim->now_ns + prng_below(sim->prng, sim->step_ns);
 }
 
-static void tear_down(struct sim_node *sim, const struct net_handler *handler)
+static void tear_down(struct sim_node *sim)
 {
     struct moment now = moment_of(sim);
-    node_turn_begin(sim->node, now);
-    sim_net_crash(sim->net, handler);
+    sim_workers_begin(&sim->workers, now);
+    sim_net_crash(sim->net, sim_workers_handler(&sim->workers));
     node_shutdown(sim->node);
-    node_turn_end(sim->node);
-    for (int turns = 0; !node_is_quiet(sim->node); turns++) {
+    sim_workers_end(&sim->workers, now);
+    for (int turns = 0; !sim_workers_are_quiet(&sim->workers); turns++) {
         must(turns < 100000);
         now.mono_ns += 100000;
-        node_turn_begin(sim->node, now);
+        sim_workers_begin(&sim->workers, now);
         if (sim->disk)
             sim_disk_drain(sim->disk);
-        node_turn_end(sim->node);
+        sim_workers_end(&sim->workers, now);
     }
     node_stop(sim->node);
     sim->node = NULL;
+}
+
+// Every worker looks into its mailboxes before long.
+static void wake(void *owner, uint32_t worker)
+{
+    (void)owner;
+    (void)worker;
 }

@@ -7,6 +7,7 @@
 #include "sim_disk.h"
 #include "sim_net.h"
 #include "sim_trace.h"
+#include "sim_workers.h"
 
 struct sim_node {
     struct options options;  // of the next start
@@ -15,6 +16,7 @@ struct sim_node {
     struct sim_trace *trace; // borrowed
     struct node *node;       // NULL: not running
     struct node_env env;
+    struct sim_workers workers; // as many as options.threads says
     struct random_source random;
     struct logger logger;
     struct sim_disk *disk; // owned; NULL with a memory store

@@ -22,10 +22,12 @@ static bool is_owed(const struct sim_world *world, char *ret_text, size_t size);
 static void on_gone(void *owner, struct sim_link *link);
 static void result_of(const struct sim_world *world, struct sim_result *ret_result);
 
-void sim_world_run(int level, uint64_t seed, bool verbose, struct sim_result *ret_result)
+void sim_world_run(int level, uint32_t workers, uint64_t seed, bool verbose, struct sim_result *ret_result)
 {
     static struct sim_world world; // large, and one run at a time
     sim_world_init(&world, level, seed, verbose);
+    world.node.options.threads = workers;
+    world.model.has_workers = workers > 1;
     sim_world_start(&world);
     sim_world_pass(&world, 2 * SECOND);
     world.fault_due_ns = world.now_ns;

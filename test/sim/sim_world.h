@@ -58,4 +58,4 @@ bool sim_world_settle(struct sim_world *world, uint64_t limit_ns);
 void sim_world_read_everything(struct sim_world *world);
 
 // --- all of it
-void sim_world_run(int level, uint64_t seed, bool verbose, struct sim_result *ret_result);
+void sim_world_run(int level, uint32_t workers, uint64_t seed, bool verbose, struct sim_result *ret_result);
