@@ -11,6 +11,7 @@ enum { SMALL_BYTES = 64 * LOG_FILE_BLOCK }; // of a file on a full disk: for ack
 
 static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t bytes, uint64_t room);
 static int create_largest(struct fresh_file *fresh, uint64_t least);
+static void leave_some(struct fresh_file *fresh, uint64_t least);
 static int create(struct fresh_file *fresh);
 static int take_spare(struct fresh_file *fresh, struct survey *survey, uint64_t least);
 static void drop_spares(struct fresh_file *fresh, struct survey *survey);
@@ -109,6 +110,8 @@ static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t b
     drop_sidecars(fresh, survey);
     cut_ends(fresh, survey);
     error = create_largest(fresh, bytes + room);
+    if (!error && !survey->ballast)
+        leave_some(fresh, bytes + room);
     if (error == ERR_NO_SPACE)
         error = take_spare(fresh, survey, bytes + room);
     if (error == ERR_NO_SPACE) {
@@ -131,6 +134,14 @@ static int create_largest(struct fresh_file *fresh, uint64_t least)
     if (error)
         fresh->size = most;
     return error;
+}
+
+// There is no ballast: a quarter is for the checkpoints, without which no space is ever given back.
+static void leave_some(struct fresh_file *fresh, uint64_t least)
+{
+    uint64_t size = fresh->size - batch_padded(fresh->size / 4);
+    if (size >= least && !run(fresh, (struct disk_request){.op = DISK_TRUNCATE, .file = fresh->file, .length = size}))
+        fresh->size = size;
 }
 
 static int create(struct fresh_file *fresh)
