@@ -138,9 +138,15 @@ static void loop_on_timer(uv_timer_t *handle)
     loop_enter(loop);
 }
 
+// Within a turn, which may have looked for what the waker brought before it was there, nobody else would look again: another turn
+// follows at once.
 static void loop_on_wake(uv_async_t *handle)
 {
-    loop_enter(container_of(handle, struct loop, wake));
+    struct loop *loop = container_of(handle, struct loop, wake);
+    if (loop->in_turn)
+        uv_idle_start(&loop->idle, loop_on_idle);
+    else
+        loop_enter(loop);
 }
 
 static void loop_close_handle(uv_handle_t *handle, void *unused)

@@ -51,7 +51,7 @@ void loop_deinit(struct loop *loop);
 
 // Runs turns until loop_stop(). May be called again.
 void loop_run(struct loop *loop);
-// Any thread: the loop takes a turn, now or as soon as it is awake.
+// Any thread: the loop takes a turn that begins after this call, now or as soon as it is awake.
 void loop_wake(struct loop *loop);
 // Makes loop_run() return after the current turn.
 void loop_stop(struct loop *loop);

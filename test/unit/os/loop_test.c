@@ -100,6 +100,50 @@ static void it_runs_again_after_a_stop(void **state)
     loop_deinit(&test.loop);
 }
 
+struct late_waker {
+    struct os_test_loop test;
+    uv_poll_t poll;
+    int ends[2];           // of a pipe
+    unsigned turn_of_wake; // 0: not yet
+};
+
+// The turn has begun, so what a thread brings now is not seen in it; and the loop's own wake-up is the next callback of this poll.
+static void wake_within_the_turn(uv_poll_t *handle, int status, int events)
+{
+    struct late_waker *waker = container_of(handle, struct late_waker, poll);
+    (void)events;
+    assert_int_equal(status, 0);
+    assert_false(waker->test.loop.in_turn);
+    loop_enter(&waker->test.loop);
+    uv_poll_stop(handle);
+    loop_wake(&waker->test.loop);
+    waker->turn_of_wake = waker->test.begins;
+}
+
+static bool turned_after_the_wake(void *context)
+{
+    const struct late_waker *waker = context;
+    return waker->turn_of_wake > 0 && waker->test.ends > waker->turn_of_wake;
+}
+
+static void a_wake_within_a_turn_brings_another_turn(void **state)
+{
+    struct late_waker waker = {0};
+    os_test_loop_init(&waker.test);
+    assert_int_equal(pipe(waker.ends), 0);
+    assert_int_equal(uv_poll_init(&waker.test.loop.uv, &waker.poll, waker.ends[0]), 0);
+    assert_int_equal(uv_poll_start(&waker.poll, UV_READABLE, wake_within_the_turn), 0);
+    os_test_run_until(&waker.test, always, NULL);
+    // Both are ready at the next poll, the pipe first.
+    assert_int_equal(write(waker.ends[1], "x", 1), 1);
+    loop_wake(&waker.test.loop);
+    os_test_run_until(&waker.test, turned_after_the_wake, &waker);
+    assert_true(waker.test.begins > waker.turn_of_wake);
+    loop_deinit(&waker.test.loop);
+    close(waker.ends[0]);
+    close(waker.ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +151,7 @@ int main(void)
         cmocka_unit_test(a_deadline_wakes_not_early_and_not_often),
         cmocka_unit_test(a_deferred_task_runs_once_per_turn_and_within_one),
         cmocka_unit_test(it_runs_again_after_a_stop),
+        cmocka_unit_test(a_wake_within_a_turn_brings_another_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
