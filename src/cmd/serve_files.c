@@ -125,8 +125,9 @@ static int put_interfaces(struct buffer *text, const struct serve_port *port, in
         char host[INET6_ADDRSTRLEN];
         if (!one->ifa_addr || one->ifa_addr->sa_family != family || !(one->ifa_flags & IFF_UP))
             continue;
-        const void *address = family == AF_INET ? (const void *)&((struct sockaddr_in *)one->ifa_addr)->sin_addr
-                                                : (const void *)&((struct sockaddr_in6 *)one->ifa_addr)->sin6_addr;
+        const void *bare = one->ifa_addr;
+        const void *address = family == AF_INET ? (const void *)&((const struct sockaddr_in *)bare)->sin_addr
+                                                : (const void *)&((const struct sockaddr_in6 *)bare)->sin6_addr;
         if (!inet_ntop(family, address, host, sizeof(host)))
             continue;
         if (!first)

@@ -32,7 +32,8 @@ static struct world *world_new(uint64_t seed)
     cold_model_init(model, &world->disk);
     model->now.wall_ns += seed; // no two directories began in the same nanosecond
     prng_seed(&world->prng, seed + 99);
-    model->now.wall_ns += seed; // no two directories are of the same nanosecond; their files' headers tell them apart by it
+    model->now.wall_ns +=
+        seed; // no two directories are of the same nanosecond; their files' headers tell them apart by it
     assert_int_equal(cold_model_open(model), 0);
     uint64_t budget = (1 + prng_below(&world->prng, 3)) * model->options.log_bytes;
     for (uint64_t sum = 0; sum < budget && !model->complaint[0];) {

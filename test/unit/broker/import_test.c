@@ -223,7 +223,7 @@ static void test_service(void **state)
     say(scene.a, "PUB %s 6\r\nanswer\r\nPUB q.x 0\r\n\r\n", reply);
     peer_expect(scene.b, "MSG in.1 1 6\r\nanswer\r\n");
     say(scene.a, "PUB %s 6\r\nsecond\r\n", reply);
-    peer_expect(scene.b, ""); // one answer
+    peer_expect(scene.b, "");                                           // one answer
     assert_int_equal(map_u64_count(&scene.world.broker->responses), 1); // other's
     end(&scene);
 }

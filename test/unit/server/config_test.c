@@ -100,7 +100,8 @@ static void the_keys_of_the_server(void **state)
 {
     accept("listen: \"127.0.0.1:4111\"\nclient_advertise: 'example.org:4222'\nserver_name: name\nhttp: "
            "8333\nmax_payload: 64KB\n"
-           "MAX_CONTROL_LINE: 1KB\nmax_pending 128kb\nmax_conn: 77\nmax_closed_clients: 5\nmax_subs: 78\nping_interval: \"20s\"\nping_max: 3\n"
+           "MAX_CONTROL_LINE: 1KB\nmax_pending 128kb\nmax_conn: 77\nmax_closed_clients: 5\nmax_subs: "
+           "78\nping_interval: \"20s\"\nping_max: 3\n"
            "write_deadline: '2s'\nlame_duck_duration: \"60s\"\nlame_duck_grace_period: 5s\n");
     const struct options *options = &config.options;
     assert_string_equal(options->host, "127.0.0.1");

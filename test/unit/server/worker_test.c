@@ -41,10 +41,13 @@ static void rig_init(struct rig *rig)
     struct broker_options broker;
     broker_options_default(&broker);
     for (uint32_t i = 0; i < WORKERS; i++)
-        rig->workers[i] = worker_new(
-            &(struct worker_options){
-                .broker = &broker, .index = i, .count = WORKERS, .workers = rig->workers, .wake = wake, .wake_owner = rig},
-            rig->now);
+        rig->workers[i] = worker_new(&(struct worker_options){.broker = &broker,
+                                                              .index = i,
+                                                              .count = WORKERS,
+                                                              .workers = rig->workers,
+                                                              .wake = wake,
+                                                              .wake_owner = rig},
+                                     rig->now);
 }
 
 static void step(struct rig *rig, uint32_t index)
@@ -237,10 +240,8 @@ static void test_what_is_left_is_freed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_call_goes_and_returns),
-        cmocka_unit_test(test_one_wake_up_per_batch),
-        cmocka_unit_test(test_calls_come_behind_messages),
-        cmocka_unit_test(test_drained_when_all_has_arrived),
+        cmocka_unit_test(test_call_goes_and_returns),      cmocka_unit_test(test_one_wake_up_per_batch),
+        cmocka_unit_test(test_calls_come_behind_messages), cmocka_unit_test(test_drained_when_all_has_arrived),
         cmocka_unit_test(test_what_is_left_is_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
