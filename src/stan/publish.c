@@ -133,13 +133,11 @@ static int publish_now(struct stan *stan, struct bytes reply, struct arrival *ar
         return ERR_AGAIN;
     const char *refusal = "stan: invalid publish request"; // ST-E10
     bool waits = false;
-    struct envelope_publish *publish = &arrival->publish;
+    const struct envelope_publish *publish = &arrival->publish;
     if (!arrival->valid)
         goto refuse;
-    if (publish->guid.len > GUID_MAX) {
-        publish->guid = (struct bytes){0};
+    if (publish->guid.len > GUID_MAX)
         goto refuse;
-    }
     // ST-B17: a channel name has no wildcards.
     const struct stan_client *client =
         arrival->client ? arrival->client : registry_find(&stan->registry, publish->client_id);
@@ -180,9 +178,12 @@ refuse:
     return 0;
 }
 
+// An id that is too long is not repeated: it may be as long as a message, whatever else is wrong with the request.
 static void refuse(struct stan *stan, struct bytes reply, struct bytes guid, const char *text, bool waits)
 {
     stan->refused++;
+    if (guid.len > GUID_MAX)
+        guid = (struct bytes){0};
     if (waits)
         answer_reject(stan, ANSWER_PUBLISH, reply, guid, text);
     else

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "base/varint.h"
 #include "broker/broker.h"
 #include "shard/shard.h"
 #include "sim_disk.h"
@@ -415,6 +416,22 @@ static void a_closing_without_room_is_finished_later(void **state)
     rig->heard_len = 0;
 }
 
+// An answer repeats the id of the publish, however wrong the rest of it is: but not one of megabytes, which no answer has room for.
+static void an_id_that_is_too_long_is_not_repeated(void **state)
+{
+    struct rig *rig = *state;
+    size_t id_size = 5 * KIB * KIB;
+    char *packed = mem_alloc_zero(id_size + 16);
+    packed[0] = 2 << 3 | 2; // the guid's tag
+    char *to = varint_put(packed + 1, id_size) + id_size;
+    *to++ = 0; // no tag of any field
+    struct bytes payload = bytes_make(packed, (size_t)(to - packed));
+    broker_publish(rig->broker, BYTES("_STAN.pub.test-cluster.channel"), BYTES("r.p"), (struct bytes){0}, &payload, 1);
+    mem_free(packed);
+    settle(rig);
+    expect_heard(rig, "p invalid publish request;");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -425,6 +442,7 @@ int main(void)
         T(a_subscription_is_closed_before_it_begins),
         T(a_client_that_has_gone_stays_away),
         T(a_closing_without_room_is_finished_later),
+        T(an_id_that_is_too_long_is_not_repeated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
