@@ -156,7 +156,7 @@ bool broker_is_drained(const struct broker *broker)
 
 uint64_t broker_connections_ended(const struct broker *broker)
 {
-    return broker->next_id - broker->connection_count - broker->refused_count;
+    return broker->next_id + broker->turned_away - broker->connection_count - broker->refused_count;
 }
 
 void broker_shutdown(struct broker *broker)

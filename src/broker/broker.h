@@ -95,7 +95,7 @@ uint64_t broker_next_deadline_ms(const struct broker *broker);
 void broker_drain(struct broker *broker);
 // What was carried out before broker_drain() has arrived at all other workers. True within one turn when there are none.
 bool broker_is_drained(const struct broker *broker);
-// Connections that have ended, ever.
+// Connections that have ended, ever, with those that were turned away without a word.
 uint64_t broker_connections_ended(const struct broker *broker);
 // Orderly stop: every connection gets what is queued for it, then is closed; new ones are refused.
 void broker_shutdown(struct broker *broker);

@@ -154,6 +154,7 @@ struct broker {
     uint32_t tls_begun;             // handshakes in the second that ends at
     uint64_t tls_second_at_ms;      // this
     uint32_t refused_count;
+    uint64_t turned_away;          // connections that never became one, ever
     uint8_t resume;                // CONNECTION_PAUSE_* that have ended for all, to be looked at when the turn ends
     bool draining;                 // broker_drain() was called
     bool stopping;                 // broker_shutdown() was called

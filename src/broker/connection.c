@@ -29,8 +29,10 @@ static void fire_deadline(struct wheel_timer *timer, uint64_t now_ms);
 void *connection_accept(void *owner, struct net_conn *net, const struct net_peer *peer)
 {
     struct broker *broker = owner;
-    if (broker->stopping || broker->draining || broker->lame_duck || broker->refused_count >= BROKER_REFUSED_MAX)
+    if (broker->stopping || broker->draining || broker->lame_duck || broker->refused_count >= BROKER_REFUSED_MAX) {
+        broker->turned_away++; // whoever accepted it has counted it
         return NULL;
+    }
     struct connection *connection = connection_new(broker, net);
     connection->peer = *peer;
     uint64_t others = (uint64_t)broker->connection_count + broker->connections_elsewhere;

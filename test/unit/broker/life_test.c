@@ -184,6 +184,22 @@ static void connections_over_a_lower_limit_are_closed(void **state)
     world_deinit(&world);
 }
 
+// Whoever spreads connections over workers subtracts these from those that he gave away: one that is missing would be alive for ever.
+static void who_is_turned_away_counts_as_ended(void **state)
+{
+    struct world world;
+    make(&world);
+    struct peer *peer = peer_connect(&world, "\"protocol\":0");
+    assert_int_equal(broker_connections_ended(world.broker), 0);
+    peer_close(peer);
+    assert_int_equal(broker_connections_ended(world.broker), 1);
+    broker_drain(world.broker);
+    assert_null(peer_open(&world));
+    assert_null(peer_open(&world));
+    assert_int_equal(broker_connections_ended(world.broker), 3);
+    world_deinit(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +209,7 @@ int main(void)
         cmocka_unit_test(a_shutdown_ends_a_lame_duck),
         cmocka_unit_test(limits_change_for_who_is_connected),
         cmocka_unit_test(connections_over_a_lower_limit_are_closed),
+        cmocka_unit_test(who_is_turned_away_counts_as_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
