@@ -8,6 +8,8 @@
 //                              └──────────────────► CLOSING ◄──────────────────────┘
 //                                                      │ on_close: inner on_close, freed
 //
+// What a connection sends is inflated a megabyte at a time, one per turn: a little can be very much, and others are to be served.
+//
 // Turns: websocket_turn_begin(), callbacks, websocket_turn_end() behind those of the inner handler's owner. One thread.
 #pragma once
 

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // From frames to a stream of bytes. All clear bytes of one read are gathered and handed over at once. The inner handler may
 // say "pause" whenever it is called, and gets nothing more then: the rest stays here, as it came or, of a compressed message, packed.
+// So does what one connection's messages inflate to beyond INFLATED_AT_ONCE: it waits for the next turn.
 #include "base/must.h"
 #include "broker/websocket_internal.h"
 
 // Handed over in one call, about; also how much is inflated at a time.
 #define PIECE_SIZE (64 * 1024)
+// A read can inflate to a thousand times its size, all of it operations: seconds in which nobody else would be served.
+#define INFLATED_AT_ONCE (1024 * 1024)
 
 static void read_frames(struct websocket_conn *conn, struct bytes *input);
+static void read_on_later(struct websocket_conn *conn);
 static int read_event(struct websocket_conn *conn, struct bytes *input);
 static int take_data(struct websocket_conn *conn, const struct websocket_event *event);
 static int inflate_some(struct websocket_conn *conn);
@@ -34,7 +38,7 @@ void websocket_conn_resume(struct websocket_conn *conn)
 {
     if (conn->state == WEBSOCKET_OPEN)
         websocket_input(conn, (struct bytes){0});
-    if (conn->state == WEBSOCKET_OPEN && !conn->paused)
+    if (conn->state == WEBSOCKET_OPEN && !conn->paused && !list_is_linked(&conn->link))
         net_read_resume(conn->lower);
 }
 
@@ -51,16 +55,30 @@ void websocket_conn_release_inflater(struct websocket_conn *conn)
 static void read_frames(struct websocket_conn *conn, struct bytes *input)
 {
     int error = 0;
-    while (!error && conn->state == WEBSOCKET_OPEN && !conn->paused) {
+    size_t inflated = 0;
+    while (!error && conn->state == WEBSOCKET_OPEN && !conn->paused && inflated < INFLATED_AT_ONCE) {
+        const struct buffer *scratch = &conn->websocket->scratch;
         bool unpacking = conn->packed.len > 0 || conn->packed_last;
+        size_t before = scratch->len;
         error = unpacking ? inflate_some(conn) : read_event(conn, input);
-        if (conn->websocket->scratch.len >= PIECE_SIZE || error)
+        inflated += unpacking ? scratch->len - before : 0;
+        if (scratch->len >= PIECE_SIZE || error || inflated >= INFLATED_AT_ONCE)
             hand_over(conn);
     }
     if (error && error != ERR_AGAIN)
         fail(conn, error);
+    if (!error && conn->state == WEBSOCKET_OPEN && !conn->paused)
+        read_on_later(conn);
     if (conn->state != WEBSOCKET_OPEN)
         *input = bytes_skip(*input, input->len); // nobody reads it any more
+}
+
+// At the turn's end. Until then the peer may send, and is not heard.
+static void read_on_later(struct websocket_conn *conn)
+{
+    net_read_pause(conn->lower);
+    if (!list_is_linked(&conn->link))
+        list_push_back(&conn->websocket->resumed, &conn->link);
 }
 
 // ERR_AGAIN: all input was taken.

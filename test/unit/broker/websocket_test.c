@@ -391,6 +391,36 @@ static void a_message_that_inflates_without_end_is_refused(void **state)
     deflater_free(deflater);
 }
 
+// A few kilobytes are enough for many megabytes: others of the worker are served meanwhile.
+static void what_inflates_to_much_is_read_over_several_turns(void **state)
+{
+    static char zeroes[8 << 20];
+    struct bench bench;
+    struct buffer packed;
+    struct deflater *deflater = deflater_new();
+    bench_init(&bench);
+    buffer_init(&packed, 1 << 20);
+    open_with(&bench, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    struct bytes part = bytes_make(zeroes, sizeof(zeroes));
+    assert_int_equal(deflater_message(deflater, &part, 1, &packed), 0);
+    give_frame(&bench, 0xc2, buffer_bytes(&packed));
+    assert_true(bench.lower_paused);
+    int turns = 0;
+    for (size_t before = 0; bench.received.len > before; turns++) {
+        assert_true(bench.received.len - before <= 2 << 20);
+        before = bench.received.len;
+        assert_int_equal(websocket_turn_end(bench.websocket), before < sizeof(zeroes));
+    }
+    assert_true(turns >= 4);
+    assert_true(bytes_equal(buffer_bytes(&bench.received), part));
+    assert_false(bench.lower_paused);
+    give_frame(&bench, 0x82, BYTES("on"));
+    assert_int_equal(bench.received.len, sizeof(zeroes) + 2);
+    bench_deinit(&bench);
+    buffer_deinit(&packed);
+    deflater_free(deflater);
+}
+
 static void a_refusing_handler_ends_the_connection(void **state)
 {
     struct bench bench;
@@ -596,6 +626,7 @@ int main(void)
         cmocka_unit_test(pings_are_answered_and_a_close_is_returned),
         cmocka_unit_test(what_closes_says_why),
         cmocka_unit_test(a_message_that_inflates_without_end_is_refused),
+        cmocka_unit_test(what_inflates_to_much_is_read_over_several_turns),
         cmocka_unit_test(a_refusing_handler_ends_the_connection),
         cmocka_unit_test(a_stop_ends_what_is_opening),
         cmocka_unit_test(input_is_one_stream_of_bytes),
