@@ -234,6 +234,7 @@ static int start_node(struct serve *serve)
     serve->clients.security = serve->tls.clients;
     if (is_https)
         serve->monitoring.security = serve->tls.monitoring;
+    serve->monitoring.may_use_reserve = true;
     if (serve->config.websocket.on && !serve->config.websocket.no_tls)
         serve->websockets.security = serve->tls.websocket;
     struct node_env env = {

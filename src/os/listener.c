@@ -24,7 +24,7 @@ static void listener_on_ready(uv_poll_t *handle, int status, int events);
 static bool listener_accept(struct listener *listener);
 static void listener_refuse(struct listener *listener);
 static void listener_pause(struct listener *listener);
-static int listener_fd_limit(void);
+static int listener_fd_limit(bool may_use_reserve);
 static void listener_on_pause_over(uv_timer_t *handle);
 static void listener_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer);
 
@@ -56,7 +56,7 @@ int listener_start(struct listener *listener, const struct net_handler *handler,
 {
     listener->handler = handler;
     listener->logger = logger;
-    listener->fd_limit = listener_fd_limit();
+    listener->fd_limit = listener_fd_limit(listener->may_use_reserve);
     if (listen(listener->fd, LISTENER_BACKLOG) != 0)
         return listener_error(errno);
     must(uv_poll_start(&listener->poll, UV_READABLE, listener_on_ready) == 0);
@@ -207,13 +207,14 @@ static void listener_pause(struct listener *listener)
     uv_timer_start(&listener->pause, listener_on_pause_over, LISTENER_PAUSE_MS, 0);
 }
 
-static int listener_fd_limit(void)
+static int listener_fd_limit(bool may_use_reserve)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX)
         return INT_MAX;
     rlim_t quarter = limit.rlim_cur / 4;
-    return (int)(limit.rlim_cur - (quarter < LISTENER_FILES_RESERVED ? quarter : LISTENER_FILES_RESERVED));
+    rlim_t reserve = quarter < LISTENER_FILES_RESERVED ? quarter : LISTENER_FILES_RESERVED;
+    return (int)(limit.rlim_cur - (may_use_reserve ? reserve / 2 : reserve));
 }
 
 static void listener_on_pause_over(uv_timer_t *handle)

@@ -19,7 +19,7 @@
 #define LISTENER_BACKLOG 4096
 // Accepted in one turn at most, so that a flood of connects does not starve the connected.
 #define LISTENER_ACCEPTS_PER_TURN 64
-// Descriptors kept for files; of a small limit, a quarter.
+// Descriptors kept for files; of a small limit, a quarter. Somebody who looks what is going on (monitoring) may have half of them.
 #define LISTENER_FILES_RESERVED 256
 // How long accepting pauses when descriptors have run out.
 #define LISTENER_PAUSE_MS 100
@@ -32,6 +32,8 @@ struct listener {
     // hands it to another loop.
     bool (*place)(void *owner, struct listener *listener, int fd, const struct net_peer *peer);
     void *place_owner;
+    bool
+        may_use_reserve; // half of LISTENER_FILES_RESERVED is for its connections; the owner sets it before listener_start()
     struct tcp_security security; // of its connections; the owner sets it before listener_start(), plain by default
     uv_poll_t poll;
     uv_timer_t pause; // ends a pause
