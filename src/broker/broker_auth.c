@@ -68,6 +68,8 @@ static void renew(struct connection *connection, struct auth_config *before)
         connection_depart(connection, before);
         return;
     }
+    if (connection->tls != CONNECTION_TLS_SETTLED)
+        return; // its login has not begun: it will be of the new one
     if (connection->login == CONNECTION_LOGIN_AWAITED) {
         if (!view->required)
             connection_login_begin(connection);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "auth/auth_builder.h"
 #include "world.h"
 
 #define HELLO "\x16\x03\x01"
@@ -273,6 +274,37 @@ static void a_change_is_for_new_connections(void **state)
     world_deinit(&rig.world);
 }
 
+// The only user from here on.
+static void let_in(struct rig *rig, const char *name)
+{
+    struct auth_builder *builder = auth_builder_new();
+    struct auth_config *config = NULL;
+    auth_builder_add_user(
+        builder,
+        &(struct auth_user_spec){.name = bytes_from_string(name), .password = BYTES("pass"), .has_password = true});
+    assert_int_equal(auth_builder_finish(builder, &config, NULL), 0);
+    assert_int_equal(broker_auth_replace(rig->world.broker, config), 0);
+    auth_config_unref(config);
+    auth_builder_free(builder);
+}
+
+static void new_users_do_not_disturb_a_handshake(void **state)
+{
+    struct rig rig;
+    start(&rig, &(struct broker_tls){.enabled = true});
+    struct peer *peer = peer_arrive(&rig.world);
+    world_turn(&rig.world);
+    peer_forget(peer);
+    let_in(&rig, "ann");
+    let_in(&rig, "bob");
+    world_turn(&rig.world);
+    peer_expect(peer, "");
+    peer_secure(peer, &SECURE);
+    peer_say(peer, "CONNECT {\"verbose\":false,\"user\":\"bob\",\"pass\":\"pass\"}\r\nPING\r\n");
+    peer_expect(peer, "PONG\r\n");
+    world_deinit(&rig.world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +320,7 @@ int main(void)
         cmocka_unit_test(an_end_at_any_stage),
         cmocka_unit_test(who_is_over_the_limit_is_told_before),
         cmocka_unit_test(a_change_is_for_new_connections),
+        cmocka_unit_test(new_users_do_not_disturb_a_handshake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
