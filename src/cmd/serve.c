@@ -316,7 +316,8 @@ static void write_ports(struct serve *serve)
         {"nats", tls_options_is_on(&options->tls) ? "tls" : "nats", options->host, serve->clients.port},
         {"websocket", serve->config.websocket.no_tls ? "ws" : "wss", serve->config.websocket.host,
          serve->websockets.port},
-        {"monitoring", options->https_port ? "https" : "http", options->host, serve->monitoring.port},
+        {"monitoring", options->https_port ? "https" : "http", options->http_host ? options->http_host : options->host,
+         serve->monitoring.port},
     };
     int error = serve_files_write_ports(options->ports_file_dir, persona_name(options->persona), ports,
                                         sizeof(ports) / sizeof(ports[0]));
