@@ -16,6 +16,8 @@ enum {
     HELD_MAX = 64 << 20, // bytes of answers that wait for the disk; duplicates add to them without adding to the log
 };
 
+#define INVALID "stan: invalid publish request" // ST-E10
+
 // A publish request, decoded. What of `client` and `stream` is NULL has to be looked up.
 struct arrival {
     struct envelope_publish publish;
@@ -27,6 +29,7 @@ struct arrival {
 
 static void arrival_decode(struct stan *stan, struct bytes payload, const struct arrival *previous,
                            struct arrival *ret_arrival);
+static bool is_addressed(const struct stan *stan, struct bytes subject, const struct arrival *arrival);
 static int publish_now(struct stan *stan, struct bytes reply, struct arrival *arrival);
 static void refuse(struct stan *stan, struct bytes reply, struct bytes guid, const char *text, bool waits);
 static struct stream *channel(struct stan *stan, struct bytes name, int *ret_error);
@@ -53,7 +56,11 @@ bool publish_on_run(struct stan *stan, const struct inlet_message *messages, siz
         if (!sure)
             arrivals[i].client = NULL, arrivals[i].stream = NULL;
         uint64_t refused = stan->refused;
-        int error = backlog_is_empty(stan) ? publish_now(stan, messages[i].reply, &arrivals[i]) : ERR_AGAIN;
+        int error = 0;
+        if (arrivals[i].valid && !is_addressed(stan, messages[i].subject, &arrivals[i]))
+            refuse(stan, messages[i].reply, arrivals[i].publish.guid, INVALID, false);
+        else
+            error = backlog_is_empty(stan) ? publish_now(stan, messages[i].reply, &arrivals[i]) : ERR_AGAIN;
         if (error == ERR_AGAIN) {
             keeps_up = false;
             if (!backlog_append(stan, messages[i].reply, messages[i].payload))
@@ -126,12 +133,19 @@ static void arrival_decode(struct stan *stan, struct bytes payload, const struct
     arrival->id = hash128_bytes(publish->guid, arrival->client->id_hash);
 }
 
+// Whether the subject that it was sent to names its channel, as with every client: permissions are about that subject.
+static bool is_addressed(const struct stan *stan, struct bytes subject, const struct arrival *arrival)
+{
+    size_t prefix_len = strlen(stan->publish_prefix) + 1; // with the '.'
+    return subject.len >= prefix_len && bytes_equal(bytes_skip(subject, prefix_len), arrival->publish.subject);
+}
+
 // ERR_AGAIN: nothing was done. Else the publisher was, or will be, answered.
 static int publish_now(struct stan *stan, struct bytes reply, struct arrival *arrival)
 {
     if (hold_bytes(&stan->answers) > HELD_MAX)
         return ERR_AGAIN;
-    const char *refusal = "stan: invalid publish request"; // ST-E10
+    const char *refusal = INVALID;
     bool waits = false;
     const struct envelope_publish *publish = &arrival->publish;
     if (!arrival->valid)

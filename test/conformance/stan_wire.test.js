@@ -354,7 +354,8 @@ test('ST-M02 PubAck: guid alone for success, with an error for a refusal', async
   const client = await connect(t)
   const guid = unique('guid')
   const fields = { clientId: client.id, connId: client.connId, guid }
-  const good = await client.request(`${client.prefix}.a`, message('PubMsg', { ...fields, subject: unique('ack') }))
+  const channel = unique('ack')
+  const good = await client.request(`${client.prefix}.${channel}`, message('PubMsg', { ...fields, subject: channel }))
   assert.deepStrictEqual(Buffer.from(good), Buffer.concat([Buffer.from([0x0a, guid.length]), Buffer.from(guid)]))
   const bad = pb.PubAck.deserializeBinary(await client.request(`${client.prefix}.a`, message('PubMsg', { ...fields, subject: 'a..b' })))
   assert.deepStrictEqual([bad.getGuid(), bad.getError()], [guid, 'stan: invalid publish request'])

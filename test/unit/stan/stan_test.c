@@ -432,6 +432,23 @@ static void an_id_that_is_too_long_is_not_repeated(void **state)
     expect_heard(rig, "p invalid publish request;");
 }
 
+// Who may publish to the subject of one channel may not publish to others by naming them in the message.
+static void a_publish_goes_to_the_channel_of_its_subject(void **state)
+{
+    struct rig *rig = *state;
+    StanPb__PubMsg message = STAN_PB__PUB_MSG__INIT;
+    message.client_id = text("a");
+    message.guid = text("g");
+    message.subject = text("channel");
+    say_connect(rig, "a", "r.c");
+    settle(rig);
+    say(rig, BYTES("_STAN.pub.test-cluster.other"), "r.1", &message.base);
+    say(rig, BYTES("_STAN.pub.test-cluster.channel.other"), "r.2", &message.base);
+    say(rig, BYTES("_STAN.pub.test-cluster.channel"), "r.3", &message.base);
+    settle(rig);
+    expect_heard(rig, "c ok;1 invalid publish request;2 invalid publish request;3 ok;");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -443,6 +460,7 @@ int main(void)
         T(a_client_that_has_gone_stays_away),
         T(a_closing_without_room_is_finished_later),
         T(an_id_that_is_too_long_is_not_repeated),
+        T(a_publish_goes_to_the_channel_of_its_subject),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
