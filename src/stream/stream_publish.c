@@ -124,7 +124,8 @@ static void id_replay(struct engine *engine, const struct stream *stream, const 
     dedupe_expire(&engine->dedupe, (uint32_t)engine->replay_ms, 16);
     if (!stream || !stream->config.duplicate_window_ns || (message->dedupe.lo == 0 && message->dedupe.hi == 0))
         return;
-    uint32_t expires_ms = (uint32_t)time_ms + (uint32_t)(stream->config.duplicate_window_ns / 1000000);
-    if (!dedupe_is_full(&engine->dedupe) && !dedupe_is_past(expires_ms, (uint32_t)engine->replay_ms))
+    // Not from its own time: if the wall clock had gone back, that lies before those of messages that came earlier.
+    uint32_t expires_ms = (uint32_t)engine->replay_ms + (uint32_t)(stream->config.duplicate_window_ns / 1000000);
+    if (!dedupe_is_full(&engine->dedupe))
         dedupe_add(&engine->dedupe, dedupe_key(stream->id, message->dedupe), message->sequence, index, expires_ms);
 }

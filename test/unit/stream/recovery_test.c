@@ -285,6 +285,25 @@ static void test_saved_ids(void **state)
     buffer_deinit(&ids);
 }
 
+// The wall clock goes back further than the window, and only then a second stream begins: its ids count from when they came, not
+// from a time that lies before all others.
+static void test_ids_survive_a_clock_that_went_back(void **state)
+{
+    struct fake_host *h = *state;
+    struct publish publish = {.payload = BYTES("m"), .dedupe = {1, 1}};
+    struct publish_result first, again;
+    assert_int_equal(engine_publish(h->engine, fake_stream(h, "a", 0), &publish, h->now, &first), 0);
+    h->now.wall_ns -= 3600 * 1000000000ull;
+    publish.dedupe = (struct hash128){2, 2};
+    assert_int_equal(engine_publish(h->engine, fake_stream(h, "b", 0), &publish, h->now, &first), 0);
+    fake_host_settle(h);
+    fake_host_crash(h, true);
+    struct stream *b = engine_stream_find(h->engine, 1, BYTES("b"));
+    assert_int_equal(engine_publish(h->engine, b, &publish, h->now, &again), 0);
+    assert_true(again.duplicate);
+    assert_int_equal(again.sequence, first.sequence);
+}
+
 // Every byte of every image and record cut off or changed: an error or a state that holds together, never a crash.
 static void test_damaged_images_are_refused(void **state)
 {
@@ -488,6 +507,7 @@ int main(void)
         TEST(test_without_images_the_gone_are_forgotten),
         TEST(test_ids_do_not_come_back),
         TEST(test_saved_ids),
+        TEST(test_ids_survive_a_clock_that_went_back),
         TEST(test_damaged_images_are_refused),
         TEST(test_a_lost_entry_leaves_the_rest),
         TEST(test_lost_ends_of_what_came_again),
