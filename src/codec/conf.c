@@ -15,6 +15,7 @@ static int read_file(struct conf_reader *reader, const char *path, struct conf_v
 static void init(struct conf *conf);
 static int read_environment(struct conf_reader *reader, struct bytes name, struct conf_place place,
                             struct conf_value *ret_value);
+static int fail_variable(struct conf_reader *reader, struct conf_place place, struct bytes name, const char *what);
 static int join_path(struct conf_reader *reader, struct bytes path, struct conf_place place, char *ret_path);
 static int append(struct conf_reader *reader, struct conf_value *container, struct conf_place place,
                   const struct conf_value *value, struct conf_member **ret_member);
@@ -210,12 +211,9 @@ static int read_environment(struct conf_reader *reader, struct bytes name, struc
 {
     const char *found = reader->source->environment(reader->source->owner, name.ptr);
     if (!found)
-        return conf_fail(reader, place, "variable \"%.*s\" is neither defined above nor in the environment",
-                         BYTES_ARG(name));
+        return fail_variable(reader, place, name, "is neither defined above nor in the environment");
     if (reader->variables >= CONF_VARIABLE_MAX)
-        return conf_fail(reader, place,
-                         "variable \"%.*s\": its value leads back to itself, or through more than %d others",
-                         BYTES_ARG(name), CONF_VARIABLE_MAX);
+        return fail_variable(reader, place, name, "leads back to itself, or through too many others");
     struct bytes text, label;
     int error = conf_copy(reader, place, bytes_from_string(found), &text);
     if (!error)
@@ -226,6 +224,14 @@ static int read_environment(struct conf_reader *reader, struct bytes name, struc
     error = conf_parser_read_value(reader, label.ptr, text, ret_value);
     reader->variables--;
     return error;
+}
+
+// A password that begins with '$' and has no quotes looks like a variable's name.
+static int fail_variable(struct conf_reader *reader, struct conf_place place, struct bytes name, const char *what)
+{
+    if (reader->secret)
+        return conf_fail(reader, place, "the variable here %s; quote the value if it is none", what);
+    return conf_fail(reader, place, "variable \"%.*s\" %s", BYTES_ARG(name), what);
 }
 
 // Relative to the folder of the file that includes.

@@ -29,6 +29,7 @@ struct conf_reader {
     unsigned variables; // of the environment, open within each other
     unsigned depth;     // arrays and maps open within each other
     size_t values;      // so far, those of used variables included
+    bool secret;        // the value being read belongs to a key that looks like one of a secret: nothing of it is told
 };
 
 // Sets the error and returns ERR_INVALID.

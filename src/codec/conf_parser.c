@@ -11,6 +11,9 @@ static int read_member(struct conf_parser *parser, const struct conf_scope *scop
 static int read_name(struct conf_parser *parser, struct bytes *ret_name, bool *ret_quoted);
 static int read_include(struct conf_parser *parser, const struct conf_scope *scope, struct conf_place place);
 static int skip_to_value(struct conf_parser *parser, bool top);
+static int read_value_of(struct conf_parser *parser, const struct conf_scope *scope, struct bytes name,
+                         struct conf_value *value);
+static bool is_secret(struct bytes name);
 static int read_value(struct conf_parser *parser, const struct conf_scope *scope, struct conf_value *value);
 static int read_map(struct conf_parser *parser, const struct conf_scope *scope, struct conf_value *value);
 static int read_array(struct conf_parser *parser, const struct conf_scope *scope, struct conf_value *value);
@@ -155,7 +158,7 @@ static int read_member(struct conf_parser *parser, const struct conf_scope *scop
         if (!error)
             error = skip_to_value(parser, top);
         if (!error)
-            error = read_value(parser, scope, &value);
+            error = read_value_of(parser, scope, name, &value);
         if (!error)
             error = conf_put(parser->reader, scope->map, kept, place, &value);
     }
@@ -230,6 +233,30 @@ static int skip_to_value(struct conf_parser *parser, bool top)
     if (conf_at_end(parser) || strchr("},;]", conf_peek(parser)))
         return conf_fail(parser->reader, parser->here, "the key before has no value");
     return 0;
+}
+
+static int read_value_of(struct conf_parser *parser, const struct conf_scope *scope, struct bytes name,
+                         struct conf_value *value)
+{
+    bool outer = parser->reader->secret;
+    parser->reader->secret = outer || is_secret(name);
+    int error = read_value(parser, scope, value);
+    parser->reader->secret = outer;
+    return error;
+}
+
+// By its looks: a name of the user's own, of which the value becomes a variable, may hold a secret as well.
+static bool is_secret(struct bytes name)
+{
+    static const char *const parts[] = {"pass", "token", "secret", "seed", "key"};
+    for (size_t at = 0; at < name.len; at++) {
+        for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+            size_t len = strlen(parts[i]);
+            if (len <= name.len - at && strncasecmp(name.ptr + at, parts[i], len) == 0)
+                return true;
+        }
+    }
+    return false;
 }
 
 static int read_value(struct conf_parser *parser, const struct conf_scope *scope, struct conf_value *value)

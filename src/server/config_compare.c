@@ -41,6 +41,7 @@ static int compare_tls(struct comparison *comparison, const struct tls_options *
 static bool tls_differs(const struct tls_options *old, const struct tls_options *fresh);
 static int compare_websocket(struct comparison *comparison, const struct websocket_config *old,
                              const struct websocket_config *fresh);
+static bool value_differs(const struct config_key *key, const void *old, const void *fresh);
 static bool string_differs(const char *a, const char *b);
 
 int config_compare(const struct config *old, const struct config *fresh, struct config_changes *ret_changes,
@@ -76,10 +77,10 @@ static int compare_block(struct comparison *comparison, const struct config_bloc
         const struct config_key *key = &block->keys[i];
         if (key->secret)
             continue; // auth's
+        if (!value_differs(key, old, fresh))
+            continue;
         config_key_format(key, old, before, sizeof(before));
         config_key_format(key, fresh, after, sizeof(after));
-        if (strcmp(before, after) == 0)
-            continue;
         struct bytes name = config_key_name(key);
         if (key->reload == CONFIG_RELOAD_NO) {
             snprintf(comparison->message, CONFIG_MESSAGE_SIZE, "config reload not supported for %s%.*s: old=%s, new=%s",
@@ -125,11 +126,8 @@ static int compare_tls(struct comparison *comparison, const struct tls_options *
 
 static bool tls_differs(const struct tls_options *old, const struct tls_options *fresh)
 {
-    char before[200], after[200];
     for (size_t i = 0; i < config_tls_block.count; i++) {
-        config_key_format(&config_tls_block.keys[i], old, before, sizeof(before));
-        config_key_format(&config_tls_block.keys[i], fresh, after, sizeof(after));
-        if (strcmp(before, after) != 0)
+        if (value_differs(&config_tls_block.keys[i], old, fresh))
             return true;
     }
     bool same_names = old->suite_count == fresh->suite_count && old->curve_count == fresh->curve_count &&
@@ -160,6 +158,20 @@ static int compare_websocket(struct comparison *comparison, const struct websock
         return 0;
     snprintf(comparison->message, CONFIG_MESSAGE_SIZE, "config reload not supported for websocket");
     return ERR_UNSUPPORTED;
+}
+
+// By the form that people read, except strings: that form may be cut. One that was not given is as good as an empty one.
+static bool value_differs(const struct config_key *key, const void *old, const void *fresh)
+{
+    if (key->type == CONFIG_STRING && !key->secret) {
+        const char *a = *(const char *const *)((const char *)old + key->offset);
+        const char *b = *(const char *const *)((const char *)fresh + key->offset);
+        return strcmp(a ? a : "", b ? b : "") != 0;
+    }
+    char before[200], after[200];
+    config_key_format(key, old, before, sizeof(before));
+    config_key_format(key, fresh, after, sizeof(after));
+    return strcmp(before, after) != 0;
 }
 
 static bool string_differs(const char *a, const char *b)

@@ -229,6 +229,23 @@ static void variables_are_looked_up_outward(void **state)
     refuse("a: $BROKEN", "$BROKEN:1:1: never closed");
 }
 
+// `password: $ecr3t` is a variable that nobody defined, or a password without quotes.
+static void names_of_variables_are_not_shown_for_secrets(void **state)
+{
+    static const char *const texts[] = {"password: $ecr3t", "a {Pass $ecr3t}",   "tokens [$ecr3t]",
+                                        "DB_SECRET=$ecr3t", "nkey_seed: $ecr3t", "a: 1\npass: {x {y: $ecr3t}}"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct conf conf;
+        struct conf_error wrong;
+        assert_int_equal(conf_read_text(&conf, &source, "etc/main.conf", bytes_from_string(texts[i]), &wrong),
+                         ERR_INVALID);
+        assert_null(strstr(wrong.text, "ecr3t"));
+        assert_non_null(strstr(wrong.text, "quote the value"));
+        conf_deinit(&conf);
+    }
+    refuse("pass: x\nuser: $nobody", "etc/main.conf:2:7: variable \"nobody\" is neither defined");
+}
+
 static void files_include_others(void **state)
 {
     expect("a: 1\ninclude users.conf\nb: $ALICE",
@@ -417,6 +434,7 @@ int main(void)
         cmocka_unit_test(blocks),
         cmocka_unit_test(words_are_typed_by_their_looks),
         cmocka_unit_test(variables_are_looked_up_outward),
+        cmocka_unit_test(names_of_variables_are_not_shown_for_secrets),
         cmocka_unit_test(files_include_others),
         cmocka_unit_test(what_is_broken_is_told_with_its_place),
         cmocka_unit_test(a_nul_byte_is_no_text),

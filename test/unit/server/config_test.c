@@ -600,6 +600,26 @@ static void what_needs_a_restart_refuses_a_reload(void **state)
                      ERR_UNSUPPORTED);
 }
 
+// Strings are compared to their ends, however long.
+static void long_values_are_compared_whole(void **state)
+{
+    struct config_changes changes;
+    char name[301], before[700], after[700];
+    memset(name, 'n', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    snprintf(before, sizeof(before), "log_file: /%sa", name);
+    snprintf(after, sizeof(after), "log_file: /%sb", name);
+    assert_int_equal(compare(before, before, &changes), 0);
+    assert_int_equal(changes.count, 0);
+    assert_int_equal(compare(before, after, &changes), 0);
+    assert_int_equal(changes.count, 1);
+    assert_true(changes.log);
+    snprintf(before, sizeof(before), "tls {cert_file: %sa, key_file: k}", name);
+    snprintf(after, sizeof(after), "tls {cert_file: %sb, key_file: k}", name);
+    assert_int_equal(compare(before, after, &changes), 0);
+    assert_int_equal(changes.count, 1);
+}
+
 // A key said with its documented default changes nothing. (Of auth's keys only their texts are compared.)
 static void expect_default(const struct config_key *key, const char *format)
 {
@@ -713,6 +733,7 @@ int main(void)
         cmocka_unit_test(the_files_can_be_forgotten),
         cmocka_unit_test(a_reload_knows_what_changed),
         cmocka_unit_test(what_needs_a_restart_refuses_a_reload),
+        cmocka_unit_test(long_values_are_compared_whole),
         cmocka_unit_test(the_documented_defaults_are_the_defaults),
         cmocka_unit_test(what_a_flag_says_a_key_can_say),
     };
