@@ -111,6 +111,7 @@ int broker_accounts_replace(struct broker *broker, const struct auth_view *view)
 // elsewhere, and after grace_ms whoever is left is closed, one by one, over duration_ms. It ends with no connections, or with
 // broker_shutdown(). Once; later calls do nothing.
 void broker_lame_duck(struct broker *broker, uint64_t duration_ms, uint64_t grace_ms);
+bool broker_is_lame_duck(const struct broker *broker);
 
 // From now on these hold, for connected clients too (CO-X02): max_payload, max_control_line, max_pending, congested_bytes,
 // max_connections, max_subscriptions, max_traced_bytes, trace_system, pings and the write deadline; the rest of `options` is not looked at.

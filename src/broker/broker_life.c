@@ -24,6 +24,11 @@ void broker_lame_duck(struct broker *broker, uint64_t duration_ms, uint64_t grac
 
 // The pause is random, at least half of what the pace says, so that clients of several servers that are told at the same time do
 // not come to the next one in step.
+bool broker_is_lame_duck(const struct broker *broker)
+{
+    return broker->lame_duck;
+}
+
 void broker_lame_duck_step(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct broker *broker = container_of(timer, struct broker, lame_timer);

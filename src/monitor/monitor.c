@@ -137,6 +137,9 @@ static void answer(void *owner, struct page *page)
     struct bytes path = page->request->path, base = bytes_from_string(monitor->options.http_base_path);
     bool below = bytes_starts_with(path, base) && (path.len == base.len || path.ptr[base.len] == '/');
     path = path.len == base.len ? BYTES("/") : bytes_skip(path, below ? base.len : 0);
+    // Whoever puts a slash between an address that ends in one and a page means the page.
+    while (path.len > 1 && path.ptr[1] == '/')
+        path = bytes_skip(path, 1);
     for (size_t i = 0; below && i < MONITOR_ROUTES; i++) {
         if (bytes_equal(path, bytes_from_string(monitor_routes[i].path))) {
             monitor->requests[i]++;

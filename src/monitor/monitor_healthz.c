@@ -19,6 +19,14 @@ void monitor_healthz(struct monitor *monitor, struct page *page)
     struct store_stats stats = {0};
     if (monitor->options.shard)
         store_stats_get(shard_store(monitor->options.shard), &stats);
+    if (broker_is_lame_duck(monitor->options.broker)) {
+        page->status = 503;
+        must(buffer_append(
+                 page->body,
+                 BYTES("{\"status\":\"error\",\"error\":\"lame duck: clients are being sent to other servers\"}")) ==
+             0);
+        return;
+    }
     const char *error = illness(&stats);
     if (!error) {
         must(buffer_append(page->body, BYTES("{\"status\":\"ok\"}")) == 0);

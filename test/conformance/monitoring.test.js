@@ -166,6 +166,7 @@ const REFUSED = [
   ['/connz?sort=stop', 'sort by stop only valid on closed connections'],
   ['/connz?subs=foo', 'Error decoding boolean for \'subs\': strconv.ParseBool: parsing "foo": invalid syntax'],
   ['/connz?auth=2', 'Error decoding boolean for \'auth\': strconv.ParseBool: parsing "2": invalid syntax'],
+  ['/subsz?offset=9999999999999999999', 'Error decoding int for \'offset\': strconv.Atoi: parsing "9999999999999999999": value out of range'],
   ['/subsz?test=foo.%3E', 'invalid test subject, must be valid publish subject: foo.>'],
   ['/accountz?acc=nope', 'Account nope does not exist']
 ]
@@ -239,6 +240,16 @@ test('CO-H11 /healthz is well', async () => {
   for (const query of ['', '?js-enabled=true', '?js-server-only=1', '?js-enabled-only=true', '?details=true']) {
     assert.strictEqual((await json(`/healthz${query}`)).status, 'ok')
   }
+})
+
+test('CO-H11 /healthz is not well in lame duck', async (t) => {
+  const from = await own(t, isPeer ? [] : ['--lame_duck_duration', '30s', '--lame_duck_grace_period', '5s'])
+  if (isPeer) return
+  await connect(t, {}, from)
+  assert.strictEqual((await get('//healthz', from)).status, 200)
+  from.child.kill('SIGUSR2')
+  await until(async () => (await get('/healthz', from)).status === 503, 'it says so')
+  assert.strictEqual(JSON.parse((await get('/healthz', from)).text).status, 'error')
 })
 
 test('CO-H01 / links to the pages, others are not found, JSON comes as JSONP if asked', async () => {
