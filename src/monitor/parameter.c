@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "monitor/parameter.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/must.h"
 
-static bool in_range(struct page *page, const char *type, const char *name, const char *function, const char *text);
+static bool refuse_range(struct page *page, const char *type, const char *name, const char *function, const char *text);
 static bool is_number(const char *text, bool is_signed);
 
 bool parameter_bool(struct page *page, const char *name, bool *value)
@@ -42,9 +41,8 @@ bool parameter_int(struct page *page, const char *name, int64_t *value)
         parameter_refuse(page, "Error decoding int for '%s': strconv.Atoi: parsing \"%s\": invalid syntax", name, text);
         return false;
     }
-    errno = 0;
-    *value = strtoll(text, NULL, 10);
-    return in_range(page, "int", name, "Atoi", text);
+    *value = strtoll(text, NULL, 10); // the ends of the range also stand for what lies beyond
+    return *value > INT64_MIN && *value < INT64_MAX ? true : refuse_range(page, "int", name, "Atoi", text);
 }
 
 bool parameter_uint(struct page *page, const char *name, uint64_t *value)
@@ -59,9 +57,8 @@ bool parameter_uint(struct page *page, const char *name, uint64_t *value)
                          name, text);
         return false;
     }
-    errno = 0;
     *value = strtoull(text, NULL, 10);
-    return in_range(page, "uint64", name, "ParseUint", text);
+    return *value < UINT64_MAX ? true : refuse_range(page, "uint64", name, "ParseUint", text);
 }
 
 bool parameter_text(struct page *page, const char *name, char value[PARAMETER_TEXT_SIZE])
@@ -91,11 +88,8 @@ void parameter_refuse(struct page *page, const char *format, ...)
     must(buffer_append(page->body, bytes_from_string(text)) == 0);
 }
 
-// After a conversion that began with errno 0.
-static bool in_range(struct page *page, const char *type, const char *name, const char *function, const char *text)
+static bool refuse_range(struct page *page, const char *type, const char *name, const char *function, const char *text)
 {
-    if (errno != ERANGE)
-        return true;
     parameter_refuse(page, "Error decoding %s for '%s': strconv.%s: parsing \"%s\": value out of range", type, name,
                      function, text);
     return false;
