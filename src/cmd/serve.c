@@ -272,12 +272,16 @@ static int start_node(struct serve *serve)
     return error;
 }
 
-// Threads begin with the first password hash. One processor is left to messages.
+// One processor is left to messages.
 static int start_offload(struct serve *serve)
 {
     unsigned processors = uv_available_parallelism();
-    offload_pool_start(&serve->offload_pool, processors > 1 ? processors - 1 : 1);
-    int error = offload_port_open(&serve->offload, &serve->offload_pool, &serve->loop);
+    int error = offload_pool_start(&serve->offload_pool, processors > 1 ? processors - 1 : 1);
+    if (error) {
+        logger_write(&serve->log.logger, LOG_ERROR, "cannot start a thread for password hashes (ulimit -u)");
+        return error;
+    }
+    error = offload_port_open(&serve->offload, &serve->offload_pool, &serve->loop);
     serve->has_offload = !error;
     if (!error)
         error = serve_workers_open_offload(&serve->workers, &serve->offload_pool);

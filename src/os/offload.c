@@ -13,6 +13,7 @@
 #define OFFLOAD_NICE  10
 
 static void add_thread(struct offload_pool *pool);
+static void destroy_locks(struct offload_pool *pool);
 static void thread_main(void *argument);
 static void finish(struct offload_pool *pool, struct offload_job *job);
 static void submit(struct offload *offload, struct offload_job *job);
@@ -23,13 +24,20 @@ static void queue_init(struct offload_queue *queue);
 static void queue_push(struct offload_queue *queue, struct offload_job *job);
 static struct offload_job *queue_pop(struct offload_queue *queue);
 
-void offload_pool_start(struct offload_pool *pool, uint32_t thread_max)
+int offload_pool_start(struct offload_pool *pool, uint32_t thread_max)
 {
     *pool = (struct offload_pool){.thread_max = thread_max < OFFLOAD_THREADS_MAX ? thread_max : OFFLOAD_THREADS_MAX};
     must(pool->thread_max > 0);
     queue_init(&pool->jobs);
     must(uv_mutex_init(&pool->mutex) == 0);
     must(uv_cond_init(&pool->work) == 0 && uv_cond_init(&pool->finished) == 0);
+    uv_mutex_lock(&pool->mutex);
+    add_thread(pool);
+    uv_mutex_unlock(&pool->mutex);
+    if (pool->thread_count > 0)
+        return 0;
+    destroy_locks(pool);
+    return ERR_LIMIT;
 }
 
 void offload_pool_stop(struct offload_pool *pool)
@@ -41,9 +49,7 @@ void offload_pool_stop(struct offload_pool *pool)
     uv_mutex_unlock(&pool->mutex);
     for (uint32_t i = 0; i < pool->thread_count; i++)
         must(uv_thread_join(&pool->threads[i]) == 0);
-    uv_cond_destroy(&pool->work);
-    uv_cond_destroy(&pool->finished);
-    uv_mutex_destroy(&pool->mutex);
+    destroy_locks(pool);
 }
 
 int offload_port_open(struct offload_port *port, struct offload_pool *pool, struct loop *loop)
@@ -70,13 +76,19 @@ void offload_port_close(struct offload_port *port)
     uv_close((uv_handle_t *)&port->wake, NULL);
 }
 
-// With the lock. Without threads jobs would wait for ever: that is no state to serve in.
+// With the lock. Where the system gives no more, those that are there do the work.
 static void add_thread(struct offload_pool *pool)
 {
     uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE, .stack_size = OFFLOAD_STACK};
     if (uv_thread_create_ex(&pool->threads[pool->thread_count], &options, thread_main, pool) == 0)
         pool->thread_count++;
-    must(pool->thread_count > 0);
+}
+
+static void destroy_locks(struct offload_pool *pool)
+{
+    uv_cond_destroy(&pool->work);
+    uv_cond_destroy(&pool->finished);
+    uv_mutex_destroy(&pool->mutex);
 }
 
 static void thread_main(void *argument)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Threads for slow work of the processor (env/offload.h): one pool per process, and a port to it per worker's loop.
 //
-// The threads begin with the first job and run at a lower priority: a flood of logins may wait, messages should not. Ports are
-// opened, used and closed on their loop's thread; the pool is started before the first port and stopped after the last.
+// One thread is there from the start, the others begin with the jobs (those that the system refuses then are done without). They
+// run at a lower priority: a flood of logins may wait, messages should not. Ports are opened, used and closed on their loop's thread; the pool is started before the first port and stopped after the last.
 // tidy: prefix offload
 #pragma once
 
@@ -32,8 +32,9 @@ struct offload_pool {
     uv_thread_t threads[OFFLOAD_THREADS_MAX];
 };
 
-// thread_max: at most OFFLOAD_THREADS_MAX count. The pool may not be moved.
-void offload_pool_start(struct offload_pool *pool, uint32_t thread_max);
+// thread_max: at most OFFLOAD_THREADS_MAX count. The pool may not be moved. ERR_LIMIT: not one thread to be had; then the pool is
+// not to be used, nor stopped.
+int offload_pool_start(struct offload_pool *pool, uint32_t thread_max) MUST_USE;
 // All ports are closed.
 void offload_pool_stop(struct offload_pool *pool);
 

@@ -58,7 +58,7 @@ static int setup(void **state)
     struct rig *rig = mem_alloc_zero(sizeof(*rig));
     os_test_loop_init(&rig->test);
     assert_int_equal(uv_sem_init(&rig->gate, 0), 0);
-    offload_pool_start(&rig->pool, 2);
+    assert_int_equal(offload_pool_start(&rig->pool, 2), 0);
     assert_int_equal(offload_port_open(&rig->port, &rig->pool, &rig->test.loop), 0);
     for (int i = 0; i < COUNT; i++)
         rig->jobs[i] = (struct job){.offload = {.run = job_run, .done = job_done}, .rig = rig};
@@ -92,7 +92,7 @@ static bool all_done(void *context)
 static void test_all_run(void **state)
 {
     struct rig *rig = *state;
-    assert_int_equal(rig->pool.thread_count, 0);
+    assert_int_equal(rig->pool.thread_count, 1); // a login never depends on getting the first one
     submit(rig, COUNT);
     assert_int_equal(rig->done, 0);
     os_test_run_until(&rig->test, all_done, rig);
