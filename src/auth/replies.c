@@ -19,17 +19,20 @@ struct replies {
     int32_t response_max;
     uint64_t ttl_ms; // UINT64_MAX: for ever
     struct map by_subject;
+    size_t text_bytes; // of all subjects
     struct list oldest_first;
 };
 
 static void forget(struct replies *replies, struct reply *reply);
 static void forget_expired(struct replies *replies, uint64_t now_ms);
 static bool is_expired(const struct replies *replies, const struct reply *reply, uint64_t now_ms);
+static void make_room(struct replies *replies, size_t len);
 static struct reply *oldest(const struct replies *replies);
 
 struct replies *replies_new(int32_t response_max, int64_t response_ttl_ns, uint64_t hash_seed)
 {
     struct replies *replies = mem_alloc(sizeof(*replies));
+    replies->text_bytes = 0;
     replies->response_max = response_max;
     replies->ttl_ms = response_ttl_ns < 0 ? UINT64_MAX : (uint64_t)response_ttl_ns / 1000000;
     map_init_seeded(&replies->by_subject, REPLIES_MAX, hash_seed);
@@ -53,15 +56,17 @@ void replies_add(struct replies *replies, struct bytes subject, uint64_t now_ms)
     if (reply) {
         list_remove(&reply->link);
     } else {
+        if (subject.len > REPLIES_BYTES_MAX)
+            return;
         forget_expired(replies, now_ms);
-        if (map_count(&replies->by_subject) == REPLIES_MAX)
-            forget(replies, oldest(replies));
+        make_room(replies, subject.len);
         reply = mem_alloc(sizeof(*reply) + subject.len);
         memcpy(reply->text, subject.ptr, subject.len);
         reply->subject = bytes_make(reply->text, subject.len);
         list_init(&reply->link);
         int error = map_add(&replies->by_subject, reply->subject, reply);
         must(error == 0);
+        replies->text_bytes += subject.len;
     }
     reply->since_ms = now_ms;
     reply->left = replies->response_max;
@@ -91,6 +96,7 @@ static void forget(struct replies *replies, struct reply *reply)
 {
     must(map_remove(&replies->by_subject, reply->subject) == reply);
     list_remove(&reply->link);
+    replies->text_bytes -= reply->subject.len;
     mem_free(reply);
 }
 
@@ -99,6 +105,12 @@ static void forget_expired(struct replies *replies, uint64_t now_ms)
     struct reply *reply;
     while ((reply = oldest(replies)) && is_expired(replies, reply, now_ms))
         forget(replies, reply);
+}
+
+static void make_room(struct replies *replies, size_t len)
+{
+    while (map_count(&replies->by_subject) == REPLIES_MAX || replies->text_bytes + len > REPLIES_BYTES_MAX)
+        forget(replies, oldest(replies));
 }
 
 static bool is_expired(const struct replies *replies, const struct reply *reply, uint64_t now_ms)

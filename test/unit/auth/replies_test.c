@@ -57,12 +57,37 @@ static void test_bound(void **state)
     replies_free(NULL);
 }
 
+// Long subjects: few are remembered, the newest.
+static void test_bytes_bound(void **state)
+{
+    static char text[REPLIES_BYTES_MAX + 1];
+    const size_t len = 1024 * 1024;
+    struct replies *replies = replies_new(1, AUTH_UNLIMITED, 1);
+    memset(text, 'a', sizeof(text));
+    for (char i = 0; i < 10; i++) {
+        text[0] = (char)('a' + i);
+        replies_add(replies, bytes_make(text, len), 0);
+    }
+    assert_int_equal(replies_count(replies), REPLIES_BYTES_MAX / len);
+    text[0] = 'b';
+    assert_false(replies_take(replies, bytes_make(text, len), 0));
+    text[0] = 'c';
+    assert_true(replies_take(replies, bytes_make(text, len), 0));
+    assert_int_equal(replies_count(replies), REPLIES_BYTES_MAX / len - 1);
+    replies_add(replies, bytes_make(text, sizeof(text)), 0);
+    assert_int_equal(replies_count(replies), REPLIES_BYTES_MAX / len - 1);
+    replies_add(replies, bytes_make(text, REPLIES_BYTES_MAX), 0);
+    assert_int_equal(replies_count(replies), 1);
+    replies_free(replies);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_count),
         cmocka_unit_test(test_time),
         cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_bytes_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
