@@ -39,7 +39,10 @@ struct latency *latency_begin(const struct import_target *import, const struct b
     struct json_writer json;
     json_writer_init_compact(&json, &requestor);
     request_info_write(info, &json);
-    must(json_writer_finish(&json) == 0); // names of bounded length
+    if (json_writer_finish(&json)) { // a client may have a name of any length: then there is no metric
+        buffer_deinit(&requestor);
+        return NULL;
+    }
     struct latency *latency = mem_alloc(sizeof(*latency) + import->latency_subject.len + requestor.len);
     *latency = (struct latency){
         .exporter = import->exporter,

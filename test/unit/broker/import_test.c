@@ -453,6 +453,41 @@ static void test_latency(void **state)
     end(&scene);
 }
 
+// A user name that no metric has room for: there is none, the service is answered as ever.
+static void test_latency_of_long_user(void **state)
+{
+    struct scene scene;
+    begin(&scene);
+    struct auth_export_spec spec = {.is_service = true,
+                                    .account = BYTES("A"),
+                                    .subject = BYTES("lat"),
+                                    .is_public = true,
+                                    .latency_sampling = 100,
+                                    .latency_subject = BYTES("lat.out")};
+    assert_int_equal(auth_builder_add_export(scene.builder, &spec), 0);
+    take(&scene, "B", "A", true, "lat", "", "", true);
+    static char name[128 * 1024];
+    memset(name, 'n', sizeof(name));
+    struct auth_user_spec user = {.name = bytes_make(name, sizeof(name)), .account = BYTES("B")};
+    assert_int_equal(auth_builder_add_user(scene.builder, &user), 0);
+    auth_builder_set_no_auth_user(scene.builder, user.name, 0);
+    struct auth_config *config;
+    assert_int_equal(auth_builder_finish(scene.builder, &config, NULL), 0);
+    auth_builder_free(scene.builder);
+    assert_int_equal(broker_auth_replace(scene.world.broker, config), 0);
+    auth_config_unref(config);
+    struct peer *asker = peer_connect(&scene.world, "\"headers\":true,\"name\":\"n\""), *ear = join(&scene, "A", "");
+    struct peer *service = join(&scene, "A", "");
+    peer_say(ear, "SUB lat.out 1\r\n");
+    peer_say(service, "SUB lat 1\r\n");
+    peer_say(asker, "SUB in 1\r\nPUB lat in 0\r\n\r\n");
+    const char *reply = asked(service, "lat");
+    say(service, "PUB %s 1\r\nx\r\n", reply);
+    peer_expect(asker, "MSG in 1 1\r\nx\r\n");
+    peer_expect(ear, "");
+    end(&scene);
+}
+
 struct echo {
     struct inlet inlet;
     struct account *account;
@@ -516,6 +551,7 @@ int main(void)
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_inlets_answer_at_once),
         cmocka_unit_test(test_latency),
+        cmocka_unit_test(test_latency_of_long_user),
         cmocka_unit_test(test_long_subjects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
