@@ -127,10 +127,10 @@ bool broker_turn_end(struct broker *broker)
         if (!broker_watch_report(broker))
             break;
     }
+    broker_reap(broker);
+    account_reap(broker); // withdraws interest, which has to leave in this turn
     if (broker->remotes)
         remote_return(broker->remotes);
-    broker_reap(broker);
-    account_reap(broker);
     // Whoever was called in here may have work for a turn's end of his own, and that may be over already.
     return broker->called || broker->resume || !list_empty(&broker->deferred) || !list_empty(&broker->dirty) ||
            !list_empty(&broker->watch_dirty);

@@ -16,6 +16,7 @@
 #include "broker/account.h"
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
+#include "broker/remote_internal.h"
 #include "town.h"
 
 #define WORKERS 3
@@ -100,6 +101,33 @@ static void test_streams(void **state)
 }
 
 // Asker, service and what lies between on any workers.
+// Where the answers of an account that is no more arrived is withdrawn in the turn that notices.
+static void test_retired_is_forgotten(void **state)
+{
+    struct town town;
+    begin(&town);
+    struct peer *asker = join(&town, 0, "C"), *service = join(&town, 1, "A");
+    say(&town, service, "SUB req 1\r\n");
+    say(&town, asker, "SUB in 1\r\nPUB q in 1\r\nx\r\n");
+    struct auth_builder *builder = auth_builder_new();
+    assert_int_equal(auth_builder_add_account(builder, BYTES("C"), NULL, 0), 0);
+    struct auth_config *config;
+    assert_int_equal(auth_builder_finish(builder, &config, NULL), 0);
+    auth_builder_free(builder);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        assert_int_equal(broker_accounts_replace(town.workers[i].world.broker, auth_config_view(config)), 0);
+        town_step(&town, i, 0);
+        assert_true(list_empty(&town.workers[i].world.broker->remotes->changed)); // no other turn is to come
+    }
+    auth_config_unref(config);
+    town_settle(&town);
+    for (uint32_t i = 0; i < WORKERS; i++) {
+        assert_true(broker_remote_is_idle(town.workers[i].world.broker));
+        assert_true(list_empty(&town.workers[i].world.broker->retired));
+    }
+    end(&town);
+}
+
 static void test_requests(void **state)
 {
     for (uint32_t at = 0; at < WORKERS * WORKERS * 2; at++) {
@@ -160,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_streams),
         cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_retired_is_forgotten),
         cmocka_unit_test(test_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
