@@ -12,6 +12,7 @@
 #include "subject/subject.h"
 
 static void flush(struct broker *broker);
+static void on_lost(void *owner);
 
 void broker_options_default(struct broker_options *options)
 {
@@ -51,6 +52,7 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
         .on_writable = connection_on_writable,
         .on_close = connection_on_close,
         .on_secure = connection_on_secure,
+        .on_lost = on_lost,
     };
     broker->now = now;
     broker->now_ms = moment_mono_ms(now);
@@ -230,4 +232,9 @@ static void flush(struct broker *broker)
     struct list *link;
     while ((link = list_pop_front(&broker->dirty)))
         connection_flush(container_of(link, struct connection, dirty));
+}
+
+static void on_lost(void *owner)
+{
+    ((struct broker *)owner)->turned_away++; // whoever accepted it has counted it
 }

@@ -10,6 +10,7 @@
 static void *on_accept(void *owner, struct net_conn *lower, const struct net_peer *peer);
 static void on_data(void *context, struct bytes data);
 static void on_close(void *context, int error);
+static void on_lost(void *owner);
 static size_t conn_write(struct net_conn *net, const struct bytes *parts, size_t count);
 static void conn_read_pause(struct net_conn *net);
 static void conn_read_resume(struct net_conn *net);
@@ -49,6 +50,7 @@ struct websocket *websocket_new(const struct websocket_options *options, struct 
         .on_data = on_data,
         .on_writable = websocket_on_writable,
         .on_close = on_close,
+        .on_lost = on_lost,
     };
     websocket->now_ms = moment_mono_ms(now);
     list_init(&websocket->opening);
@@ -230,6 +232,11 @@ static void hand_over(struct websocket_conn *conn, const struct websocket_openin
         websocket_conn_end(conn);
     else
         websocket_input(conn, (struct bytes){0});
+}
+
+static void on_lost(void *owner)
+{
+    ((struct websocket *)owner)->unopened++;
 }
 
 static size_t conn_write(struct net_conn *net, const struct bytes *parts, size_t count)

@@ -79,6 +79,8 @@ struct net_handler {
     void (*on_close)(void *context, int error);
     // The handshake has ended, exactly once unless the connection ended before. NULL: after a failure the implementation closes.
     void (*on_secure)(void *context, const struct net_tls_info *info);
+    // A connection was accepted for this handler and ended before on_accept could be called: only to be counted. May be NULL.
+    void (*on_lost)(void *owner);
 };
 
 struct net_ops {

@@ -64,7 +64,7 @@ struct http_server *http_server_new(void *owner, void (*answer)(void *owner, str
     struct http_server *server = mem_alloc_zero(sizeof(*server));
     server->owner = owner;
     server->answer = answer;
-    server->handler = (struct net_handler){server, on_accept, on_data, on_writable, on_close, NULL};
+    server->handler = (struct net_handler){server, on_accept, on_data, on_writable, on_close, NULL, NULL};
     server->now_ms = moment_mono_ms(now);
     list_init(&server->connections);
     return server;

@@ -86,6 +86,8 @@ int tcp_adopt(struct tcp *tcp, int fd, const struct net_handler *handler, const 
     if (uv_poll_init(&tcp->loop->uv, &conn->poll, fd) != 0) {
         close(fd);
         mem_free(conn);
+        if (handler->on_lost)
+            handler->on_lost(handler->owner);
         return ERR_IO;
     }
     // Answers are gathered per turn already; waiting for more would only add delay. Fails on sockets that are not TCP.

@@ -50,7 +50,7 @@ void tcp_init(struct tcp *tcp, struct loop *loop);
 void tcp_deinit(struct tcp *tcp);
 
 // Takes over a connected stream socket and offers it to the handler. `security` may be NULL. The descriptor is closed when the handler refuses
-// (ERR_CLOSED) or the loop cannot watch it (ERR_IO). Called within a turn.
+// (ERR_CLOSED) or the loop cannot watch it (ERR_IO; on_lost). Called within a turn.
 int tcp_adopt(struct tcp *tcp, int fd, const struct net_handler *handler, const struct net_peer *peer,
               const struct tcp_security *security);
 // net_close() on every connection.

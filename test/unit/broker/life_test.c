@@ -197,6 +197,8 @@ static void who_is_turned_away_counts_as_ended(void **state)
     assert_null(peer_open(&world));
     assert_null(peer_open(&world));
     assert_int_equal(broker_connections_ended(world.broker), 3);
+    world.handler->on_lost(world.handler->owner);
+    assert_int_equal(broker_connections_ended(world.broker), 4);
     world_deinit(&world);
 }
 

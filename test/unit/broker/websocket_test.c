@@ -441,6 +441,9 @@ static void a_stop_ends_what_is_opening(void **state)
     assert_true(bench.lower_closing);
     const struct net_handler *handler = websocket_net_handler(bench.websocket);
     assert_null(handler->on_accept(handler->owner, &bench.lower, &(struct net_peer){.ip = "10.0.0.1"}));
+    uint64_t unopened = websocket_unopened(bench.websocket);
+    handler->on_lost(handler->owner);
+    assert_int_equal(websocket_unopened(bench.websocket), unopened + 1);
     bench_deinit(&bench);
 }
 

@@ -22,7 +22,7 @@ struct rig {
     struct net_conn *conn; // of the last accepted, NULL after on_close
     struct net_peer peer;
     struct buffer got;
-    unsigned accepts, data_calls, writables, closes;
+    unsigned lost, accepts, data_calls, writables, closes;
     int close_error;
     bool refuse;
     bool in_close_or_write; // on_close must not come from inside these
@@ -63,6 +63,11 @@ static void rig_closed(void *context, int error)
     rig->conn = NULL;
 }
 
+static void rig_lost(void *owner)
+{
+    ((struct rig *)owner)->lost++;
+}
+
 static void rig_close(struct rig *rig)
 {
     rig->in_close_or_write = true;
@@ -89,7 +94,7 @@ static int rig_setup(void **state)
     os_test_loop_init(&rig->test);
     tcp_init(&rig->tcp, &rig->test.loop);
     buffer_init(&rig->got, 2 * BIG);
-    rig->handler = (struct net_handler){rig, rig_accept, rig_data, rig_writable, rig_closed, NULL};
+    rig->handler = (struct net_handler){rig, rig_accept, rig_data, rig_writable, rig_closed, NULL, rig_lost};
     assert_int_equal(listener_open(&rig->listener, &rig->tcp, "127.0.0.1", -1), 0);
     assert_true(rig->listener.port > 0);
     assert_int_equal(connect_to(rig->listener.port), -1);
@@ -357,6 +362,22 @@ static void the_last_descriptors_are_not_for_connections(void **state)
     close(fd);
 }
 
+// The handler never meets it, but whoever placed it with him has counted it.
+static void what_cannot_be_watched_is_told_as_lost(void **state)
+{
+    struct rig *rig = *state;
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC); // a file is nothing to wait for
+    assert_true(fd >= 0);
+    assert_int_equal(tcp_adopt(&rig->tcp, fd, &rig->handler, &rig->peer, NULL), ERR_IO);
+    assert_int_equal(rig->accepts, 0);
+    assert_int_equal(rig->lost, 1);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    rig->handler.on_lost = NULL;
+    assert_int_equal(
+        tcp_adopt(&rig->tcp, open("/proc/self/exe", O_RDONLY | O_CLOEXEC), &rig->handler, &rig->peer, NULL), ERR_IO);
+    assert_int_equal(rig->lost, 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
@@ -368,6 +389,7 @@ int main(void)
         T(close_comes_later_once_and_sends_what_was_taken),
         T(a_refused_connection_gets_no_callback),
         T(a_reset_is_told),
+        T(what_cannot_be_watched_is_told_as_lost),
         T(a_port_in_use_and_bad_addresses_have_their_own_errors),
         T(many_connections_are_accepted_in_several_turns),
         T(the_last_descriptors_are_not_for_connections),

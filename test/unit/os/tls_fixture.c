@@ -120,7 +120,7 @@ int tls_fixture_setup(void **state)
     buffer_init(&rig->got, GOT_MAX);
     rig->tls = tls_new();
     tls_fixture_load(rig, "server", false, NULL);
-    rig->handler = (struct net_handler){rig, rig_accept, rig_data, rig_writable, rig_closed, rig_secure};
+    rig->handler = (struct net_handler){rig, rig_accept, rig_data, rig_writable, rig_closed, rig_secure, NULL};
     *state = rig;
     return 0;
 }
