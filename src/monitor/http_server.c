@@ -21,10 +21,11 @@ struct http_connection {
     struct http_server *server; // borrowed
     struct net_conn *net;       // borrowed from on_accept to on_close
     struct list link;           // list link: http_server.connections
-    uint64_t alive_ms;          // last accept, complete request, or progress in sending
+    uint64_t alive_ms;          // last accept, complete request, or enough progress in sending
     struct buffer in;           // what is not yet a complete request, or waits for its turn
     struct buffer out;          // the answer that is being sent
     size_t sent;                // bytes of it
+    size_t noticed;             // of these, when it last counted as progress
     struct http_page *held;     // borrowed: its answer comes later; NULL: none
     bool last;                  // close when `out` is sent
     bool closing;
@@ -36,7 +37,8 @@ struct http_server {
     struct net_handler handler;
     struct list connections; // struct http_connection, longest silent first
     size_t count;
-    size_t held; // pages
+    size_t held;    // pages
+    size_t waiting; // bytes, in `out` of all connections
     uint64_t now_ms;
     bool stopping;
 };
@@ -55,6 +57,7 @@ static void finish_held(struct page *page);
 static void read_callback(const struct http_request *request, char ret_callback[PAGE_CALLBACK_SIZE]);
 static void wrap_in_callback(struct http_page *made);
 static void respond(struct http_connection *connection, struct http_page *made);
+static void refuse_busy(struct http_page *made);
 static bool send_out(struct http_connection *connection);
 static void close_connection(struct http_connection *connection);
 static void touch(struct http_connection *connection);
@@ -152,6 +155,7 @@ static void on_close(void *context, int error)
     struct http_connection *connection = context;
     list_remove(&connection->link);
     connection->server->count--;
+    connection->server->waiting -= connection->out.len;
     if (connection->held)
         connection->held->connection = NULL;
     buffer_deinit(&connection->in);
@@ -282,6 +286,9 @@ static void wrap_in_callback(struct http_page *made)
 
 static void respond(struct http_connection *connection, struct http_page *made)
 {
+    struct http_server *server = connection->server;
+    if (made->body.len > HTTP_SERVER_SMALL && server->waiting + made->body.len > HTTP_SERVER_WAITING_MAX)
+        refuse_busy(made);
     bool is_json = made->page.status == 200 && bytes_equal(made->page.content_type, BYTES("application/json"));
     if (is_json && made->callback[0] != '\0')
         wrap_in_callback(made);
@@ -293,7 +300,17 @@ static void respond(struct http_connection *connection, struct http_page *made)
         .keep_alive = !connection->last,
     };
     // A page fits: its body is bounded below what `out` takes.
+    size_t before = connection->out.len;
     must(http_response_append(&connection->out, &response) == 0);
+    server->waiting += connection->out.len - before;
+}
+
+static void refuse_busy(struct http_page *made)
+{
+    made->page.status = 503;
+    made->page.content_type = BYTES("text/plain; charset=utf-8");
+    buffer_clear(&made->body);
+    must(buffer_append(&made->body, BYTES("busy: too many answers wait for slow readers\n")) == 0);
 }
 
 // True when all is sent and the next answer may be made.
@@ -301,14 +318,17 @@ static bool send_out(struct http_connection *connection)
 {
     struct bytes rest = bytes_skip(buffer_bytes(&connection->out), connection->sent);
     size_t taken = net_write(connection->net, &rest, 1);
-    if (taken > 0)
-        touch(connection);
     connection->sent += taken;
+    if (taken == rest.len || connection->sent - connection->noticed >= HTTP_SERVER_PROGRESS) {
+        connection->noticed = connection->sent;
+        touch(connection);
+    }
     if (taken < rest.len) {
         net_read_pause(connection->net);
         return false;
     }
-    connection->sent = 0;
+    connection->server->waiting -= connection->out.len;
+    connection->sent = connection->noticed = 0;
     buffer_clear(&connection->out);
     buffer_shrink(&connection->out);
     if (connection->last) {

@@ -11,8 +11,13 @@
 
 // Connections at once; more are refused.
 #define HTTP_SERVER_CONNECTIONS_MAX 256
-// Without a complete request, or without taking any of an answer, for so long: closed.
-#define HTTP_SERVER_IDLE_MS 60000
+// Without a complete request, or without taking an answer or the next HTTP_SERVER_PROGRESS bytes of it, for so long: closed.
+#define HTTP_SERVER_IDLE_MS  60000
+#define HTTP_SERVER_PROGRESS (1024 * 1024)
+// Bytes of answers that may wait for their readers, of all connections together; a longer answer than HTTP_SERVER_SMALL is then
+// 503. The small ones always go, so that a probe sees that the server is well.
+#define HTTP_SERVER_WAITING_MAX (64 * 1024 * 1024)
+#define HTTP_SERVER_SMALL       (64 * 1024)
 // Requests that wait while an answer is being sent.
 #define HTTP_SERVER_PIPELINE_MAX (64 * 1024)
 

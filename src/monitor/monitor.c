@@ -107,6 +107,22 @@ void monitor_visit_brokers(struct monitor *monitor, struct monitor_visit *visit)
     visit->done(visit);
 }
 
+bool monitor_begin_copy(struct monitor *monitor, struct page *page)
+{
+    if (monitor->copies == MONITOR_COPIES_MAX) {
+        monitor_say(page, 503, "busy: too many pages of this kind are being made");
+        return false;
+    }
+    monitor->copies++;
+    return true;
+}
+
+void monitor_end_copy(struct monitor *monitor)
+{
+    must(monitor->copies > 0);
+    monitor->copies--;
+}
+
 void monitor_stats(const struct monitor *monitor, struct broker_stats *ret_stats)
 {
     *ret_stats = monitor->stats;

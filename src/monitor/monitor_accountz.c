@@ -8,8 +8,6 @@
 #include "monitor/parameter.h"
 #include "monitor/put.h"
 
-#define COPIED_MAX (64 * 1024 * 1024)
-
 struct account_sum {
     struct account_sum *next; // list link
     struct bytes name;
@@ -88,7 +86,11 @@ static struct accountz *accountz_new(struct monitor *monitor, struct page *page,
 
 static void start(struct accountz *accountz)
 {
-    inspection_init(&accountz->inspection, COPIED_MAX);
+    if (!monitor_begin_copy(accountz->monitor, accountz->page)) {
+        mem_free(accountz);
+        return;
+    }
+    inspection_init(&accountz->inspection, MONITOR_COPY_MAX);
     accountz->page->held = true;
     accountz->visit = (struct monitor_visit){.run = visit_broker, .done = visited};
     monitor_visit_brokers(accountz->monitor, &accountz->visit);
@@ -145,6 +147,7 @@ static void visited(struct monitor_visit *visit)
     struct page *page = accountz->page;
     accountz->write(accountz);
     inspection_deinit(&accountz->inspection);
+    monitor_end_copy(accountz->monitor);
     mem_free(accountz);
     page_finish(page);
 }

@@ -11,7 +11,6 @@
 
 #define LIMIT_DEFAULT 1024
 // Of one answer; what does not fit is counted and left out.
-#define COPIED_MAX (64 * 1024 * 1024)
 
 typedef int compare_function(const struct inspection_connection *a, const struct inspection_connection *b);
 
@@ -97,11 +96,11 @@ void monitor_connz(struct monitor *monitor, struct page *page)
     struct connz *connz = mem_alloc_zero(sizeof(*connz));
     connz->monitor = monitor;
     connz->page = page;
-    if (!read_parameters(connz, page)) {
+    if (!read_parameters(connz, page) || !monitor_begin_copy(monitor, page)) {
         mem_free(connz);
         return;
     }
-    inspection_init(&connz->inspection, COPIED_MAX);
+    inspection_init(&connz->inspection, MONITOR_COPY_MAX);
     page->held = true;
     connz->visit = (struct monitor_visit){.run = visit_broker, .done = visited};
     monitor_visit_brokers(monitor, &connz->visit);
@@ -196,6 +195,7 @@ static void visited(struct monitor_visit *visit)
     struct page *page = connz->page;
     write_page(connz);
     inspection_deinit(&connz->inspection);
+    monitor_end_copy(connz->monitor);
     mem_free(connz);
     page_finish(page);
 }

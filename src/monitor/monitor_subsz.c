@@ -7,7 +7,6 @@
 #include "subject/subject.h"
 
 #define LIMIT_DEFAULT 1024
-#define COPIED_MAX    (64 * 1024 * 1024)
 
 struct subsz {
     struct monitor_visit visit; // first
@@ -32,11 +31,11 @@ void monitor_subsz(struct monitor *monitor, struct page *page)
     struct subsz *subsz = mem_alloc_zero(sizeof(*subsz));
     subsz->monitor = monitor;
     subsz->page = page;
-    if (!read_parameters(subsz, page)) {
+    if (!read_parameters(subsz, page) || !monitor_begin_copy(monitor, page)) {
         mem_free(subsz);
         return;
     }
-    inspection_init(&subsz->inspection, COPIED_MAX);
+    inspection_init(&subsz->inspection, MONITOR_COPY_MAX);
     page->held = true;
     subsz->visit = (struct monitor_visit){.run = visit_broker, .done = visited};
     monitor_visit_brokers(monitor, &subsz->visit);
@@ -74,6 +73,7 @@ static void visited(struct monitor_visit *visit)
     struct page *page = subsz->page;
     write_page(subsz);
     inspection_deinit(&subsz->inspection);
+    monitor_end_copy(subsz->monitor);
     mem_free(subsz);
     page_finish(page);
 }

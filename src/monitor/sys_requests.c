@@ -362,11 +362,12 @@ static void answer(struct sys_request *request)
     struct sys_requests *requests = request->requests;
     struct buffer head;
     buffer_init(&head, PAGE_SIZE_MAX);
-    bool failed = request->page.status == 400;
+    // A text instead of the page says why there is none; /healthz is a page whatever its status.
+    bool failed = !bytes_equal(request->page.content_type, BYTES("application/json"));
     must(buffer_append(&head, BYTES("{\"server\":")) == 0);
     statsz_server(requests->monitor, &head);
     if (failed)
-        statsz_error(400, buffer_bytes(&request->body), &head);
+        statsz_error(request->page.status, buffer_bytes(&request->body), &head);
     else
         must(buffer_printf(&head, ",\"%s\":", request->page.sys_key ? request->page.sys_key : "data") == 0);
     struct bytes parts[] = {buffer_bytes(&head), buffer_bytes(&request->body), BYTES("}")};

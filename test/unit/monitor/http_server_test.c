@@ -243,6 +243,51 @@ static void finish(struct rig *rig, struct bytes body)
     page_finish(rig->held);
 }
 
+// A reader that takes a byte now and then keeps nothing for long.
+static void little_progress_is_none(void **state)
+{
+    struct rig *rig = *state;
+    rig->body_size = 4 * HTTP_SERVER_PROGRESS;
+    rig->peer.room = 0;
+    ask(rig, "GET /big HTTP/1.1\r\n\r\n");
+    pass(rig, HTTP_SERVER_IDLE_MS - 1);
+    rig->peer.room = HTTP_SERVER_PROGRESS;
+    rig->peer.handler->on_writable(rig->peer.context);
+    pass(rig, HTTP_SERVER_IDLE_MS - 1);
+    assert_false(rig->peer.closed);
+    rig->peer.room = HTTP_SERVER_PROGRESS - 1;
+    rig->peer.handler->on_writable(rig->peer.context);
+    pass(rig, 1);
+    assert_true(rig->peer.closed);
+}
+
+static void answers_that_wait_have_a_budget(void **state)
+{
+    struct rig *rig = *state;
+    enum { COUNT = HTTP_SERVER_WAITING_MAX / PAGE_SIZE_MAX };
+    struct peer others[COUNT];
+    const struct net_handler *handler = rig->peer.handler;
+    rig->body_size = PAGE_SIZE_MAX;
+    for (size_t i = 0; i < COUNT; i++) {
+        others[i] = (struct peer){.net.ops = &peer_ops};
+        buffer_init(&others[i].got, 1);
+        others[i].context = handler->on_accept(handler->owner, &others[i].net, &(struct net_peer){.port = 2});
+        handler->on_data(others[i].context, BYTES("GET /big HTTP/1.1\r\n\r\n"));
+    }
+    ask(rig, "GET /big HTTP/1.1\r\n\r\n");
+    assert_true(bytes_starts_with(buffer_bytes(&rig->peer.got), BYTES("HTTP/1.1 503 ")));
+    buffer_clear(&rig->peer.got);
+    rig->body_size = HTTP_SERVER_SMALL;
+    ask(rig, "GET /healthz HTTP/1.1\r\n\r\n");
+    assert_true(bytes_starts_with(buffer_bytes(&rig->peer.got), BYTES("HTTP/1.1 200 ")));
+    for (size_t i = 0; i < COUNT; i++)
+        handler->on_close(others[i].context, 0);
+    buffer_clear(&rig->peer.got);
+    rig->body_size = PAGE_SIZE_MAX;
+    ask(rig, "GET /big HTTP/1.1\r\n\r\n");
+    assert_true(bytes_starts_with(buffer_bytes(&rig->peer.got), BYTES("HTTP/1.1 200 ")));
+}
+
 static void a_page_may_come_later_and_the_next_request_waits(void **state)
 {
     struct rig *rig = *state;
@@ -330,6 +375,8 @@ int main(void)
         T(who_asks_for_more_than_it_reads_is_closed),
         T(silence_and_half_requests_end_at_the_deadline),
         T(a_complete_request_keeps_a_connection_alive),
+        T(little_progress_is_none),
+        T(answers_that_wait_have_a_budget),
         T(a_page_may_come_later_and_the_next_request_waits),
         T(a_held_page_may_be_finished_at_once),
         T(nobody_gets_the_page_of_who_has_gone),

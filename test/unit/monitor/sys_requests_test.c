@@ -24,6 +24,9 @@ struct rig {
     unsigned statsz_count;
     json_t *answer; // owned: the last
     struct moment now;
+    bool waits; // visits of the brokers, in `visits`
+    struct monitor_visit *visits[8];
+    size_t visit_count;
 };
 
 static json_t *parse(struct bytes text)
@@ -55,6 +58,18 @@ static bool on_statsz(struct inlet *inlet, const struct inlet_message *message)
     return true;
 }
 
+static void visit(void *owner, struct monitor_visit *visit)
+{
+    struct rig *rig = owner;
+    if (rig->waits) {
+        assert_true(rig->visit_count < 8);
+        rig->visits[rig->visit_count++] = visit;
+        return;
+    }
+    visit->run(visit, rig->broker);
+    visit->done(visit);
+}
+
 static int setup(void **state)
 {
     static struct rig rig;
@@ -66,6 +81,8 @@ static int setup(void **state)
     rig.broker = broker_new(&rig.broker_options, rig.now);
     struct monitor_options options = {.broker_options = &rig.broker_options,
                                       .broker = rig.broker,
+                                      .visit = visit,
+                                      .visit_owner = &rig,
                                       .http_host = "127.0.0.1",
                                       .store_type = "",
                                       .sync_mode = ""};
@@ -178,6 +195,28 @@ static void bad_options_are_told(void **state)
     assert_string_equal(json_string_value(json_object_get(error, "description")), "invalid sorting option: \x01&x=%");
 }
 
+// The fourth page that would copy at once is refused, and nothing else is.
+static void few_pages_copy_at_once(void **state)
+{
+    struct rig *rig = *state;
+    static const char *const pages[] = {"$SYS.REQ.SERVER.PING.CONNZ", "$SYS.REQ.SERVER.PING.SUBSZ",
+                                        "$SYS.REQ.SERVER.PING.ACCOUNTZ"};
+    rig->waits = true;
+    for (size_t i = 0; i < 3; i++)
+        assert_null(ask(rig, pages[i], ""));
+    for (size_t i = 0; i < 3; i++) {
+        json_t *error = json_object_get(ask(rig, pages[i], ""), "error");
+        assert_int_equal(json_integer_value(json_object_get(error, "code")), 503);
+    }
+    assert_non_null(json_object_get(ask(rig, "$SYS.REQ.SERVER.PING.HEALTHZ", ""), "data"));
+    rig->waits = false;
+    for (size_t i = 0; i < rig->visit_count; i++)
+        visit(rig, rig->visits[i]);
+    turn(rig);
+    for (size_t i = 0; i < 3; i++)
+        assert_non_null(json_object_get(ask(rig, pages[i], ""), "data"));
+}
+
 static void only_who_is_meant_answers(void **state)
 {
     struct rig *rig = *state;
@@ -209,6 +248,7 @@ int main(void)
         T(pages_come_with_their_options),
         T(accounts_are_asked_by_name),
         T(bad_options_are_told),
+        T(few_pages_copy_at_once),
         T(only_who_is_meant_answers),
         T(statsz_is_published_soon_and_then_every_ten_seconds),
     };
