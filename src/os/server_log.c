@@ -10,7 +10,8 @@
 #include "base/must.h"
 
 // How long the thread waits for room before it looks whether it shall end.
-#define SERVER_LOG_POLL_MS 100
+#define SERVER_LOG_POLL_MS   100
+#define SERVER_LOG_NS_PER_MS UINT64_C(1000000)
 
 static void server_log_write(void *owner, enum log_level level, const char *format, va_list arguments);
 static size_t server_log_prefix(const struct server_log *log, char *line, size_t size, enum log_level level);
@@ -22,11 +23,13 @@ static void server_log_note(struct server_log *log, enum log_level level, char *
     __attribute__((format(printf, 4, 5)));
 static void server_log_to_descriptor(struct server_log *log, const char *line, size_t len);
 static bool server_log_has_room(int fd, int wait_ms, bool *ret_broken);
-static size_t server_log_put(int fd, const char *data, size_t len);
+static size_t server_log_put(int fd, const char *data, size_t len, bool *ret_broken);
 static void server_log_queue(struct server_log *log, const char *line, size_t len);
 static void server_log_own_up(struct server_log *log);
 static void server_log_run(void *owner);
 static void server_log_drain(struct server_log *log);
+static int server_log_patience_ms(const struct server_log *log);
+static void server_log_give_up(struct server_log *log);
 
 void server_log_init(struct server_log *log, int fd, enum log_level level)
 {
@@ -81,6 +84,7 @@ void server_log_deinit(struct server_log *log)
 {
     uv_mutex_lock(&log->mutex);
     log->stopping = true;
+    log->flush_by_ns = uv_hrtime() + SERVER_LOG_FLUSH_MS * SERVER_LOG_NS_PER_MS;
     uv_cond_broadcast(&log->changed);
     uv_mutex_unlock(&log->mutex);
     if (log->has_thread)
@@ -155,7 +159,8 @@ static void server_log_to_file(struct server_log *log, const char *line, size_t 
 {
     if (log_file_is_full(&log->file, len))
         server_log_rotate(log);
-    if (server_log_put(log->file.fd, line, len) != len) {
+    bool broken = false;
+    if (server_log_put(log->file.fd, line, len, &broken) != len) {
         log->dropped++; // the disk is full, most likely; there is nobody to tell now
         return;
     }
@@ -183,19 +188,25 @@ static void server_log_note(struct server_log *log, enum log_level level, char *
     size_t used = server_log_prefix(log, line, SERVER_LOG_LINE_MAX, level);
     size_t len = server_log_finish(line, used, vsnprintf(line + used, SERVER_LOG_LINE_MAX - used, format, arguments));
     va_end(arguments);
+    bool broken = false;
     if (log->file.fd < 0)
         server_log_queue(log, line, len);
-    else if (server_log_put(log->file.fd, line, len) == len)
+    else if (server_log_put(log->file.fd, line, len, &broken) == len)
         log->file.size += len;
 }
 
 static void server_log_to_descriptor(struct server_log *log, const char *line, size_t len)
 {
     bool broken = false;
-    if (log->queue.len == 0 && server_log_has_room(log->fd, 0, &broken) && server_log_put(log->fd, line, len) == len)
-        return;
-    if (!broken)
-        server_log_queue(log, line, len);
+    size_t taken = 0;
+    if (log->queue.len == 0 && server_log_has_room(log->fd, 0, &broken))
+        taken = server_log_put(log->fd, line, len, &broken);
+    if (broken)
+        log->dropped++;
+    else if (taken < len)
+        server_log_queue(log, line + taken, len - taken);
+    else if (log->dropped > 0)
+        server_log_own_up(log);
 }
 
 // The descriptor may be a pipe shared with others, so it cannot be made non-blocking; asking first comes to the same.
@@ -208,12 +219,16 @@ static bool server_log_has_room(int fd, int wait_ms, bool *ret_broken)
     return count == 1 && (ready.revents & POLLOUT) && !*ret_broken;
 }
 
-static size_t server_log_put(int fd, const char *data, size_t len)
+// Broken: it failed for another reason than want of room, a full disk for instance, and may well do so again at once. Otherwise
+// ret_broken stays.
+static size_t server_log_put(int fd, const char *data, size_t len, bool *ret_broken)
 {
     ssize_t written;
     do {
         written = write(fd, data, len);
     } while (written < 0 && errno == EINTR);
+    if (written < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        *ret_broken = true;
     return written > 0 ? (size_t)written : 0;
 }
 
@@ -252,21 +267,41 @@ static void server_log_run(void *owner)
 // One write, and a wait for room before it in which others may queue lines. Nobody else writes while something is queued.
 static void server_log_drain(struct server_log *log)
 {
-    bool broken = false, has_room = false;
-    int waits = log->stopping ? SERVER_LOG_FLUSH_MS / SERVER_LOG_POLL_MS : 1;
+    bool broken = false;
+    int patience_ms = server_log_patience_ms(log);
+    bool last = log->stopping && patience_ms == 0;
     uv_mutex_unlock(&log->mutex);
-    for (int i = 0; i < waits && !has_room && !broken; i++)
-        has_room = server_log_has_room(log->fd, SERVER_LOG_POLL_MS, &broken);
+    bool has_room = server_log_has_room(log->fd, patience_ms, &broken);
     uv_mutex_lock(&log->mutex);
+    size_t taken = 0;
     if (has_room) {
         size_t len = log->queue.len < SERVER_LOG_LINE_MAX ? log->queue.len : SERVER_LOG_LINE_MAX;
-        buffer_consume(&log->queue, server_log_put(log->fd, log->queue.ptr, len));
-    } else if (broken || (log->stopping && waits > 1)) {
-        buffer_clear(&log->queue);
-        log->dropped = 0;
+        taken = server_log_put(log->fd, log->queue.ptr, len, &broken);
+        buffer_consume(&log->queue, taken);
     }
-    if (log->dropped > 0 && log->queue.len < SERVER_LOG_QUEUE_MAX / 2)
+    if (broken || last)
+        server_log_give_up(log);
+    else if (has_room && taken == 0) // there was none after all; asking again at once may go on for ever
+        uv_cond_timedwait(&log->changed, &log->mutex, (uint64_t)patience_ms * SERVER_LOG_NS_PER_MS);
+    else if (taken > 0 && log->dropped > 0 && log->queue.len < SERVER_LOG_QUEUE_MAX / 2)
         server_log_own_up(log);
     if (log->queue.len == 0)
         buffer_shrink(&log->queue);
+}
+
+static int server_log_patience_ms(const struct server_log *log)
+{
+    if (!log->stopping)
+        return SERVER_LOG_POLL_MS;
+    uint64_t now_ns = uv_hrtime();
+    uint64_t left_ms = now_ns < log->flush_by_ns ? (log->flush_by_ns - now_ns) / SERVER_LOG_NS_PER_MS : 0;
+    return left_ms < SERVER_LOG_POLL_MS ? (int)left_ms : SERVER_LOG_POLL_MS;
+}
+
+// What is queued counts as dropped; the next line that can be written is followed by their number.
+static void server_log_give_up(struct server_log *log)
+{
+    for (size_t i = 0; i < log->queue.len; i++)
+        log->dropped += log->queue.ptr[i] == '\n';
+    buffer_clear(&log->queue);
 }

@@ -4,7 +4,8 @@
 //   [4711] 2026/11/23 05:00:00.000000 [INF] text
 //
 // The format is nats-server's, which log shippers know. It never waits: while a full pipe has no room, lines gather in memory, up
-// to a limit, and a thread of its own hands them on; beyond that they are dropped, counted, and owned up to once.
+// to a limit, and a thread of its own hands them on; beyond that they are dropped, counted, and owned up to once. So are those that
+// the descriptor refuses (a full disk, a reader that is gone): nothing is tried twice, the next line is the next attempt.
 //
 //   logger_write ──► [room, nothing queued] ──────────► descriptor
 //              └───► [queue, at most 1 MiB] ──► thread ──┘        full: dropped++
@@ -26,7 +27,7 @@
 #define SERVER_LOG_LINE_MAX 4096
 // What gathers while nobody reads.
 #define SERVER_LOG_QUEUE_MAX (1024 * 1024)
-// How long the end waits for somebody to read the rest.
+// How long the end waits at most for somebody to read the rest.
 #define SERVER_LOG_FLUSH_MS 500
 
 // Where lines go and how they look. All zeroes: bare lines on standard error.
@@ -55,6 +56,7 @@ struct server_log {
     uv_thread_t thread;  // hands on what is queued
     bool has_thread;     // made when it is needed first
     bool stopping;
+    uint64_t flush_by_ns; // of uv_hrtime(), once stopping: what is queued then is lost
 };
 
 // Lines go to fd, which stays the caller's, with the time in front. The struct may not move afterwards.

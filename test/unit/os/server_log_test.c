@@ -155,6 +155,56 @@ static void the_end_comes_although_nobody_reads(void **state)
     server_log_deinit(&log);
 }
 
+// A full disk behind standard error: lines are dropped, not tried for ever, and owned up to when there is room again.
+static void what_cannot_be_written_is_dropped_and_owned_up_to(void **state)
+{
+    int fds[2];
+    open_pipe(fds);
+    int out = open("/dev/full", O_WRONLY);
+    assert_true(out >= 0);
+    struct server_log log;
+    server_log_init(&log, out, LOG_INFO);
+    for (int i = 0; i < 3; i++)
+        logger_write(&log.logger, LOG_INFO, "line %d for a full disk", i);
+    assert_int_equal(log.queue.len, 0);
+    assert_false(log.has_thread);
+    assert_int_equal(dup2(fds[1], out), out);
+    logger_write(&log.logger, LOG_INFO, "there is room");
+    size_t len;
+    const char *text = read_until(fds[0], "nobody took them\n", &len);
+    assert_matches(text, "^[^\n]*\\[INF\\] there is room\n[^\n]*\\[WRN\\] 3 log lines dropped: nobody took them\n$");
+    logger_write(&log.logger, LOG_INFO, "still");
+    text = read_until(fds[0], "still\n", &len);
+    assert_null(strstr(text, "dropped"));
+    server_log_deinit(&log);
+    close(out);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+// What the thread has in its hands when writing begins to fail goes the same way, and the end comes.
+static void what_waits_is_dropped_when_writing_fails(void **state)
+{
+    int fds[2];
+    open_pipe(fds);
+    int out = dup(fds[1]);
+    struct server_log log;
+    server_log_init(&log, out, LOG_INFO);
+    for (int i = 0; i < MANY; i++)
+        logger_write(&log.logger, LOG_INFO, "line %d of many that nobody reads", i);
+    int full = open("/dev/full", O_WRONLY);
+    assert_int_equal(dup2(full, out), out);
+    while (*read_some(fds[0]))
+        continue;
+    server_log_deinit(&log);
+    assert_int_equal(log.queue.len, 0);
+    assert_true(log.dropped > 0 && log.dropped < MANY);
+    close(full);
+    close(out);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void write_some(void *context)
 {
     struct logger *logger = context;
@@ -288,6 +338,8 @@ int main(void)
         cmocka_unit_test(a_full_pipe_makes_nobody_wait_and_loses_nothing),
         cmocka_unit_test(a_full_queue_drops_and_owns_up_once),
         cmocka_unit_test(the_end_comes_although_nobody_reads),
+        cmocka_unit_test(what_cannot_be_written_is_dropped_and_owned_up_to),
+        cmocka_unit_test(what_waits_is_dropped_when_writing_fails),
         cmocka_unit_test(several_threads_write_whole_lines),
         cmocka_unit_test(levels_and_trace_are_asked_for_apart),
         cmocka_unit_test(a_full_file_is_rotated),
