@@ -56,8 +56,8 @@ static int read_file(void *owner, const char *path, struct buffer *content)
         return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : errno == EACCES ? ERR_PERMISSION : ERR_IO;
     struct stat status;
     int error = ERR_IO;
-    if (fstat(fd, &status) == 0 && !S_ISDIR(status.st_mode) && !S_ISFIFO(status.st_mode))
-        error = read_all(fd, content);
+    if (fstat(fd, &status) == 0)
+        error = S_ISDIR(status.st_mode) || S_ISFIFO(status.st_mode) ? ERR_UNSUPPORTED : read_all(fd, content);
     close(fd);
     return error;
 }

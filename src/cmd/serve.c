@@ -64,6 +64,7 @@ struct serve {
 static int start_log(struct serve *serve);
 static int start_all(struct serve *serve);
 static int start_workers(struct serve *serve);
+static int start_tls(struct serve *serve);
 static int open_directory(struct serve *serve);
 static int open_port(struct serve *serve, struct listener *listener, const char *host, int port, const char *what);
 static int start_node(struct serve *serve);
@@ -166,7 +167,7 @@ static int start_all(struct serve *serve)
     if (!error && websocket->on)
         error = open_port(serve, &serve->websockets, websocket->host, websocket->port, "websockets");
     if (!error)
-        error = serve_tls_start(&serve->tls, &serve->config, &serve->log.logger);
+        error = start_tls(serve);
     if (!error && serve->options.streaming && serve->options.store == OPTIONS_STORE_FILE)
         error = open_directory(serve);
     if (!error)
@@ -195,6 +196,15 @@ static int open_port(struct serve *serve, struct listener *listener, const char 
                      error == ERR_IN_USE    ? "in use by another process"
                      : error == ERR_INVALID ? "not an address"
                                             : error_text(error));
+    return error;
+}
+
+static int start_tls(struct serve *serve)
+{
+    char message[SERVE_TLS_MESSAGE_SIZE];
+    int error = serve_tls_start(&serve->tls, &serve->config, &serve->log.logger, message);
+    if (error)
+        logger_write(&serve->log.logger, LOG_FATAL, "%s", message);
     return error;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
@@ -78,6 +79,32 @@ void serve_files_remove_ports(const char *directory, const char *program)
     char path[PATH_MAX];
     if (ports_path(directory, program, path) == 0)
         unlink(path);
+}
+
+int serve_files_check_replace(const char *path)
+{
+    struct stat status;
+    const char *slash = strrchr(path, '/');
+    char directory[PATH_MAX] = ".";
+    size_t len = slash == path ? 1 : slash ? (size_t)(slash - path) : 0;
+    if (len >= sizeof(directory))
+        return ERR_TOO_BIG;
+    if (len > 0)
+        memcpy(directory, path, len);
+    directory[len > 0 ? len : 1] = '\0';
+    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        return file_error(EISDIR);
+    // With a slash at its end: what is no folder is an error.
+    strncat(directory, "/", sizeof(directory) - strlen(directory) - 1);
+    return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0 ? 0 : file_error(errno);
+}
+
+int serve_files_check_append(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0 || S_ISDIR(status.st_mode))
+        return serve_files_check_replace(path);
+    return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 ? 0 : file_error(errno);
 }
 
 // Under another name first: whoever waits for the file never reads half of it.

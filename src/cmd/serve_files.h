@@ -25,3 +25,8 @@ void serve_files_remove_pid(const char *path);
 int serve_files_write_ports(const char *directory, const char *program, const struct serve_port *ports,
                             size_t count) MUST_USE;
 void serve_files_remove_ports(const char *directory, const char *program);
+
+// Whether a file could be replaced as the pid file is, or appended to as a log: as far as that can be told without touching anything.
+// ERR_* of file_error().
+int serve_files_check_replace(const char *path) MUST_USE;
+int serve_files_check_append(const char *path) MUST_USE;

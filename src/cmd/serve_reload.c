@@ -68,9 +68,10 @@ static int apply_fallible(const struct serve_reload *reload, const struct config
 {
     const struct logger *logger = &reload->log->logger;
     bool has_tls = changes->tls || fresh->websocket.on;
-    int error = has_tls ? serve_tls_reload(reload->tls, fresh, logger) : 0;
+    char message[SERVE_TLS_MESSAGE_SIZE];
+    int error = has_tls ? serve_tls_reload(reload->tls, fresh, logger, message) : 0;
     if (error) {
-        logger_write(logger, LOG_ERROR, FAILED "tls: see the line before");
+        logger_write(logger, LOG_ERROR, FAILED "%s", message);
         return error;
     }
     error = changes->log ? serve_configure_log(reload->log, &fresh->options) : 0;
@@ -93,18 +94,21 @@ static void take_back(const struct serve_reload *reload, const struct config *ru
     const struct logger *logger = &reload->log->logger;
     if (has_log && serve_configure_log(reload->log, &running->options))
         logger_write(logger, LOG_ERROR, "The log cannot go back to where it was, and stays here");
-    if (has_tls && serve_tls_reload(reload->tls, running, logger))
-        logger_write(logger, LOG_ERROR, "The certificates of before cannot be read any more; the new ones stay");
+    char message[SERVE_TLS_MESSAGE_SIZE];
+    if (has_tls && serve_tls_reload(reload->tls, running, logger, message))
+        logger_write(logger, LOG_ERROR, "The certificates of before cannot be read any more; the new ones stay: %s",
+                     message);
 }
 
 // Without a file there is nothing to read again but what flags name.
 static void read_certificates(const struct serve_reload *reload, const struct config *running)
 {
     const struct logger *logger = &reload->log->logger;
+    char message[SERVE_TLS_MESSAGE_SIZE];
     if (!tls_options_is_on(&running->options.tls))
         logger_write(logger, LOG_ERROR, FAILED "can only reload config when a file is provided using -c or --config");
-    else if (serve_tls_reload(reload->tls, running, logger))
-        logger_write(logger, LOG_ERROR, FAILED "the certificates stay what they were");
+    else if (serve_tls_reload(reload->tls, running, logger, message))
+        logger_write(logger, LOG_ERROR, FAILED "the certificates stay what they were: %s", message);
     else
         logger_write(logger, LOG_INFO, "Reloaded: tls = enabled");
 }

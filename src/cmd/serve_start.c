@@ -5,12 +5,14 @@
 
 #include "cmd/config_source.h"
 #include "cmd/persona.h"
+#include "cmd/serve_files.h"
 #include "cmd/serve_tls.h"
 #include "cmd/signal_process.h"
 #include "wire/info.h"
 
-// What -t says, in nats-server's words.
-static void say_valid(const struct config *config);
+// What -t says, in nats-server's words. The exit code.
+static int check_config(const char *name, const struct config *config);
+static bool find_unusable(const struct config *config, char *message, size_t size);
 static void announce_ignored(const struct logger *logger, const struct options *options);
 static void announce_store(const struct logger *logger, const struct options *options);
 
@@ -33,11 +35,11 @@ bool serve_read_config(enum options_persona persona, int count, char **arguments
         persona_print_version(persona);
     } else if (options->signal) {
         *ret_code = signal_process(persona_name(persona), options->signal);
-    } else if (options->check_config) {
-        say_valid(ret_config);
     } else if (serve_find_unserved(ret_config)) {
         fprintf(stderr, "%s: %s\n", name, serve_find_unserved(ret_config));
         *ret_code = 1;
+    } else if (options->check_config) {
+        *ret_code = check_config(name, ret_config);
     } else {
         return true;
     }
@@ -144,12 +146,35 @@ void serve_announce_ready(const struct logger *logger, const struct options *opt
                      options->directory, options_sync_name(options));
 }
 
-static void say_valid(const struct config *config)
+static int check_config(const char *name, const struct config *config)
 {
+    char message[SERVE_TLS_MESSAGE_SIZE];
+    if (find_unusable(config, message, sizeof(message))) {
+        fprintf(stderr, "%s: %s\n", name, message);
+        return 1;
+    }
     for (size_t i = 0; i < config->warning_count; i++)
         fprintf(stderr, "%s\n", config->warnings[i]);
     fprintf(stderr, "%s: configuration file %s is valid (%s)\n", persona_name(config->options.persona),
             config->options.config_file, config->digest);
+    return 0;
+}
+
+// Files that a start would stumble over, in its words. Nothing is created.
+static bool find_unusable(const struct config *config, char *message, size_t size)
+{
+    const struct options *options = &config->options;
+    int error = options->log_file ? serve_files_check_append(options->log_file) : 0;
+    if (error) {
+        serve_explain_log(options, error, message, size);
+        return true;
+    }
+    error = options->pid_file ? serve_files_check_replace(options->pid_file) : 0;
+    if (error) {
+        snprintf(message, size, "Could not write pidfile: %s: %s", options->pid_file, error_text(error));
+        return true;
+    }
+    return serve_tls_check(config, message) != 0;
 }
 
 static void announce_ignored(const struct logger *logger, const struct options *options)

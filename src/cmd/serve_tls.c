@@ -8,36 +8,48 @@
 #define SERVE_TLS_WARN_DAYS 14
 
 static void make_empty(struct serve_tls *tls);
-static int load(struct tls *tls, const struct tls_options *options, bool may_verify, const struct logger *logger);
+static int load(struct tls *tls, const struct tls_options *options, bool may_verify, const struct logger *logger,
+                char *message);
 static void warn_of_the_end(struct tls *tls, const char *cert_file, const struct logger *logger);
 
-int serve_tls_start(struct serve_tls *tls, const struct config *config, const struct logger *logger)
+int serve_tls_start(struct serve_tls *tls, const struct config *config, const struct logger *logger,
+                    char ret_message[SERVE_TLS_MESSAGE_SIZE])
 {
     make_empty(tls);
-    int error = serve_tls_reload(tls, config, logger);
+    int error = serve_tls_reload(tls, config, logger, ret_message);
     if (error)
         serve_tls_stop(tls);
     return error;
 }
 
 // All or nothing: what is broken for one listener leaves the others as they are, too.
-int serve_tls_reload(struct serve_tls *tls, const struct config *config, const struct logger *logger)
+int serve_tls_reload(struct serve_tls *tls, const struct config *config, const struct logger *logger,
+                     char ret_message[SERVE_TLS_MESSAGE_SIZE])
 {
     const struct tls_options *options = tls_options_is_on(&config->options.tls) ? &config->options.tls : NULL;
     const struct websocket_config *websocket = &config->websocket;
     struct serve_tls fresh;
     make_empty(&fresh);
-    int error = load(fresh.clients.tls, options, true, logger);
+    int error = load(fresh.clients.tls, options, true, logger, ret_message);
     if (!error)
-        error = load(fresh.monitoring.tls, options, false, logger);
+        error = load(fresh.monitoring.tls, options, false, logger, ret_message);
     if (!error && websocket->on && !websocket->no_tls)
-        error = load(fresh.websocket.tls, &websocket->tls, true, logger);
+        error = load(fresh.websocket.tls, &websocket->tls, true, logger, ret_message);
     if (!error) {
         tls_move(tls->clients.tls, fresh.clients.tls);
         tls_move(tls->monitoring.tls, fresh.monitoring.tls);
         tls_move(tls->websocket.tls, fresh.websocket.tls);
     }
     serve_tls_stop(&fresh);
+    return error;
+}
+
+int serve_tls_check(const struct config *config, char ret_message[SERVE_TLS_MESSAGE_SIZE])
+{
+    struct serve_tls tls;
+    int error = serve_tls_start(&tls, config, NULL, ret_message);
+    if (!error)
+        serve_tls_stop(&tls);
     return error;
 }
 
@@ -89,7 +101,8 @@ static void make_empty(struct serve_tls *tls)
 }
 
 // `options` NULL: off. Not every listener asks for certificates, though the block says so.
-static int load(struct tls *tls, const struct tls_options *options, bool may_verify, const struct logger *logger)
+static int load(struct tls *tls, const struct tls_options *options, bool may_verify, const struct logger *logger,
+                char *message)
 {
     if (!options)
         return 0;
@@ -108,11 +121,12 @@ static int load(struct tls *tls, const struct tls_options *options, bool may_ver
         .pins = options->pins,
         .pin_count = options->pin_count,
     };
-    char message[TLS_MESSAGE_SIZE];
-    int error = tls_load(tls, &config, message);
+    char text[TLS_MESSAGE_SIZE];
+    int error = tls_load(tls, &config, text);
     if (error)
-        logger_write(logger, LOG_ERROR, "TLS: %s", message);
-    else if (may_verify)
+        snprintf(message, SERVE_TLS_MESSAGE_SIZE, "%s%stls: %s", options->where ? options->where : "",
+                 options->where ? ": " : "", text);
+    else if (may_verify && logger)
         warn_of_the_end(tls, options->cert_file, logger);
     return error;
 }

@@ -27,7 +27,7 @@ static const struct {
 static bool find_signal(const char *name, size_t len, int *ret_number);
 static bool find_process(const char *program, const char *text, pid_t *ret_pid);
 static bool read_pid(struct bytes text, pid_t *ret_pid);
-static bool read_pid_file(const char *path, pid_t *ret_pid);
+static bool read_pid_file(const char *program, const char *path, pid_t *ret_pid);
 static size_t list_processes(const char *program, pid_t pids[SIGNAL_PROCESS_MAX]);
 static bool is_called(pid_t pid, const char *program);
 static size_t read_start(const char *path, char *text, size_t size);
@@ -67,10 +67,9 @@ static bool find_signal(const char *name, size_t len, int *ret_number)
 static bool find_process(const char *program, const char *text, pid_t *ret_pid)
 {
     if (*text) {
-        if (read_pid(bytes_from_string(text), ret_pid) || read_pid_file(text, ret_pid))
+        if (read_pid(bytes_from_string(text), ret_pid))
             return true;
-        fprintf(stderr, "%s: invalid pid: %s\n", program, text);
-        return false;
+        return read_pid_file(program, text, ret_pid);
     }
     pid_t pids[SIGNAL_PROCESS_MAX];
     size_t count = list_processes(program, pids);
@@ -97,13 +96,22 @@ static bool read_pid(struct bytes text, pid_t *ret_pid)
     return true;
 }
 
-static bool read_pid_file(const char *path, pid_t *ret_pid)
+// What has no slash and is no file was meant to be a number.
+static bool read_pid_file(const char *program, const char *path, pid_t *ret_pid)
 {
     char text[64];
+    errno = 0;
     size_t len = read_start(path, text, sizeof(text));
+    if (errno != 0 && (errno != ENOENT || strchr(path, '/'))) {
+        fprintf(stderr, "%s: invalid pid: %s: cannot read the pid file: %s\n", program, path, strerror(errno));
+        return false;
+    }
     while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r' || text[len - 1] == ' '))
         len--;
-    return read_pid(bytes_make(text, len), ret_pid);
+    if (read_pid(bytes_make(text, len), ret_pid))
+        return true;
+    fprintf(stderr, "%s: invalid pid: %s\n", program, path);
+    return false;
 }
 
 static size_t list_processes(const char *program, pid_t pids[SIGNAL_PROCESS_MAX])
@@ -141,6 +149,8 @@ static size_t read_start(const char *path, char *text, size_t size)
     if (fd < 0)
         return 0;
     ssize_t len = read(fd, text, size);
+    int number = errno;
     close(fd);
+    errno = len < 0 ? number : 0;
     return len > 0 ? (size_t)len : 0;
 }

@@ -22,6 +22,7 @@ static int append(struct conf_reader *reader, struct conf_value *container, stru
 static int add_index(struct conf_reader *reader, struct conf_value *map, struct conf_member *member);
 static size_t weight_of(const struct conf_value *value);
 static void make_printable(char *text);
+static const char *unread_text(int error);
 
 int conf_read_file(struct conf *conf, const struct conf_source *source, const char *path, struct conf_error *ret_error)
 {
@@ -30,7 +31,7 @@ int conf_read_file(struct conf *conf, const struct conf_source *source, const ch
     ret_error->place = (struct conf_place){.file = path};
     int error = read_file(&reader, path, &conf->root);
     if (error && error != ERR_INVALID)
-        snprintf(ret_error->text, sizeof(ret_error->text), "cannot read the file: %s", error_text(error));
+        snprintf(ret_error->text, sizeof(ret_error->text), "cannot read the file: %s", unread_text(error));
     return error;
 }
 
@@ -168,7 +169,7 @@ int conf_include(struct conf_reader *reader, struct conf_value *map, struct byte
         error = read_file(reader, joined, &members);
     }
     if (error && error != ERR_INVALID)
-        return conf_fail(reader, place, "cannot include %s: %s", joined, error_text(error));
+        return conf_fail(reader, place, "cannot include %s: %s", joined, unread_text(error));
     for (struct conf_member *member = members.first; member && !error; member = member->next) {
         error = conf_put(reader, map, member->name, member->place, &member->value);
         if (!error && member->used)
@@ -295,4 +296,9 @@ static void make_printable(char *text)
         if ((unsigned char)*text < ' ' || *text == 0x7f)
             *text = '?';
     }
+}
+
+static const char *unread_text(int error)
+{
+    return error == ERR_UNSUPPORTED ? "it is a directory or a pipe, not a file" : error_text(error);
 }

@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -274,15 +276,20 @@ static int no_password(char *buffer, int size, int writing, void *unused)
 // OpenSSL's own words for a missing file name its functions and not the file.
 static int check_readable(const char *what, const char *file, char *message)
 {
-    if (access(file, R_OK) == 0)
+    struct stat status;
+    int number = access(file, R_OK) != 0 || stat(file, &status) != 0 ? errno : S_ISDIR(status.st_mode) ? EISDIR : 0;
+    if (number == 0)
         return 0;
-    snprintf(message, TLS_MESSAGE_SIZE, "cannot read the %s file %s: %s", what, file, strerror(errno));
+    snprintf(message, TLS_MESSAGE_SIZE, "cannot read the %s file %s: %s", what, file, strerror(number));
     return ERR_INVALID;
 }
 
 // The first error is the cause, later ones are who passed it on.
 static const char *reason(void)
 {
-    const char *text = ERR_reason_error_string(ERR_peek_error());
+    unsigned long number = ERR_peek_error();
+    if (ERR_GET_LIB(number) == ERR_LIB_PEM && ERR_GET_REASON(number) == PEM_R_NO_START_LINE)
+        return "nothing of that kind in PEM is in it (no start line)";
+    const char *text = ERR_reason_error_string(number);
     return text ? text : "no reason given";
 }

@@ -171,6 +171,7 @@ static void move_tls(struct tls_options *tls, struct arena *strings)
 {
     move_strings(&config_tls_block, tls, strings);
     const void *pins = move_memory(tls->pins, tls->pin_count * sizeof(tls->pins[0]), strings);
+    tls->where = move_string(tls->where, strings);
     tls->pins = (const uint8_t(*)[TLS_OPTIONS_PIN_SIZE])pins;
 }
 

@@ -81,6 +81,14 @@ void *config_reader_alloc(struct config_reader *reader, size_t size)
     return memory;
 }
 
+const char *config_reader_where(struct config_reader *reader, struct conf_place place)
+{
+    size_t size = strlen(place.file) + 2 * sizeof(":4294967295");
+    char *text = config_reader_alloc(reader, size);
+    snprintf(text, size, "%s:%u:%u", place.file, place.line, place.column);
+    return text;
+}
+
 uint32_t config_reader_mark(struct config_reader *reader, struct conf_place place)
 {
     struct buffer *places = &reader->config->places;

@@ -27,6 +27,8 @@ void config_reader_warn(struct config_reader *reader, struct conf_place place, c
     __attribute__((format(printf, 3, 4)));
 // Memory that lives as long as the config.
 void *config_reader_alloc(struct config_reader *reader, size_t size);
+// "FILE:LINE:COLUMN", in such memory: for what is wrong with it later.
+const char *config_reader_where(struct config_reader *reader, struct conf_place place);
 // A mark for the auth builder.
 uint32_t config_reader_mark(struct config_reader *reader, struct conf_place place);
 

@@ -264,6 +264,7 @@ static int read_tls(struct config_reader *reader, const struct conf_member *memb
         return ERR_INVALID;
     // A `tls {}` with nothing in it is taken by nats-server, and means nothing.
     tls->use = member->value.first ? TLS_OPTIONS_ON : tls->use;
+    tls->where = config_reader_where(reader, member->place);
     int error = config_reader_apply(reader, &config_tls_block, &member->value, tls);
     const char *wrong = error || !member->value.first ? NULL : tls_options_check(tls);
     return wrong ? config_reader_fail(reader, member->place, "%s", wrong) : error;

@@ -83,6 +83,7 @@ static int read_tls(struct config_reader *reader, const struct conf_member *memb
     if (config_reader_map(reader, member))
         return ERR_INVALID;
     tls->use = TLS_OPTIONS_ON;
+    tls->where = config_reader_where(reader, member->place);
     int error = config_reader_apply(reader, &config_tls_block, &member->value, tls);
     const char *wrong = error ? NULL : tls_options_check(tls);
     return wrong ? config_reader_fail(reader, member->place, "%s", wrong) : error;

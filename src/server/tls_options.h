@@ -45,6 +45,7 @@ struct tls_options {
     uint32_t min_version;  // `min_version` "1.2" or "1.3": 12 (the default) or 13
     uint32_t
         rate_limit; // `connection_rate_limit`: handshakes a second, beyond which clients are sent away; 0: any number
+    const char *where;    // "FILE:LINE:COLUMN" of the block, for messages; NULL: there is none, only flags
     bool pins_configured; // `pinned_certs` was given, if only as an empty list
 
     // `cipher_suites`, by tls_options_add_suite(): IANA names, static; none: the default list.
