@@ -130,14 +130,25 @@ static void put_word(struct line *line, struct bytes word)
     put(line, word);
 }
 
+static void put_address(struct line *line, const char *ip)
+{
+    bool is_v6 = strchr(ip, ':') != NULL;
+    put(line, is_v6 ? BYTES("[") : BYTES(""));
+    put(line, bytes_from_string(ip));
+    put(line, is_v6 ? BYTES("]") : BYTES(""));
+}
+
 // Up to the last " - " of the examples in the header.
 static void put_name(struct line *line, const struct connection *connection)
 {
     const struct net_peer *peer = &connection->peer;
-    bool is_v6 = strchr(peer->ip, ':') != NULL;
-    put(line, is_v6 ? BYTES("[") : BYTES(""));
-    put(line, bytes_from_string(peer->ip));
-    put(line, is_v6 ? BYTES("]:") : BYTES(":"));
+    const char *forwarded = net_forwarded_ip(connection->net);
+    if (forwarded) {
+        put_address(line, forwarded);
+        put_char(line, '/');
+    }
+    put_address(line, peer->ip);
+    put_char(line, ':');
     put_number(line, peer->port);
     put(line, BYTES(" - cid:"));
     put_number(line, connection->id);

@@ -5,6 +5,8 @@
 //   127.0.0.1:34567 - cid:5 - "v1.2:nodejs:name" - <<- [PUB foo 5]
 //   127.0.0.1:34567 - cid:5 - "v1.2:nodejs:name" - <<- MSG_PAYLOAD: ["hello"]
 //
+// Behind a proxy that says whom it serves: 192.0.2.7/127.0.0.1:34567, as nats-server has it.
+//
 // Never secrets: what CONNECT proves is shown as [REDACTED]. What clients send is quoted, so that it cannot forge lines.
 // tidy: prefix connection
 #pragma once

@@ -17,6 +17,9 @@ static void conn_read_resume(struct net_conn *net);
 static void conn_close(struct net_conn *net);
 static bool conn_describe_tls(struct net_conn *net, void *owner,
                               void (*show)(void *owner, const struct net_tls_info *info));
+static const char *conn_forwarded_ip(const struct net_conn *net);
+static bool may_begin(struct websocket *websocket);
+static void on_secure(void *context, const struct net_tls_info *info);
 static void open_conn(struct websocket_conn *conn);
 static void answer_opening(struct websocket_conn *conn, const struct buffer *answer);
 static void hand_over(struct websocket_conn *conn, const struct websocket_opening *opening);
@@ -27,6 +30,7 @@ static const struct net_ops CONN_OPS = {
     .read_resume = conn_read_resume,
     .close = conn_close,
     .describe_tls = conn_describe_tls,
+    .forwarded_ip = conn_forwarded_ip,
 };
 
 void websocket_options_default(struct websocket_options *options)
@@ -50,6 +54,7 @@ struct websocket *websocket_new(const struct websocket_options *options, struct 
         .on_data = on_data,
         .on_writable = websocket_on_writable,
         .on_close = on_close,
+        .on_secure = on_secure,
         .on_lost = on_lost,
     };
     websocket->now_ms = moment_mono_ms(now);
@@ -130,7 +135,8 @@ void websocket_conn_end(struct websocket_conn *conn)
 static void *on_accept(void *owner, struct net_conn *lower, const struct net_peer *peer)
 {
     struct websocket *websocket = owner;
-    if (websocket->stopping || websocket->opening_count >= websocket->options.connections_max) {
+    if (websocket->stopping || websocket->opening_count >= websocket->options.connections_max ||
+        !may_begin(websocket)) {
         websocket->unopened++;
         return NULL;
     }
@@ -151,6 +157,19 @@ static void *on_accept(void *owner, struct net_conn *lower, const struct net_pee
     return conn;
 }
 
+// They all begin with a handshake.
+static bool may_begin(struct websocket *websocket)
+{
+    if (websocket->now_ms >= websocket->second_ends_ms) {
+        websocket->begun = 0;
+        websocket->second_ends_ms = websocket->now_ms + 1000;
+    }
+    if (websocket->options.rate_limit != 0 && websocket->begun >= websocket->options.rate_limit)
+        return false;
+    websocket->begun++;
+    return true;
+}
+
 static void on_data(void *context, struct bytes data)
 {
     struct websocket_conn *conn = context;
@@ -160,6 +179,16 @@ static void on_data(void *context, struct bytes data)
         must(buffer_append(&conn->in, data) == 0); // at most a head and one read
         open_conn(conn);
     }
+}
+
+static void on_secure(void *context, const struct net_tls_info *info)
+{
+    struct websocket_conn *conn = context;
+    if (!info->failure || conn->state == WEBSOCKET_CLOSING)
+        return;
+    logger_write(conn->websocket->options.logger, LOG_ERROR, "%s:%u - websocket - TLS handshake error: %s",
+                 conn->peer.ip, conn->peer.port, info->failure);
+    websocket_conn_end(conn);
 }
 
 static void on_close(void *context, int error)
@@ -224,8 +253,7 @@ static void hand_over(struct websocket_conn *conn, const struct websocket_openin
     websocket->opening_count--;
     conn->compressed = opening->compressed;
     websocket_reader_init(&conn->reader, opening->compressed);
-    if (opening->forwarded_ip[0] != '\0')
-        memcpy(conn->peer.ip, opening->forwarded_ip, sizeof(conn->peer.ip));
+    memcpy(conn->forwarded_ip, opening->forwarded_ip, sizeof(conn->forwarded_ip));
     conn->was_offered = true;
     conn->context = inner->on_accept(inner->owner, &conn->net, &conn->peer);
     if (!conn->context)
@@ -274,4 +302,10 @@ static bool conn_describe_tls(struct net_conn *net, void *owner,
                               void (*show)(void *owner, const struct net_tls_info *info))
 {
     return net_describe_tls(container_of(net, struct websocket_conn, net)->lower, owner, show);
+}
+
+static const char *conn_forwarded_ip(const struct net_conn *net)
+{
+    const struct websocket_conn *conn = container_of(net, struct websocket_conn, net);
+    return conn->forwarded_ip[0] != '\0' ? conn->forwarded_ip : NULL;
 }

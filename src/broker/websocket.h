@@ -35,6 +35,7 @@ struct websocket_options {
     uint32_t opening_ms;         // from accept to the end of the handshake, 2,000
     uint64_t message_size_max;   // of a message when inflated, bytes
     uint32_t connections_max;    // that are opening; more are refused
+    uint32_t rate_limit;         // accepted within a second; more are refused; 0: any number
     const struct logger *logger; // borrowed for life, may be NULL
 };
 

@@ -22,6 +22,8 @@ struct websocket {
     size_t count;        // of connections
     uint64_t unopened;   // that have ended without having been handed over
     uint32_t opening_count;
+    uint32_t begun; // accepted until second_ends_ms, against the rate limit
+    uint64_t second_ends_ms;
     bool stopping;
     bool called;                     // the inner handler's on_data(), since the turn's end began
     struct buffer scratch;           // input in the clear, during a call
@@ -39,7 +41,8 @@ struct websocket_conn {
     void *context;    // the inner handler's; NULL: not handed over
     struct list link; // list link: websocket.opening, or .resumed
     struct net_peer peer;
-    uint64_t deadline_ms; // OPENING
+    char forwarded_ip[46]; // what a proxy says of the client; empty: nothing
+    uint64_t deadline_ms;  // OPENING
     enum websocket_state state;
     bool was_offered;          // to the inner handler
     bool compressed;           // permessage-deflate was agreed on

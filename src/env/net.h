@@ -94,6 +94,8 @@ struct net_ops {
     // NULL: none is.
     bool (*describe_tls)(struct net_conn *conn, void *owner,
                          void (*show)(void *owner, const struct net_tls_info *info));
+    // NULL: nobody says so of any.
+    const char *(*forwarded_ip)(const struct net_conn *conn);
 };
 
 // Every implementation embeds this as the first member of its connection.
@@ -146,4 +148,11 @@ static inline bool net_describe_tls(struct net_conn *conn, void *owner,
                                     void (*show)(void *owner, const struct net_tls_info *info))
 {
     return conn->ops->describe_tls && conn->ops->describe_tls(conn, owner, show);
+}
+
+// The address of the client as a proxy in front of us says it: any client may say what it likes, so it is for people to read, beside
+// the peer's own address. NULL: no proxy.
+static inline const char *net_forwarded_ip(const struct net_conn *conn)
+{
+    return conn->ops->forwarded_ip ? conn->ops->forwarded_ip(conn) : NULL;
 }

@@ -20,20 +20,22 @@ struct http_page {
 struct http_connection {
     struct http_server *server; // borrowed
     struct net_conn *net;       // borrowed from on_accept to on_close
-    struct list link;           // list link: http_server.connections
-    uint64_t alive_ms;          // last accept, complete request, or enough progress in sending
-    struct buffer in;           // what is not yet a complete request, or waits for its turn
-    struct buffer out;          // the answer that is being sent
-    size_t sent;                // bytes of it
-    size_t noticed;             // of these, when it last counted as progress
-    struct http_page *held;     // borrowed: its answer comes later; NULL: none
-    bool last;                  // close when `out` is sent
+    struct net_peer peer;
+    struct list link;       // list link: http_server.connections
+    uint64_t alive_ms;      // last accept, complete request, or enough progress in sending
+    struct buffer in;       // what is not yet a complete request, or waits for its turn
+    struct buffer out;      // the answer that is being sent
+    size_t sent;            // bytes of it
+    size_t noticed;         // of these, when it last counted as progress
+    struct http_page *held; // borrowed: its answer comes later; NULL: none
+    bool last;              // close when `out` is sent
     bool closing;
 };
 
 struct http_server {
     void *owner; // borrowed
     void (*answer)(void *owner, struct page *page);
+    const struct logger *logger; // borrowed, may be NULL
     struct net_handler handler;
     struct list connections; // struct http_connection, longest silent first
     size_t count;
@@ -47,6 +49,7 @@ static void *on_accept(void *owner, struct net_conn *net, const struct net_peer 
 static void on_data(void *context, struct bytes data);
 static void on_writable(void *context);
 static void on_close(void *context, int error);
+static void on_secure(void *context, const struct net_tls_info *info);
 static void work(struct http_connection *connection);
 static bool answer_next(struct http_connection *connection);
 static void answer_request(struct http_connection *connection, const struct http_request *request);
@@ -62,12 +65,21 @@ static bool send_out(struct http_connection *connection);
 static void close_connection(struct http_connection *connection);
 static void touch(struct http_connection *connection);
 
-struct http_server *http_server_new(void *owner, void (*answer)(void *owner, struct page *page), struct moment now)
+struct http_server *http_server_new(void *owner, void (*answer)(void *owner, struct page *page),
+                                    const struct logger *logger, struct moment now)
 {
     struct http_server *server = mem_alloc_zero(sizeof(*server));
     server->owner = owner;
     server->answer = answer;
-    server->handler = (struct net_handler){server, on_accept, on_data, on_writable, on_close, NULL, NULL};
+    server->logger = logger;
+    server->handler = (struct net_handler){
+        .owner = server,
+        .on_accept = on_accept,
+        .on_data = on_data,
+        .on_writable = on_writable,
+        .on_close = on_close,
+        .on_secure = on_secure,
+    };
     server->now_ms = moment_mono_ms(now);
     list_init(&server->connections);
     return server;
@@ -115,13 +127,13 @@ void http_server_shutdown(struct http_server *server)
 
 static void *on_accept(void *owner, struct net_conn *net, const struct net_peer *peer)
 {
-    (void)peer;
     struct http_server *server = owner;
     if (server->stopping || server->count == HTTP_SERVER_CONNECTIONS_MAX)
         return NULL;
     struct http_connection *connection = mem_alloc_zero(sizeof(*connection));
     connection->server = server;
     connection->net = net;
+    connection->peer = *peer;
     buffer_init(&connection->in, HTTP_SERVER_PIPELINE_MAX);
     buffer_init(&connection->out, PAGE_SIZE_MAX + PAGE_CALLBACK_SIZE + 2 + HTTP_HEAD_SIZE_MAX);
     list_push_back(&server->connections, &connection->link);
@@ -147,6 +159,16 @@ static void on_writable(void *context)
     struct http_connection *connection = context;
     if (!connection->closing && send_out(connection))
         work(connection);
+}
+
+static void on_secure(void *context, const struct net_tls_info *info)
+{
+    struct http_connection *connection = context;
+    if (!info->failure || connection->closing)
+        return;
+    logger_write(connection->server->logger, LOG_ERROR, "%s:%u - monitoring - TLS handshake error: %s",
+                 connection->peer.ip, connection->peer.port, info->failure);
+    close_connection(connection);
 }
 
 static void on_close(void *context, int error)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "env/clock.h"
+#include "env/log.h"
 #include "env/net.h"
 #include "monitor/page.h"
 
@@ -23,8 +24,9 @@
 
 struct http_server;
 
-// `answer` fills the page, or holds it. Called within on_data, on_writable and page_finish().
-struct http_server *http_server_new(void *owner, void (*answer)(void *owner, struct page *page), struct moment now);
+// `answer` fills the page, or holds it. Called within on_data, on_writable and page_finish(). The logger, borrowed for life, may be NULL.
+struct http_server *http_server_new(void *owner, void (*answer)(void *owner, struct page *page),
+                                    const struct logger *logger, struct moment now);
 // All connections must be gone, and all held pages finished.
 void http_server_free(struct http_server *server);
 

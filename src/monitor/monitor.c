@@ -42,7 +42,7 @@ struct monitor *monitor_new(const struct monitor_options *options, struct moment
     monitor->options = *options;
     monitor->start = monitor->now = monitor->config_loaded = now;
     monitor->cpu_at_ns = now.mono_ns;
-    monitor->http = http_server_new(monitor, answer, now);
+    monitor->http = http_server_new(monitor, answer, options->broker_options->logger, now);
     monitor->sys = sys_requests_new(monitor);
     return monitor;
 }

@@ -56,6 +56,7 @@ void node_config_websocket(const struct websocket_config *config, const struct c
     ret_websocket->compression = config->compression;
     ret_websocket->same_origin = config->same_origin;
     ret_websocket->is_tls = !config->no_tls;
+    ret_websocket->rate_limit = config->no_tls ? 0 : config->tls.rate_limit;
     ret_websocket->origins = config->origins;
     ret_websocket->origin_count = config->origin_count;
     ret_websocket->opening_ms = (uint32_t)(config->handshake_ns / 1000000);

@@ -44,6 +44,9 @@ struct worker *worker_new(const struct worker_options *options, struct moment no
     if (options->websocket) {
         struct websocket_options websocket = *options->websocket;
         websocket.inner = broker_net_handler(worker->broker);
+        // Every worker has its share of the rate.
+        uint32_t rate = websocket.rate_limit;
+        websocket.rate_limit = rate / options->count + (rate % options->count != 0);
         worker->websocket = websocket_new(&websocket, now);
     }
     return worker;

@@ -189,10 +189,55 @@ static void an_opening_is_answered_and_handed_over(void **state)
     assert_false(sent_has(&bench, "Extensions"));
     assert_non_null(bench.conn);
     assert_string_equal(bench.peer.ip, "10.0.0.1");
+    assert_null(net_forwarded_ip(bench.conn));
     assert_int_equal(bench.peer.transport, NET_WEBSOCKET);
     assert_int_equal(websocket_next_deadline_ms(bench.websocket), UINT64_MAX);
     bench_deinit(&bench);
     assert_int_equal(bench.inner_closes, 1);
+}
+
+static void keep_line(void *owner, enum log_level level, const char *format, va_list arguments)
+{
+    assert_int_equal(level, LOG_ERROR);
+    vsnprintf(owner, 200, format, arguments);
+}
+
+static void a_failed_handshake_is_logged(void **state)
+{
+    struct bench bench;
+    char line[200] = "";
+    struct logger logger = {.owner = line, .level = LOG_INFO, .write = keep_line};
+    bench_init(&bench);
+    bench.options.logger = &logger;
+    start(&bench);
+    const struct net_handler *handler = websocket_net_handler(bench.websocket);
+    handler->on_secure(bench.context, &(struct net_tls_info){.version = "1.3"});
+    assert_string_equal(line, "");
+    assert_false(bench.lower_closing);
+    handler->on_secure(bench.context, &(struct net_tls_info){.failure = "no shared cipher"});
+    assert_string_equal(line, "10.0.0.1:0 - websocket - TLS handshake error: no shared cipher");
+    assert_true(bench.lower_closing);
+    bench_deinit(&bench);
+}
+
+static void only_so_many_begin_within_a_second(void **state)
+{
+    struct bench bench;
+    bench_init(&bench);
+    bench.options.rate_limit = 2;
+    start(&bench);
+    const struct net_handler *handler = websocket_net_handler(bench.websocket);
+    struct net_conn others[2] = {{&LOWER_OPS}, {&LOWER_OPS}};
+    void *second = handler->on_accept(handler->owner, &others[0], &bench.peer);
+    assert_non_null(second);
+    assert_null(handler->on_accept(handler->owner, &others[1], &bench.peer));
+    bench.now.mono_ns += 1000000000;
+    websocket_turn_begin(bench.websocket, bench.now);
+    void *third = handler->on_accept(handler->owner, &others[1], &bench.peer);
+    assert_non_null(third);
+    handler->on_close(second, 0);
+    handler->on_close(third, 0);
+    bench_deinit(&bench);
 }
 
 static void an_opening_may_come_byte_by_byte_with_frames_behind_it(void **state)
@@ -207,7 +252,8 @@ static void an_opening_may_come_byte_by_byte_with_frames_behind_it(void **state)
     for (size_t i = 0; i < input.len; i++)
         give(&bench, bytes_make(input.ptr + i, 1));
     assert_true(bytes_equal(buffer_bytes(&bench.received), BYTES("CONNECT {}\r\n")));
-    assert_string_equal(bench.peer.ip, "192.0.2.7");
+    assert_string_equal(bench.peer.ip, "10.0.0.1"); // anybody may say that he is somebody else
+    assert_string_equal(net_forwarded_ip(bench.conn), "192.0.2.7");
     bench_deinit(&bench);
     bench_init(&bench);
     start(&bench);
@@ -621,6 +667,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_opening_is_answered_and_handed_over),
+        cmocka_unit_test(a_failed_handshake_is_logged),
+        cmocka_unit_test(only_so_many_begin_within_a_second),
         cmocka_unit_test(an_opening_may_come_byte_by_byte_with_frames_behind_it),
         cmocka_unit_test(a_request_that_opens_nothing_is_refused),
         cmocka_unit_test(pages_of_other_origins_may_not_connect),

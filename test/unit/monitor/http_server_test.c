@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -34,6 +35,8 @@ struct rig {
     bool holds;
     bool finishes; // what it holds, at once
     struct page *held;
+    struct logger logger;
+    char line[200]; // the last one logged
 };
 
 static size_t peer_write(struct net_conn *net, const struct bytes *parts, size_t count)
@@ -91,11 +94,19 @@ static void answer(void *owner, struct page *page)
     buffer_commit(page->body, rig->body_size);
 }
 
+static void keep_line(void *owner, enum log_level level, const char *format, va_list arguments)
+{
+    struct rig *rig = owner;
+    assert_int_equal(level, LOG_ERROR);
+    vsnprintf(rig->line, sizeof(rig->line), format, arguments);
+}
+
 static int rig_setup(void **state)
 {
     struct rig *rig = mem_alloc_zero(sizeof(*rig));
+    rig->logger = (struct logger){.owner = rig, .level = LOG_INFO, .write = keep_line};
     rig->now.mono_ns = 1000 * SECOND;
-    rig->server = http_server_new(rig, answer, rig->now);
+    rig->server = http_server_new(rig, answer, &rig->logger, rig->now);
     struct peer *peer = &rig->peer;
     peer->net.ops = &peer_ops;
     peer->room = SIZE_MAX;
@@ -288,6 +299,17 @@ static void answers_that_wait_have_a_budget(void **state)
     assert_true(bytes_starts_with(buffer_bytes(&rig->peer.got), BYTES("HTTP/1.1 200 ")));
 }
 
+static void a_failed_handshake_is_logged(void **state)
+{
+    struct rig *rig = *state;
+    rig->peer.handler->on_secure(rig->peer.context, &(struct net_tls_info){.version = "1.3"});
+    assert_string_equal(rig->line, "");
+    assert_false(rig->peer.closed);
+    rig->peer.handler->on_secure(rig->peer.context, &(struct net_tls_info){.failure = "no shared cipher"});
+    assert_string_equal(rig->line, "127.0.0.1:1 - monitoring - TLS handshake error: no shared cipher");
+    assert_true(rig->peer.closed);
+}
+
 static void a_page_may_come_later_and_the_next_request_waits(void **state)
 {
     struct rig *rig = *state;
@@ -375,6 +397,7 @@ int main(void)
         T(who_asks_for_more_than_it_reads_is_closed),
         T(silence_and_half_requests_end_at_the_deadline),
         T(a_complete_request_keeps_a_connection_alive),
+        T(a_failed_handshake_is_logged),
         T(little_progress_is_none),
         T(answers_that_wait_have_a_budget),
         T(a_page_may_come_later_and_the_next_request_waits),
