@@ -21,7 +21,8 @@ static const void *move_memory(const void *memory, size_t size, struct arena *st
 static int read_arguments(struct config *config, int count, char *const *arguments, char *message);
 static bool is_to_serve(const struct options *options);
 static int read_file(struct conf *conf, const struct conf_source *source, const char *path, char *message);
-static const struct conf_member *find_streaming(const struct conf *conf);
+static const struct conf_member *find_key(const struct conf *conf, const char *name);
+static int check_monitoring(struct config_reader *reader);
 static bool is_of_server(const struct conf_member *member);
 static void build_auth(struct config *config);
 static uint64_t hash_value(const struct conf_value *value, uint64_t seed);
@@ -83,7 +84,7 @@ int config_load(struct config *config, const struct conf_source *source, const c
     if (error)
         return error;
     // NATS Streaming's server takes its keys from the file itself when it has no `streaming` block.
-    if (config->options.persona == OPTIONS_NATS_STREAMING && !find_streaming(&config->conf))
+    if (config->options.persona == OPTIONS_NATS_STREAMING && !find_key(&config->conf, "streaming"))
         reader.also = &config_streaming_block;
     return config_reader_apply(&reader, &config_server_block, &config->conf.root, config);
 }
@@ -96,7 +97,7 @@ int config_load_streaming(struct config *config, const struct conf_source *sourc
     if (error)
         return error;
     config->options.streaming = true;
-    const struct conf_member *block = find_streaming(&config->streaming_conf);
+    const struct conf_member *block = find_key(&config->streaming_conf, "streaming");
     if (block && config_reader_map(&reader, block))
         return ERR_INVALID;
     if (block)
@@ -112,13 +113,15 @@ int config_finish(struct config *config, char ret_message[CONFIG_MESSAGE_SIZE])
     struct config_reader reader = {.config = config, .message = ret_message};
     struct auth_error wrong = {.where = 0};
     char text[OPTIONS_MESSAGE_SIZE];
-    int error = options_check(&config->options, text);
+    int error = check_monitoring(&reader);
+    if (error)
+        return error;
+    error = options_check(&config->options, text);
     if (error)
         return config_reader_fail(&reader, (struct conf_place){.file = NULL}, "%s", text);
     const char *contradiction = websocket_config_check(&config->websocket);
     if (contradiction)
-        return config_reader_fail(&reader, (struct conf_place){.file = config->conf.root.place.file}, "%s",
-                                  contradiction);
+        return config_reader_fail(&reader, find_key(&config->conf, "websocket")->place, "%s", contradiction);
     build_auth(config);
     error = auth_builder_finish(config->builder, &config->auth, &wrong);
     if (error) {
@@ -223,14 +226,30 @@ static int read_file(struct conf *conf, const struct conf_source *source, const 
     return ERR_INVALID;
 }
 
-static const struct conf_member *find_streaming(const struct conf *conf)
+static const struct conf_member *find_key(const struct conf *conf, const char *name)
 {
     for (const struct conf_member *member = conf->root.first; member; member = member->next) {
         const struct config_key *key = config_key_find(&config_server_block, member->name);
-        if (key && bytes_equal(config_key_name(key), BYTES("streaming")))
+        if (key && bytes_equal(config_key_name(key), bytes_from_string(name)))
             return member;
     }
     return NULL;
+}
+
+// Here and not in options_check() when a file says it: then the place is known.
+static int check_monitoring(struct config_reader *reader)
+{
+    const struct options *options = &reader->config->options;
+    const struct conf *conf = &reader->config->conf;
+    const struct conf_member *blamed = NULL;
+    static const char *const names[] = {"https_port", "https", "http_port", "http"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !blamed; i++)
+        blamed = find_key(conf, names[i]);
+    if (options->http_port == 0 || options->https_port == 0 || !blamed)
+        return 0;
+    return config_reader_fail(reader, blamed->place,
+                              "http_port and https_port (-m and -ms): monitoring is served over HTTP or over HTTPS, "
+                              "not both");
 }
 
 static bool is_of_server(const struct conf_member *member)

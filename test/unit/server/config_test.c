@@ -450,9 +450,11 @@ static void websocket_blocks(void **state)
     accept("websocket { }");
     assert_false(config.websocket.on);
     config_deinit(&config);
-    refuse("websocket { port: 80 }", "a tls block is missing");
+    refuse("websocket { port: 80 }", "main:1:1: websocket: a tls block is missing");
     refuse("websocket { port: 80, no_tls: true, tls { cert_file: c, key_file: k } }", "contradict");
     refuse("websocket { port: 80, no_tls: true, authorization { users: [] } }", "users are those of the server");
+    refuse("http: 80\nhttps: 81", "main:2:1: http_port and https_port");
+    refuse_as(OPTIONS_NATS_SERVER, "-c main -ms 81", "\n http_port: 80", "main:2:2: http_port and https_port");
     refuse("websocket { port: x }", "main:1:19: port: an integer from -1 to 65535");
 }
 
