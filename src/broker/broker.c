@@ -30,6 +30,7 @@ void broker_options_default(struct broker_options *options)
         .max_subscriptions = 0,
         .max_accounts = 100000,
         .max_responses = 262144,
+        .max_response_bytes = 64ULL * 1024 * 1024,
         .ping_interval_ms = 120000,
         .ping_max = 2,
         .write_deadline_ms = 10000,
@@ -41,7 +42,7 @@ void broker_options_default(struct broker_options *options)
 struct broker *broker_new(const struct broker_options *options, struct moment now)
 {
     must(options->max_payload > 0 && options->max_control_line > 0 && options->max_pending > 0);
-    must(options->max_accounts >= 2 && options->max_responses > 0);
+    must(options->max_accounts >= 2 && options->max_responses > 0 && options->max_response_bytes > 0);
     must(options->congested_bytes > 0 && options->ping_interval_ms > 0 && options->write_deadline_ms > 0);
     struct broker *broker = mem_alloc_zero(sizeof(*broker));
     broker->options = *options;

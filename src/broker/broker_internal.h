@@ -62,15 +62,15 @@ struct broker_message {
     struct bytes header; // len 0: none
     const struct bytes *parts;
     size_t part_count;
-    size_t payload_len;              // of all parts
-    struct connection *from;         // borrowed; NULL: from inside the process
-    bool shares_block;               // large, and more than one target: copy once
-    struct outbound_block *block;    // owned reference: header and payload in one piece; NULL until needed
-    const struct account *requester; // borrowed: who asked first, of a request that came through an import; else NULL
-    bool is_shared;                  // and may be told in detail
-    bool skips_imports;              // goes to nobody in other accounts
-    uint8_t hops;                    // accounts it has come through
-    struct import_groups *groups;    // borrowed: queue groups that somebody else delivers to; NULL: none
+    size_t payload_len;           // of all parts
+    struct connection *from;      // borrowed; NULL: from inside the process
+    bool shares_block;            // large, and more than one target: copy once
+    struct outbound_block *block; // owned reference: header and payload in one piece; NULL until needed
+    struct account *requester;    // borrowed: who asked first, of a request that came through an import; else NULL
+    bool is_shared;               // and may be told in detail
+    bool skips_imports;           // goes to nobody in other accounts
+    uint8_t hops;                 // accounts it has come through
+    struct import_groups *groups; // borrowed: queue groups that somebody else delivers to; NULL: none
 
     struct remote_passage *passage; // borrowed: its way between workers; NULL: there are no others
 };
@@ -104,6 +104,9 @@ struct account {
     uint32_t import_count;          // targets in the trie that are imports
     struct list imports;            // struct import_target.link: what this account imports
     struct inlet_target *responses; // borrowed from the trie: where answers arrive; NULL: nothing was ever asked
+    uint32_t response_count;        // answers that are to come to requests that began here
+    uint32_t responses_full_at;     // when it was logged that these are too many; 0: it was not
+    uint64_t response_bytes;
     uint64_t subscription_count;
     uint64_t remote_count;      // targets of other workers
     struct broker_traffic gone; // of connections that are gone
@@ -141,7 +144,7 @@ struct broker {
     struct list response_list;      // struct response.link
     struct prng response_prng;      // of ids; its own, so that asking changes no other choice
     uint64_t response_mark;         // tells this broker's reply subjects from others'
-    bool responses_full;            // and that was logged
+    uint64_t response_bytes;        // of all
     uint64_t event_seq;             // of the last event for the system account
     struct system_control *control; // owned; NULL: there is no system account
 

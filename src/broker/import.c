@@ -203,11 +203,16 @@ static bool forward_request(struct import_target *import, struct broker_message 
     uint64_t id = 0;
     bool taken = false;
     struct latency *latency = latency_begin(import, message, &info);
+    struct response_request request = {.home = import->exporter,
+                                       .asker = import->importer,
+                                       .payer = next.requester,
+                                       .reply = message->reply,
+                                       .type = import->response,
+                                       .threshold_ms = import->threshold_ms};
     if (message->reply.len == 0) {
         latency_end(latency, LATENCY_BAD_REQUEST, NULL);
         taken = broker_forward(import->exporter, &next) > 0;
-    } else if (!response_add(import->exporter, import->importer, message->reply, import->response, import->threshold_ms,
-                             reply, &next.reply.len, &id)) {
+    } else if (!response_add(&request, reply, &next.reply.len, &id)) {
         next.reply.ptr = reply;
         response_measure(broker, id, latency);
         taken = broker_forward(import->exporter, &next) > 0;

@@ -3,7 +3,6 @@
 // the match cache; behind the prefix stands the id.
 #include "broker/response.h"
 
-#include "auth/auth_config.h"
 #include "broker/connection.h"
 #include "broker/latency.h"
 
@@ -11,6 +10,10 @@
 
 static const char DIGITS[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+static size_t cost_bytes(size_t subject_len);
+static bool has_room(const struct account *payer, size_t size_bytes);
+static void tell_full(struct account *payer);
+static void count(const struct response *response, int change);
 static int listen_in(struct account *home);
 static size_t put_prefix(const struct broker *broker, char *at);
 static size_t put_number(uint64_t number, size_t len, char *at);
@@ -19,38 +22,37 @@ static struct latency *take_latency(struct response *response);
 static void end_response(struct response *response);
 static void fire_expiry(struct wheel_timer *timer, uint64_t now_ms);
 
-int response_add(struct account *home, struct account *asker, struct bytes reply, uint8_t type, uint32_t threshold_ms,
-                 char ret_subject[RESPONSE_SUBJECT_LEN_MAX], size_t *ret_len, uint64_t *ret_id)
+int response_add(const struct response_request *request, char ret_subject[RESPONSE_SUBJECT_LEN_MAX], size_t *ret_len,
+                 uint64_t *ret_id)
 {
+    struct account *home = request->home;
     struct broker *broker = home->broker;
-    if (map_u64_count(&broker->responses) >= broker->options.max_responses) {
-        if (!broker->responses_full)
-            logger_write(broker->options.logger, LOG_WARN,
-                         "%u requests to services of other accounts wait for an answer: more are refused",
-                         (unsigned)broker->options.max_responses);
-        broker->responses_full = true;
+    if (!has_room(request->payer, cost_bytes(request->reply.len))) {
+        tell_full(request->payer);
         return ERR_LIMIT;
     }
     int error = home->responses ? 0 : listen_in(home);
     if (error)
         return error;
-    struct response *response = mem_alloc(sizeof(*response) + reply.len);
+    struct response *response = mem_alloc(cost_bytes(request->reply.len));
     *response = (struct response){
         .home = home,
-        .asker = asker,
+        .asker = request->asker,
+        .payer = request->payer,
         .expiry.fire = fire_expiry,
-        .threshold_ms = threshold_ms,
-        .type = type,
-        .subject_len = (uint32_t)reply.len,
+        .threshold_ms = request->threshold_ms,
+        .type = (uint8_t)request->type,
+        .subject_len = (uint32_t)request->reply.len,
     };
-    broker_copy(response->subject, reply);
+    broker_copy(response->subject, request->reply);
     do
         response->id = prng_next(&broker->response_prng);
     while (response->id == 0 || map_u64_find(&broker->responses, response->id));
     error = map_u64_add(&broker->responses, response->id, response);
     must(error == 0);
     list_push_back(&broker->response_list, &response->link);
-    wheel_set(&broker->wheel, &response->expiry, broker->now_ms + threshold_ms);
+    wheel_set(&broker->wheel, &response->expiry, broker->now_ms + request->threshold_ms);
+    count(response, 1);
     size_t len = put_prefix(broker, ret_subject);
     *ret_len = len + put_number(response->id, ID_LEN, ret_subject + len);
     *ret_id = response->id;
@@ -79,7 +81,7 @@ void response_remove_all(struct account *account)
     list_foreach(link, &account->broker->response_list)
     {
         struct response *response = container_of(link, struct response, link);
-        if (response->home == account || response->asker == account)
+        if (response->home == account || response->asker == account || response->payer == account)
             end_response(response);
     }
 }
@@ -103,8 +105,13 @@ bool response_deliver(struct inlet_target *target, struct broker_message *messag
     uint64_t back = 0;
     // Who answers may ask in turn: the way there is the way back.
     if (message->reply.len > 0) {
-        if (response_add(asker, home, message->reply, AUTH_RESPONSE_SINGLETON, RESPONSE_THRESHOLD_MS, reply,
-                         &next.reply.len, &back))
+        struct response_request request = {.home = asker,
+                                           .asker = home,
+                                           .payer = home,
+                                           .reply = message->reply,
+                                           .type = AUTH_RESPONSE_SINGLETON,
+                                           .threshold_ms = RESPONSE_THRESHOLD_MS};
+        if (response_add(&request, reply, &next.reply.len, &back))
             return false;
         next.reply.ptr = reply;
     }
@@ -127,7 +134,8 @@ bool response_deliver(struct inlet_target *target, struct broker_message *messag
 
 void response_check(const struct broker *broker)
 {
-    size_t count = 0;
+    size_t found = 0;
+    uint64_t size_bytes = 0;
     map_u64_check(&broker->responses);
     list_foreach(link, &broker->response_list)
     {
@@ -135,9 +143,48 @@ void response_check(const struct broker *broker)
         must(!response->removed && map_u64_find(&broker->responses, response->id) == response);
         must(response->home->broker == broker && response->asker->broker == broker);
         must(response->home->responses && wheel_is_set(&response->expiry));
-        count++;
+        must(response->payer->response_count > 0 && response->payer->response_bytes > 0);
+        found++;
+        size_bytes += cost_bytes(response->subject_len);
     }
-    must(count == map_u64_count(&broker->responses) && count <= broker->options.max_responses);
+    must(size_bytes == broker->response_bytes && size_bytes <= broker->options.max_response_bytes);
+    must(found == map_u64_count(&broker->responses) && found <= broker->options.max_responses);
+}
+
+static size_t cost_bytes(size_t subject_len)
+{
+    return sizeof(struct response) + subject_len;
+}
+
+static bool has_room(const struct account *payer, size_t size_bytes)
+{
+    const struct broker *broker = payer->broker;
+    uint64_t free_count = broker->options.max_responses - map_u64_count(&broker->responses);
+    uint64_t free_bytes = broker->options.max_response_bytes - broker->response_bytes;
+    return payer->response_count < free_count && payer->response_bytes + size_bytes <= free_bytes;
+}
+
+// Once until half of them have ended.
+static void tell_full(struct account *payer)
+{
+    if (payer->responses_full_at > 0)
+        return;
+    payer->responses_full_at = payer->response_count > 0 ? payer->response_count : 1;
+    logger_write(payer->broker->options.logger, LOG_WARN,
+                 "account %.*s: %u requests to services of other accounts wait for an answer: more are refused",
+                 (int)payer->name_len, payer->name, payer->response_count);
+}
+
+// One more (1), or one less (-1).
+static void count(const struct response *response, int change)
+{
+    struct account *payer = response->payer;
+    uint64_t size_bytes = (uint64_t)(int64_t)change * cost_bytes(response->subject_len);
+    payer->response_count += (uint32_t)change;
+    payer->response_bytes += size_bytes;
+    payer->broker->response_bytes += size_bytes;
+    if (payer->response_count <= payer->responses_full_at / 2)
+        payer->responses_full_at = 0;
 }
 
 static int listen_in(struct account *home)
@@ -195,8 +242,7 @@ static void end_response(struct response *response)
     must(map_u64_remove(&broker->responses, response->id) == response);
     list_remove(&response->link);
     wheel_cancel(&broker->wheel, &response->expiry);
-    if (map_u64_count(&broker->responses) < broker->options.max_responses / 2)
-        broker->responses_full = false;
+    count(response, -1);
     response->removed = true;
     mem_free(take_latency(response));
     if (response->busy == 0)

@@ -7,9 +7,12 @@
 //     account of the service    MSG req.x  reply _R_.4f9aKq.cX0…  ──answer──► PUB _R_.4f9aKq.cX0…
 //
 // One ends with its first answer (singleton), with an empty one (stream, chunked), when an answer reaches nobody, or when for
-// threshold_ms nothing came. There are at most broker_options.max_responses; then requests find no responder.
+// threshold_ms nothing came. There are at most broker_options.max_responses, of max_response_bytes; then requests find no responder.
+// Each counts for the account that asked first, which may have as many as are still free: alone half of all, so that one account
+// whose requests nobody answers never takes what another needs.
 #pragma once
 
+#include "auth/auth_config.h"
 #include "broker/broker_internal.h"
 
 struct import_target;
@@ -26,6 +29,7 @@ struct response {
     uint64_t id;           // unguessable; the key in broker.responses
     struct account *home;  // borrowed: where the answer is published
     struct account *asker; // borrowed: where it goes
+    struct account *payer; // borrowed: for whom it counts
     struct list link;      // list link: broker.response_list
     struct wheel_timer expiry;
     struct latency *latency; // owned; NULL: it is not measured
@@ -37,14 +41,22 @@ struct response {
     char subject[]; // to which the answer goes
 };
 
-// For a message from `asker` to `home` with that reply subject. Writes the subject to answer to. ERR_LIMIT: too many.
-int response_add(struct account *home, struct account *asker, struct bytes reply, uint8_t type, uint32_t threshold_ms,
-                 char ret_subject[RESPONSE_SUBJECT_LEN_MAX], size_t *ret_len, uint64_t *ret_id) MUST_USE;
+// A message from `asker` to `home` with that reply subject. All is borrowed for the call; what it is, see struct response.
+struct response_request {
+    struct account *home, *asker, *payer;
+    struct bytes reply;
+    enum auth_response_type type;
+    uint32_t threshold_ms;
+};
+
+// Writes the subject to answer to. ERR_LIMIT: too many.
+int response_add(const struct response_request *request, char ret_subject[RESPONSE_SUBJECT_LEN_MAX], size_t *ret_len,
+                 uint64_t *ret_id) MUST_USE;
 // When it ends it is told; takes ownership.
 void response_measure(struct broker *broker, uint64_t id, struct latency *latency);
 // The request reached nobody. No-op if it has ended.
 void response_remove(struct broker *broker, uint64_t id);
-// All that come from or go to this account.
+// All that come from or go to this account, or count for it.
 void response_remove_all(struct account *account);
 // An answer that was published in the target's account. True if somebody got it.
 bool response_deliver(struct inlet_target *target, struct broker_message *message);

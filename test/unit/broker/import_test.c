@@ -29,7 +29,7 @@ static void begin(struct scene *scene)
     broker_options_default(&options);
     options.server_id = "ID";
     options.server_name = "oracle";
-    options.max_responses = 100;
+    options.max_responses = 200;
     options.ping_interval_ms = 100000000;
     world_init(&scene->world, &options);
     scene->builder = auth_builder_new();
@@ -352,6 +352,45 @@ static void test_responses_are_bounded_and_expire(void **state)
     end(&scene);
 }
 
+// Who asks what nobody answers takes half of what there is at most, in number and in bytes; another account still gets its answers.
+static void test_responses_are_shared_out(void **state)
+{
+    for (int is_long = 0; is_long < 2; is_long++) {
+        struct scene scene;
+        begin(&scene);
+        give(&scene, "A", true, "req", 0, 0);
+        take(&scene, "B", "A", true, "req", "", "", false);
+        take(&scene, "C", "B", true, "req", "", "by.b", false); // counts for C, not for B
+        assert_int_equal(auth_builder_add_export(scene.builder, &(struct auth_export_spec){.is_service = true,
+                                                                                           .account = BYTES("B"),
+                                                                                           .subject = BYTES("req"),
+                                                                                           .is_public = true}),
+                         0);
+        open_scene(&scene);
+        struct broker *broker = scene.world.broker;
+        char reply[1024] = "in", text[1100];
+        if (is_long) {
+            memset(reply, 'r', 1000);
+            broker->options.max_response_bytes = 100000;
+        }
+        snprintf(text, sizeof(text), "PUB by.b %s 0\r\n\r\n", reply);
+        peer_say(scene.a, "SUB req 1\r\n");
+        for (int i = 0; i < 300; i++)
+            peer_say(scene.c, text);
+        peer_forget(scene.a);
+        peer_forget(scene.c);
+        broker_check(broker);
+        assert_true(map_u64_count(&broker->responses) <= 100 && broker->response_bytes <= 50000);
+        peer_say(scene.b, "SUB in 1\r\nPUB req in 0\r\n\r\n");
+        say(scene.a, "PUB %s 2\r\nok\r\n", asked(scene.a, "req"));
+        peer_expect(scene.b, "MSG in 1 2\r\nok\r\n");
+        world_advance(&scene.world, 121000);
+        assert_int_equal(map_u64_count(&broker->responses), 0);
+        assert_int_equal(broker->response_bytes, 0);
+        end(&scene);
+    }
+}
+
 static void test_reload(void **state)
 {
     struct scene scene;
@@ -548,6 +587,7 @@ int main(void)
         cmocka_unit_test(test_streamed_answers),
         cmocka_unit_test(test_answer_with_a_reply),
         cmocka_unit_test(test_responses_are_bounded_and_expire),
+        cmocka_unit_test(test_responses_are_shared_out),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_inlets_answer_at_once),
         cmocka_unit_test(test_latency),
