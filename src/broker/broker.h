@@ -161,7 +161,7 @@ void broker_inlets_resume(struct broker *broker);
 
 // Publishes from inside the process to whoever subscribes, inlets included: payload is the concatenation of the parts.
 // Returns how many got it. 0: nobody is interested (no 503 is sent: there is no connection to send it to). Nested more than
-// BROKER_DEPTH_MAX (8) deep in inlet callbacks, the message is copied and waits for the turn's end: then 1 means that somebody was.
+// BROKER_DEPTH_MAX (8) deep in inlet callbacks, the message is copied and waits for the turn's end: then 1 means that somebody was. If more wait than fit, it is dropped: 0.
 size_t broker_publish(struct broker *broker, struct bytes subject, struct bytes reply, struct bytes headers,
                       const struct bytes *parts, size_t part_count);
 

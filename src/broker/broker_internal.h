@@ -78,6 +78,7 @@ struct broker_message {
 #define BROKER_PREFIXES_MAX       16   // inlets found by their prefix; more are found through the trie
 #define BROKER_DEPTH_MAX          8    // publishes nested in inlet callbacks; deeper ones wait for the turn's end
 #define BROKER_DEFERRED_TURN_MAX  1024 // of those, routed per turn
+#define BROKER_DEFERRED_BYTES_MAX (64 * 1024 * 1024)
 #define BROKER_WATCH_ROUNDS       4 // per turn: watch owners answer with messages, which are sent, which changes interest
 #define BROKER_BLOCK_MIN_BYTES    4096 // payloads above this are shared between several receivers, not copied
 #define BROKER_REFUSED_MAX        1024 // connections over the limit that are being told so
@@ -172,7 +173,9 @@ struct broker {
     struct inlet_run run; // of the connection whose input is being carried out
     uint32_t depth;       // of nested broker_route()
     struct list deferred; // struct deferred_message.link
-    struct target *dead;  // owned list, freed by broker_reap()
+    size_t deferred_bytes;
+    bool deferred_full;  // and that was logged; until there are none
+    struct target *dead; // owned list, freed by broker_reap()
 
     struct list watch_dirty; // struct watch_entry.dirty
 
@@ -197,8 +200,8 @@ void broker_lame_duck_step(struct wheel_timer *timer, uint64_t now_ms);
 
 // Routes a message to all targets; returns how many took it. May run inlet callbacks.
 size_t broker_route(struct account *account, struct broker_message *message);
-// The same message on its way into another account: `message` is a copy that the caller changed. What nests too deep is deferred,
-// and then counts as taken if somebody is there.
+// The same message on its way into another account: `message` is a copy that the caller changed. What nests deeper than imports can
+// bring it reaches nobody.
 size_t broker_forward(struct account *account, struct broker_message *message);
 // To one member of a group of the account's match; returns how many took it.
 size_t broker_route_group(struct account *account, struct broker_message *message, const struct trie_group *group);

@@ -2,7 +2,9 @@
 // From a message to everybody who wants it (CO-P08, CO-P09).
 //
 // Inlets answer by publishing, from within the delivery to them: routing nests, up to BROKER_DEPTH_MAX; what is deeper
-// is copied and waits for the end of the turn, so that inlets that answer each other for ever cost time but no stack.
+// is copied and waits for the end of the turn, so that inlets that answer each other for ever cost time but no stack. That is only
+// for messages from inside the process: one on its way through accounts nests as deep as its hops take it, because it has a publisher,
+// who may go before the turn ends.
 // tidy: prefix account
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
@@ -15,8 +17,7 @@
 struct deferred_message {
     struct list link;        // list link: broker.deferred
     struct account *account; // borrowed
-    uint8_t hops;
-    bool skips_imports;
+    size_t size_bytes;
     struct bytes subject;
     struct bytes reply;
     struct bytes header;
@@ -86,9 +87,9 @@ size_t broker_forward(struct account *account, struct broker_message *message)
 {
     message->block = NULL;
     message->passage = NULL;
+    if (account->broker->depth >= BROKER_DEPTH_MAX + IMPORT_HOPS_MAX)
+        return 0; // more answers and imports, one behind the other, than a message may pass
     message->hops++;
-    if (account->broker->depth >= BROKER_DEPTH_MAX)
-        return defer(account, message);
     return broker_route(account, message);
 }
 
@@ -153,9 +154,8 @@ bool broker_route_deferred(struct broker *broker)
             .parts = &deferred->payload,
             .part_count = 1,
             .payload_len = deferred->payload.len,
-            .hops = deferred->hops,
-            .skips_imports = deferred->skips_imports,
         };
+        broker->deferred_bytes -= deferred->size_bytes;
         broker_route(deferred->account, &message);
         mem_free(deferred);
     }
@@ -167,6 +167,7 @@ void broker_route_drop_deferred(struct broker *broker)
     struct list *link;
     while ((link = list_pop_front(&broker->deferred)))
         mem_free(container_of(link, struct deferred_message, link));
+    broker->deferred_bytes = 0;
 }
 
 void broker_bury(struct broker *broker, struct target *target)
@@ -342,16 +343,28 @@ static void free_target(struct target *target)
     mem_free(target);
 }
 
-// How many will get it is not known yet; that somebody is interested is.
+// How many will get it is not known yet; that somebody is interested is. Beyond BROKER_DEFERRED_BYTES_MAX nobody gets it.
 static size_t defer(struct account *account, const struct broker_message *message)
 {
     if (!broker_inlet_find(account, message->subject) && !trie_has_interest(account->trie, message->subject))
         return 0;
-    size_t len = message->subject.len + message->reply.len + message->header.len + message->payload_len;
-    struct deferred_message *deferred = mem_alloc(sizeof(*deferred) + len);
+    struct broker *broker = account->broker;
+    size_t size = sizeof(struct deferred_message) + message->subject.len + message->reply.len + message->header.len +
+                  message->payload_len;
+    if (list_empty(&broker->deferred))
+        broker->deferred_full = false;
+    if (size > BROKER_DEFERRED_BYTES_MAX - broker->deferred_bytes) {
+        if (!broker->deferred_full)
+            logger_write(broker->options.logger, LOG_WARN,
+                         "messages that answer each other wait in %d MiB: more are dropped",
+                         BROKER_DEFERRED_BYTES_MAX / (1024 * 1024));
+        broker->deferred_full = true;
+        return 0;
+    }
+    struct deferred_message *deferred = mem_alloc(size);
     deferred->account = account;
-    deferred->hops = message->hops;
-    deferred->skips_imports = message->skips_imports;
+    deferred->size_bytes = size;
+    broker->deferred_bytes += size;
     char *at = deferred->data;
     at = defer_bytes(at, message->subject, &deferred->subject);
     at = defer_bytes(at, message->reply, &deferred->reply);
@@ -359,7 +372,7 @@ static size_t defer(struct account *account, const struct broker_message *messag
     deferred->payload = bytes_make(at, message->payload_len);
     for (size_t i = 0; i < message->part_count; i++)
         at = broker_copy(at, message->parts[i]);
-    list_push_back(&account->broker->deferred, &deferred->link);
+    list_push_back(&broker->deferred, &deferred->link);
     return 1;
 }
 

@@ -15,6 +15,7 @@
 #include "broker/account.h"
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
+#include "broker/import.h"
 #include "world.h"
 
 struct scene {
@@ -391,6 +392,35 @@ static void test_responses_are_shared_out(void **state)
     }
 }
 
+// The longest way there and back: who asked first is known at its end, and everything is done within the turn.
+static void test_long_chain(void **state)
+{
+    struct scene scene;
+    begin(&scene);
+    char names[IMPORT_HOPS_MAX + 1][4];
+    for (int i = 0; i <= IMPORT_HOPS_MAX; i++) {
+        snprintf(names[i], sizeof(names[i]), "n%d", i);
+        assert_int_equal(auth_builder_add_account(scene.builder, bytes_from_string(names[i]), NULL, 0), 0);
+        if (i > 0) {
+            give(&scene, names[i], true, "req", 0, 0);
+            take(&scene, names[i - 1], names[i], true, "req", "", "", i == 1);
+        }
+    }
+    open_scene(&scene);
+    struct peer *asker = join(&scene, "n0", "\"headers\":true,\"name\":\"first\"");
+    struct peer *service = join(&scene, names[IMPORT_HOPS_MAX], "\"headers\":true");
+    peer_say(service, "SUB req 1\r\n");
+    peer_say(asker, "SUB in 1\r\n");
+    peer_give_bytes(asker, BYTES("PUB req in 1\r\nx\r\n"));
+    assert_true(list_empty(&scene.world.broker->deferred));
+    world_turn(&scene.world);
+    assert_int_equal(buffer_append_char(&service->received, '\0'), 0);
+    assert_non_null(strstr(service->received.ptr, "\"acc\":\"n0\",\"svc\":\"n15\",\"name\":\"first\""));
+    say(service, "PUB %s 2\r\nok\r\n", asked(service, "req"));
+    peer_expect(asker, "MSG in 1 2\r\nok\r\n");
+    end(&scene);
+}
+
 static void test_reload(void **state)
 {
     struct scene scene;
@@ -588,6 +618,7 @@ int main(void)
         cmocka_unit_test(test_answer_with_a_reply),
         cmocka_unit_test(test_responses_are_bounded_and_expire),
         cmocka_unit_test(test_responses_are_shared_out),
+        cmocka_unit_test(test_long_chain),
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_inlets_answer_at_once),
         cmocka_unit_test(test_latency),

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/list.h"
 #include "world.h"
 
 #define MODERN "\"headers\":true,\"no_responders\":true"
@@ -313,6 +314,44 @@ static void endless_answers(void **state)
     world_deinit(&world);
 }
 
+struct splitter {
+    struct inlet inlet;
+    struct broker *broker;
+    unsigned taken, dropped;
+};
+
+static bool split(struct inlet *inlet, const struct inlet_message *message)
+{
+    struct splitter *splitter = container_of(inlet, struct splitter, inlet);
+    for (int i = 0; i < 2; i++) {
+        if (broker_publish(splitter->broker, message->subject, (struct bytes){0}, (struct bytes){0}, &message->payload,
+                           1))
+            splitter->taken++;
+        else
+            splitter->dropped++;
+    }
+    return true;
+}
+
+// Each message makes two: what waits for the turn's end is bounded in bytes.
+static void multiplying_answers(void **state)
+{
+    (void)state;
+    static char payload[1024 * 1024];
+    struct world world;
+    setup(&world);
+    struct splitter splitter = {.inlet.on_message = split, .broker = world.broker};
+    assert_int_equal(broker_inlet_add(world.broker, &splitter.inlet, BYTES("cell")), 0);
+    struct bytes part = bytes_make(payload, sizeof(payload));
+    assert_int_equal(broker_publish(world.broker, BYTES("cell"), (struct bytes){0}, (struct bytes){0}, &part, 1), 1);
+    // 254 that nest, and as many of the 256 beyond as fit.
+    assert_in_range(splitter.taken, 254 + 60, 254 + 64);
+    assert_int_equal(splitter.taken + splitter.dropped, 254 + 256);
+    broker_inlet_remove(world.broker, &splitter.inlet);
+    world_turn(&world);
+    world_deinit(&world);
+}
+
 static void resume_inside(struct recorder *recorder, const struct inlet_message *message)
 {
     (void)message;
@@ -481,6 +520,7 @@ int main(void)
         {"inlets removed while a message is routed", removal_while_routed, NULL, NULL, NULL},
         {"inlets added while a message is routed", addition_while_routed, NULL, NULL, NULL},
         {"inlets that answer each other for ever", endless_answers, NULL, NULL, NULL},
+        {"inlets whose answers multiply", multiplying_answers, NULL, NULL, NULL},
         {"an overloaded inlet pauses reading", pausing, NULL, NULL, NULL},
         {"messages that lie together come in a run", runs, NULL, NULL, NULL},
         {"an overloaded inlet pauses behind its run", runs_pause, NULL, NULL, NULL},
