@@ -106,7 +106,7 @@ int serve_as(enum options_persona persona, int count, char **arguments)
     process_raise_file_limit();
     serve.handler = (struct loop_handler){&serve, on_turn_begin, on_turn_end, on_deadline};
     if (loop_init(&serve.loop, &serve.handler) != 0) {
-        logger_write(&serve.log.logger, LOG_ERROR, "no file descriptors left to start with (ulimit -n)");
+        logger_write(&serve.log.logger, LOG_FATAL, "no file descriptors left to start with (ulimit -n)");
         return 1;
     }
     tcp_init(&serve.tcp, &serve.loop);
@@ -148,7 +148,7 @@ static int start_workers(struct serve *serve)
     mallopt(M_ARENA_MAX, (int)count);
     int error = serve_workers_init(&serve->workers, count, &serve->loop, &serve->log.logger);
     if (error)
-        logger_write(&serve->log.logger, LOG_ERROR, "no file descriptors left for %u threads (ulimit -n)", count);
+        logger_write(&serve->log.logger, LOG_FATAL, "no file descriptors left for %u threads (ulimit -n)", count);
     return error;
 }
 
@@ -190,9 +190,11 @@ static int start_all(struct serve *serve)
 
 static int open_port(struct serve *serve, struct listener *listener, const char *host, int port, const char *what)
 {
+    char text[SERVE_HOST_SIZE];
     int error = listener_open(listener, &serve->tcp, host, port);
     if (error)
-        logger_write(&serve->log.logger, LOG_ERROR, "cannot listen on %s:%d for %s: %s", host, port, what,
+        logger_write(&serve->log.logger, LOG_FATAL, "cannot listen on %s:%d for %s: %s", serve_format_host(host, text),
+                     port, what,
                      error == ERR_IN_USE    ? "in use by another process"
                      : error == ERR_INVALID ? "not an address"
                                             : error_text(error));
@@ -213,14 +215,14 @@ static int open_directory(struct serve *serve)
     const char *path = serve->options.directory;
     int error = directory_open(&serve->directory, path, true);
     if (error) {
-        logger_write(&serve->log.logger, LOG_ERROR, "cannot use the data directory %s: %s", path,
+        logger_write(&serve->log.logger, LOG_FATAL, "cannot use the data directory %s: %s", path,
                      error == ERR_INVALID ? "it is not a directory" : error_text(error));
         return error;
     }
     serve->has_directory = true;
     error = directory_lock(&serve->directory, true);
     if (error)
-        logger_write(&serve->log.logger, LOG_ERROR, "the data directory %s is %s", path,
+        logger_write(&serve->log.logger, LOG_FATAL, "the data directory %s is %s", path,
                      error == ERR_IN_USE ? "in use by another process: stop it, or choose another --dir"
                                          : error_text(error));
     return error;
@@ -232,7 +234,7 @@ static int start_node(struct serve *serve)
         int error = file_disk_open(&serve->disk, &serve->loop, serve->directory);
         serve->has_directory = false; // the disk's now, or closed
         if (error) {
-            logger_write(&serve->log.logger, LOG_ERROR, "cannot start the log thread: %s", error_text(error));
+            logger_write(&serve->log.logger, LOG_FATAL, "cannot start the log thread: %s", error_text(error));
             return error;
         }
         serve->has_disk = true;
@@ -266,9 +268,11 @@ static int start_node(struct serve *serve)
         .wake = serve_workers_wake,
         .wake_owner = &serve->workers,
     };
+    char http_host[SERVE_HOST_SIZE];
+    serve_format_host(serve->options.http_host ? serve->options.http_host : serve->options.host, http_host);
     if (serve->monitoring.open)
         logger_write(&serve->log.logger, LOG_INFO, "Starting %s monitor on %s:%u", is_https ? "https" : "http",
-                     serve->options.http_host ? serve->options.http_host : serve->options.host, serve->monitoring.port);
+                     http_host, serve->monitoring.port);
     error = node_start(&serve->options, &env, clock_now(), &serve->node);
     if (error)
         return error;
@@ -278,7 +282,7 @@ static int start_node(struct serve *serve)
                              node_worker_websocket_handler);
     error = serve_workers_start(&serve->workers, serve->node);
     if (error)
-        logger_write(&serve->log.logger, LOG_ERROR, "cannot start the threads of %u workers", serve->workers.count);
+        logger_write(&serve->log.logger, LOG_FATAL, "cannot start the threads of %u workers", serve->workers.count);
     return error;
 }
 
@@ -288,7 +292,7 @@ static int start_offload(struct serve *serve)
     unsigned processors = uv_available_parallelism();
     int error = offload_pool_start(&serve->offload_pool, processors > 1 ? processors - 1 : 1);
     if (error) {
-        logger_write(&serve->log.logger, LOG_ERROR, "cannot start a thread for password hashes (ulimit -u)");
+        logger_write(&serve->log.logger, LOG_FATAL, "cannot start a thread for password hashes (ulimit -u)");
         return error;
     }
     error = offload_port_open(&serve->offload, &serve->offload_pool, &serve->loop);
@@ -299,7 +303,7 @@ static int start_offload(struct serve *serve)
         return 0;
     if (!serve->has_offload)
         offload_pool_stop(&serve->offload_pool);
-    logger_write(&serve->log.logger, LOG_ERROR, "no file descriptors left to start with (ulimit -n)");
+    logger_write(&serve->log.logger, LOG_FATAL, "no file descriptors left to start with (ulimit -n)");
     return error;
 }
 
@@ -307,7 +311,7 @@ static int start_listening(struct serve *serve, struct listener *listener, const
 {
     int error = listener_start(listener, handler, &serve->log.logger);
     if (error)
-        logger_write(&serve->log.logger, LOG_ERROR, "cannot listen on port %u: %s", listener->port, error_text(error));
+        logger_write(&serve->log.logger, LOG_FATAL, "cannot listen on port %u: %s", listener->port, error_text(error));
     return error;
 }
 

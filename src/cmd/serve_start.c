@@ -2,6 +2,7 @@
 #include "cmd/serve_start.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "cmd/config_source.h"
 #include "cmd/persona.h"
@@ -60,10 +61,18 @@ const char *serve_find_unserved(const struct config *config)
 
 void serve_announce_websocket(const struct logger *logger, const struct websocket_config *websocket, unsigned port)
 {
+    char host[SERVE_HOST_SIZE];
     if (websocket->no_tls)
         logger_write(logger, LOG_WARN, "Websocket not configured with TLS. DO NOT USE IN PRODUCTION!");
     logger_write(logger, LOG_INFO, "Listening for websocket clients on %s://%s:%u", websocket->no_tls ? "ws" : "wss",
-                 websocket->host, port);
+                 serve_format_host(websocket->host, host), port);
+}
+
+const char *serve_format_host(const char *host, char text[SERVE_HOST_SIZE])
+{
+    bool is_bare_v6 = host[0] != '[' && strchr(host, ':');
+    snprintf(text, SERVE_HOST_SIZE, is_bare_v6 ? "[%s]" : "%s", host);
+    return text;
 }
 
 int serve_configure_log(struct server_log *log, const struct options *options)
@@ -120,8 +129,9 @@ void serve_announce_start(const struct logger *logger, const struct config *conf
 void serve_announce_ready(const struct logger *logger, const struct options *options, const char *server_id,
                           unsigned port, unsigned http_port)
 {
-    const char *host = options->host;
-    const char *http_host = options->http_host ? options->http_host : host;
+    char host[SERVE_HOST_SIZE], http_host[SERVE_HOST_SIZE];
+    serve_format_host(options->host, host);
+    serve_format_host(options->http_host ? options->http_host : options->host, http_host);
     if (options->streaming)
         announce_store(logger, options);
     if (options->persona == OPTIONS_WEIR) {

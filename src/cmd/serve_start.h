@@ -20,6 +20,11 @@ bool serve_read_config(enum options_persona persona, int count, char **arguments
 // What a configuration asks for and the server does not do yet: a sentence, or NULL.
 const char *serve_find_unserved(const struct config *config);
 
+// Room for a host of the options as it stands in front of a port.
+#define SERVE_HOST_SIZE 288
+// "[::1]" for "::1", others as they are; in `text`, which is returned.
+const char *serve_format_host(const char *host, char text[SERVE_HOST_SIZE]);
+
 // Where the log goes and how much of it. ERR_* of server_log_configure(), then nothing has changed.
 int serve_configure_log(struct server_log *log, const struct options *options) MUST_USE;
 // What a user reads of such an error; `text` is used for it, and returned.

@@ -121,13 +121,13 @@ int node_start(const struct options *options, const struct node_env *env, struct
     start_workers(node, now);
     int error = env->auth ? admit(node, env->auth) : 0;
     if (error) {
-        logger_write(env->logger, LOG_ERROR, "cannot serve these accounts: %s", error_text(error));
+        logger_write(env->logger, LOG_FATAL, "cannot serve these accounts: %s", error_text(error));
         release(node);
         return error;
     }
     error = options->streaming ? start_streaming(node, now) : 0;
     if (error) {
-        logger_write(env->logger, LOG_ERROR, "cannot serve from the data directory: %s", error_text(error));
+        logger_write(env->logger, LOG_FATAL, "cannot serve from the data directory: %s", error_text(error));
         release(node);
         return error;
     }
