@@ -244,6 +244,7 @@ static void send_open(struct remotes *remotes, uint32_t to)
 
 static void work_through(struct remotes *remotes, const struct remote_batch *batch)
 {
+    remotes->worked_through++;
     for (size_t at = 0; at < batch->len;) {
         const struct remote_record *record = (const struct remote_record *)(const void *)(batch->data + at);
         at += record->size_bytes;

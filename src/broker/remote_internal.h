@@ -22,13 +22,13 @@
 #define REMOTE_BEHIND_BYTES (256 * 1024)
 
 enum remote_kind {
-    REMOTE_MESSAGE,       // account, subject, reply, queue (len 0: to plain subscribers), header, payload
-    REMOTE_INTEREST,      // account, id, subject, queue, weight; 0: withdrawn, then subject and queue are empty
-    REMOTE_WATCH,         // account, id, subject
-    REMOTE_WATCH_END,     // id
-    REMOTE_WATCH_STATE,   // id, weight: enum broker_interest
-    REMOTE_PAUSE,         // id: of the connection that fed an overloaded inlet
-    REMOTE_RESUME,        // everything that was paused so
+    REMOTE_MESSAGE,     // account, subject, reply, queue (len 0: to plain subscribers), header, payload
+    REMOTE_INTEREST,    // account, id, subject, queue, weight; 0: withdrawn, then subject and queue are empty
+    REMOTE_WATCH,       // account, id, subject
+    REMOTE_WATCH_END,   // id
+    REMOTE_WATCH_STATE, // id, weight: enum broker_interest
+    REMOTE_PAUSE,       // id: of the connection that fed an overloaded inlet
+    REMOTE_RESUME, // everything that was paused so, by any worker: who still has to be is paused by his next message
     REMOTE_NO_RESPONDERS, // id: of the connection, subject, reply: nobody is there for this request of its
 };
 
@@ -61,6 +61,7 @@ struct remote_link {
     struct map_u64 watches;    // struct remote_watch by their id: those they asked of us
     struct list behind;        // struct watch_entry.behind: asked while too much was under way
     uint64_t paused_id;        // the connection of theirs paused last, for an inlet here
+    uint64_t paused_in;        // when remotes.worked_through was this
     bool has_paused;           // it has any
     bool is_full;              // connections are paused until half of the window is back
 };
@@ -73,6 +74,7 @@ struct remotes {
     uint64_t window_bytes;
     uint64_t behind_bytes;
     bool has_drain_marks;
+    uint64_t worked_through;    // batches, ever
     struct map_u64 connections; // struct connection by id
     struct map_u64 accounts;    // struct account by id
 

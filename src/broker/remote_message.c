@@ -93,10 +93,12 @@ void remote_message_pause(struct remotes *remotes, const struct remote_passage *
     struct remote_link *link = &remotes->links[passage->origin];
     if (passage->connection == 0 || passage->origin == remotes->self)
         return;
-    if (link->has_paused && link->paused_id == passage->connection)
+    // Once for what came together. Behind that it is said again: another worker's resume may have set it going meanwhile.
+    if (link->has_paused && link->paused_id == passage->connection && link->paused_in == remotes->worked_through)
         return;
     link->has_paused = true;
     link->paused_id = passage->connection;
+    link->paused_in = remotes->worked_through;
     remote_record_add(remotes, passage->origin, REMOTE_PAUSE, 0)->id = passage->connection;
 }
 

@@ -47,7 +47,7 @@ void remote_watch_receive(struct remotes *remotes, uint32_t from, const struct r
 {
     struct account *account = map_u64_find(&remotes->accounts, record->account);
     if (!account)
-        return;
+        return; // gone again: it has no connections. Not yet here: account_watch_add() forbids it
     struct remote_watch *watch = mem_alloc(sizeof(*watch));
     *watch = (struct remote_watch){
         .watch.on_change = on_change,

@@ -376,6 +376,39 @@ static void test_inlet_elsewhere(void **state)
     town_deinit(&town);
 }
 
+// Two workers' inlets are overloaded; one recovers. Its resume sets the connection going, whose next message stops it again.
+static void test_inlets_of_two_workers(void **state)
+{
+    (void)state;
+    struct town town;
+    open_town(&town, 3);
+    struct drain drains[2] = {{.inlet.on_message = take, .full = true}, {.inlet.on_message = take, .full = true}};
+    struct broker *homes[2] = {town.workers[1].world.broker, town.workers[2].world.broker};
+    assert_int_equal(broker_inlet_add(homes[0], &drains[0].inlet, BYTES("_A")), 0);
+    assert_int_equal(broker_inlet_add(homes[1], &drains[1].inlet, BYTES("_B")), 0);
+    town_settle(&town);
+    struct peer *peer = connect(&town, 0, "");
+    say(&town, peer, "PUB _A 1\r\n1\r\nPUB _B 1\r\n1\r\n");
+    assert_true(peer->paused && drains[0].count == 1 && drains[1].count == 1);
+    drains[1].full = false;
+    broker_inlets_resume(homes[1]);
+    town_settle(&town);
+    assert_false(peer->paused);
+    say(&town, peer, "PUB _A 1\r\n1\r\n");
+    assert_int_equal(drains[0].count, 2);
+    assert_true(peer->paused);
+    say(&town, peer, "PING\r\n");
+    peer_expect(peer, "");
+    drains[0].full = false;
+    broker_inlets_resume(homes[0]);
+    town_settle(&town);
+    peer_expect(peer, "PONG\r\n");
+    for (int i = 0; i < 2; i++)
+        broker_inlet_remove(homes[i], &drains[i].inlet);
+    town_settle(&town);
+    town_deinit(&town);
+}
+
 struct watcher {
     struct broker_watch watch;
     enum broker_interest heard[32];
@@ -573,6 +606,7 @@ int main(void)
         cmocka_unit_test(test_long_payloads),
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_inlet_elsewhere),
+        cmocka_unit_test(test_inlets_of_two_workers),
         cmocka_unit_test(test_watch_elsewhere),
         cmocka_unit_test(test_replay_at_the_readers_speed),
         cmocka_unit_test(test_drain),
