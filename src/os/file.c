@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -20,6 +21,9 @@
 struct disk_file {
     int fd;        // owned
     int direct_fd; // owned; the same file with O_DIRECT, -1: the file system has none, or the file is read only
+    // The file system took O_DIRECT and then refused to do it. Any thread of the pool may find out, while others are at work: so
+    // the descriptor stays open.
+    atomic_bool is_direct_refused;
 };
 
 typedef ssize_t file_transfer(int fd, const struct iovec *vector, int count, off_t offset);
@@ -30,6 +34,8 @@ static int file_read_span(int fd, const struct disk_span *span);
 static size_t file_read_window(struct disk_file *file, const struct disk_request *request, size_t first, char *bounce);
 static bool file_window_is_dense(const struct disk_request *request, size_t first, uint64_t start, size_t *ret_len);
 static size_t file_scatter(const struct disk_request *request, size_t first, uint64_t start, struct bytes window);
+static bool file_is_direct(const struct disk_file *file);
+static bool file_refuses_direct(struct disk_file *file, int number);
 static uint64_t file_direct_bytes(const struct disk_file *file, const struct disk_request *request);
 static int file_write_direct(struct disk_file *file, struct disk_request *request, uint64_t end, char *bounce);
 static size_t file_gather(const struct disk_request *request, uint64_t from, uint64_t end, char *bounce);
@@ -69,6 +75,7 @@ int file_open(int directory_fd, const char *path, unsigned flags, struct disk_fi
         return file_error(errno);
     *ret_file = mem_alloc(sizeof(**ret_file));
     (*ret_file)->fd = fd;
+    atomic_init(&(*ret_file)->is_direct_refused, false);
     bool writes = !(flags & DISK_FLAG_READ_ONLY);
     (*ret_file)->direct_fd = writes ? openat(directory_fd, path, O_RDWR | O_DIRECT | O_CLOEXEC | O_NOFOLLOW) : -1;
     return 0;
@@ -132,9 +139,10 @@ int file_allocate(struct disk_file *file, uint64_t length)
         return error;
     // Asks for all the space at once, so that it lies together and its lack shows before anything is written. Not every
     // file system can; the zeros below do it as well.
-    if (fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)length) != 0 && errno != EOPNOTSUPP && errno != EINTR)
-        return file_error(errno);
-    error = file_write_zeros(file, before, length);
+    bool refused = fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)length) != 0;
+    refused = refused && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINTR;
+    error = refused ? file_error(errno) : file_write_zeros(file, before, length);
+    // Also gives back what a fallocate() that failed has taken behind the end.
     if (error && ftruncate(file->fd, (off_t)before) != 0)
         return ERR_IO;
     return error;
@@ -234,7 +242,7 @@ static size_t file_read_window(struct disk_file *file, const struct disk_request
 {
     uint64_t start = request->spans[first].offset / FILE_BLOCK * FILE_BLOCK;
     size_t len;
-    if (file->direct_fd < 0 || !file_window_is_dense(request, first, start, &len))
+    if (!file_is_direct(file) || !file_window_is_dense(request, first, start, &len))
         return 0;
     ssize_t got = pread(file->direct_fd, bounce, len, (off_t)start);
     return got > 0 ? file_scatter(request, first, start, bytes_make(bounce, (size_t)got)) : 0;
@@ -269,6 +277,21 @@ static size_t file_scatter(const struct disk_request *request, size_t first, uin
     return i - first;
 }
 
+static bool file_is_direct(const struct disk_file *file)
+{
+    return file->direct_fd >= 0 && !atomic_load_explicit(&file->is_direct_refused, memory_order_relaxed);
+}
+
+// Whether a write around the cache failed only because it was one. EINVAL may mean this one write; the others mean all.
+static bool file_refuses_direct(struct disk_file *file, int number)
+{
+    if (number != EINVAL && number != EOPNOTSUPP && number != ENOSYS)
+        return false;
+    if (number != EINVAL)
+        atomic_store_explicit(&file->is_direct_refused, true, memory_order_relaxed);
+    return true;
+}
+
 // How much of a write goes around the cache: whole blocks of what is to be on the device at once. The rest had better stay in
 // the cache, where the kernel can gather it.
 static uint64_t file_direct_bytes(const struct disk_file *file, const struct disk_request *request)
@@ -277,7 +300,7 @@ static uint64_t file_direct_bytes(const struct disk_file *file, const struct dis
     for (size_t i = 0; i < request->span_count; i++)
         len += request->spans[i].len;
     bool now = (request->flags & (DISK_FLAG_SYNC | DISK_FLAG_SOON)) != 0;
-    return now && file->direct_fd >= 0 && request->offset % FILE_BLOCK == 0 ? len / FILE_BLOCK * FILE_BLOCK : 0;
+    return now && file_is_direct(file) && request->offset % FILE_BLOCK == 0 ? len / FILE_BLOCK * FILE_BLOCK : 0;
 }
 
 // Writes the first `end` bytes. What does not go around the cache, for whatever reason but an error of the device, is left to
@@ -292,7 +315,7 @@ static int file_write_direct(struct disk_file *file, struct disk_request *reques
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0)
-            return errno == EINVAL ? 0 : file_error(errno);
+            return file_refuses_direct(file, errno) ? 0 : file_error(errno);
         request->transferred += (uint64_t)written;
         if ((size_t)written < len)
             return 0;
@@ -342,9 +365,9 @@ static ssize_t file_write_slice(struct disk_file *file, const char *bytes, size_
 {
     size_t blocks = len - len % FILE_BLOCK;
     *ret_cached = false;
-    if (file->direct_fd >= 0 && blocks > 0 && offset % FILE_BLOCK == 0) {
+    if (file_is_direct(file) && blocks > 0 && offset % FILE_BLOCK == 0) {
         ssize_t written = pwrite(file->direct_fd, bytes, blocks, (off_t)offset);
-        if (written >= 0 || errno != EINVAL)
+        if (written >= 0 || !file_refuses_direct(file, errno))
             return written;
     }
     *ret_cached = true;

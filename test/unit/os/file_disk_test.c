@@ -6,6 +6,7 @@
 #include "os/file_disk.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #define COUNT 200
 
@@ -18,6 +19,18 @@ int __wrap_fdatasync(int fd)
 {
     errno = sync_error;
     return sync_error ? -1 : __real_fdatasync(fd);
+}
+
+int __real_fallocate64(int fd, int mode, off_t offset, off_t len);
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len);
+
+static int allocate_error; // errno of the next fallocate(), which takes half of the space before
+
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
+{
+    int result = __real_fallocate64(fd, mode, offset, allocate_error ? len / 2 : len);
+    errno = allocate_error ? allocate_error : errno;
+    return allocate_error ? -1 : result;
 }
 
 struct rig;
@@ -169,6 +182,37 @@ static void a_failed_sync_is_an_error_of_the_device(void **state)
     assert_int_equal(disk_run(&rig->open->disk, &(struct disk_request){.op = DISK_CLOSE, .file = file}), 0);
 }
 
+static blkcnt_t blocks_of(struct rig *rig)
+{
+    struct stat status;
+    char path[80];
+    snprintf(path, sizeof(path), "%s/f", rig->path);
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_blocks;
+}
+
+static void an_allocation_that_fails_gives_back_what_it_took(void **state)
+{
+    struct rig *rig = *state;
+    struct disk_file *file = open_file(rig);
+    struct disk_request allocate = {.op = DISK_ALLOCATE, .file = file, .length = 64 * 1024};
+    assert_int_equal(disk_run(&rig->open->disk, &allocate), 0);
+    blkcnt_t before = blocks_of(rig);
+    allocate.length = 1024 * 1024;
+    allocate_error = ENOSPC;
+    assert_int_equal(disk_run(&rig->open->disk, &allocate), ERR_NO_SPACE);
+    assert_int_equal(blocks_of(rig), before);
+    // A file system that cannot allocate gets zeros.
+    static const int refusals[] = {EOPNOTSUPP, ENOSYS};
+    for (size_t i = 0; i < 2; i++) {
+        allocate_error = refusals[i];
+        allocate.length += 64 * 1024;
+        assert_int_equal(disk_run(&rig->open->disk, &allocate), 0);
+    }
+    allocate_error = 0;
+    assert_int_equal(disk_run(&rig->open->disk, &(struct disk_request){.op = DISK_CLOSE, .file = file}), 0);
+}
+
 static void closing_executes_what_was_submitted(void **state)
 {
     struct rig *rig = *state;
@@ -193,6 +237,7 @@ int main(void)
         T(the_log_lane_keeps_the_order),
         T(the_pool_lane_does_them_all),
         T(a_failed_sync_is_an_error_of_the_device),
+        T(an_allocation_that_fails_gives_back_what_it_took),
         T(closing_executes_what_was_submitted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
