@@ -22,15 +22,16 @@ static int listener_error(int number);
 static uint16_t listener_bound_port(int fd);
 static void listener_on_ready(uv_poll_t *handle, int status, int events);
 static bool listener_accept(struct listener *listener);
-static void listener_refuse(struct listener *listener);
+static bool listener_has_descriptor(const struct listener *listener);
 static void listener_pause(struct listener *listener);
+static void listener_recover(struct listener *listener);
 static int listener_fd_limit(bool may_use_reserve);
 static void listener_on_pause_over(uv_timer_t *handle);
 static void listener_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer);
 
 int listener_open(struct listener *listener, struct tcp *tcp, const char *address, int port)
 {
-    *listener = (struct listener){.tcp = tcp, .fd = -1, .spare_fd = -1};
+    *listener = (struct listener){.tcp = tcp, .fd = -1};
     if (port < -1 || port > 65535)
         return ERR_INVALID;
     struct sockaddr_storage storage;
@@ -47,7 +48,6 @@ int listener_open(struct listener *listener, struct tcp *tcp, const char *addres
     }
     uv_timer_init(&tcp->loop->uv, &listener->pause);
     listener->port = listener_bound_port(listener->fd);
-    listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     listener->open = true;
     return 0;
 }
@@ -71,8 +71,6 @@ void listener_close(struct listener *listener)
     uv_close((uv_handle_t *)&listener->poll, NULL);
     uv_close((uv_handle_t *)&listener->pause, NULL);
     close(listener->fd);
-    if (listener->spare_fd >= 0)
-        close(listener->spare_fd);
 }
 
 // Plain addresses are read here: the resolver would load its plug-ins, which is memory an idle server does not need.
@@ -163,19 +161,20 @@ static void listener_on_ready(uv_poll_t *handle, int status, int events)
 // False when there is nothing more to accept now.
 static bool listener_accept(struct listener *listener)
 {
+    if (!listener_has_descriptor(listener)) {
+        listener_pause(listener);
+        return false;
+    }
     struct sockaddr_storage address;
     socklen_t len = sizeof(address);
     int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         int error = errno;
         if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM)
-            listener_refuse(listener);
+            listener_pause(listener);
+        else if (error == EAGAIN)
+            listener_recover(listener);
         return error == EINTR || error == ECONNABORTED;
-    }
-    if (fd >= listener->fd_limit) {
-        close(fd);
-        listener_pause(listener);
-        return false;
     }
     struct net_peer peer;
     listener_peer(&address, &peer);
@@ -185,26 +184,40 @@ static bool listener_accept(struct listener *listener)
     return true;
 }
 
-static void listener_refuse(struct listener *listener)
+// Asked before accepting: whoever is accepted can only be served or sent away, but in the kernel's queue he can wait. The kernel
+// gives the lowest descriptor that is free; a thread that opens a file in between makes the connection the owner of a reserved one.
+static bool listener_has_descriptor(const struct listener *listener)
 {
-    if (listener->spare_fd >= 0) {
-        close(listener->spare_fd);
-        int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0)
-            close(fd);
-        listener->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    }
-    listener_pause(listener);
+    int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 && fd < listener->fd_limit;
 }
 
 static void listener_pause(struct listener *listener)
 {
-    if (listener->refused++ == 0)
+    uint64_t now_ms = uv_now(&listener->tcp->loop->uv);
+    bool may_tell = listener->told_ms == 0 || now_ms - listener->told_ms >= LISTENER_TELL_MS;
+    listener->pauses++;
+    if (!listener->is_told && may_tell) {
         logger_write(listener->logger, LOG_ERROR,
-                     "no file descriptors left for new connections on port %u; raise the limit (ulimit -n)",
+                     "no file descriptors left for new connections on port %u, which wait; raise the limit (ulimit -n)",
                      listener->port);
+        listener->told_ms = now_ms;
+        listener->is_told = true;
+    }
+    listener->is_short = true;
     uv_poll_stop(&listener->poll);
     uv_timer_start(&listener->pause, listener_on_pause_over, LISTENER_PAUSE_MS, 0);
+}
+
+// Nobody waits any more.
+static void listener_recover(struct listener *listener)
+{
+    if (listener->is_told)
+        logger_write(listener->logger, LOG_INFO, "new connections on port %u are accepted again", listener->port);
+    listener->is_short = false;
+    listener->is_told = false;
 }
 
 static int listener_fd_limit(bool may_use_reserve)
@@ -221,6 +234,8 @@ static void listener_on_pause_over(uv_timer_t *handle)
 {
     struct listener *listener = container_of(handle, struct listener, pause);
     must(uv_poll_start(&listener->poll, UV_READABLE, listener_on_ready) == 0);
+    // Those who waited may be gone by now; then there is no readiness to wait for.
+    listener_on_ready(&listener->poll, 0, UV_READABLE);
 }
 
 static void listener_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer)

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// A listening socket: accepts and hands connections to a tcp (os/tcp.h). When descriptors run out it lets the next client go
-// instead of leaving it hanging, and pauses. The last of them are not given to clients at all: a log that cannot open its next
-// file has failed, and that is worse than a client refused.
+// A listening socket: accepts and hands connections to a tcp (os/tcp.h). When descriptors run out it pauses: who comes then waits in
+// the kernel, as with nats-server, and is served when somebody leaves. The last of them are not given to clients at all: a log
+// that cannot open its next file has failed, and that is worse than a client who waits.
+//
+//   accepting ──► [no descriptor for one more] ──► paused ──┐ every LISTENER_PAUSE_MS
+//       ▲                                            ▲      ▼
+//       └──────────── [there is one] ────────────────┴── look again
+//
+// While it is paused the socket is not watched, so a loop whose clients wait sleeps. The log says when it pauses, and that it goes on
+// when nobody waits any more; of what comes and goes more often than LISTENER_TELL_MS only the first.
 //
 // One thread, the loop's. listener_open ──► listener_start ──► listener_close; the memory may go after loop_deinit().
 //
@@ -23,6 +30,8 @@
 #define LISTENER_FILES_RESERVED 256
 // How long accepting pauses when descriptors have run out.
 #define LISTENER_PAUSE_MS 100
+// Between two pauses that the log tells of: clients at the limit could fill it otherwise.
+#define LISTENER_TELL_MS (60 * 1000)
 
 struct listener {
     struct tcp *tcp;                   // borrowed
@@ -38,11 +47,13 @@ struct listener {
     uv_poll_t poll;
     uv_timer_t pause; // ends a pause
     int fd;           // owned
-    int spare_fd;     // owned: given up for a moment to accept, and refuse, one more; -1: none
     int closing_left; // handles that libuv still holds
     int fd_limit;     // connections get lower descriptors than this
     uint16_t port;    // the one that was bound
-    uint64_t refused; // connections let go for want of descriptors
+    uint64_t pauses;  // begun for want of descriptors since the start
+    uint64_t told_ms; // of the loop's time: when the log was told of a pause; 0: never
+    bool is_short;    // clients wait for descriptors, or did when it paused
+    bool is_told;     // and the log was told
     bool open;        // libuv may still use the memory
 };
 

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -325,40 +326,112 @@ static void many_connections_are_accepted_in_several_turns(void **state)
     rig->conn = NULL;
 }
 
-static bool rig_refused(void *context)
+static bool rig_paused(void *context)
 {
-    return ((struct rig *)context)->listener.refused > 0;
+    return ((struct rig *)context)->listener.pauses > 0;
 }
 
-static void without_descriptors_it_refuses_pauses_and_recovers(void **state)
+static bool rig_paused_again(void *context)
+{
+    return ((struct rig *)context)->listener.pauses > 2;
+}
+
+static bool rig_recovered(void *context)
+{
+    return !((struct rig *)context)->listener.is_short;
+}
+
+static bool rig_has_two(void *context)
+{
+    return ((struct rig *)context)->accepts == 2;
+}
+
+// Still connected, and nothing has come.
+static void assert_waits(int fd)
+{
+    char none;
+    assert_int_equal(recv(fd, &none, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+// Keeps what the listener writes, a line each.
+static void rig_log(void *owner, enum log_level level, const char *format, va_list arguments)
+{
+    char line[256];
+    int len = vsnprintf(line, sizeof(line), format, arguments);
+    assert_int_equal(buffer_append(owner, bytes_make(line, (size_t)len)), 0);
+    assert_int_equal(buffer_append(owner, level == LOG_ERROR ? BYTES(" (error)\n") : BYTES("\n")), 0);
+}
+
+static void without_descriptors_clients_wait_and_are_served_later(void **state)
 {
     struct rig *rig = *state;
+    struct logger logger = {.owner = &rig->got, .level = LOG_INFO, .write = rig_log};
+    rig->listener.logger = &logger;
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     int fd = rig_connect(rig);
     int next = rig_connect(rig);
     struct rlimit low = {.rlim_cur = (rlim_t)next + 1, .rlim_max = limit.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-    os_test_run_until(&rig->test, rig_refused, rig);
+    os_test_run_until(&rig->test, rig_paused_again, rig);
     assert_int_equal(rig->accepts, 0);
-    char none;
-    assert_int_equal(recv(fd, &none, 1, 0), 0);
+    assert_waits(fd);
+    assert_waits(next);
     setrlimit(RLIMIT_NOFILE, &limit);
-    os_test_run_until(&rig->test, rig_accepted, rig);
-    assert_int_equal(rig->accepts, 1);
+    os_test_run_until(&rig->test, rig_recovered, rig);
+    assert_int_equal(rig->accepts, 2);
+    char expected[256];
+    snprintf(
+        expected, sizeof(expected),
+        "no file descriptors left for new connections on port %u, which wait; raise the limit (ulimit -n) (error)\n"
+        "new connections on port %u are accepted again\n",
+        rig->listener.port, rig->listener.port);
+    assert_int_equal(rig->got.len, strlen(expected));
+    assert_memory_equal(rig->got.ptr, expected, strlen(expected));
+    // Another pause, so soon, is not worth another line.
+    rig->listener.fd_limit = 0;
+    rig->listener.pauses = 0;
+    int late = rig_connect(rig);
+    os_test_run_until(&rig->test, rig_paused, rig);
+    rig->listener.fd_limit = (int)limit.rlim_cur;
+    os_test_run_until(&rig->test, rig_recovered, rig);
+    assert_int_equal(rig->accepts, 3);
+    assert_int_equal(rig->got.len, strlen(expected));
+    close(late);
     close(fd);
     close(next);
+    rig->conn = NULL;
 }
 
 static void the_last_descriptors_are_not_for_connections(void **state)
 {
     struct rig *rig = *state;
-    int fd = rig_connect(rig);
-    rig->listener.fd_limit = fd + 1; // the accepted one will be higher
-    os_test_run_until(&rig->test, rig_refused, rig);
-    assert_int_equal(rig->accepts, 0);
+    int first = rig_connect(rig), next = rig_connect(rig);
+    rig->listener.fd_limit = next + 2; // one of the accepted is lower
+    os_test_run_until(&rig->test, rig_paused, rig);
+    assert_int_equal(rig->accepts, 1);
+    assert_waits(next);
+    // Who leaves makes room for who waits.
+    close(first);
+    os_test_run_until(&rig->test, rig_has_two, rig);
+    rig_close(rig);
+    os_test_run_until(&rig->test, rig_is_idle, rig);
     char none;
-    assert_int_equal(recv(fd, &none, 1, 0), 0);
+    assert_int_equal(recv(next, &none, 1, 0), 0);
+    close(next);
+}
+
+// The socket stays readable, but the loop sleeps: a turn, at most, for each look.
+static void a_pause_does_not_keep_the_loop_busy(void **state)
+{
+    struct rig *rig = *state;
+    int fd = rig_connect(rig);
+    rig->listener.fd_limit = fd + 1;
+    os_test_run_until(&rig->test, rig_paused, rig);
+    unsigned turns = rig->test.begins;
+    os_test_run_until(&rig->test, rig_paused_again, rig);
+    assert_in_range(rig->test.begins - turns, 1, 2 + 2);
     close(fd);
 }
 
@@ -393,7 +466,8 @@ int main(void)
         T(a_port_in_use_and_bad_addresses_have_their_own_errors),
         T(many_connections_are_accepted_in_several_turns),
         T(the_last_descriptors_are_not_for_connections),
-        T(without_descriptors_it_refuses_pauses_and_recovers),
+        T(a_pause_does_not_keep_the_loop_busy),
+        T(without_descriptors_clients_wait_and_are_served_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
