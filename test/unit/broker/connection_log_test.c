@@ -68,6 +68,23 @@ static void debug_says_who_comes_and_goes(void **state)
     world_deinit(&rig.world);
 }
 
+static void what_a_proxy_says_stands_before_the_peers_address(void **state)
+{
+    static const char *const cases[][2] = {{"192.0.2.7", "192.0.2.7"}, {"2001:db8::7", "[2001:db8::7]"}};
+    for (size_t i = 0; i < 2; i++) {
+        struct rig rig;
+        char wanted[256];
+        start(&rig, LOG_DEBUG, false, 0);
+        struct peer *peer = peer_open(&rig.world);
+        peer->forwarded_ip = cases[i][0];
+        rig.len = 0;
+        peer_close(peer);
+        snprintf(wanted, sizeof(wanted), "DBG %s/" NAME "Client connection closed: Client Closed\n", cases[i][1]);
+        expect_log(&rig, wanted);
+        world_deinit(&rig.world);
+    }
+}
+
 static void names_have_the_parts_that_were_given(void **state)
 {
     static const char *const cases[][2] = {
@@ -185,6 +202,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(debug_says_who_comes_and_goes),
+        cmocka_unit_test(what_a_proxy_says_stands_before_the_peers_address),
         cmocka_unit_test(names_have_the_parts_that_were_given),
         cmocka_unit_test(errors_are_told_once_and_slow_and_stale_ones_as_such),
         cmocka_unit_test(trace_shows_every_operation),

@@ -21,6 +21,11 @@ static void conn_start_tls(struct net_conn *conn, struct bytes received);
 static bool conn_describe_tls(struct net_conn *conn, void *owner,
                               void (*show)(void *owner, const struct net_tls_info *info));
 
+static const char *conn_forwarded_ip(const struct net_conn *conn)
+{
+    return ((const struct peer *)(const void *)conn)->forwarded_ip;
+}
+
 static const struct net_ops OPS = {
     .write = conn_write,
     .read_pause = conn_pause,
@@ -29,6 +34,7 @@ static const struct net_ops OPS = {
     .may_start_tls = conn_may_start_tls,
     .start_tls = conn_start_tls,
     .describe_tls = conn_describe_tls,
+    .forwarded_ip = conn_forwarded_ip,
 };
 
 void world_init(struct world *world, const struct broker_options *options)

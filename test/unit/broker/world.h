@@ -24,6 +24,7 @@ struct peer {
     uint64_t writes;      // calls
     bool discard;         // count received bytes only
     uint64_t received_bytes;
+    const char *forwarded_ip; // what a proxy says; NULL: there is none
 };
 
 #define WORLD_PEERS_MAX 128
