@@ -47,7 +47,7 @@ static void what_is_wrong_with_a_file_is_said_by_its_name(void **state)
     expect_refused("server.pem", "server.key", "garbage.pem", "garbage.pem", "not usable");
     expect_refused("server.pem", "client.key", NULL, "client.key", "does not belong to the certificate");
     expect_refused("server.pem", "locked.key", NULL, "locked.key", "password");
-    expect_refused("", "server.key", NULL, "", "not usable");
+    expect_refused("", "server.key", NULL, "", "Is a directory");
 }
 
 static void a_chain_and_the_system_s_authorities_load(void **state)
