@@ -79,6 +79,7 @@ int bench_run(int count, char **arguments)
     // getopt wants the name in front.
     int argc = count + 1;
     char **argv = arguments - 1;
+    argv[0] = (char[]){"weir bench"};
     struct bench bench = {
         .server = "nats://127.0.0.1:4222", .cluster_id = "test-cluster", .directory = ".", .size = 128, .window = 512};
     int status = options_parse(&bench, argc, argv);
@@ -237,7 +238,7 @@ static int options_parse(struct bench *bench, int argc, char **argv)
         case JSON: bench->json = true; break;
         case QUIET: bench->quiet = true; break;
         case 'h': fputs(usage, stdout); exit(0);
-        default: error = 2;
+        default: return client_refuse_options("bench");
         }
     }
     if (!error && optind != argc - 1) {

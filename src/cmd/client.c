@@ -15,6 +15,7 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "base/number.h"
 #include "wire/connect.h"
 #include "wire/info.h"
 #include "wire/writer.h"
@@ -165,6 +166,12 @@ int client_complain(const char *command, const char *what, const char *text)
     return 2;
 }
 
+int client_refuse_options(const char *command)
+{
+    fprintf(stderr, "weir %s --help lists the options\n", command);
+    return 2;
+}
+
 uint64_t client_now_ns(void)
 {
     struct timespec time;
@@ -202,6 +209,9 @@ static int address_parse(const char *server, struct address *ret)
     memcpy(ret->host, rest.ptr + host_at, host_len);
     size_t port_len = colon ? (size_t)(rest.ptr + rest.len - colon) - 1 : 0;
     if (colon && (port_len == 0 || port_len >= sizeof(ret->port)))
+        return ERR_INVALID;
+    uint64_t port;
+    if (port_len && (number_parse_u64(bytes_make(colon + 1, port_len), UINT16_MAX, &port) || port == 0))
         return ERR_INVALID;
     if (port_len) {
         memcpy(ret->port, colon + 1, port_len);

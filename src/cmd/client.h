@@ -61,5 +61,7 @@ static inline size_t client_pending(const struct client *client)
 
 // For commands: says on standard error what an argument should have been. Returns the exit status of wrong usage.
 int client_complain(const char *command, const char *what, const char *text);
+// After getopt's own words for an option that is none; returns the exit code 2.
+int client_refuse_options(const char *command);
 
 uint64_t client_now_ns(void); // monotonic

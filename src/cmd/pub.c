@@ -66,7 +66,7 @@ static int options_parse(struct pub *pub, int argc, char **argv)
                 status = client_complain("pub", "--count takes a number from 0 to 1000000000", optarg);
             break;
         case 'h': fputs(usage, stdout); exit(0);
-        default: status = 2;
+        default: return client_refuse_options("pub");
         }
     }
     if (!status && (argc - optind < 1 || argc - optind > 2)) {
@@ -103,6 +103,7 @@ int pub_run(int count, char **arguments)
     // getopt wants the name in front.
     int argc = count + 1;
     char **argv = arguments - 1;
+    argv[0] = (char[]){"weir pub"};
     struct pub pub = {.server = "nats://127.0.0.1:4222", .reply = "", .count = 1};
     struct client client;
     struct buffer input;

@@ -59,7 +59,7 @@ static int options_parse(struct req *req, int argc, char **argv)
                 status = client_complain("req", "--timeout takes a number of milliseconds", optarg);
             break;
         case 'h': fputs(usage, stdout); exit(0);
-        default: status = 2;
+        default: return client_refuse_options("req");
         }
     }
     if (!status && (argc - optind < 1 || argc - optind > 2)) {
@@ -92,6 +92,7 @@ int req_run(int count, char **arguments)
     // getopt wants the name in front.
     int argc = count + 1;
     char **argv = arguments - 1;
+    argv[0] = (char[]){"weir req"};
     struct req req = {.server = "nats://127.0.0.1:4222", .timeout_ms = 2000};
     struct client client;
     int status = options_parse(&req, argc, argv);

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/number.h"
 #include "cmd/client.h"
@@ -17,13 +18,33 @@ static const char usage[] = "Usage: weir sub [options] SUBJECT\n"
                             "  -s, --server URL   nats://[user:password@]host[:port] (nats://127.0.0.1:4222)\n"
                             "  -q, --queue NAME   share the messages with the other members of this queue group\n"
                             "  --count N          stop after N messages\n"
-                            "  --raw              print payloads only, each followed by a newline\n";
+                            "  --raw              print payloads only, as they are, each followed by a newline\n";
 
 struct sub {
     const char *server, *queue;
     uint64_t count, seen;
-    bool raw;
+    bool raw, is_terminal;
 };
+
+// What could steer a terminal stands there as \xNN; line ends and tabs stay.
+static void print(const struct sub *sub, struct bytes text)
+{
+    if (!sub->is_terminal || sub->raw) {
+        fwrite(text.ptr, 1, text.len, stdout);
+        return;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        // C1 controls are U+0080 to U+009F: in UTF-8 a byte behind 0xc2.
+        bool is_c1 = c >= 0x80 && c < 0xa0 &&
+                     (i == 0 || (unsigned char)text.ptr[i - 1] == 0xc2 || (unsigned char)text.ptr[i - 1] < 0x80);
+        bool is_line_end = c == '\r' && i + 1 < text.len && text.ptr[i + 1] == '\n';
+        if ((c < ' ' && c != '\n' && c != '\t' && !is_line_end) || c == 0x7f || is_c1)
+            printf("\\x%02x", c);
+        else
+            putchar(c);
+    }
+}
 
 static void on_message(void *owner, const struct wire_op *message)
 {
@@ -32,14 +53,17 @@ static void on_message(void *owner, const struct wire_op *message)
         return;
     sub->seen++;
     if (!sub->raw) {
-        printf("[%llu] %.*s", (unsigned long long)sub->seen, BYTES_ARG(message->subject));
-        if (message->reply.len)
-            printf("  reply %.*s", BYTES_ARG(message->reply));
+        printf("[%llu] ", (unsigned long long)sub->seen);
+        print(sub, message->subject);
+        if (message->reply.len) {
+            printf("  reply ");
+            print(sub, message->reply);
+        }
         printf("  %zu bytes\n", message->payload.len);
         if (message->header.len)
-            fwrite(message->header.ptr, 1, message->header.len, stdout);
+            print(sub, message->header);
     }
-    fwrite(message->payload.ptr, 1, message->payload.len, stdout);
+    print(sub, message->payload);
     putchar('\n');
     fflush(stdout);
 }
@@ -63,7 +87,7 @@ static int options_parse(struct sub *sub, int argc, char **argv)
             break;
         case RAW: sub->raw = true; break;
         case 'h': fputs(usage, stdout); exit(0);
-        default: status = 2;
+        default: return client_refuse_options("sub");
         }
     }
     if (!status && argc - optind != 1) {
@@ -83,7 +107,8 @@ int sub_run(int count, char **arguments)
     // getopt wants the name in front.
     int argc = count + 1;
     char **argv = arguments - 1;
-    struct sub sub = {.server = "nats://127.0.0.1:4222", .queue = ""};
+    argv[0] = (char[]){"weir sub"};
+    struct sub sub = {.server = "nats://127.0.0.1:4222", .queue = "", .is_terminal = isatty(STDOUT_FILENO)};
     struct client client;
     int status = options_parse(&sub, argc, argv);
     if (status)
