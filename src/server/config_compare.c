@@ -164,8 +164,9 @@ static int compare_websocket(struct comparison *comparison, const struct websock
 static bool value_differs(const struct config_key *key, const void *old, const void *fresh)
 {
     if (key->type == CONFIG_STRING && !key->secret) {
-        const char *a = *(const char *const *)((const char *)old + key->offset);
-        const char *b = *(const char *const *)((const char *)fresh + key->offset);
+        const char *a, *b;
+        memcpy(&a, (const char *)old + key->offset, sizeof(a));
+        memcpy(&b, (const char *)fresh + key->offset, sizeof(b));
         return strcmp(a ? a : "", b ? b : "") != 0;
     }
     char before[200], after[200];
