@@ -46,6 +46,20 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
     return differences == 0;
 }
 
+// The same but for the case of ASCII letters.
+static inline bool bytes_equal_fold(struct bytes a, struct bytes b)
+{
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++) {
+        char x = a.ptr[i] >= 'A' && a.ptr[i] <= 'Z' ? (char)(a.ptr[i] + ('a' - 'A')) : a.ptr[i];
+        char y = b.ptr[i] >= 'A' && b.ptr[i] <= 'Z' ? (char)(b.ptr[i] + ('a' - 'A')) : b.ptr[i];
+        if (x != y)
+            return false;
+    }
+    return true;
+}
+
 // Like memcmp, then the shorter first.
 static inline int bytes_compare(struct bytes a, struct bytes b)
 {

@@ -15,14 +15,12 @@ struct origin {
     struct bytes port;
 };
 
-static const char *find_fault(const struct websocket_options *options, const struct http_request *request);
+static const char *find_fault(const struct http_request *request);
 static bool is_allowed(const struct websocket_options *options, struct bytes fields);
 static bool is_same(const struct websocket_options *options, const struct origin *origin, struct bytes host);
 static bool is_listed(const struct websocket_options *options, const struct origin *origin);
 static bool split_origin(struct bytes text, struct origin *ret_origin);
 static void split_host(struct bytes text, const char *default_port, struct origin *ret_origin);
-static bool equal_fold(struct bytes a, struct bytes b);
-static char lower(char c);
 static bool offers_deflate(struct bytes fields);
 static bool is_deflate(struct bytes offer);
 static struct bytes cut(struct bytes *rest, char separator);
@@ -36,7 +34,7 @@ int websocket_opening_answer(const struct websocket_options *options, const stru
                              struct buffer *answer, struct websocket_opening *ret_opening)
 {
     *ret_opening = (struct websocket_opening){0};
-    const char *fault = find_fault(options, request);
+    const char *fault = find_fault(request);
     if (fault) {
         append_refusal(400, fault, answer);
         return ERR_PROTOCOL;
@@ -59,9 +57,8 @@ void websocket_opening_refuse(int error, struct buffer *answer)
 }
 
 // In words; NULL: none.
-static const char *find_fault(const struct websocket_options *options, const struct http_request *request)
+static const char *find_fault(const struct http_request *request)
 {
-    (void)options;
     struct bytes value;
     struct bytes fields = request->fields;
     if (request->head)
@@ -102,15 +99,15 @@ static bool is_same(const struct websocket_options *options, const struct origin
 {
     struct origin ours;
     split_host(host, options->is_tls ? "443" : "80", &ours);
-    return equal_fold(origin->host, ours.host) && bytes_equal(origin->port, ours.port);
+    return bytes_equal_fold(origin->host, ours.host) && bytes_equal(origin->port, ours.port);
 }
 
 static bool is_listed(const struct websocket_options *options, const struct origin *origin)
 {
     for (size_t i = 0; i < options->origin_count; i++) {
         struct origin listed;
-        if (split_origin(options->origins[i], &listed) && equal_fold(listed.scheme, origin->scheme) &&
-            equal_fold(listed.host, origin->host) && bytes_equal(listed.port, origin->port))
+        if (split_origin(options->origins[i], &listed) && bytes_equal_fold(listed.scheme, origin->scheme) &&
+            bytes_equal_fold(listed.host, origin->host) && bytes_equal(listed.port, origin->port))
             return true;
     }
     return false;
@@ -127,7 +124,7 @@ static bool split_origin(struct bytes text, struct origin *ret_origin)
     struct bytes host = cut(&rest, '/');
     if (scheme.len == 0 || host.len == 0)
         return false;
-    split_host(host, equal_fold(scheme, BYTES("https")) ? "443" : "80", ret_origin);
+    split_host(host, bytes_equal_fold(scheme, BYTES("https")) ? "443" : "80", ret_origin);
     ret_origin->scheme = scheme;
     return true;
 }
@@ -142,22 +139,6 @@ static void split_host(struct bytes text, const char *default_port, struct origi
         return;
     ret_origin->host.len = (size_t)(colon - text.ptr);
     ret_origin->port = bytes_skip(text, ret_origin->host.len + 1);
-}
-
-static bool equal_fold(struct bytes a, struct bytes b)
-{
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++) {
-        if (lower(a.ptr[i]) != lower(b.ptr[i]))
-            return false;
-    }
-    return true;
-}
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
 // Fields of that name and the offers in them are alternatives; one that we can meet is enough.
@@ -181,14 +162,14 @@ static bool offers_deflate(struct bytes fields)
 // With parameters that our answer, no context takeover on either side and the largest window, agrees with.
 static bool is_deflate(struct bytes offer)
 {
-    if (!equal_fold(trim(cut(&offer, ';')), BYTES("permessage-deflate")))
+    if (!bytes_equal_fold(trim(cut(&offer, ';')), BYTES("permessage-deflate")))
         return false;
     while (offer.len > 0) {
         struct bytes parameter = cut(&offer, ';');
         struct bytes name = trim(cut(&parameter, '='));
-        if (!equal_fold(name, BYTES("client_max_window_bits")) &&
-            !equal_fold(name, BYTES("client_no_context_takeover")) &&
-            !equal_fold(name, BYTES("server_no_context_takeover")))
+        if (!bytes_equal_fold(name, BYTES("client_max_window_bits")) &&
+            !bytes_equal_fold(name, BYTES("client_no_context_takeover")) &&
+            !bytes_equal_fold(name, BYTES("server_no_context_takeover")))
             return false;
     }
     return true;

@@ -2,7 +2,6 @@
 // What a word without quotes means, as nats-server sees it: first a boolean, then by its first character a number, a time or
 // a string. A word that only begins like a number (127.0.0.1:4222, 1h30m, 8m4dwr) is a string.
 #include <stdlib.h>
-#include <strings.h>
 
 #include "base/must.h"
 #include "base/number.h"
@@ -17,7 +16,6 @@ static bool find_factor(struct bytes suffix, uint64_t *ret_factor);
 static bool looks_float(struct bytes word, size_t digits);
 static int read_time(struct bytes word, int64_t *ret_seconds);
 static bool looks_time(struct bytes word);
-static bool equal_fold(struct bytes a, const char *lower);
 static size_t count_digits(struct bytes word);
 
 int conf_word_read(struct bytes word, struct conf_value *value, const char **ret_wrong)
@@ -59,8 +57,10 @@ bool conf_word_is_bcrypt(struct bytes word)
 
 static bool read_boolean(struct bytes word, bool *ret_boolean)
 {
-    bool yes = equal_fold(word, "true") || equal_fold(word, "yes") || equal_fold(word, "on");
-    bool no = equal_fold(word, "false") || equal_fold(word, "no") || equal_fold(word, "off");
+    bool yes = bytes_equal_fold(word, BYTES("true")) || bytes_equal_fold(word, BYTES("yes")) ||
+               bytes_equal_fold(word, BYTES("on"));
+    bool no = bytes_equal_fold(word, BYTES("false")) || bytes_equal_fold(word, BYTES("no")) ||
+              bytes_equal_fold(word, BYTES("off"));
     if (yes || no)
         *ret_boolean = yes;
     return yes || no;
@@ -86,7 +86,8 @@ static bool find_factor(struct bytes suffix, uint64_t *ret_factor)
         return true;
     const char *letter = strchr(letters, suffix.ptr[0] | 0x20);
     struct bytes rest = bytes_skip(suffix, 1);
-    bool binary = equal_fold(rest, "b") || equal_fold(rest, "i") || equal_fold(rest, "ib");
+    bool binary =
+        bytes_equal_fold(rest, BYTES("b")) || bytes_equal_fold(rest, BYTES("i")) || bytes_equal_fold(rest, BYTES("ib"));
     if (!letter || *letter == '\0' || (rest.len != 0 && !binary))
         return false;
     for (const char *at = letters; at <= letter; at++)
@@ -147,11 +148,6 @@ static int read_time(struct bytes word, int64_t *ret_seconds)
     days += 365 * (year - 1970) + (before / 4 - before / 100 + before / 400) - (1969 / 4 - 1969 / 100 + 1969 / 400);
     *ret_seconds = days * 86400 + (int64_t)(parts[3] * 3600 + parts[4] * 60 + parts[5]);
     return 0;
-}
-
-static bool equal_fold(struct bytes a, const char *lower)
-{
-    return a.len == strlen(lower) && strncasecmp(a.ptr, lower, a.len) == 0;
 }
 
 static size_t count_digits(struct bytes word)

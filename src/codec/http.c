@@ -13,7 +13,6 @@ static bool next_field(struct bytes *fields, struct bytes name, struct bytes *re
 static bool cut(struct bytes *rest, char separator, struct bytes *ret_part);
 static struct bytes cut_line(struct bytes *rest);
 static struct bytes trim(struct bytes text);
-static bool equal_fold(struct bytes a, struct bytes b);
 static bool is_token_char(char c);
 static int decode_part(struct bytes part, char *out, size_t size);
 static int hex_digit(char c);
@@ -49,7 +48,7 @@ bool http_field_has(struct bytes fields, struct bytes name, struct bytes word)
     while (next_field(&fields, name, &value)) {
         struct bytes part;
         while (cut(&value, ',', &part)) {
-            if (equal_fold(trim(part), word))
+            if (bytes_equal_fold(trim(part), word))
                 return true;
         }
     }
@@ -181,17 +180,17 @@ static int parse_field(struct bytes line, struct http_request *request)
             return ERR_PROTOCOL;
     }
     value = trim(value);
-    if (equal_fold(name, BYTES("transfer-encoding")))
+    if (bytes_equal_fold(name, BYTES("transfer-encoding")))
         return ERR_UNSUPPORTED;
-    if (equal_fold(name, BYTES("content-length")))
+    if (bytes_equal_fold(name, BYTES("content-length")))
         return bytes_equal(value, BYTES("0")) ? 0 : ERR_UNSUPPORTED;
-    if (!equal_fold(name, BYTES("connection")))
+    if (!bytes_equal_fold(name, BYTES("connection")))
         return 0;
     struct bytes option;
     while (cut(&value, ',', &option)) {
-        if (equal_fold(trim(option), BYTES("close")))
+        if (bytes_equal_fold(trim(option), BYTES("close")))
             request->keep_alive = false;
-        else if (equal_fold(trim(option), BYTES("keep-alive")))
+        else if (bytes_equal_fold(trim(option), BYTES("keep-alive")))
             request->keep_alive = true;
     }
     return 0;
@@ -204,7 +203,7 @@ static bool next_field(struct bytes *fields, struct bytes name, struct bytes *re
         struct bytes line;
         (void)cut(fields, '\n', &line);
         struct bytes found;
-        if (!cut(&line, ':', &found) || line.ptr == NULL || !equal_fold(found, name))
+        if (!cut(&line, ':', &found) || line.ptr == NULL || !bytes_equal_fold(found, name))
             continue;
         if (line.len > 0 && line.ptr[line.len - 1] == '\r')
             line.len--;
@@ -248,19 +247,6 @@ static struct bytes trim(struct bytes text)
     while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
         text.len--;
     return text;
-}
-
-// `lower` has no capitals.
-static bool equal_fold(struct bytes text, struct bytes lower)
-{
-    if (text.len != lower.len)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        if ((c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c) != lower.ptr[i])
-            return false;
-    }
-    return true;
 }
 
 static bool is_token_char(char c)

@@ -7,9 +7,7 @@
 #include "base/must.h"
 #include "server/config_blocks.h"
 #include "server/config_reader.h"
-
-#define MS     (1000000ULL)
-#define SECOND (1000 * MS)
+#include "server/units.h"
 
 #define STRINGS_CHUNK 4096
 

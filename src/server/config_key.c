@@ -8,8 +8,7 @@
 #include "base/must.h"
 #include "base/similar.h"
 #include "server/config_blocks.h"
-
-#define MS 1000000ULL
+#include "server/units.h"
 
 static bool next_name(struct bytes *list, struct bytes *ret_name);
 static void format_duration(uint64_t ns, char *text, size_t size);

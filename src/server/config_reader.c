@@ -9,8 +9,8 @@
 #include "base/number.h"
 #include "codec/duration.h"
 #include "server/config_blocks.h"
+#include "server/units.h"
 
-#define SECOND 1000000000ULL
 // A name that long is no key; it is shown by its beginning.
 #define NAME_SHOWN 60
 

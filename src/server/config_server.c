@@ -7,15 +7,9 @@
 #include "server/config_blocks.h"
 #include "server/config_reader.h"
 #include "server/config_streaming.h"
+#include "server/units.h"
 
 #define AT(field) offsetof(struct config, field)
-
-#define KIB    (1024LL)
-#define MIB    (1024 * KIB)
-#define GIB    (1024 * MIB)
-#define MS     (1000000LL)
-#define SECOND (1000 * MS)
-#define DAY    (86400 * SECOND)
 
 #define NO_CLUSTER   "clusters of servers are not there yet; leave it out and run one server"
 #define NO_OPERATOR  "operators and JWTs are not served; define accounts and users in this file"

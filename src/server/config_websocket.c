@@ -2,10 +2,9 @@
 // The `websocket` block (CO-T04).
 #include "server/config_blocks.h"
 #include "server/config_reader.h"
+#include "server/units.h"
 
 #define AT(field) offsetof(struct websocket_config, field)
-#define MS        (1000000LL)
-#define DAY       (86400000 * MS)
 
 #define NO_COOKIE "credentials come in CONNECT, not in cookies"
 

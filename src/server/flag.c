@@ -39,7 +39,6 @@ static int refuse_value(const struct flag *flag, struct argument argument, struc
 static void describe_wanted(const struct flag *flag, char *text, size_t size);
 static int refuse_name(const struct flag *flags, size_t count, struct bytes name, struct message message);
 static bool next_part(struct bytes *list, struct bytes *ret_part);
-static bool equal_fold(struct bytes a, struct bytes b);
 
 int flag_parse(const struct flag *flags, size_t flag_count, void *target, int count, char *const *arguments,
                int *ret_used, char *ret_message, size_t message_size)
@@ -162,9 +161,9 @@ static int read_value(const struct flag *flag, struct bytes value, void *place)
 
 static int read_bool(struct bytes value, bool *place)
 {
-    if (equal_fold(value, BYTES("true")) || bytes_equal(value, BYTES("1")))
+    if (bytes_equal_fold(value, BYTES("true")) || bytes_equal(value, BYTES("1")))
         *place = true;
-    else if (equal_fold(value, BYTES("false")) || bytes_equal(value, BYTES("0")))
+    else if (bytes_equal_fold(value, BYTES("false")) || bytes_equal(value, BYTES("0")))
         *place = false;
     else
         return ERR_INVALID;
@@ -217,7 +216,7 @@ static int read_choice(const struct flag *flag, struct bytes value, uint32_t *pl
     struct bytes choices = bytes_from_string(flag->choices);
     struct bytes choice;
     for (uint32_t i = 0; next_part(&choices, &choice); i++) {
-        if (equal_fold(value, choice)) {
+        if (bytes_equal_fold(value, choice)) {
             *place = i;
             return 0;
         }
@@ -308,18 +307,5 @@ static bool next_part(struct bytes *list, struct bytes *ret_part)
     size_t len = comma ? (size_t)(comma - list->ptr) : list->len;
     *ret_part = bytes_make(list->ptr, len);
     *list = bytes_skip(*list, comma ? len + 1 : len);
-    return true;
-}
-
-static bool equal_fold(struct bytes a, struct bytes b)
-{
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++) {
-        char x = a.ptr[i] >= 'A' && a.ptr[i] <= 'Z' ? (char)(a.ptr[i] + ('a' - 'A')) : a.ptr[i];
-        char y = b.ptr[i] >= 'A' && b.ptr[i] <= 'Z' ? (char)(b.ptr[i] + ('a' - 'A')) : b.ptr[i];
-        if (x != y)
-            return false;
-    }
     return true;
 }

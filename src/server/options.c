@@ -6,11 +6,7 @@
 #include "base/bytes.h"
 #include "base/number.h"
 #include "server/options_internal.h"
-
-#define KIB    (1024LL)
-#define MIB    (1024 * KIB)
-#define GIB    (1024 * MIB)
-#define SECOND (1000000000LL)
+#include "server/units.h"
 
 static void resolve(struct options *options);
 static int check_cluster_id(const char *id, char *message);

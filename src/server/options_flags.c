@@ -2,15 +2,9 @@
 // The flags of each persona (CO-X04, ST-C01…C48). What another server has and this one has not is refused by name, or taken and
 // named in the log if nothing depends on it: a command line that works elsewhere gets a clear answer here.
 #include "server/options_internal.h"
+#include "server/units.h"
 
 #include <stddef.h>
-
-#define KIB    (1024LL)
-#define MIB    (1024 * KIB)
-#define GIB    (1024 * MIB)
-#define MS     (1000000LL)
-#define SECOND (1000 * MS)
-#define DAY    (86400 * SECOND)
 
 #define AT(field) offsetof(struct options, field)
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/tls_options.h"
-
-#define MS     (1000000ULL)
-#define SECOND (1000 * MS)
+#include "server/units.h"
 
 // A name in the configuration, and what the TLS library calls it; NULL: known but refused.
 struct tls_options_name {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/websocket_config.h"
-
-#define SECOND 1000000000ULL
+#include "server/units.h"
 
 void websocket_config_default(struct websocket_config *config)
 {

@@ -31,6 +31,16 @@ static void compares(void **state)
     assert_int_equal(bytes_compare(nothing, BYTES("")), 0);
 }
 
+static void compares_without_case(void **state)
+{
+    assert_true(bytes_equal_fold(BYTES("Upgrade-1"), BYTES("uPGRADE-1")));
+    assert_false(bytes_equal_fold(BYTES("Upgrade"), BYTES("Upgrad")));
+    assert_false(bytes_equal_fold(BYTES("@"), BYTES("`"))); // beside the letters
+    assert_false(bytes_equal_fold(BYTES("["), BYTES("{")));
+    assert_false(bytes_equal_fold(BYTES("\xc4"), BYTES("\xe4")));
+    assert_true(bytes_equal_fold(nothing, BYTES("")));
+}
+
 static void cuts(void **state)
 {
     assert_true(bytes_starts_with(BYTES("foo.bar"), BYTES("foo.")));
@@ -45,6 +55,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(makes_views),
         cmocka_unit_test(compares),
+        cmocka_unit_test(compares_without_case),
         cmocka_unit_test(cuts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
