@@ -11,6 +11,7 @@
 // Of a bcrypt hash: "$2a$10$", 22 characters of salt, 31 of hash.
 #define BCRYPT_TEXT_LEN         60
 #define BCRYPT_PASSWORD_LEN_MAX 72
+#define AEAD_BYTES_MAX          (1u << 30)
 
 static bool bcrypt_matches(struct bytes hash, struct bytes password)
 {
@@ -58,9 +59,56 @@ static void sha256(struct bytes input, uint8_t ret_digest[CRYPTO_SHA256_LEN])
     must(EVP_Digest(input.ptr, input.len, ret_digest, NULL, EVP_sha256(), NULL) == 1);
 }
 
+static const EVP_CIPHER *cipher_of(const struct crypto_aead *aead)
+{
+    return aead->cipher == CRYPTO_AES_256_GCM ? EVP_aes_256_gcm() : EVP_chacha20_poly1305();
+}
+
+// Feeds the associated text. Without any, nothing: OpenSSL would take a NULL of length 0 for the end of the message.
+static bool aead_associate(EVP_CIPHER_CTX *context, const struct crypto_aead *aead)
+{
+    int used;
+    return aead->associated.len == 0 || EVP_CipherUpdate(context, NULL, &used, (const uint8_t *)aead->associated.ptr,
+                                                         (int)aead->associated.len) == 1;
+}
+
+static void aead_seal(const struct crypto_aead *aead, struct bytes clear, char *to)
+{
+    must(clear.len <= AEAD_BYTES_MAX && aead->associated.len <= AEAD_BYTES_MAX);
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    int used = 0;
+    uint8_t *out = (uint8_t *)to;
+    must(context && EVP_EncryptInit_ex(context, cipher_of(aead), NULL, aead->key, aead->nonce) == 1);
+    must(aead_associate(context, aead));
+    must(clear.len == 0 || EVP_EncryptUpdate(context, out, &used, (const uint8_t *)clear.ptr, (int)clear.len) == 1);
+    must((size_t)used == clear.len && EVP_EncryptFinal_ex(context, out + used, &used) == 1 && used == 0);
+    must(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, CRYPTO_AEAD_TAG_LEN, out + clear.len) == 1);
+    EVP_CIPHER_CTX_free(context);
+}
+
+static bool aead_open(const struct crypto_aead *aead, struct bytes sealed, char *to)
+{
+    if (sealed.len < CRYPTO_AEAD_TAG_LEN || sealed.len > AEAD_BYTES_MAX)
+        return false;
+    uint8_t tag[CRYPTO_AEAD_TAG_LEN], *out = (uint8_t *)to;
+    size_t len = sealed.len - CRYPTO_AEAD_TAG_LEN;
+    memcpy(tag, sealed.ptr + len, sizeof(tag));
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    int used = 0;
+    must(context && EVP_DecryptInit_ex(context, cipher_of(aead), NULL, aead->key, aead->nonce) == 1);
+    must(aead_associate(context, aead));
+    must(len == 0 || EVP_DecryptUpdate(context, out, &used, (const uint8_t *)sealed.ptr, (int)len) == 1);
+    must(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, sizeof(tag), tag) == 1);
+    bool genuine = EVP_DecryptFinal_ex(context, out + used, &used) == 1;
+    EVP_CIPHER_CTX_free(context);
+    return genuine;
+}
+
 const struct crypto crypto_machine = {
     .bcrypt_matches = bcrypt_matches,
     .ed25519_verify = ed25519_verify,
     .sha256 = sha256,
     .sha1 = sha1,
+    .aead_seal = aead_seal,
+    .aead_open = aead_open,
 };

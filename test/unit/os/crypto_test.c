@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CO-S02, S03: published vectors of bcrypt (crypt_blowfish), Ed25519 (RFC 8032) and SHA-256, and everything near them.
+// CO-S02, S03: published vectors of bcrypt (crypt_blowfish), Ed25519 (RFC 8032), SHA-256 and authenticated encryption, and everything
+// near them.
 #include "os/crypto.h"
 
 #include <setjmp.h>
@@ -80,13 +81,93 @@ static void test_sha256(void **state)
     assert_memory_equal(digest, expected, sizeof(expected));
 }
 
+// Authenticated encryption: the vectors of the GCM specification (case 16) and of RFC 8439 (2.8.2).
+struct aead_vector {
+    enum crypto_cipher cipher;
+    uint8_t key[CRYPTO_AEAD_KEY_LEN], nonce[CRYPTO_AEAD_NONCE_LEN], associated[20];
+    size_t associated_len;
+    const char *clear;
+    size_t clear_len;
+    const char *sealed;
+};
+
+static const struct aead_vector aead_vectors[] = {
+    {CRYPTO_AES_256_GCM,
+     {0xfe, 0xff, 0xe9, 0x92, 0x86, 0x65, 0x73, 0x1c, 0x6d, 0x6a, 0x8f, 0x94, 0x67, 0x30, 0x83, 0x08,
+      0xfe, 0xff, 0xe9, 0x92, 0x86, 0x65, 0x73, 0x1c, 0x6d, 0x6a, 0x8f, 0x94, 0x67, 0x30, 0x83, 0x08},
+     {0xca, 0xfe, 0xba, 0xbe, 0xfa, 0xce, 0xdb, 0xad, 0xde, 0xca, 0xf8, 0x88},
+     {0xfe, 0xed, 0xfa, 0xce, 0xde, 0xad, 0xbe, 0xef, 0xfe, 0xed,
+      0xfa, 0xce, 0xde, 0xad, 0xbe, 0xef, 0xab, 0xad, 0xda, 0xd2},
+     20,
+     "\xd9\x31\x32\x25\xf8\x84\x06\xe5\xa5\x59\x09\xc5\xaf\xf5\x26\x9a\x86\xa7\xa9\x53\x15\x34\xf7\xda"
+     "\x2e\x4c\x30\x3d\x8a\x31\x8a\x72\x1c\x3c\x0c\x95\x95\x68\x09\x53\x2f\xcf\x0e\x24\x49\xa6\xb5\x25"
+     "\xb1\x6a\xed\xf5\xaa\x0d\xe6\x57\xba\x63\x7b\x39",
+     60,
+     "\x52\x2d\xc1\xf0\x99\x56\x7d\x07\xf4\x7f\x37\xa3\x2a\x84\x42\x7d\x64\x3a\x8c\xdc\xbf\xe5\xc0\xc9"
+     "\x75\x98\xa2\xbd\x25\x55\xd1\xaa\x8c\xb0\x8e\x48\x59\x0d\xbb\x3d\xa7\xb0\x8b\x10\x56\x82\x88\x38"
+     "\xc5\xf6\x1e\x63\x93\xba\x7a\x0a\xbc\xc9\xf6\x62\x76\xfc\x6e\xce\x0f\x4e\x17\x68\xcd\xdf\x88\x53"
+     "\xbb\x2d\x55\x1b"},
+    {CRYPTO_CHACHA20_POLY1305,
+     {0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8b, 0x8c, 0x8d, 0x8e, 0x8f,
+      0x90, 0x91, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9e, 0x9f},
+     {0x07, 0x00, 0x00, 0x00, 0x40, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47},
+     {0x50, 0x51, 0x52, 0x53, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7},
+     12,
+     "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be "
+     "it.",
+     114,
+     "\xd3\x1a\x8d\x34\x64\x8e\x60\xdb\x7b\x86\xaf\xbc\x53\xef\x7e\xc2\xa4\xad\xed\x51\x29\x6e\x08\xfe"
+     "\xa9\xe2\xb5\xa7\x36\xee\x62\xd6\x3d\xbe\xa4\x5e\x8c\xa9\x67\x12\x82\xfa\xfb\x69\xda\x92\x72\x8b"
+     "\x1a\x71\xde\x0a\x9e\x06\x0b\x29\x05\xd6\xa5\xb6\x7e\xcd\x3b\x36\x92\xdd\xbd\x7f\x2d\x77\x8b\x8c"
+     "\x98\x03\xae\xe3\x28\x09\x1b\x58\xfa\xb3\x24\xe4\xfa\xd6\x75\x94\x55\x85\x80\x8b\x48\x31\xd7\xbc"
+     "\x3f\xf4\xde\xf0\x8e\x4b\x7a\x9d\xe5\x76\xd2\x65\x86\xce\xc6\x4b\x61\x16\x1a\xe1\x0b\x59\x4f\x09"
+     "\xe2\x6a\x7e\x90\x2e\xcb\xd0\x60\x06\x91"},
+};
+
+static void test_aead(void **state)
+{
+    for (size_t i = 0; i < sizeof(aead_vectors) / sizeof(aead_vectors[0]); i++) {
+        const struct aead_vector *v = &aead_vectors[i];
+        struct crypto_aead aead = {v->cipher, v->key, v->nonce, bytes_make(v->associated, v->associated_len)};
+        char buffer[160], clear[160];
+        size_t sealed_len = v->clear_len + CRYPTO_AEAD_TAG_LEN;
+        memcpy(buffer, v->clear, v->clear_len);
+        crypto_machine.aead_seal(&aead, bytes_make(buffer, v->clear_len), buffer); // in place
+        assert_memory_equal(buffer, v->sealed, sealed_len);
+        assert_true(crypto_machine.aead_open(&aead, bytes_make(buffer, sealed_len), clear));
+        assert_memory_equal(clear, v->clear, v->clear_len);
+        for (size_t at = 0; at < sealed_len; at += 5) {
+            buffer[at] ^= 1;
+            assert_false(crypto_machine.aead_open(&aead, bytes_make(buffer, sealed_len), clear));
+            buffer[at] ^= 1;
+        }
+        assert_false(crypto_machine.aead_open(&aead, bytes_make(buffer, CRYPTO_AEAD_TAG_LEN - 1), clear));
+        aead.associated.len--;
+        assert_false(crypto_machine.aead_open(&aead, bytes_make(buffer, sealed_len), clear));
+    }
+}
+
+// Nothing to encrypt is sealed as well, and with no associated text.
+static void test_aead_empty(void **state)
+{
+    const enum crypto_cipher ciphers[] = {CRYPTO_AES_256_GCM, CRYPTO_CHACHA20_POLY1305};
+    for (size_t i = 0; i < 2; i++) {
+        const uint8_t zeros[CRYPTO_AEAD_KEY_LEN] = {0};
+        const struct crypto_aead aead = {.cipher = ciphers[i], .key = zeros, .nonce = zeros};
+        char tag[CRYPTO_AEAD_TAG_LEN];
+        crypto_machine.aead_seal(&aead, BYTES(""), tag);
+        assert_true(crypto_machine.aead_open(&aead, bytes_make(tag, sizeof(tag)), tag));
+        crypto_machine.aead_seal(&aead, BYTES(""), tag);
+        tag[0] ^= 1;
+        assert_false(crypto_machine.aead_open(&aead, bytes_make(tag, sizeof(tag)), tag));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bcrypt),
-        cmocka_unit_test(test_bcrypt_length),
-        cmocka_unit_test(test_ed25519),
-        cmocka_unit_test(test_sha256),
+        cmocka_unit_test(test_bcrypt), cmocka_unit_test(test_bcrypt_length), cmocka_unit_test(test_ed25519),
+        cmocka_unit_test(test_sha256), cmocka_unit_test(test_aead),          cmocka_unit_test(test_aead_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
