@@ -104,7 +104,10 @@ void http_server_turn_begin(struct http_server *server, struct moment now)
         struct http_connection *connection = container_of(link, struct http_connection, link);
         if (connection->alive_ms + HTTP_SERVER_IDLE_MS > server->now_ms)
             return;
-        close_connection(connection);
+        if (connection->held)
+            touch(connection); // it is not the client that lets us wait
+        else
+            close_connection(connection);
     }
 }
 
@@ -178,11 +181,15 @@ static void on_close(void *context, int error)
     list_remove(&connection->link);
     connection->server->count--;
     connection->server->waiting -= connection->out.len;
-    if (connection->held)
-        connection->held->connection = NULL;
+    struct http_page *held = connection->held;
     buffer_deinit(&connection->in);
     buffer_deinit(&connection->out);
     mem_free(connection);
+    if (!held)
+        return;
+    held->connection = NULL;
+    if (held->page.leave)
+        held->page.leave(&held->page);
 }
 
 // Answers as many of the waiting requests as can be sent without waiting.
@@ -231,7 +238,10 @@ static void answer_request(struct http_connection *connection, const struct http
     }
     server->held++;
     connection->held = made;
-    net_read_pause(connection->net);
+    // Only by reading is it seen that a client has gone. Where that makes no difference, one that has closed its sending
+    // side still gets its answer.
+    if (!made->page.leave)
+        net_read_pause(connection->net);
 }
 
 static void answer_error(struct http_connection *connection, int status)

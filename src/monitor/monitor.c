@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "monitor/monitor_copy.h"
 #include "monitor/sys_requests.h"
 
 const struct monitor_route monitor_routes[MONITOR_ROUTES] = {
@@ -42,6 +43,7 @@ struct monitor *monitor_new(const struct monitor_options *options, struct moment
     monitor->options = *options;
     monitor->start = monitor->now = monitor->config_loaded = now;
     monitor->cpu_at_ns = now.mono_ns;
+    list_init(&monitor->waiting);
     monitor->http = http_server_new(monitor, answer, options->broker_options->logger, now);
     monitor->sys = sys_requests_new(monitor);
     return monitor;
@@ -49,6 +51,7 @@ struct monitor *monitor_new(const struct monitor_options *options, struct moment
 
 void monitor_free(struct monitor *monitor)
 {
+    must(monitor->copies == 0 && list_empty(&monitor->waiting));
     sys_requests_free(monitor->sys);
     http_server_free(monitor->http);
     mem_free(monitor);
@@ -86,6 +89,7 @@ void monitor_set_config(struct monitor *monitor, const char *digest)
 void monitor_shutdown(struct monitor *monitor)
 {
     http_server_shutdown(monitor->http);
+    monitor_copy_refuse_waiting(monitor);
 }
 
 void monitor_say(struct page *page, int status, const char *text)
@@ -105,22 +109,6 @@ void monitor_visit_brokers(struct monitor *monitor, struct monitor_visit *visit)
     }
     visit->run(visit, options->broker);
     visit->done(visit);
-}
-
-bool monitor_begin_copy(struct monitor *monitor, struct page *page)
-{
-    if (monitor->copies == MONITOR_COPIES_MAX) {
-        monitor_say(page, 503, "busy: too many pages of this kind are being made");
-        return false;
-    }
-    monitor->copies++;
-    return true;
-}
-
-void monitor_end_copy(struct monitor *monitor)
-{
-    must(monitor->copies > 0);
-    monitor->copies--;
 }
 
 void monitor_stats(const struct monitor *monitor, struct broker_stats *ret_stats)

@@ -2,8 +2,8 @@
 // Accounts: their names, or one in detail (CO-H09), and the traffic of each. An account has its part on every worker; the parts are added
 // up by name.
 #include "auth/auth_config.h"
-#include "base/memory.h"
 #include "broker/account.h"
+#include "monitor/monitor_copy.h"
 #include "monitor/monitor_internal.h"
 #include "monitor/parameter.h"
 #include "monitor/put.h"
@@ -15,93 +15,61 @@ struct account_sum {
 };
 
 struct accountz {
-    struct monitor_visit visit; // first
-    struct monitor *monitor;    // borrowed
-    struct page *page;
-    void (*write)(struct accountz *accountz);
-    struct inspection inspection; // its arena holds the sums
+    struct monitor_copy copy; // first; the arena of its inspection holds the sums
     struct inspection_sublist sublist;
     struct account_sum *first, *last;
     bool unused;
     char account[PARAMETER_TEXT_SIZE]; // empty: all
 };
 
-static struct accountz *accountz_new(struct monitor *monitor, struct page *page, void (*write)(struct accountz *));
-static void write_info(struct accountz *accountz);
+static void start(struct monitor *monitor, struct page *page, void (*write)(struct monitor_copy *));
+static void write_info(struct monitor_copy *copy);
 static const struct account_sum *find_asked(struct accountz *accountz);
-static void start(struct accountz *accountz);
-static void visit_broker(struct monitor_visit *visit, struct broker *broker);
+static void add(struct monitor_copy *copy, struct broker *broker);
 static bool visit_account(void *context, struct account *account);
 static struct account_sum *find_sum(struct accountz *accountz, struct bytes name);
-static void visited(struct monitor_visit *visit);
+static void write_names_or_detail(struct monitor_copy *copy);
 static void write_names(struct accountz *accountz);
 static void write_detail(struct accountz *accountz);
 static void put_detail(struct json_writer *json, struct accountz *accountz, const struct account_sum *sum);
 static void put_exchange(struct json_writer *json, const struct auth_view *view, struct bytes name);
 static void put_exports(struct json_writer *json, const struct auth_view *view, const struct auth_account *account);
 static void put_imports(struct json_writer *json, const struct auth_view *view, const struct auth_account *account);
-static void write_traffic(struct accountz *accountz);
+static void write_traffic(struct monitor_copy *copy);
 static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes);
 
 void monitor_accountz(struct monitor *monitor, struct page *page)
 {
-    struct accountz *accountz = accountz_new(monitor, page, write_names);
-    if (!parameter_text(page, "acc", accountz->account)) {
-        mem_free(accountz);
-        return;
-    }
-    if (accountz->account[0] != '\0')
-        accountz->write = write_detail;
-    start(accountz);
+    start(monitor, page, write_names_or_detail);
 }
 
 void monitor_account_info(struct monitor *monitor, struct page *page)
 {
-    struct accountz *accountz = accountz_new(monitor, page, write_info);
-    if (!parameter_text(page, "acc", accountz->account)) {
-        mem_free(accountz);
-        return;
-    }
-    start(accountz);
+    start(monitor, page, write_info);
 }
 
 void monitor_accstatz(struct monitor *monitor, struct page *page)
 {
-    struct accountz *accountz = accountz_new(monitor, page, write_traffic);
-    if (!parameter_bool(page, "unused", &accountz->unused) || !parameter_text(page, "acc", accountz->account)) {
-        mem_free(accountz);
-        return;
-    }
-    start(accountz);
+    start(monitor, page, write_traffic);
 }
 
-static struct accountz *accountz_new(struct monitor *monitor, struct page *page, void (*write)(struct accountz *))
+static void start(struct monitor *monitor, struct page *page, void (*write)(struct monitor_copy *))
 {
-    struct accountz *accountz = mem_alloc_zero(sizeof(*accountz));
-    accountz->monitor = monitor;
-    accountz->page = page;
-    accountz->write = write;
-    return accountz;
+    struct accountz *accountz = monitor_copy_new(sizeof(*accountz), monitor, page, add, write);
+    bool with_unused = write == write_traffic;
+    if ((!with_unused || parameter_bool(page, "unused", &accountz->unused)) &&
+        parameter_text(page, "acc", accountz->account))
+        monitor_copy_start(&accountz->copy);
+    else
+        monitor_copy_free(&accountz->copy);
 }
 
-static void start(struct accountz *accountz)
+static void add(struct monitor_copy *copy, struct broker *broker)
 {
-    if (!monitor_begin_copy(accountz->monitor, accountz->page)) {
-        mem_free(accountz);
-        return;
-    }
-    inspection_init(&accountz->inspection, MONITOR_COPY_MAX);
-    accountz->page->held = true;
-    accountz->visit = (struct monitor_visit){.run = visit_broker, .done = visited};
-    monitor_visit_brokers(accountz->monitor, &accountz->visit);
-}
-
-static void visit_broker(struct monitor_visit *visit, struct broker *broker)
-{
-    struct accountz *accountz = (struct accountz *)visit;
+    struct accountz *accountz = (struct accountz *)copy;
     account_each(broker, visit_account, accountz);
     if (accountz->account[0] != '\0')
-        inspection_add_subscriptions(&accountz->inspection, &accountz->sublist, broker,
+        inspection_add_subscriptions(&copy->inspection, &accountz->sublist, broker,
                                      bytes_from_string(accountz->account), (struct bytes){0}, 0);
 }
 
@@ -129,10 +97,10 @@ static struct account_sum *find_sum(struct accountz *accountz, struct bytes name
         if (bytes_equal(sum->name, name))
             return sum;
     }
-    struct account_sum *sum = arena_alloc(&accountz->inspection.arena, sizeof(*sum));
+    struct account_sum *sum = arena_alloc(&accountz->copy.inspection.arena, sizeof(*sum));
     if (!sum)
         return NULL;
-    *sum = (struct account_sum){.name = arena_copy(&accountz->inspection.arena, name)};
+    *sum = (struct account_sum){.name = arena_copy(&accountz->copy.inspection.arena, name)};
     if (accountz->last)
         accountz->last->next = sum;
     else
@@ -141,25 +109,23 @@ static struct account_sum *find_sum(struct accountz *accountz, struct bytes name
     return sum;
 }
 
-static void visited(struct monitor_visit *visit)
+static void write_names_or_detail(struct monitor_copy *copy)
 {
-    struct accountz *accountz = (struct accountz *)visit;
-    struct page *page = accountz->page;
-    accountz->write(accountz);
-    inspection_deinit(&accountz->inspection);
-    monitor_end_copy(accountz->monitor);
-    mem_free(accountz);
-    page_finish(page);
+    struct accountz *accountz = (struct accountz *)copy;
+    if (accountz->account[0] == '\0')
+        write_names(accountz);
+    else
+        write_detail(accountz);
 }
 
 static void write_names(struct accountz *accountz)
 {
     struct json_writer writer;
     struct json_writer *json = &writer;
-    json_writer_init(json, accountz->page->body);
+    json_writer_init(json, accountz->copy.page->body);
     json_writer_begin_object(json);
-    put_server_id(json, accountz->monitor);
-    put_time(json, "now", accountz->monitor->now.wall_ns);
+    put_server_id(json, accountz->copy.monitor);
+    put_time(json, "now", accountz->copy.monitor->now.wall_ns);
     json_writer_put_string(json, "system_account", BYTES(ACCOUNT_SYSTEM_NAME));
     json_writer_key(json, "accounts");
     json_writer_begin_array(json);
@@ -167,7 +133,7 @@ static void write_names(struct accountz *accountz)
         json_writer_string(json, sum->name);
     json_writer_end(json);
     json_writer_end(json);
-    monitor_finish_json(json, accountz->page);
+    monitor_finish_json(json, accountz->copy.page);
 }
 
 static void write_detail(struct accountz *accountz)
@@ -177,29 +143,30 @@ static void write_detail(struct accountz *accountz)
     const struct account_sum *sum = find_asked(accountz);
     if (!sum)
         return;
-    json_writer_init(json, accountz->page->body);
+    json_writer_init(json, accountz->copy.page->body);
     json_writer_begin_object(json);
-    put_server_id(json, accountz->monitor);
-    put_time(json, "now", accountz->monitor->now.wall_ns);
+    put_server_id(json, accountz->copy.monitor);
+    put_time(json, "now", accountz->copy.monitor->now.wall_ns);
     json_writer_put_string(json, "system_account", BYTES(ACCOUNT_SYSTEM_NAME));
     json_writer_put_object(json, "account_detail");
     put_detail(json, accountz, sum);
     json_writer_end(json);
     json_writer_end(json);
-    monitor_finish_json(json, accountz->page);
+    monitor_finish_json(json, accountz->copy.page);
 }
 
-static void write_info(struct accountz *accountz)
+static void write_info(struct monitor_copy *copy)
 {
+    struct accountz *accountz = (struct accountz *)copy;
     struct json_writer json;
     const struct account_sum *sum = find_asked(accountz);
     if (!sum)
         return;
-    json_writer_init(&json, accountz->page->body);
+    json_writer_init(&json, accountz->copy.page->body);
     json_writer_begin_object(&json);
     put_detail(&json, accountz, sum);
     json_writer_end(&json);
-    monitor_finish_json(&json, accountz->page);
+    monitor_finish_json(&json, accountz->copy.page);
 }
 
 // NULL: there is none, and the page says so.
@@ -209,14 +176,14 @@ static const struct account_sum *find_asked(struct accountz *accountz)
         if (bytes_equal(sum->name, bytes_from_string(accountz->account)))
             return sum;
     }
-    parameter_refuse(accountz->page, "Account %s does not exist", accountz->account);
+    parameter_refuse(accountz->copy.page, "Account %s does not exist", accountz->account);
     return NULL;
 }
 
 static void put_detail(struct json_writer *json, struct accountz *accountz, const struct account_sum *sum)
 {
     json_writer_put_string(json, "account_name", sum->name);
-    put_time(json, "update_time", accountz->monitor->start.wall_ns);
+    put_time(json, "update_time", accountz->copy.monitor->start.wall_ns);
     if (bytes_equal(sum->name, BYTES(ACCOUNT_SYSTEM_NAME)))
         json_writer_put_bool(json, "is_system", true);
     json_writer_put_bool(json, "expired", false);
@@ -225,7 +192,7 @@ static void put_detail(struct json_writer *json, struct accountz *accountz, cons
     json_writer_put_u64(json, "leafnode_connections", 0);
     json_writer_put_u64(json, "client_connections", sum->stats.connections);
     json_writer_put_u64(json, "subscriptions", sum->stats.subscriptions);
-    put_exchange(json, auth_config_view(broker_auth(accountz->monitor->options.broker)), sum->name);
+    put_exchange(json, auth_config_view(broker_auth(accountz->copy.monitor->options.broker)), sum->name);
     json_writer_put_string(json, "name_tag", sum->name);
     json_writer_put_object(json, "sublist_stats");
     put_sublist(json, &accountz->sublist);
@@ -290,14 +257,15 @@ static void put_imports(struct json_writer *json, const struct auth_view *view, 
     json_writer_end(json);
 }
 
-static void write_traffic(struct accountz *accountz)
+static void write_traffic(struct monitor_copy *copy)
 {
+    struct accountz *accountz = (struct accountz *)copy;
     struct json_writer writer;
     struct json_writer *json = &writer;
-    json_writer_init(json, accountz->page->body);
+    json_writer_init(json, accountz->copy.page->body);
     json_writer_begin_object(json);
-    put_server_id(json, accountz->monitor);
-    put_time(json, "now", accountz->monitor->now.wall_ns);
+    put_server_id(json, accountz->copy.monitor);
+    put_time(json, "now", accountz->copy.monitor->now.wall_ns);
     json_writer_key(json, "account_statz");
     json_writer_begin_array(json);
     for (const struct account_sum *sum = accountz->first; sum; sum = sum->next) {
@@ -318,7 +286,7 @@ static void write_traffic(struct accountz *accountz)
     }
     json_writer_end(json);
     json_writer_end(json);
-    monitor_finish_json(json, accountz->page);
+    monitor_finish_json(json, accountz->copy.page);
 }
 
 static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes)

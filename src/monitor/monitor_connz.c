@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "codec/duration.h"
+#include "monitor/monitor_copy.h"
 #include "monitor/monitor_internal.h"
 #include "monitor/parameter.h"
 #include "monitor/put.h"
@@ -10,15 +11,11 @@
 #include <stdlib.h>
 
 #define LIMIT_DEFAULT 1024
-// Of one answer; what does not fit is counted and left out.
 
 typedef int compare_function(const struct inspection_connection *a, const struct inspection_connection *b);
 
 struct connz {
-    struct monitor_visit visit; // first
-    struct monitor *monitor;    // borrowed
-    struct page *page;
-    struct inspection inspection;
+    struct monitor_copy copy; // first
     struct inspection_query query;
     const struct connz_order *order;
     bool auth;
@@ -38,9 +35,8 @@ static bool read_parameters(struct connz *connz, struct page *page);
 static bool read_order(struct connz *connz, struct page *page);
 static bool read_state(struct connz *connz, struct page *page);
 static bool read_subs(struct connz *connz, struct page *page);
-static void visit_broker(struct monitor_visit *visit, struct broker *broker);
-static void visited(struct monitor_visit *visit);
-static void write_page(struct connz *connz);
+static void add(struct monitor_copy *copy, struct broker *broker);
+static void write_page(struct monitor_copy *copy);
 static struct inspection_connection **sort(const struct connz *connz, size_t count);
 static int compare(const void *a, const void *b, void *context);
 static void write_connection(struct json_writer *json, const struct connz *connz,
@@ -93,17 +89,11 @@ static const struct connz_order orders[] = {
 
 void monitor_connz(struct monitor *monitor, struct page *page)
 {
-    struct connz *connz = mem_alloc_zero(sizeof(*connz));
-    connz->monitor = monitor;
-    connz->page = page;
-    if (!read_parameters(connz, page) || !monitor_begin_copy(monitor, page)) {
-        mem_free(connz);
-        return;
-    }
-    inspection_init(&connz->inspection, MONITOR_COPY_MAX);
-    page->held = true;
-    connz->visit = (struct monitor_visit){.run = visit_broker, .done = visited};
-    monitor_visit_brokers(monitor, &connz->visit);
+    struct connz *connz = monitor_copy_new(sizeof(*connz), monitor, page, add, write_page);
+    if (read_parameters(connz, page))
+        monitor_copy_start(&connz->copy);
+    else
+        monitor_copy_free(&connz->copy);
 }
 
 static bool read_parameters(struct connz *connz, struct page *page)
@@ -183,36 +173,25 @@ static bool read_subs(struct connz *connz, struct page *page)
     return true;
 }
 
-static void visit_broker(struct monitor_visit *visit, struct broker *broker)
+static void add(struct monitor_copy *copy, struct broker *broker)
 {
-    struct connz *connz = (struct connz *)visit;
-    inspection_add_connections(&connz->inspection, broker, &connz->query);
+    inspection_add_connections(&copy->inspection, broker, &((struct connz *)copy)->query);
 }
 
-static void visited(struct monitor_visit *visit)
+static void write_page(struct monitor_copy *copy)
 {
-    struct connz *connz = (struct connz *)visit;
-    struct page *page = connz->page;
-    write_page(connz);
-    inspection_deinit(&connz->inspection);
-    monitor_end_copy(connz->monitor);
-    mem_free(connz);
-    page_finish(page);
-}
-
-static void write_page(struct connz *connz)
-{
+    struct connz *connz = (struct connz *)copy;
     struct json_writer writer;
     struct json_writer *json = &writer;
-    const struct inspection *inspection = &connz->inspection;
+    const struct inspection *inspection = &copy->inspection;
     size_t count = (size_t)inspection->connection_count;
     struct inspection_connection **sorted = sort(connz, count);
     size_t from = connz->offset < count ? (size_t)connz->offset : count;
     size_t to = count - from < connz->limit ? count : from + (size_t)connz->limit;
-    json_writer_init(json, connz->page->body);
+    json_writer_init(json, connz->copy.page->body);
     json_writer_begin_object(json);
-    put_server_id(json, connz->monitor);
-    put_time(json, "now", connz->monitor->now.wall_ns);
+    put_server_id(json, connz->copy.monitor);
+    put_time(json, "now", connz->copy.monitor->now.wall_ns);
     json_writer_put_u64(json, "num_connections", to - from);
     json_writer_put_u64(json, "total", inspection->total);
     json_writer_put_u64(json, "offset", connz->offset);
@@ -223,7 +202,7 @@ static void write_page(struct connz *connz)
         write_connection(json, connz, sorted[i]);
     json_writer_end(json);
     json_writer_end(json);
-    monitor_finish_json(json, connz->page);
+    monitor_finish_json(json, connz->copy.page);
     mem_free(sorted);
 }
 
@@ -231,7 +210,7 @@ static struct inspection_connection **sort(const struct connz *connz, size_t cou
 {
     struct inspection_connection **sorted = mem_alloc((count + 1) * sizeof(struct inspection_connection *));
     size_t at = 0;
-    for (struct inspection_connection *each = connz->inspection.connections; each; each = each->next)
+    for (struct inspection_connection *each = connz->copy.inspection.connections; each; each = each->next)
         sorted[at++] = each;
     must(at == count);
     qsort_r(sorted, count, sizeof(struct inspection_connection *), compare, (void *)connz->order);
@@ -251,7 +230,7 @@ static int compare(const void *a, const void *b, void *context)
 static void write_connection(struct json_writer *json, const struct connz *connz,
                              const struct inspection_connection *connection)
 {
-    uint64_t until_ns = connection->stop_ns ? connection->stop_ns : connz->monitor->now.wall_ns;
+    uint64_t until_ns = connection->stop_ns ? connection->stop_ns : connz->copy.monitor->now.wall_ns;
     char text[DURATION_TEXT_SIZE];
     json_writer_begin_object(json);
     json_writer_put_u64(json, "cid", connection->cid);

@@ -2,6 +2,7 @@
 // What the pages share: the monitor itself, and one function per page.
 #pragma once
 
+#include "base/list.h"
 #include "codec/json_writer.h"
 #include "monitor/http_server.h"
 #include "monitor/monitor.h"
@@ -15,11 +16,6 @@ struct monitor_route {
 
 #define MONITOR_ROUTES 12
 
-// What a page copies of what the workers hold, and how many pages may do so at once; more are answered with 503. Together with
-// the answers that wait (http_server.h) some 300 MB, whoever asks however often.
-#define MONITOR_COPY_MAX   (64 * 1024 * 1024)
-#define MONITOR_COPIES_MAX 3
-
 struct monitor {
     struct monitor_options options;
     struct http_server *http; // owned
@@ -30,7 +26,8 @@ struct monitor {
     struct broker_stats stats; // of all workers, when they were last collected
     struct moment config_loaded;
     char config_digest[MONITOR_DIGEST_SIZE]; // "": there is no file
-    unsigned copies;                         // pages that hold one now
+    unsigned copies;                         // that are being made
+    struct list waiting;                     // struct monitor_copy, longest first: until fewer are
     uint64_t requests[MONITOR_ROUTES];       // per route, in order of monitor_routes
     uint64_t cpu_ns, cpu_at_ns;              // at the last reading of the processor time, for its rate since then
 };
@@ -41,9 +38,6 @@ extern const struct monitor_route monitor_routes[MONITOR_ROUTES];
 void monitor_visit_brokers(struct monitor *monitor, struct monitor_visit *visit);
 // Of all workers, when they were last collected.
 void monitor_stats(const struct monitor *monitor, struct broker_stats *ret_stats);
-// A page is about to copy what the brokers hold. False: too many do; the page says so. Else monitor_end_copy() must follow.
-bool monitor_begin_copy(struct monitor *monitor, struct page *page);
-void monitor_end_copy(struct monitor *monitor);
 // Adds them up over all brokers; then `write` is called, now or in a later turn, with the page, which was held meanwhile and is finished
 // afterwards. The page may be NULL.
 void monitor_collect_stats(struct monitor *monitor, struct page *page,

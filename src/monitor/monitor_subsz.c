@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who subscribes to what, and how the match caches do (CO-H07).
-#include "base/memory.h"
+#include "monitor/monitor_copy.h"
 #include "monitor/monitor_internal.h"
 #include "monitor/parameter.h"
 #include "monitor/put.h"
@@ -9,10 +9,7 @@
 #define LIMIT_DEFAULT 1024
 
 struct subsz {
-    struct monitor_visit visit; // first
-    struct monitor *monitor;    // borrowed
-    struct page *page;
-    struct inspection inspection;
+    struct monitor_copy copy; // first
     struct inspection_sublist sublist;
     bool subs;
     uint64_t offset, limit;
@@ -21,24 +18,17 @@ struct subsz {
 };
 
 static bool read_parameters(struct subsz *subsz, struct page *page);
-static void visit_broker(struct monitor_visit *visit, struct broker *broker);
-static void visited(struct monitor_visit *visit);
-static void write_page(struct subsz *subsz);
+static void add(struct monitor_copy *copy, struct broker *broker);
+static void write_page(struct monitor_copy *copy);
 static void write_list(struct json_writer *json, const struct subsz *subsz);
 
 void monitor_subsz(struct monitor *monitor, struct page *page)
 {
-    struct subsz *subsz = mem_alloc_zero(sizeof(*subsz));
-    subsz->monitor = monitor;
-    subsz->page = page;
-    if (!read_parameters(subsz, page) || !monitor_begin_copy(monitor, page)) {
-        mem_free(subsz);
-        return;
-    }
-    inspection_init(&subsz->inspection, MONITOR_COPY_MAX);
-    page->held = true;
-    subsz->visit = (struct monitor_visit){.run = visit_broker, .done = visited};
-    monitor_visit_brokers(monitor, &subsz->visit);
+    struct subsz *subsz = monitor_copy_new(sizeof(*subsz), monitor, page, add, write_page);
+    if (read_parameters(subsz, page))
+        monitor_copy_start(&subsz->copy);
+    else
+        monitor_copy_free(&subsz->copy);
 }
 
 static bool read_parameters(struct subsz *subsz, struct page *page)
@@ -60,37 +50,27 @@ static bool read_parameters(struct subsz *subsz, struct page *page)
     return true;
 }
 
-static void visit_broker(struct monitor_visit *visit, struct broker *broker)
+static void add(struct monitor_copy *copy, struct broker *broker)
 {
-    struct subsz *subsz = (struct subsz *)visit;
-    inspection_add_subscriptions(&subsz->inspection, &subsz->sublist, broker, bytes_from_string(subsz->account),
+    struct subsz *subsz = (struct subsz *)copy;
+    inspection_add_subscriptions(&copy->inspection, &subsz->sublist, broker, bytes_from_string(subsz->account),
                                  bytes_from_string(subsz->test), subsz->subs ? subsz->offset + subsz->limit : 0);
 }
 
-static void visited(struct monitor_visit *visit)
+static void write_page(struct monitor_copy *copy)
 {
-    struct subsz *subsz = (struct subsz *)visit;
-    struct page *page = subsz->page;
-    write_page(subsz);
-    inspection_deinit(&subsz->inspection);
-    monitor_end_copy(subsz->monitor);
-    mem_free(subsz);
-    page_finish(page);
-}
-
-static void write_page(struct subsz *subsz)
-{
+    struct subsz *subsz = (struct subsz *)copy;
     struct json_writer writer;
     struct json_writer *json = &writer;
-    json_writer_init(json, subsz->page->body);
+    json_writer_init(json, copy->page->body);
     json_writer_begin_object(json);
-    put_server_id(json, subsz->monitor);
-    put_time(json, "now", subsz->monitor->now.wall_ns);
+    put_server_id(json, copy->monitor);
+    put_time(json, "now", copy->monitor->now.wall_ns);
     put_sublist(json, &subsz->sublist);
     if (subsz->subs)
         write_list(json, subsz);
     json_writer_end(json);
-    monitor_finish_json(json, subsz->page);
+    monitor_finish_json(json, copy->page);
 }
 
 static void write_list(struct json_writer *json, const struct subsz *subsz)

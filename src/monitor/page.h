@@ -21,6 +21,9 @@ struct page {
     // Set by a function that will fill the page later: whoever asked gets his answer when page_finish() is called, which frees
     // the page. Until then it stays where it is, even if the asker goes away.
     bool held;
+    // Of such a function, if the asker's going away makes a difference: called once then, and may finish the page at once.
+    void (*leave)(struct page *page);  // NULL: it makes none
+    void *holder;                      // what `leave` needs
     void (*finish)(struct page *page); // the asker's
 };
 

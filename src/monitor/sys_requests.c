@@ -15,7 +15,6 @@
 #define QUERY_SIZE_MAX     8192
 #define STATSZ_INTERVAL_MS 10000
 #define STATSZ_FIRST_MS    250 // doubles until it is the interval
-#define PENDING_MAX        1024
 
 // What a page is asked for by its name in a subject.
 struct sys_page {
@@ -258,7 +257,7 @@ static void ask(struct sys_requests *requests, const struct sys_page *page, cons
 {
     struct sys_options options = {0};
     char *owned = NULL;
-    if (message->reply.len == 0 || message->reply.len >= SUBJECT_SIZE || requests->pending >= PENDING_MAX)
+    if (message->reply.len == 0 || message->reply.len >= SUBJECT_SIZE || requests->pending >= SYS_REQUESTS_MAX)
         return;
     int error = 0;
     if (message->payload.len > 0)

@@ -6,6 +6,9 @@
 
 #include "monitor/monitor.h"
 
+// Under way at once; more are not answered.
+#define SYS_REQUESTS_MAX 1024
+
 struct sys_requests;
 
 // Subscribes in the broker's system account.

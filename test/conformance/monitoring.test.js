@@ -179,6 +179,13 @@ for (const [page, text] of REFUSED) {
   })
 }
 
+// As several scrapers with several pages each do: whoever comes late waits, nobody is refused.
+test('CO-H03 forty pages at once are all answered', async () => {
+  const pages = ['/connz?subs=detail', '/subsz?subs=1', '/accountz', '/accstatz?unused=1']
+  const answers = await Promise.all(Array.from({ length: 40 }, (_, i) => json(pages[i % pages.length])))
+  for (const answer of answers) assert.strictEqual(answer.server_id, answers[0].server_id)
+})
+
 test('CO-H04 /routez has the recorded names and types', async () => sameShape(await json('/routez'), recorded('routez'), isPeer ? ['server_name'] : []))
 test('CO-H05 /gatewayz says none', async () => sameShape(await json('/gatewayz'), { server_id: '', now: '', outbound_gateways: {}, inbound_gateways: {} }, []))
 test('CO-H06 /leafz has the recorded names and types', async () => { if (!isPeer) sameShape(await json('/leafz'), recorded('leafz'), []) })

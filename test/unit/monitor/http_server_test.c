@@ -35,6 +35,8 @@ struct rig {
     bool holds;
     bool finishes; // what it holds, at once
     struct page *held;
+    bool leaves; // what it holds: its asker's going away is told
+    unsigned left;
     struct logger logger;
     char line[200]; // the last one logged
 };
@@ -70,6 +72,13 @@ static void peer_close(struct net_conn *net)
 static const struct net_ops peer_ops = {
     .write = peer_write, .read_pause = peer_pause, .read_resume = peer_resume, .close = peer_close};
 
+static void on_leave(struct page *page)
+{
+    struct rig *rig = page->holder;
+    rig->left++;
+    page_finish(page);
+}
+
 static void answer(void *owner, struct page *page)
 {
     struct rig *rig = owner;
@@ -78,6 +87,8 @@ static void answer(void *owner, struct page *page)
     if (rig->holds) {
         page->held = true;
         rig->held = page;
+        page->holder = rig;
+        page->leave = rig->leaves ? on_leave : NULL;
         if (rig->finishes) {
             assert_int_equal(buffer_append(page->body, BYTES("at once")), 0);
             page_finish(page);
@@ -345,10 +356,47 @@ static void nobody_gets_the_page_of_who_has_gone(void **state)
     rig->peer.context = rig->peer.handler->on_accept(rig->peer.handler->owner, &rig->peer.net,
                                                      &(struct net_peer){.ip = "127.0.0.1", .port = 1});
     ask(rig, "GET /1 HTTP/1.1\r\n\r\n");
-    pass(rig, HTTP_SERVER_IDLE_MS);
+    assert_true(rig->peer.paused);
+    http_server_shutdown(rig->server);
     assert_true(rig->peer.closed);
     finish(rig, BYTES("too late"));
     assert_int_equal(rig->peer.got.len, 0);
+}
+
+static void who_waits_for_a_page_is_not_silent(void **state)
+{
+    struct rig *rig = *state;
+    rig->holds = true;
+    ask(rig, "GET /1 HTTP/1.1\r\n\r\n");
+    pass(rig, HTTP_SERVER_IDLE_MS);
+    assert_false(rig->peer.closed);
+    finish(rig, BYTES("late"));
+    assert_true(got_ends_with(rig, "\r\n\r\nlate"));
+    pass(rig, HTTP_SERVER_IDLE_MS - 1);
+    assert_false(rig->peer.closed);
+    pass(rig, 1);
+    assert_true(rig->peer.closed);
+}
+
+// It is read from meanwhile, or nobody would notice.
+static void who_holds_a_page_is_told_that_its_asker_has_gone(void **state)
+{
+    struct rig *rig = *state;
+    rig->holds = rig->leaves = true;
+    ask(rig, "GET /1 HTTP/1.1\r\n\r\n");
+    assert_false(rig->peer.paused);
+    ask(rig, "GET /2 HTTP/1.1\r\n\r\n");
+    assert_int_equal(rig->answered, 1);
+    rig->peer.handler->on_close(rig->peer.context, 0);
+    assert_int_equal(rig->left, 1);
+    assert_int_equal(rig->peer.got.len, 0);
+    rig->peer.context = rig->peer.handler->on_accept(rig->peer.handler->owner, &rig->peer.net,
+                                                     &(struct net_peer){.ip = "127.0.0.1", .port = 1});
+    ask(rig, "GET /3 HTTP/1.1\r\n\r\n");
+    rig->held->leave = NULL; // its holder does not mind any more
+    finish(rig, BYTES("third"));
+    assert_int_equal(rig->left, 1);
+    assert_true(got_ends_with(rig, "\r\n\r\nthird"));
 }
 
 static void json_may_be_wrapped_in_a_callback(void **state)
@@ -403,6 +451,8 @@ int main(void)
         T(a_page_may_come_later_and_the_next_request_waits),
         T(a_held_page_may_be_finished_at_once),
         T(nobody_gets_the_page_of_who_has_gone),
+        T(who_waits_for_a_page_is_not_silent),
+        T(who_holds_a_page_is_told_that_its_asker_has_gone),
         T(json_may_be_wrapped_in_a_callback),
         T(there_is_a_limit_and_an_end),
     };

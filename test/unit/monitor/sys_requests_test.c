@@ -25,8 +25,8 @@ struct rig {
     json_t *answer; // owned: the last
     struct moment now;
     bool waits; // visits of the brokers, in `visits`
-    struct monitor_visit *visits[8];
-    size_t visit_count;
+    struct monitor_visit *visits[16];
+    size_t visit_count, visits_ended;
 };
 
 static json_t *parse(struct bytes text)
@@ -62,7 +62,7 @@ static void visit(void *owner, struct monitor_visit *visit)
 {
     struct rig *rig = owner;
     if (rig->waits) {
-        assert_true(rig->visit_count < 8);
+        assert_true(rig->visit_count < 16);
         rig->visits[rig->visit_count++] = visit;
         return;
     }
@@ -195,26 +195,96 @@ static void bad_options_are_told(void **state)
     assert_string_equal(json_string_value(json_object_get(error, "description")), "invalid sorting option: \x01&x=%");
 }
 
-// The fourth page that would copy at once is refused, and nothing else is.
-static void few_pages_copy_at_once(void **state)
+// Lets the copy that has been under way for longest come to its end.
+static void end_copy(struct rig *rig)
+{
+    struct monitor_visit *first = rig->visits[rig->visits_ended++];
+    first->run(first, rig->broker);
+    first->done(first);
+    turn(rig);
+}
+
+static const char *const copying[] = {"$SYS.REQ.SERVER.PING.CONNZ", "$SYS.REQ.SERVER.PING.SUBSZ",
+                                      "$SYS.REQ.SERVER.PING.ACCOUNTZ"};
+// A member that only this page has.
+static const char *const members[] = {"connections", "num_subscriptions", "accounts"};
+
+// Three pages copy at once; the others wait their turn, and whoever copies nothing does not wait.
+static void pages_that_copy_wait_their_turn(void **state)
 {
     struct rig *rig = *state;
-    static const char *const pages[] = {"$SYS.REQ.SERVER.PING.CONNZ", "$SYS.REQ.SERVER.PING.SUBSZ",
-                                        "$SYS.REQ.SERVER.PING.ACCOUNTZ"};
+    enum { COUNT = 12 };
     rig->waits = true;
-    for (size_t i = 0; i < 3; i++)
-        assert_null(ask(rig, pages[i], ""));
-    for (size_t i = 0; i < 3; i++) {
-        json_t *error = json_object_get(ask(rig, pages[i], ""), "error");
-        assert_int_equal(json_integer_value(json_object_get(error, "code")), 503);
-    }
+    for (size_t i = 0; i < COUNT; i++)
+        assert_null(ask(rig, copying[i % 3], ""));
+    assert_int_equal(rig->visit_count, 3);
     assert_non_null(json_object_get(ask(rig, "$SYS.REQ.SERVER.PING.HEALTHZ", ""), "data"));
-    rig->waits = false;
-    for (size_t i = 0; i < rig->visit_count; i++)
-        visit(rig, rig->visits[i]);
+    for (unsigned i = 0; i < COUNT; i++) {
+        unsigned before = rig->answered;
+        end_copy(rig);
+        assert_int_equal(rig->answered, before + 1);
+        assert_int_equal(rig->visit_count, i + 4 < COUNT ? i + 4 : COUNT);
+        assert_non_null(json_object_get(json_object_get(rig->answer, "data"), members[i % 3]));
+    }
+    assert_null(ask(rig, copying[0], ""));
+    assert_int_equal(rig->visit_count, COUNT + 1);
+    end_copy(rig);
+}
+
+static void who_waits_at_the_end_is_told(void **state)
+{
+    struct rig *rig = *state;
+    rig->waits = true;
+    for (size_t i = 0; i < 4; i++)
+        assert_null(ask(rig, copying[0], ""));
+    monitor_shutdown(rig->monitor);
     turn(rig);
+    assert_int_equal(rig->answered, 1);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(rig->answer, "error"), "code")), 503);
     for (size_t i = 0; i < 3; i++)
-        assert_non_null(json_object_get(ask(rig, pages[i], ""), "data"));
+        end_copy(rig);
+    assert_int_equal(rig->answered, 4);
+    assert_int_equal(rig->visit_count, 3);
+}
+
+static size_t sink_write(struct net_conn *net, const struct bytes *parts, size_t count)
+{
+    (void)net;
+    size_t taken = 0;
+    for (size_t i = 0; i < count; i++)
+        taken += parts[i].len;
+    return taken;
+}
+
+static void sink_ignore(struct net_conn *net)
+{
+    (void)net;
+}
+
+// Over HTTP: the copy of a client that has gone is never begun.
+static void who_goes_away_leaves_the_queue(void **state)
+{
+    static const struct net_ops ops = {
+        .write = sink_write, .read_pause = sink_ignore, .read_resume = sink_ignore, .close = sink_ignore};
+    struct rig *rig = *state;
+    const struct net_handler *handler = monitor_net_handler(rig->monitor);
+    struct net_conn nets[6];
+    void *contexts[6];
+    rig->waits = true;
+    for (size_t i = 0; i < 6; i++) {
+        nets[i] = (struct net_conn){.ops = &ops};
+        contexts[i] = handler->on_accept(handler->owner, &nets[i], &(struct net_peer){.ip = "127.0.0.1"});
+        handler->on_data(contexts[i], BYTES("GET /connz HTTP/1.1\r\n\r\n"));
+    }
+    handler->on_close(contexts[1], 0); // under way: it ends for nobody
+    handler->on_close(contexts[3], 0);
+    handler->on_close(contexts[5], 0);
+    for (size_t i = 0; i < 4; i++)
+        end_copy(rig);
+    assert_int_equal(rig->visit_count, 4);
+    handler->on_close(contexts[0], 0);
+    handler->on_close(contexts[2], 0);
+    handler->on_close(contexts[4], 0);
 }
 
 static void only_who_is_meant_answers(void **state)
@@ -248,7 +318,9 @@ int main(void)
         T(pages_come_with_their_options),
         T(accounts_are_asked_by_name),
         T(bad_options_are_told),
-        T(few_pages_copy_at_once),
+        T(pages_that_copy_wait_their_turn),
+        T(who_waits_at_the_end_is_told),
+        T(who_goes_away_leaves_the_queue),
         T(only_who_is_meant_answers),
         T(statsz_is_published_soon_and_then_every_ten_seconds),
     };
