@@ -24,7 +24,8 @@
     X(ERR_DUPLICATE, 18, "duplicate")                                                                                  \
     X(ERR_OTHER_CLUSTER, 19, "belongs to another cluster id")                                                          \
     X(ERR_PROTOCOL, 20, "protocol error")                                                                              \
-    X(ERR_IDS_FULL, 21, "too many message ids within the duplicate window")
+    X(ERR_IDS_FULL, 21, "too many message ids within the duplicate window")                                            \
+    X(ERR_FULL, 22, "full of messages that are not finished")
 
 enum error {
 #define X(name, number, text) name = -number,

@@ -37,18 +37,20 @@ enum {
 // Numbers are for ever; new ones are added at the end of their block, with a paragraph in store/FORMAT.md.
 enum record_kind {
     // The stream engine (stream/). Object: stream id unless said otherwise.
-    RECORD_MESSAGE = 0x8001,         // a message stored
-    RECORD_STREAM_CREATE = 0x8002,   // a stream exists from here on
-    RECORD_STREAM_UPDATE = 0x8003,   // its configuration changed
-    RECORD_STREAM_DELETE = 0x8004,   // it and its consumers are gone
-    RECORD_STREAM_EVICT = 0x8005,    // messages below a sequence are gone (limits, purge)
-    RECORD_MESSAGE_DELETE = 0x8006,  // single messages are gone
-    RECORD_CONSUMER_CREATE = 0x8010, // object: consumer id
-    RECORD_CONSUMER_DELETE = 0x8011, // object: consumer id
-    RECORD_MEMBER_ADD = 0x8012,      // object: consumer id; a target joined, or its configuration changed
-    RECORD_MEMBER_REMOVE = 0x8013,   // object: consumer id
-    RECORD_DELIVERED = 0x8014,       // object: consumer id; a run of sequences went out
-    RECORD_ACKED = 0x8015,           // object: consumer id; sequences are finished
+    RECORD_MESSAGE = 0x8001,            // a message stored
+    RECORD_STREAM_CREATE = 0x8002,      // a stream exists from here on
+    RECORD_STREAM_UPDATE = 0x8003,      // its configuration changed
+    RECORD_STREAM_DELETE = 0x8004,      // it and its consumers are gone
+    RECORD_STREAM_EVICT = 0x8005,       // messages below a sequence are gone (limits, purge)
+    RECORD_MESSAGE_DELETE = 0x8006,     // single messages are gone
+    RECORD_STREAM_CREATE_MORE = 0x8007, // STREAM_CREATE of a configuration that does not fit it
+    RECORD_STREAM_UPDATE_MORE = 0x8008, // STREAM_UPDATE likewise
+    RECORD_CONSUMER_CREATE = 0x8010,    // object: consumer id
+    RECORD_CONSUMER_DELETE = 0x8011,    // object: consumer id
+    RECORD_MEMBER_ADD = 0x8012,         // object: consumer id; a target joined, or its configuration changed
+    RECORD_MEMBER_REMOVE = 0x8013,      // object: consumer id
+    RECORD_DELIVERED = 0x8014,          // object: consumer id; a run of sequences went out
+    RECORD_ACKED = 0x8015,              // object: consumer id; sequences are finished
     // STAN (stan/). Object: client number.
     RECORD_CLIENT_ADD = 0x8020,
     RECORD_CLIENT_CLOSE = 0x8021, // closing began: its members are being removed
@@ -58,7 +60,8 @@ enum record_kind {
     RECORD_IMAGE_CONSUMER = 0x8041,
     RECORD_IMAGE_CLIENT = 0x8042,
     RECORD_IMAGE_COUNTERS = 0x8043, // next free ids of a shard
-    RECORD_IMAGE_GONE = 0x804f,     // the object of the image kind in `flags` was deleted
+    RECORD_IMAGE_STREAM_MORE = 0x8044,
+    RECORD_IMAGE_GONE = 0x804f, // the object of the image kind in `flags` was deleted
 };
 
 // A record as found in memory. Borrowed.

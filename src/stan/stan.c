@@ -204,10 +204,7 @@ static void channels_follow_options(struct stan *stan)
         struct stream_state state;
         stream_state_get(stream, &state);
         struct stream_config config = channel_config(stan, state.config.name);
-        const struct stream_config *old = &state.config;
-        if (old->max_msgs == config.max_msgs && old->max_bytes == config.max_bytes &&
-            old->max_age_ns == config.max_age_ns && old->duplicate_window_ns == config.duplicate_window_ns &&
-            old->disconnect_grace_ns == config.disconnect_grace_ns && old->max_consumers == config.max_consumers)
+        if (stream_config_equal(&state.config, &config))
             continue;
         uint64_t index;
         int error = engine_stream_update(stan->engine, stream, &config,

@@ -4,7 +4,23 @@
 #include "base/varint.h"
 #include "stream/engine_internal.h"
 
-enum { STREAM_SIZE = 50, CONSUMER_SIZE = 20, MEMBER_SIZE = 18, FLAG_DURABLE = 1, FLAG_GROUP = 2 };
+enum {
+    STREAM_SIZE = 50,
+    STREAM_MORE_SIZE = 8,
+    CONSUMER_SIZE = 20,
+    MEMBER_SIZE = 18,
+    FLAG_DURABLE = 1,
+    FLAG_GROUP = 2,
+    FLAG_DISCARD_NEW = 1
+};
+
+static int put_more(struct buffer *to, const struct stream_config *config);
+static int get_more(struct bytes from, struct stream_config *config);
+
+bool codec_stream_has_more(const struct stream_config *config)
+{
+    return config->discard_new || config->max_deliver || config->backoff_count || config->dead_letter.len;
+}
 
 int codec_put_stream(struct buffer *to, const struct stream_config *config)
 {
@@ -21,14 +37,17 @@ int codec_put_stream(struct buffer *to, const struct stream_config *config)
     put_u16(at + 48, (uint16_t)config->name.len);
     memcpy(at + STREAM_SIZE, config->name.ptr, config->name.len);
     buffer_commit(to, STREAM_SIZE + config->name.len);
-    return 0;
+    return codec_stream_has_more(config) ? put_more(to, config) : 0;
 }
 
-int codec_get_stream(struct bytes from, struct stream_config *ret_config)
+int codec_get_stream(struct bytes from, bool more, struct stream_config *ret_config)
 {
-    if (from.len < STREAM_SIZE || from.len != (size_t)STREAM_SIZE + get_u16(from.ptr + 48))
+    if (from.len < STREAM_SIZE)
         return ERR_CORRUPT;
     const char *at = from.ptr;
+    size_t name = get_u16(at + 48);
+    if (name == 0 || name > ENGINE_NAME_MAX || name > from.len - STREAM_SIZE)
+        return ERR_CORRUPT;
     *ret_config = (struct stream_config){
         .account = get_u32(at),
         .max_consumers = get_u32(at + 4),
@@ -37,9 +56,10 @@ int codec_get_stream(struct bytes from, struct stream_config *ret_config)
         .max_age_ns = get_u64(at + 24),
         .duplicate_window_ns = get_u64(at + 32),
         .disconnect_grace_ns = get_u64(at + 40),
-        .name = bytes_skip(from, STREAM_SIZE),
+        .name = bytes_make(at + STREAM_SIZE, name),
     };
-    return ret_config->name.len > 0 && ret_config->name.len <= ENGINE_NAME_MAX ? 0 : ERR_CORRUPT;
+    struct bytes rest = bytes_skip(from, STREAM_SIZE + name);
+    return more ? get_more(rest, ret_config) : rest.len ? ERR_CORRUPT : 0;
 }
 
 int codec_put_consumer(struct buffer *to, uint32_t stream, const struct consumer_config *config, uint64_t next_sequence)
@@ -139,5 +159,41 @@ int codec_get_number(struct bytes *from, uint64_t *ret_value)
     if (error)
         return error;
     *from = bytes_skip(*from, used);
+    return 0;
+}
+
+static int put_more(struct buffer *to, const struct stream_config *config)
+{
+    size_t steps = config->backoff_count, size = STREAM_MORE_SIZE + 8 * steps + config->dead_letter.len;
+    char *at = buffer_reserve(to, size);
+    if (!at)
+        return ERR_TOO_BIG;
+    at[0] = config->discard_new ? FLAG_DISCARD_NEW : 0;
+    at[1] = (char)steps;
+    put_u16(at + 2, (uint16_t)config->dead_letter.len);
+    put_u32(at + 4, config->max_deliver);
+    at += STREAM_MORE_SIZE;
+    for (size_t i = 0; i < steps; i++, at += 8)
+        put_u64(at, config->backoff_ns[i]);
+    if (config->dead_letter.len)
+        memcpy(at, config->dead_letter.ptr, config->dead_letter.len);
+    buffer_commit(to, size);
+    return 0;
+}
+
+static int get_more(struct bytes from, struct stream_config *config)
+{
+    if (from.len < STREAM_MORE_SIZE)
+        return ERR_CORRUPT;
+    size_t steps = (uint8_t)from.ptr[1], name = get_u16(from.ptr + 2);
+    if (from.ptr[0] & ~FLAG_DISCARD_NEW || steps > STREAM_BACKOFF_MAX || name > ENGINE_NAME_MAX ||
+        from.len != STREAM_MORE_SIZE + 8 * steps + name)
+        return ERR_CORRUPT;
+    config->discard_new = from.ptr[0] & FLAG_DISCARD_NEW;
+    config->max_deliver = get_u32(from.ptr + 4);
+    config->backoff_count = (uint8_t)steps;
+    for (size_t i = 0; i < steps; i++)
+        config->backoff_ns[i] = get_u64(from.ptr + STREAM_MORE_SIZE + 8 * i);
+    config->dead_letter = bytes_skip(from, STREAM_MORE_SIZE + 8 * steps);
     return 0;
 }

@@ -75,8 +75,10 @@ int engine_apply(struct engine *engine, const struct record *record, uint64_t in
         return 0;
     switch (record->kind) {
     case RECORD_MESSAGE: return stream_publish_apply(engine, record, index, covered);
-    case RECORD_STREAM_CREATE: return stream_apply_create(engine, record, index);
-    case RECORD_STREAM_UPDATE: return stream_apply_update(engine, record, index);
+    case RECORD_STREAM_CREATE:
+    case RECORD_STREAM_CREATE_MORE: return stream_apply_create(engine, record, index);
+    case RECORD_STREAM_UPDATE:
+    case RECORD_STREAM_UPDATE_MORE: return stream_apply_update(engine, record, index);
     case RECORD_STREAM_DELETE: return stream_apply_delete(engine, record, index);
     case RECORD_STREAM_EVICT: return stream_limits_apply(engine, record, index);
     case RECORD_CONSUMER_CREATE: return consumer_apply_create(engine, record, index);

@@ -24,9 +24,10 @@ struct consumer;
 struct member;
 
 enum {
-    ENGINE_DATA_MAX = 4096,
-    ENGINE_NAME_MAX = 1024
-}; // bytes of an adapter's data blob; of a stream's or consumer's name
+    ENGINE_DATA_MAX = 4096,  // bytes of an adapter's data blob
+    ENGINE_NAME_MAX = 1024,  // bytes of a stream's or consumer's name
+    STREAM_BACKOFF_MAX = 16, // steps of a stream's backoff
+};
 
 struct engine_time {
     uint64_t mono_ns;
@@ -118,11 +119,25 @@ struct stream_config {
     uint64_t duplicate_window_ns; // 0: no dedupe
     uint64_t disconnect_grace_ns; // how long a member without interest keeps its messages
     uint32_t max_consumers;       // members, in truth subscriptions, per stream (ST-C10); 0: unlimited
+    // What comes is refused (ERR_FULL) rather than an unfinished message dropped: limits and age remove only what every
+    // consumer has finished. With nobody subscribed nothing is finished.
+    bool discard_new;
+    // After so many deliveries a message is dead for the consumer instead of being delivered again; 0: unlimited.
+    uint32_t max_deliver;
+    // How long a message whose ack wait is over waits before it is delivered for the (n + 2)th time; the last step repeats. No
+    // steps: it goes out again at once. A member that goes away gives its messages back without a wait.
+    uint8_t backoff_count;
+    uint64_t backoff_ns[STREAM_BACKOFF_MAX];
+    // The stream that gets the whole of each message that dies here, made when it is needed; empty, or this stream itself: none.
+    struct bytes dead_letter;
 };
+
+// Do both say the same?
+bool stream_config_equal(const struct stream_config *a, const struct stream_config *b);
 
 struct stream_state {
     uint32_t id;
-    struct stream_config config; // borrowed name
+    struct stream_config config; // borrowed name and dead letter stream, until the next apply
     uint64_t messages, bytes;
     uint64_t first_sequence; // of the oldest message; last + 1 when empty
     uint64_t last_sequence;  // committed

@@ -78,7 +78,7 @@ struct stream {
     uint32_t id;
     bool committed, deleting;
     bool sizes_wait;             // limits: the store is reading
-    struct stream_config config; // its name lies in `key`
+    struct stream_config config; // its name lies in `key`; dead_letter is owned
     char *key;                   // owned: account, name; see engine_key()
     struct stream_totals state;  // committed
     struct stream_totals tail;   // with what is proposed
@@ -254,6 +254,8 @@ void engine_tail_commit(struct engine *engine, enum tail_kind kind, const void *
 struct stream *stream_new(struct engine *engine, uint32_t id, const struct stream_config *config);
 // Frees it with its consumers, which are told to their adapters.
 void stream_free(struct stream *stream);
+// The name stays; the dead letter stream's is copied.
+void stream_config_set(struct stream *stream, const struct stream_config *config);
 void stream_name_add(struct stream *stream);
 void stream_name_remove(struct stream *stream);
 // The tail changed with an entry.
@@ -346,8 +348,10 @@ int journal_apply_delivered(struct engine *engine, const struct record *record, 
 int journal_apply_acked(struct engine *engine, const struct record *record, uint64_t index);
 
 // --- codec.c: bodies of records; RECORDS.md
+// Must the record be one of the _MORE kinds?
+bool codec_stream_has_more(const struct stream_config *config);
 int codec_put_stream(struct buffer *to, const struct stream_config *config);
-int codec_get_stream(struct bytes from, struct stream_config *ret_config);
+int codec_get_stream(struct bytes from, bool more, struct stream_config *ret_config);
 int codec_put_consumer(struct buffer *to, uint32_t stream, const struct consumer_config *config,
                        uint64_t next_sequence);
 int codec_get_consumer(struct bytes from, uint32_t *ret_stream, struct consumer_config *ret_config,

@@ -73,7 +73,8 @@ int engine_checkpoint_next(struct engine *engine, uint64_t index, struct buffer 
 int engine_restore(struct engine *engine, const struct record *image)
 {
     switch (image->kind) {
-    case RECORD_IMAGE_STREAM: return get_stream(engine, image);
+    case RECORD_IMAGE_STREAM:
+    case RECORD_IMAGE_STREAM_MORE: return get_stream(engine, image);
     case RECORD_IMAGE_CONSUMER: return get_consumer(engine, image);
     case RECORD_IMAGE_COUNTERS: return get_counters(engine, image);
     case RECORD_IMAGE_GONE: return get_gone(engine, image);
@@ -214,7 +215,8 @@ static void put_stream(struct stream *stream, uint64_t index, struct buffer *out
     put_u64_at_end(out, stream->state.messages);
     put_u64_at_end(out, stream->state.bytes);
     must(codec_put_stream(out, &stream->config) == 0);
-    put_end(out, at, RECORD_IMAGE_STREAM, 0, stream->id);
+    uint16_t kind = codec_stream_has_more(&stream->config) ? RECORD_IMAGE_STREAM_MORE : RECORD_IMAGE_STREAM;
+    put_end(out, at, kind, 0, stream->id);
 }
 
 static void put_consumer(struct consumer *consumer, uint64_t index, struct buffer *out)
@@ -286,7 +288,8 @@ static int get_stream(struct engine *engine, const struct record *image)
 {
     struct stream_config config;
     struct bytes body = image->body;
-    if (image->object == 0 || body.len < STREAM_HEAD || codec_get_stream(bytes_skip(body, STREAM_HEAD), &config))
+    bool more = image->kind == RECORD_IMAGE_STREAM_MORE;
+    if (image->object == 0 || body.len < STREAM_HEAD || codec_get_stream(bytes_skip(body, STREAM_HEAD), more, &config))
         return ERR_CORRUPT;
     struct stream_totals state = {
         .first_sequence = get_u64(body.ptr + 8),
@@ -304,8 +307,7 @@ static int get_stream(struct engine *engine, const struct record *image)
         return ERR_CORRUPT;
     if (!stream)
         stream = stream_new(engine, image->object, &config);
-    config.name = stream->config.name;
-    stream->config = config;
+    stream_config_set(stream, &config);
     stream->committed = true;
     stream->image_index = get_u64(body.ptr);
     engine->stats.messages += state.messages - stream->state.messages;

@@ -11,7 +11,6 @@ enum { KEY_MAX = 4 + ENGINE_NAME_MAX };
 static struct bytes key_put(char *to, uint32_t account, struct bytes name);
 static int config_check(const struct stream_config *config);
 static void list_in_order(struct engine *engine, struct stream *stream);
-static void take_config(struct stream *stream, const struct stream_config *config);
 static void remove_committed(struct stream *stream);
 static struct stream *stand_in(struct engine *engine, uint32_t id);
 
@@ -38,7 +37,8 @@ int engine_stream_create(struct engine *engine, const struct stream_config *conf
     if (error)
         return error;
     struct stream *stream = stream_new(engine, engine->next_stream++, config);
-    *ret_index = engine_append(engine, RECORD_STREAM_CREATE, stream->id, buffer_bytes(&engine->scratch));
+    uint16_t kind = codec_stream_has_more(config) ? RECORD_STREAM_CREATE_MORE : RECORD_STREAM_CREATE;
+    *ret_index = engine_append(engine, kind, stream->id, buffer_bytes(&engine->scratch));
     engine_tail_push(engine, TAIL_STREAM_CREATE, stream, *ret_index, false);
     *ret_stream = stream;
     return 0;
@@ -58,7 +58,8 @@ int engine_stream_update(struct engine *engine, struct stream *stream, const str
     error = engine_admit(engine, engine->scratch.len, true); // a lower limit is how a full disk gets space
     if (error)
         return error;
-    *ret_index = engine_append(engine, RECORD_STREAM_UPDATE, stream->id, buffer_bytes(&engine->scratch));
+    uint16_t kind = codec_stream_has_more(config) ? RECORD_STREAM_UPDATE_MORE : RECORD_STREAM_UPDATE;
+    *ret_index = engine_append(engine, kind, stream->id, buffer_bytes(&engine->scratch));
     engine_tail_push(engine, TAIL_STREAM_UPDATE, stream, *ret_index, false);
     return 0;
 }
@@ -76,6 +77,17 @@ int engine_stream_delete(struct engine *engine, struct stream *stream, struct en
     stream_name_remove(stream);
     engine_tail_push(engine, TAIL_STREAM_DELETE, stream, *ret_index, false);
     return 0;
+}
+
+bool stream_config_equal(const struct stream_config *a, const struct stream_config *b)
+{
+    return a->account == b->account && bytes_equal(a->name, b->name) && a->max_msgs == b->max_msgs &&
+           a->max_bytes == b->max_bytes && a->max_age_ns == b->max_age_ns &&
+           a->duplicate_window_ns == b->duplicate_window_ns && a->disconnect_grace_ns == b->disconnect_grace_ns &&
+           a->max_consumers == b->max_consumers && a->discard_new == b->discard_new &&
+           a->max_deliver == b->max_deliver && a->backoff_count == b->backoff_count &&
+           memcmp(a->backoff_ns, b->backoff_ns, a->backoff_count * sizeof(a->backoff_ns[0])) == 0 &&
+           bytes_equal(a->dead_letter, b->dead_letter);
 }
 
 void stream_state_get(const struct stream *stream, struct stream_state *ret_state)
@@ -121,7 +133,8 @@ struct stream *stream_new(struct engine *engine, uint32_t id, const struct strea
     stream->id = id;
     stream->key = mem_alloc(4 + config->name.len);
     key_put(stream->key, config->account, config->name);
-    take_config(stream, config);
+    stream->config.name = bytes_make(stream->key + 4, config->name.len);
+    stream_config_set(stream, config);
     stream->state.first_sequence = stream->tail.first_sequence = 1;
     list_init(&stream->marks);
     map_init(&stream->consumer_names, SIZE_MAX);
@@ -156,8 +169,19 @@ void stream_free(struct stream *stream)
     list_remove(&stream->dirty_link);
     list_remove(&stream->active_link);
     list_remove(&stream->limits_link);
+    mem_free((void *)stream->config.dead_letter.ptr);
     mem_free(stream->key);
     mem_free(stream);
+}
+
+void stream_config_set(struct stream *stream, const struct stream_config *config)
+{
+    struct bytes name = stream->config.name;
+    char *dead_letter = config->dead_letter.len ? mem_copy(config->dead_letter) : NULL;
+    mem_free((void *)stream->config.dead_letter.ptr);
+    stream->config = *config;
+    stream->config.name = name;
+    stream->config.dead_letter = bytes_make(dead_letter, config->dead_letter.len);
 }
 
 void stream_name_add(struct stream *stream)
@@ -222,7 +246,7 @@ void stream_activate(struct stream *stream)
 int stream_apply_create(struct engine *engine, const struct record *record, uint64_t index)
 {
     struct stream_config config;
-    if (codec_get_stream(record->body, &config) || record->object == 0)
+    if (codec_get_stream(record->body, record->kind == RECORD_STREAM_CREATE_MORE, &config) || record->object == 0)
         return ERR_CORRUPT;
     struct stream *stream = map_u64_find(&engine->streams, record->object);
     if (stream && (stream->committed || !engine->live))
@@ -249,11 +273,11 @@ int stream_apply_update(struct engine *engine, const struct record *record, uint
     int error = stream_of_record(engine, record->object, index, &stream);
     if (error || !stream)
         return error;
-    if (codec_get_stream(record->body, &config))
+    if (codec_get_stream(record->body, record->kind == RECORD_STREAM_UPDATE_MORE, &config))
         return ERR_CORRUPT;
     if (!bytes_equal(config.name, stream->config.name))
         return engine->live ? ERR_CORRUPT : 0; // a stand-in keeps its name and has no limits
-    take_config(stream, &config);
+    stream_config_set(stream, &config);
     stream_dirty(stream);
     engine_tail_commit(engine, TAIL_STREAM_UPDATE, stream);
     stream_limits_look(stream);
@@ -293,7 +317,8 @@ static struct bytes key_put(char *to, uint32_t account, struct bytes name)
 static int config_check(const struct stream_config *config)
 {
     bool good = config->name.len > 0 && config->name.len <= ENGINE_NAME_MAX &&
-                config->duplicate_window_ns / 1000000 <= DEDUPE_WINDOW_MAX_MS;
+                config->duplicate_window_ns / 1000000 <= DEDUPE_WINDOW_MAX_MS &&
+                config->backoff_count <= STREAM_BACKOFF_MAX && config->dead_letter.len <= ENGINE_NAME_MAX;
     return good ? 0 : ERR_INVALID;
 }
 
@@ -304,12 +329,6 @@ static void list_in_order(struct engine *engine, struct stream *stream)
     while (after != &engine->stream_list && container_of(after, struct stream, link)->id > stream->id)
         after = after->prev;
     list_push_front(after, &stream->link);
-}
-
-static void take_config(struct stream *stream, const struct stream_config *config)
-{
-    stream->config = *config;
-    stream->config.name = bytes_make(stream->key + 4, config->name.len);
 }
 
 static void remove_committed(struct stream *stream)
