@@ -25,6 +25,7 @@
 
 struct tls_context {
     SSL_CTX *openssl; // owned
+    SSL_CTX *settled; // owned, atomic; NULL: not needed yet
     int refs;         // atomic
     int64_t not_after;
     bool has_pins;
@@ -129,6 +130,7 @@ void tls_context_unref(struct tls_context *context)
     if (!context || __atomic_sub_fetch(&context->refs, 1, __ATOMIC_ACQ_REL) > 0)
         return;
     SSL_CTX_free(context->openssl);
+    SSL_CTX_free(context->settled);
     mem_free(context->pins);
     mem_free(context);
 }
@@ -136,6 +138,19 @@ void tls_context_unref(struct tls_context *context)
 void *tls_context_openssl(struct tls_context *context)
 {
     return context->openssl;
+}
+
+void *tls_context_settled(struct tls_context *context, const void *openssl)
+{
+    SSL_CTX *settled = __atomic_load_n(&context->settled, __ATOMIC_ACQUIRE);
+    if (settled)
+        return settled;
+    SSL_CTX *mine = SSL_CTX_new(SSL_get_ssl_method(openssl));
+    must(mine); // else out of memory
+    if (__atomic_compare_exchange_n(&context->settled, &settled, mine, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return mine;
+    SSL_CTX_free(mine); // another worker was faster
+    return settled;
 }
 
 bool tls_context_knows_key(const struct tls_context *context, const uint8_t key_sha256[NET_SHA256_SIZE])

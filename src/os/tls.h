@@ -55,5 +55,8 @@ struct tls_context *tls_context_take(struct tls *tls);
 void tls_context_unref(struct tls_context *context);
 // Opaque to all but sessions: the SSL_CTX, whose app data is the context.
 void *tls_context_openssl(struct tls_context *context);
+// The same for sessions that have shaken hands in TLS 1.3, of which `openssl` is one: a context of that version alone, without keys
+// or authorities; borrowed from the context. From any thread.
+void *tls_context_settled(struct tls_context *context, const void *openssl);
 // Whether a client's certificate with this public key is welcome. True without pins.
 bool tls_context_knows_key(const struct tls_context *context, const uint8_t key_sha256[NET_SHA256_SIZE]);

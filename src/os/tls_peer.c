@@ -19,9 +19,10 @@ static const char *version_text(const SSL *openssl);
 void tls_peer_describe(void *openssl, void *owner, void (*show)(void *owner, const struct net_tls_info *info))
 {
     const SSL *ssl = openssl;
+    // The cipher that was agreed upon, which "pending" names also after the session has gone (tls_session.c).
     struct net_tls_info info = {
         .version = version_text(ssl),
-        .cipher_suite = SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl)),
+        .cipher_suite = SSL_CIPHER_standard_name(SSL_get_pending_cipher(ssl)),
     };
     X509 *leaf = SSL_get0_peer_certificate(ssl);
     if (!leaf) {

@@ -25,6 +25,7 @@ static struct bytes next_record(struct tls_io *io, struct tls_session_input *inp
 static struct bytes take_some(struct tls_session_input *input, size_t max);
 static int begin(struct tls_session *session, struct bytes cipher);
 static int shake_hands(struct tls_session *session);
+static void shed(struct tls_session *session);
 static int fail(struct tls_session *session, const char *failure);
 static const char *handshake_failure(const SSL *openssl);
 static int check_pin(int verified, X509_STORE_CTX *store);
@@ -188,11 +189,24 @@ static int shake_hands(struct tls_session *session)
     int result = SSL_do_handshake(session->openssl);
     if (result == 1) {
         session->state = TLS_SESSION_SECURE;
+        shed(session);
         return 0;
     }
     if (SSL_get_error(session->openssl, result) == SSL_ERROR_WANT_READ)
         return 0;
     return fail(session, handshake_failure(session->openssl));
+}
+
+// What could be resumed is a kilobyte, and nothing here is ever resumed. From TLS 1.3 on nothing else needs it: 1.2 takes from it
+// whether records carry a code, and a client's certificate hangs from it. OpenSSL begins anew when it takes a session away from
+// a context of another version than was agreed upon, so it gets one of that version first.
+static void shed(struct tls_session *session)
+{
+    SSL *openssl = session->openssl;
+    if (SSL_version(openssl) != TLS1_3_VERSION || SSL_get0_peer_certificate(openssl))
+        return;
+    SSL_CTX *settled = tls_context_settled(session->context, openssl);
+    must(SSL_set_SSL_CTX(openssl, settled) == settled && SSL_set_session(openssl, NULL) == 1);
 }
 
 static int fail(struct tls_session *session, const char *failure)

@@ -27,6 +27,28 @@ static void bytes_go_both_ways_encrypted(void **state)
     assert_int_equal(rig->close_error, 0);
 }
 
+// What a session sheds after its handshake must not be what a change of keys works with.
+static void keys_may_change_on_the_way(void **state)
+{
+    const char *const suites[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"};
+    struct tls_fixture *rig = *state;
+    for (int i = 0; i < 3; i++) {
+        struct tls_client client;
+        tls_client_open(&client, rig, NULL);
+        assert_int_equal(SSL_set_ciphersuites(client.ssl, suites[i]), 1);
+        assert_int_equal(tls_client_handshake(&client), 1);
+        assert_non_null(strstr(rig->text, suites[i]));
+        for (int round = 0; round < 3; round++) {
+            tls_client_expect_echo(&client);
+            assert_int_equal(
+                SSL_key_update(client.ssl, round == 1 ? SSL_KEY_UPDATE_NOT_REQUESTED : SSL_KEY_UPDATE_REQUESTED), 1);
+        }
+        tls_client_expect_echo(&client);
+        tls_client_close(&client);
+        assert_int_equal(rig->close_error, 0);
+    }
+}
+
 static void a_handshake_may_come_in_single_bytes(void **state)
 {
     struct tls_fixture *rig = *state;
@@ -482,6 +504,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, tls_fixture_setup, tls_fixture_teardown)
     const struct CMUnitTest tests[] = {
         T(bytes_go_both_ways_encrypted),
+        T(keys_may_change_on_the_way),
         T(a_handshake_may_come_in_single_bytes),
         T(the_first_bytes_may_have_been_looked_at),
         T(the_clients_certificate_says_who_it_is),
