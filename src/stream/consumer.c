@@ -34,22 +34,6 @@ struct stream *consumer_stream(const struct consumer *consumer)
     return consumer->stream;
 }
 
-void consumer_state_get(const struct consumer *consumer, struct consumer_state *ret_state)
-{
-    const struct stream_totals *stream = &consumer->stream->state;
-    uint64_t next = consumer->next_sequence > stream->first_sequence ? consumer->next_sequence : stream->first_sequence;
-    *ret_state = (struct consumer_state){
-        .id = consumer->id,
-        .config = consumer->config,
-        .next_sequence = consumer->next_sequence,
-        .ack_floor = consumer->ack_floor,
-        .pending = map_u64_count(&consumer->pending) - consumer->acked_count,
-        .waiting = stream->last_sequence >= next ? stream->last_sequence - next + 1 : 0,
-        .redelivered = consumer->redelivered,
-        .members = consumer->member_count,
-    };
-}
-
 struct member *consumer_member_next(struct consumer *consumer, struct member *after)
 {
     struct list *link = after ? after->link.next : consumer->members.next;
@@ -91,6 +75,7 @@ struct consumer *consumer_new(struct stream *stream, uint32_t id, const struct c
     stream->consumer_count++;
     if (engine->next_consumer <= id)
         engine->next_consumer = id + 1;
+    consumer_guess_sizes(consumer);
     return consumer;
 }
 

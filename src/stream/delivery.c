@@ -270,6 +270,11 @@ static bool send(struct consumer *consumer, struct fetch *fetch, struct member *
         consumer->next_sequence = fetch->read.sequence + 1;
     }
     fetch->pending = NULL;
+    const struct message_record *message = &fetch->read.message;
+    size_t size =
+        message_record_size(message->subject.len, message->reply.len, message->headers.len, message->payload.len);
+    pending_size_set(consumer, pending, (uint32_t)size);
+    pending->delivered_ns = engine->now.wall_ns;
     pending->attempts++;
     pending_set_out(consumer, pending, member, pending_deadline(member));
     struct delivery delivery = {consumer->stream, consumer, member, &fetch->read.message, pending->attempts - 1};
@@ -279,6 +284,8 @@ static bool send(struct consumer *consumer, struct fetch *fetch, struct member *
         engine->stats.delivered++;
         engine->stats.redelivered += delivery.redelivery_count > 0;
         consumer->redelivered += delivery.redelivery_count > 0;
+        if (fetch->first_time)
+            consumer_passed(consumer, (uint32_t)size);
         return true;
     }
     member_refused(member);

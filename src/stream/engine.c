@@ -252,6 +252,7 @@ static void tell_recovered(struct engine *engine)
             struct consumer *consumer = container_of(consumer_link, struct consumer, link);
             list_foreach(member_link, &consumer->members)
                 member_recovered(container_of(member_link, struct member, link));
+            consumer_guess_sizes(consumer);
             consumer_wake(consumer);
         }
     }
@@ -270,16 +271,18 @@ static void ids_to_monotonic(struct engine *engine)
 static void check_consumer(const struct consumer *consumer)
 {
     size_t pos = 0;
-    uint64_t sequence;
+    uint64_t sequence, bytes = 0;
     uint32_t acked = 0, out = 0, waiting = 0;
     for (struct pending *p = map_u64_next(&consumer->pending, &pos, &sequence); p;
          p = map_u64_next(&consumer->pending, &pos, &sequence)) {
         must(p->sequence == sequence && sequence < consumer->next_sequence && sequence > consumer->ack_floor);
         must(!seqset_has(&consumer->acked, sequence));
+        bytes += p->size;
         acked += p->state == PENDING_ACKED;
         waiting += p->state == PENDING_WAITING;
         out += p->state == PENDING_OUT;
     }
+    must(bytes == consumer->pending_bytes);
     must(acked == consumer->acked_count && waiting == heap_count(&consumer->redelivery));
     must(consumer->pick_sequence >= consumer->next_sequence);
     heap_check(&consumer->redelivery);

@@ -216,6 +216,48 @@ struct consumer_state {
     uint64_t waiting;              // messages never delivered yet
     uint64_t redelivered;          // deliveries beyond the first, ever
     uint32_t members;
+    // Bytes of the records of `pending` and `waiting`. What was there when the server started counts with the stream's average
+    // until it is delivered.
+    uint64_t pending_bytes, waiting_bytes;
+    uint64_t oldest_pending, oldest_waiting; // sequences, 0: none; see engine_message_time()
+    uint64_t dead, dead_bytes;               // remembered as dead, and still stored; consumer_dead_list()
+    uint64_t dead_ever;
+};
+
+enum pending_place {
+    PENDING_WITH_MEMBER,
+    PENDING_FOR_REDELIVERY, // as soon as a member can take it
+    PENDING_HELD_BACK,      // not before its deadline
+    PENDING_RUN_OUT,        // its deliveries ran out, or it was terminated; that is being recorded
+};
+
+// A message that is delivered and not finished.
+struct pending_info {
+    uint64_t sequence;
+    uint32_t member;   // id of the one that has it or had it last; 0: nobody known
+    uint32_t attempts; // deliveries so far
+    enum pending_place place;
+    uint32_t size;         // bytes, as in consumer_state
+    uint64_t delivered_ns; // wall clock of the newest delivery; 0: before the server started
+    uint64_t deadline_ns;  // WITH_MEMBER: when the ack wait is over, HELD_BACK: the delay; wall clock; 0: none runs
+};
+
+enum dead_reason {
+    DEAD_MAX_DELIVER = 1, // its deliveries ran out
+    DEAD_TERMINATED = 2,  // engine_terminate()
+};
+
+// A message that is finished because it is dead.
+struct dead_info {
+    uint64_t sequence;
+    uint32_t member;   // id of the one that had it last; 0: nobody known. It may be gone
+    uint32_t attempts; // deliveries
+    enum dead_reason reason;
+    uint32_t size;      // bytes
+    uint64_t since_ns;  // wall clock
+    struct bytes text;  // given with engine_terminate(); borrowed
+    uint32_t stream;    // id of the stream that got the message; 0: none
+    uint64_t copied_as; // sequence there
 };
 
 struct consumer *engine_consumer_find(struct engine *engine, struct stream *stream, struct bytes name);
@@ -260,6 +302,12 @@ void member_set_context(struct member *member, void *context);
 void *member_context(const struct member *member);
 struct stream *consumer_stream(const struct consumer *consumer);
 void consumer_state_get(const struct consumer *consumer, struct consumer_state *ret_state);
+// Pending messages in order of sequence, from `from` on; at most `max`. Returns how many.
+size_t consumer_pending_list(const struct consumer *consumer, uint64_t from, struct pending_info *ret, size_t max);
+// The same for dead ones.
+size_t consumer_dead_list(const struct consumer *consumer, uint64_t from, struct dead_info *ret, size_t max);
+// When the first message from `sequence` on was published. ERR_AGAIN: that is being read, ask in a while; ERR_NOT_FOUND.
+int engine_message_time(struct engine *engine, const struct stream *stream, uint64_t sequence, uint64_t *ret_time_ns);
 struct consumer *stream_consumer_next(struct stream *stream, struct consumer *after);
 struct member *consumer_member_next(struct consumer *consumer, struct member *after);
 

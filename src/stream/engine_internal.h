@@ -83,6 +83,7 @@ struct stream {
     struct stream_totals state;  // committed
     struct stream_totals tail;   // with what is proposed
     struct list marks;           // stream_mark, by index
+    uint64_t evicted_bytes;      // of the messages before the first, since the server started
     uint64_t image_index;        // records up to here are in the restored image
     uint32_t member_count;       // without those being removed
     struct map consumer_names;   // those not being deleted
@@ -112,6 +113,8 @@ struct pending {
     uint32_t holder;        // id of the member that has it or had it last; 0: none
     uint32_t attempts : 24; // deliveries so far
     uint32_t state : 8;
+    uint32_t size;         // bytes of its record, or a guess; 0 when ACKED
+    uint64_t delivered_ns; // wall clock; 0: before the server started
 };
 
 struct delivered_run {
@@ -155,6 +158,8 @@ struct consumer {
     uint32_t run_count, run_cap;
     struct list acks; // ACKED, to be recorded
     uint64_t redelivered;
+    uint64_t pending_bytes;  // sum of the sizes in `pending`
+    uint64_t position_bytes; // where next_sequence is: bytes as in stream.evicted_bytes and on from there
     uint64_t image_index;
     struct list link; // stream's
     struct list dirty_link;
@@ -291,6 +296,12 @@ int consumer_apply_create(struct engine *engine, const struct record *record, ui
 int consumer_apply_delete(struct engine *engine, const struct record *record, uint64_t index);
 int consumer_of_record(struct engine *engine, uint32_t id, uint64_t index, struct consumer **ret_consumer);
 
+// --- consumer_view.c
+// Sizes that nobody knows are guessed from the stream's average. Only for a consumer that is new or was recovered.
+void consumer_guess_sizes(struct consumer *consumer);
+// A message of this size was delivered for the first time.
+void consumer_passed(struct consumer *consumer, uint32_t size);
+
 // --- consumer_start.c
 // Creates waiting for a seek on this stream fail with the error.
 void consumer_start_cancel_stream(struct stream *stream, int error);
@@ -311,6 +322,7 @@ struct member *member_in(const struct consumer *consumer, uint32_t id);
 struct pending *pending_find(const struct consumer *consumer, uint64_t sequence);
 // NULL: too many. The state is set by one of the functions below.
 struct pending *pending_new(struct consumer *consumer, uint64_t sequence);
+void pending_size_set(struct consumer *consumer, struct pending *pending, uint32_t size);
 // Takes it out of wherever it is and frees it.
 void pending_free(struct consumer *consumer, struct pending *pending);
 void pending_set_out(struct consumer *consumer, struct pending *pending, struct member *member, uint64_t deadline_ns);

@@ -38,9 +38,16 @@ struct pending *pending_new(struct consumer *consumer, uint64_t sequence)
     return pending;
 }
 
+void pending_size_set(struct consumer *consumer, struct pending *pending, uint32_t size)
+{
+    consumer->pending_bytes += (uint64_t)size - pending->size;
+    pending->size = size;
+}
+
 void pending_free(struct consumer *consumer, struct pending *pending)
 {
     leave(consumer, pending);
+    pending_size_set(consumer, pending, 0);
     must(map_u64_remove(&consumer->pending, pending->sequence) == pending);
     pool_put(&consumer->stream->engine->pendings, pending);
 }
@@ -88,6 +95,7 @@ void pending_set_acked(struct consumer *consumer, struct pending *pending)
     leave(consumer, pending);
     pending->state = PENDING_ACKED;
     pending->index = 0;
+    pending_size_set(consumer, pending, 0);
     list_push_back(&consumer->acks, &pending->link);
     consumer->acked_count++;
     if (!list_is_linked(&consumer->journal_link))
@@ -145,6 +153,7 @@ bool pending_trim(struct consumer *consumer, size_t *budget)
     if (consumer->next_sequence < first) {
         delivery_cancel(consumer);
         consumer->next_sequence = consumer->pick_sequence = first;
+        consumer->position_bytes = consumer->stream->evicted_bytes;
     }
     while (consumer->ack_floor + 1 < first && map_u64_count(&consumer->pending) && *budget) {
         struct pending *pending = pending_find(consumer, consumer->ack_floor + 1);

@@ -81,7 +81,9 @@ int stream_limits_apply(struct engine *engine, const struct record *record, uint
         return ERR_CORRUPT;
     engine->stats.messages -= state->messages;
     engine->stats.bytes -= state->bytes;
+    stream->evicted_bytes += state->bytes;
     take_away(state, first, count, bytes);
+    stream->evicted_bytes -= state->bytes;
     engine->stats.messages += state->messages;
     engine->stats.bytes += state->bytes;
     stream_dirty(stream);

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix engine
+// What others may know about a consumer: counts, bytes, ages, which message is where. Bytes are kept as messages pass, not counted
+// when somebody asks: a consumer's position is a number of bytes as well, in the coordinate of everything its stream ever held, so
+// that neither a publish nor an eviction has to visit the stream's consumers.
+#include "stream/engine_internal.h"
+
+enum { OLDEST_LOOK = 1024 };
+
+static uint64_t waiting(const struct consumer *consumer);
+static uint64_t waiting_bytes(const struct consumer *consumer);
+static uint64_t oldest_pending(const struct consumer *consumer);
+static struct pending *next_pending(const struct consumer *consumer, uint64_t *sequence);
+static void info_get(const struct consumer *consumer, const struct pending *pending, struct pending_info *ret);
+
+void consumer_state_get(const struct consumer *consumer, struct consumer_state *ret_state)
+{
+    const struct stream_totals *stream = &consumer->stream->state;
+    uint64_t next = consumer->next_sequence > stream->first_sequence ? consumer->next_sequence : stream->first_sequence;
+    *ret_state = (struct consumer_state){
+        .id = consumer->id,
+        .config = consumer->config,
+        .next_sequence = consumer->next_sequence,
+        .ack_floor = consumer->ack_floor,
+        .pending = map_u64_count(&consumer->pending) - consumer->acked_count,
+        .waiting = waiting(consumer),
+        .redelivered = consumer->redelivered,
+        .members = consumer->member_count,
+        .pending_bytes = consumer->pending_bytes,
+        .waiting_bytes = waiting_bytes(consumer),
+        .oldest_pending = oldest_pending(consumer),
+        .oldest_waiting = waiting(consumer) ? next : 0,
+    };
+}
+
+size_t consumer_pending_list(const struct consumer *consumer, uint64_t from, struct pending_info *ret, size_t max)
+{
+    size_t count = 0;
+    from = from > consumer->ack_floor ? from : consumer->ack_floor + 1;
+    while (count < max) {
+        const struct pending *pending = next_pending(consumer, &from);
+        if (!pending)
+            break;
+        if (pending->state != PENDING_ACKED)
+            info_get(consumer, pending, &ret[count++]);
+        from++;
+    }
+    return count;
+}
+
+size_t consumer_dead_list(const struct consumer *consumer, uint64_t from, struct dead_info *ret, size_t max)
+{
+    (void)consumer, (void)from, (void)ret, (void)max;
+    return 0;
+}
+
+int engine_message_time(struct engine *engine, const struct stream *stream, uint64_t sequence, uint64_t *ret_time_ns)
+{
+    const struct engine_host *host = &engine->options.host;
+    struct engine_size size;
+    bool wait = false;
+    if (host->sizes(host->owner, stream->id, sequence, &size, 1, &wait) == 0)
+        return wait ? ERR_AGAIN : ERR_NOT_FOUND;
+    *ret_time_ns = size.time_ns;
+    return 0;
+}
+
+void consumer_guess_sizes(struct consumer *consumer)
+{
+    const struct stream *stream = consumer->stream;
+    const struct stream_totals *state = &stream->state;
+    uint64_t each = state->messages ? state->bytes / state->messages : 0, sequence;
+    uint64_t end = stream->evicted_bytes + state->bytes, behind = each * waiting(consumer);
+    bool all = waiting(consumer) >= state->messages || behind > state->bytes;
+    consumer->position_bytes = all ? stream->evicted_bytes : end - behind;
+    size_t pos = 0;
+    for (struct pending *p = map_u64_next(&consumer->pending, &pos, &sequence); p;
+         p = map_u64_next(&consumer->pending, &pos, &sequence))
+        pending_size_set(consumer, p, each < UINT32_MAX ? (uint32_t)each : UINT32_MAX);
+}
+
+void consumer_passed(struct consumer *consumer, uint32_t size)
+{
+    const struct stream *stream = consumer->stream;
+    uint64_t end = stream->evicted_bytes + stream->state.bytes;
+    uint64_t at = consumer->position_bytes > stream->evicted_bytes ? consumer->position_bytes : stream->evicted_bytes;
+    consumer->position_bytes = waiting(consumer) && at + size < end ? at + size : end;
+}
+
+static uint64_t waiting(const struct consumer *consumer)
+{
+    const struct stream_totals *stream = &consumer->stream->state;
+    uint64_t next = consumer->next_sequence > stream->first_sequence ? consumer->next_sequence : stream->first_sequence;
+    return stream->last_sequence >= next ? stream->last_sequence - next + 1 : 0;
+}
+
+static uint64_t waiting_bytes(const struct consumer *consumer)
+{
+    const struct stream *stream = consumer->stream;
+    uint64_t at = consumer->position_bytes > stream->evicted_bytes ? consumer->position_bytes : stream->evicted_bytes;
+    uint64_t end = stream->evicted_bytes + stream->state.bytes;
+    return waiting(consumer) && at < end ? end - at : 0;
+}
+
+// Everything below the position that is not finished is pending. Acknowledgements that are being recorded are skipped, within reason.
+static uint64_t oldest_pending(const struct consumer *consumer)
+{
+    uint64_t sequence = consumer->ack_floor + 1;
+    const struct pending *pending = next_pending(consumer, &sequence);
+    for (int i = 0; i < OLDEST_LOOK && pending && pending->state == PENDING_ACKED; i++) {
+        sequence++;
+        pending = next_pending(consumer, &sequence);
+    }
+    return pending ? sequence : 0;
+}
+
+// The one at *sequence or else behind it; *sequence becomes its.
+static struct pending *next_pending(const struct consumer *consumer, uint64_t *sequence)
+{
+    uint64_t first = consumer->stream->state.first_sequence;
+    *sequence = *sequence < first ? first : *sequence;
+    for (; *sequence < consumer->next_sequence; ++*sequence) {
+        if (*sequence <= consumer->acked_max)
+            *sequence = seqset_next_absent(&consumer->acked, *sequence);
+        struct pending *pending = pending_find(consumer, *sequence);
+        if (pending)
+            return pending;
+    }
+    return NULL;
+}
+
+static void info_get(const struct consumer *consumer, const struct pending *pending, struct pending_info *ret)
+{
+    const struct engine_time *now = &consumer->stream->engine->now;
+    *ret = (struct pending_info){
+        .sequence = pending->sequence,
+        .member = pending->holder,
+        .attempts = pending->attempts,
+        .place = pending->state == PENDING_OUT ? PENDING_WITH_MEMBER : PENDING_FOR_REDELIVERY,
+        .size = pending->size,
+        .delivered_ns = pending->delivered_ns,
+    };
+    if (pending->state == PENDING_OUT && pending->deadline_ns != UINT64_MAX)
+        ret->deadline_ns = now->wall_ns + (pending->deadline_ns - now->mono_ns);
+}
