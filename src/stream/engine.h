@@ -311,6 +311,31 @@ int engine_message_time(struct engine *engine, const struct stream *stream, uint
 struct consumer *stream_consumer_next(struct stream *stream, struct consumer *after);
 struct member *consumer_member_next(struct consumer *consumer, struct member *after);
 
+// --- what was in another store (import.c) ---------------------------------------------------------------------------
+//
+// An import or a restore creates streams, consumers and members like everybody else, in a shard that delivers nothing meanwhile, and
+// gives them here what they had: messages first, then positions.
+
+// Stores a message under the number it had, above the last (what lies between is a gap), and with its time, which is taken as now if
+// it lies in the future and as that of the message before if it lies before that. Limits do not refuse it. ERR_INVALID: the sequence
+// is not above the last; ERR_TOO_BIG, admission errors.
+int engine_import_message(struct engine *engine, struct stream *stream, const struct publish *publish,
+                          uint64_t sequence, uint64_t time_ns, struct engine_time now, uint64_t *ret_index) MUST_USE;
+
+// A message that was delivered and is not finished.
+struct import_pending {
+    uint64_t sequence;
+    uint32_t attempts; // deliveries so far, at least 1
+    uint32_t member;   // who has it: id of a member of the consumer; 0: nobody
+};
+
+// Where a consumer stands that was just created, with its members: everything from where it begins to before next_sequence was
+// delivered, and is finished but for `pending`, in increasing order of sequence. Once. ERR_INVALID: beyond what the stream has, or
+// out of order; ERR_LIMIT: more than can be out; admission errors. Then nothing has changed.
+int engine_import_position(struct engine *engine, struct consumer *consumer, uint64_t next_sequence,
+                           const struct import_pending *pending, size_t count, struct engine_time now,
+                           uint64_t *ret_index) MUST_USE;
+
 // --- driven by the shard --------------------------------------------------------------------------------------------
 
 // Applies a committed record of one of the engine's kinds. `index`: its entry's. `covered`: see store_handler.replay. 0, or

@@ -25,6 +25,7 @@
 #include "base/must.h"
 #include "base/pool.h"
 #include "base/seqset.h"
+#include "base/varint.h"
 #include "base/wheel.h"
 #include "stream/choice.h"
 #include "stream/dedupe.h"
@@ -278,6 +279,10 @@ int stream_of_record(struct engine *engine, uint32_t id, uint64_t index, struct 
 
 // --- stream_publish.c
 int stream_publish_apply(struct engine *engine, const struct record *record, uint64_t index, bool covered);
+// Can this be a record? 0 or ERR_TOO_BIG.
+int stream_publish_check(const struct publish *publish);
+// Appends a message of this record size behind the tail; returns its index. The caller was admitted.
+uint64_t stream_publish_append(struct stream *stream, const struct message_record *message, size_t size);
 
 // --- stream_limits.c
 void stream_limits_look(struct stream *stream);
@@ -355,6 +360,8 @@ void delivery_cancel(struct consumer *consumer);
 // --- journal.c
 void journal_delivered(struct consumer *consumer, uint64_t sequence, uint32_t member, uint32_t attempt);
 void journal_write(struct engine *engine);
+// A run of sequences onto the body of an acknowledgement; *last is the end of the one before, 0 at first.
+void journal_put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t end);
 void journal_drop(struct engine *engine, uint64_t last_good);
 int journal_apply_delivered(struct engine *engine, const struct record *record, uint64_t index);
 int journal_apply_acked(struct engine *engine, const struct record *record, uint64_t index);

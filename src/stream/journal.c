@@ -10,7 +10,6 @@ static bool write_consumer(struct engine *engine, struct consumer *consumer);
 static bool write_delivered(struct engine *engine, struct consumer *consumer);
 static bool write_acked(struct engine *engine, struct consumer *consumer);
 static struct list *encode_acks(struct consumer *consumer, struct buffer *to);
-static void put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t end);
 static int get_run(struct bytes *from, uint64_t *last, uint64_t *ret_first, uint64_t *ret_last);
 static int apply_run(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t member, uint32_t attempt);
 static void apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id,
@@ -43,6 +42,13 @@ void journal_write(struct engine *engine)
             list_remove(link);
         consumer_dirty(consumer);
     }
+}
+
+void journal_put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t end)
+{
+    codec_put_number(to, codec_zigzag((int64_t)(first - *last - 1)));
+    codec_put_number(to, end - first);
+    *last = end;
 }
 
 void journal_drop(struct engine *engine, uint64_t last_good)
@@ -121,7 +127,7 @@ static bool write_delivered(struct engine *engine, struct consumer *consumer)
     buffer_clear(body);
     for (; count < consumer->run_count && body->len < BODY_MAX; count++) {
         const struct delivered_run *run = &consumer->runs[count];
-        put_run(body, &last, run->first, run->last);
+        journal_put_run(body, &last, run->first, run->last);
         codec_put_number(body, run->member);
         codec_put_number(body, run->attempt);
     }
@@ -158,18 +164,11 @@ static struct list *encode_acks(struct consumer *consumer, struct buffer *to)
             end = sequence;
             continue;
         }
-        put_run(to, &last, first, end);
+        journal_put_run(to, &last, first, end);
         first = end = sequence;
     }
-    put_run(to, &last, first, end);
+    journal_put_run(to, &last, first, end);
     return link;
-}
-
-static void put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t end)
-{
-    codec_put_number(to, codec_zigzag((int64_t)(first - *last - 1)));
-    codec_put_number(to, end - first);
-    *last = end;
 }
 
 static int get_run(struct bytes *from, uint64_t *last, uint64_t *ret_first, uint64_t *ret_last)

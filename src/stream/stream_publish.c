@@ -15,14 +15,14 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
     engine_time_set(engine, now);
     if (stream->deleting)
         return ERR_NOT_FOUND;
-    if (publish->subject.len > UINT16_MAX || publish->reply.len > UINT16_MAX || publish->headers.len > INT32_MAX ||
-        publish->payload.len > INT32_MAX - publish->headers.len - RECORD_MESSAGE_SIZE - 2 * UINT16_MAX)
-        return ERR_TOO_BIG;
+    int error = stream_publish_check(publish);
+    if (error)
+        return error;
     bool unique = (publish->dedupe.lo || publish->dedupe.hi) && stream->config.duplicate_window_ns;
     struct hash128 key = dedupe_key(stream->id, publish->dedupe);
     size_t size =
         message_record_size(publish->subject.len, publish->reply.len, publish->headers.len, publish->payload.len);
-    int error = engine->options.host.admit(engine->options.host.owner, record_padded(size), false);
+    error = engine->options.host.admit(engine->options.host.owner, record_padded(size), false);
     if (unique && is_duplicate(engine, stream, key, ret_result))
         return 0;
     if (error)
@@ -45,18 +45,7 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
         .headers = publish->headers,
         .payload = publish->payload,
     };
-    uint64_t index;
-    message_record_put(engine->options.host.append(engine->options.host.owner, size, &index), &message);
-    must(index >= engine->last_index);
-    engine->last_index = index;
-    stream->tail.last_sequence = message.sequence;
-    stream->tail.last_time_ns = message.time_ns;
-    if (message.time_ns > engine->newest_ns)
-        engine->newest_ns = message.time_ns;
-    stream->tail.messages++;
-    engine->fresh++;
-    stream->tail.bytes += size;
-    stream_mark(stream, index);
+    uint64_t index = stream_publish_append(stream, &message, size);
     if (unique)
         dedupe_add(&engine->dedupe, key, message.sequence, index,
                    now_ms + (uint32_t)(stream->config.duplicate_window_ns / 1000000));
@@ -68,6 +57,32 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
 void engine_publish_ahead(const struct engine *engine, const struct stream *stream, struct hash128 dedupe)
 {
     dedupe_prefetch(&engine->dedupe, dedupe_key(stream->id, dedupe));
+}
+
+int stream_publish_check(const struct publish *publish)
+{
+    bool fits = publish->subject.len <= UINT16_MAX && publish->reply.len <= UINT16_MAX &&
+                publish->headers.len <= INT32_MAX &&
+                publish->payload.len <= INT32_MAX - publish->headers.len - RECORD_MESSAGE_SIZE - 2 * UINT16_MAX;
+    return fits ? 0 : ERR_TOO_BIG;
+}
+
+uint64_t stream_publish_append(struct stream *stream, const struct message_record *message, size_t size)
+{
+    struct engine *engine = stream->engine;
+    uint64_t index;
+    message_record_put(engine->options.host.append(engine->options.host.owner, size, &index), message);
+    must(index >= engine->last_index);
+    engine->last_index = index;
+    stream->tail.last_sequence = message->sequence;
+    stream->tail.last_time_ns = message->time_ns;
+    if (message->time_ns > engine->newest_ns)
+        engine->newest_ns = message->time_ns;
+    stream->tail.messages++;
+    engine->fresh++;
+    stream->tail.bytes += size;
+    stream_mark(stream, index);
+    return index;
 }
 
 int stream_publish_apply(struct engine *engine, const struct record *record, uint64_t index, bool covered)

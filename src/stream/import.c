@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix engine
+// What other stores held: messages with their numbers and times, consumers with their positions. Everything is written as the records
+// that a server would have written who had served it all itself, so recovery knows nothing of imports.
+#include "stream/engine_internal.h"
+
+enum { BODY_MAX = 65536 }; // bytes of a record of acknowledgements, about
+
+static int check_position(const struct consumer *consumer, uint64_t next_sequence, const struct import_pending *pending,
+                          size_t count);
+static int append_acked(struct consumer *consumer, uint64_t next_sequence, const struct import_pending *pending,
+                        size_t count, uint64_t *ret_index);
+static void take_pending(struct consumer *consumer, const struct import_pending *from);
+
+int engine_import_message(struct engine *engine, struct stream *stream, const struct publish *publish,
+                          uint64_t sequence, uint64_t time_ns, struct engine_time now, uint64_t *ret_index)
+{
+    engine_time_set(engine, now);
+    struct stream_totals *tail = &stream->tail;
+    if (stream->deleting)
+        return ERR_NOT_FOUND;
+    if (sequence <= tail->last_sequence || sequence > SEQSET_MAX)
+        return ERR_INVALID;
+    int error = stream_publish_check(publish);
+    if (error)
+        return error;
+    size_t size =
+        message_record_size(publish->subject.len, publish->reply.len, publish->headers.len, publish->payload.len);
+    error = engine->options.host.admit(engine->options.host.owner, record_padded(size), false);
+    if (error)
+        return error;
+    if (time_ns > now.wall_ns)
+        time_ns = now.wall_ns;
+    if (tail->messages == 0)
+        tail->first_sequence = sequence;
+    const struct message_record message = {
+        .stream_id = stream->id,
+        .sequence = sequence,
+        .time_ns = time_ns > tail->last_time_ns ? time_ns : tail->last_time_ns,
+        .dedupe = publish->dedupe,
+        .subject = publish->subject,
+        .reply = publish->reply,
+        .headers = publish->headers,
+        .payload = publish->payload,
+    };
+    *ret_index = stream_publish_append(stream, &message, size);
+    stream_limits_look(stream);
+    return 0;
+}
+
+int engine_import_position(struct engine *engine, struct consumer *consumer, uint64_t next_sequence,
+                           const struct import_pending *pending, size_t count, struct engine_time now,
+                           uint64_t *ret_index)
+{
+    engine_time_set(engine, now);
+    int error = check_position(consumer, next_sequence, pending, count);
+    *ret_index = engine->last_index;
+    if (!error)
+        error = append_acked(consumer, next_sequence, pending, count, ret_index);
+    if (error)
+        return error;
+    for (size_t i = 0; i < count; i++)
+        take_pending(consumer, &pending[i]);
+    // Recovery learns from deliveries how far a consumer has come.
+    uint64_t reached = count ? pending[count - 1].sequence : consumer->ack_floor;
+    if (reached < next_sequence - 1)
+        journal_delivered(consumer, next_sequence - 1, 0, 1);
+    consumer->next_sequence = consumer->pick_sequence = next_sequence;
+    consumer_dirty(consumer);
+    return 0;
+}
+
+static int check_position(const struct consumer *consumer, uint64_t next_sequence, const struct import_pending *pending,
+                          size_t count)
+{
+    const struct stream *stream = consumer->stream;
+    if (consumer->deleting || stream->deleting)
+        return ERR_NOT_FOUND;
+    uint64_t last = consumer->ack_floor;
+    if (next_sequence <= last || next_sequence > stream->tail.last_sequence + 1 || consumer->fetch_count ||
+        map_u64_count(&consumer->pending))
+        return ERR_INVALID;
+    for (size_t i = 0; i < count; i++) {
+        if (pending[i].sequence <= last || pending[i].sequence >= next_sequence || pending[i].attempts == 0 ||
+            pending[i].attempts >= 1 << 24 || (pending[i].member && !member_in(consumer, pending[i].member)))
+            return ERR_INVALID;
+        last = pending[i].sequence;
+    }
+    return pool_count(&stream->engine->pendings) + count > ENGINE_PENDING_MAX ? ERR_LIMIT : 0;
+}
+
+// What lies between the pending ones is finished. In pieces; all of them are in the log's open entries, or none.
+static int append_acked(struct consumer *consumer, uint64_t next_sequence, const struct import_pending *pending,
+                        size_t count, uint64_t *ret_index)
+{
+    struct engine *engine = consumer->stream->engine;
+    struct buffer *body = &engine->scratch;
+    // A run is two numbers.
+    int error = engine_admit(engine, (count + 1) * 2 * VARINT_MAX_SIZE, true);
+    if (error)
+        return error;
+    uint64_t from = consumer->ack_floor + 1, last = 0;
+    buffer_clear(body);
+    for (size_t i = 0; i <= count; i++) {
+        uint64_t end = i < count ? pending[i].sequence : next_sequence;
+        if (from < end)
+            journal_put_run(body, &last, from, end - 1);
+        from = end + 1;
+        if (body->len < BODY_MAX && i < count)
+            continue;
+        if (body->len)
+            *ret_index = engine_append(engine, RECORD_ACKED, consumer->id, buffer_bytes(body));
+        buffer_clear(body);
+        last = 0;
+    }
+    return 0;
+}
+
+static void take_pending(struct consumer *consumer, const struct import_pending *from)
+{
+    struct pending *pending = pending_new(consumer, from->sequence);
+    must(pending);
+    struct member *member = from->member ? member_in(consumer, from->member) : NULL;
+    pending->attempts = from->attempts & 0xffffff;
+    if (member)
+        pending_set_out(consumer, pending, member, UINT64_MAX);
+    else
+        pending_set_waiting(consumer, pending);
+    pending->holder = from->member;
+    journal_delivered(consumer, from->sequence, from->member, from->attempts);
+}
