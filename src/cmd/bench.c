@@ -3,7 +3,6 @@
 #include "cmd/bench.h"
 
 #include <dirent.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +56,6 @@ static const char usage[] =
     "  relay       no server: the least that one can do for a request and its reply\n"
     "\n"
     "Options:\n"
-    "  -s, --server URL      nats://[user:password@]host[:port] (nats://127.0.0.1:4222)\n"
     "  --cid ID              STAN cluster id (test-cluster)\n"
     "  --msgs N              messages (1000000; request, relay: 20000, sync: 2000)\n"
     "  --size N              payload bytes, at least 16 (128)\n"
@@ -67,7 +65,7 @@ static const char usage[] =
     "  --dir DIR             sync: where the file is (.)\n"
     "  --server-pid PID      also measure the CPU time of this process\n"
     "  --json                one line of JSON\n"
-    "  --quiet               no progress line\n";
+    "  --quiet               no progress line\n" CLIENT_OPTIONS_HELP;
 
 void bench_help(void)
 {
@@ -81,7 +79,7 @@ int bench_run(int count, char **arguments)
     char **argv = arguments - 1;
     argv[0] = (char[]){"weir bench"};
     struct bench bench = {
-        .server = "nats://127.0.0.1:4222", .cluster_id = "test-cluster", .directory = ".", .size = 128, .window = 512};
+        .connection = CLIENT_OPTIONS_INIT, .cluster_id = "test-cluster", .directory = ".", .size = 128, .window = 512};
     int status = options_parse(&bench, argc, argv);
     if (status)
         return status;
@@ -159,7 +157,8 @@ void bench_stop(struct bench *bench)
 
 int bench_connect(struct bench *bench, struct client *client, const char *name)
 {
-    const struct client_options options = {.server = bench->server, .name = name, .timeout_ms = 5000};
+    struct client_options options = bench->connection;
+    options.name = name;
     return client_connect(client, &options) ? bench_fail(client) : 0;
 }
 
@@ -204,7 +203,7 @@ static int options_parse(struct bench *bench, int argc, char **argv)
 {
     enum { CID = 256, MSGS, SIZE, WINDOW, SUBSCRIBERS, SUBJECT, SERVER_PID, JSON, QUIET, DIRECTORY };
     static const struct option options[] = {
-        {"server", required_argument, NULL, 's'},
+        CLIENT_OPTIONS_ROWS,
         {"cid", required_argument, NULL, CID},
         {"msgs", required_argument, NULL, MSGS},
         {"size", required_argument, NULL, SIZE},
@@ -220,9 +219,8 @@ static int options_parse(struct bench *bench, int argc, char **argv)
     };
     uint64_t messages = 0, size = bench->size, window = bench->window, subscribers = 8, pid = 0;
     int option, error = 0;
-    while (!error && (option = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
+    while (!error && (option = getopt_long(argc, argv, CLIENT_OPTIONS_LETTERS "h", options, NULL)) != -1) {
         switch (option) {
-        case 's': bench->server = optarg; break;
         case CID: bench->cluster_id = optarg; break;
         case MSGS: error = number_option("msgs", optarg, 1, 1000000000000, &messages); break;
         case SIZE: error = number_option("size", optarg, BENCH_SIZE_MIN, 64 << 20, &size); break;
@@ -238,9 +236,13 @@ static int options_parse(struct bench *bench, int argc, char **argv)
         case JSON: bench->json = true; break;
         case QUIET: bench->quiet = true; break;
         case 'h': fputs(usage, stdout); exit(0);
-        default: return client_refuse_options("bench");
+        default:
+            if (!client_options_take(&bench->connection, option, optarg))
+                return client_refuse_options("bench");
         }
     }
+    if (!error)
+        error = client_options_check(&bench->connection, "bench");
     if (!error && optind != argc - 1) {
         fputs(usage, stderr);
         return 2;

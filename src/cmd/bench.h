@@ -9,7 +9,7 @@ enum { BENCH_SIZE_MIN = 16, BENCH_SUBSCRIBERS_MAX = 1000 };
 
 struct bench {
     // Options.
-    const char *server;
+    struct client_options connection;
     const char *cluster_id;
     const char *mode;
     const char *subject; // of core messages; the STAN channel

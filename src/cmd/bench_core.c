@@ -89,7 +89,7 @@ static int publish_some(struct bench *bench, struct client *client, uint64_t *pu
 static int receive_some(struct bench *bench, struct receiver *receivers, struct pollfd *poll_fds)
 {
     for (uint32_t i = 0; i < bench->subscribers; i++)
-        poll_fds[i] = (struct pollfd){.fd = receivers[i].client.fd, .events = POLLIN};
+        poll_fds[i] = (struct pollfd){.fd = receivers[i].client.link.fd, .events = POLLIN};
     if (poll(poll_fds, bench->subscribers, 1000) <= 0)
         return 0;
     for (uint32_t i = 0; i < bench->subscribers; i++) {

@@ -258,7 +258,7 @@ int bench_stan_publish(struct bench *bench)
     if (!status)
         status = publish_all(&session);
     bench_stop(bench);
-    if (session.client.fd >= 0)
+    if (session.client.link.fd >= 0)
         session_close(&session);
     return status;
 }
@@ -306,7 +306,7 @@ int bench_stan_subscribe(struct bench *bench)
     bench_stop(bench);
     if (got < 0)
         status = bench_fail(&session.client);
-    if (session.client.fd >= 0)
+    if (session.client.link.fd >= 0)
         session_close(&session);
     return status;
 }

@@ -2,52 +2,47 @@
 #include "cmd/client.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/must.h"
-#include "base/number.h"
+#include "cmd/client_login.h"
 #include "wire/connect.h"
 #include "wire/info.h"
 #include "wire/writer.h"
 
-enum { READ_SIZE = 256 << 10, OUT_MAX = 128 << 20 };
+enum { IN_MAX = 128 << 20, OUT_MAX = 128 << 20 };
 
-struct address {
-    char host[256], port[8], user[128], password[128];
-};
-
-static int address_parse(const char *server, struct address *ret);
-static int socket_connect(struct client *client, const struct address *address, int timeout_ms);
-static int greet(struct client *client, const struct client_options *options, const struct address *address);
+static int greet(struct client *client, const struct client_options *options, const struct nats_url *url);
+static int wait_for_info(struct client *client, int timeout_ms);
+static int secure(struct client *client, const struct client_options *options, const struct nats_url *url);
+static int send_connect(struct client *client, const struct client_options *options, const struct nats_url *url);
 static int read_some(struct client *client);
 static int take_operations(struct client *client);
+static int take_info(struct client *client, struct bytes json);
 static int write_some(struct client *client);
 static int fail(struct client *client, int error, const char *what, const char *detail);
 
 int client_connect(struct client *client, const struct client_options *options)
 {
-    struct address address;
-    *client = (struct client){.fd = -1, .in_size = READ_SIZE};
-    if (address_parse(options->server, &address))
-        return fail(client, ERR_INVALID, "not a server address", options->server);
+    struct nats_url url;
+    *client = (struct client){.link.fd = -1};
+    // The text may hold a password.
+    if (nats_url_parse(options->server, &url))
+        return fail(client, ERR_INVALID, "--server is not a server's address", NULL);
     buffer_init(&client->out, OUT_MAX);
-    client->in = mem_alloc(client->in_size);
+    buffer_init(&client->in, IN_MAX);
     const struct parser_config config = {.payload_max = 64 << 20};
     parser_init(&client->parser, PARSER_CLIENT, &config);
     parser_set_memo(&client->parser, &client->parser_memo);
-    int error = socket_connect(client, &address, options->timeout_ms);
-    if (!error)
-        error = greet(client, options, &address);
+    int error = client_link_open(&client->link, &url, options->timeout_ms);
+    if (error)
+        fail(client, error, client->link.error, NULL);
+    else
+        error = greet(client, options, &url);
     if (error)
         client_close(client);
     return error;
@@ -55,12 +50,9 @@ int client_connect(struct client *client, const struct client_options *options)
 
 void client_close(struct client *client)
 {
-    if (client->fd >= 0)
-        close(client->fd);
-    client->fd = -1;
+    client_link_close(&client->link);
     buffer_deinit(&client->out);
-    mem_free(client->in);
-    client->in = NULL;
+    buffer_deinit(&client->in);
 }
 
 int client_publish(struct client *client, struct bytes subject, struct bytes reply, struct bytes headers,
@@ -112,13 +104,13 @@ void client_ping(struct client *client)
 
 int client_flush(struct client *client)
 {
-    while (client->out.len) {
+    while (client->out.len || client_link_owes(&client->link)) {
         int error = write_some(client);
         if (error)
             return error;
-        if (!client->out.len)
+        if (!client->out.len && !client_link_owes(&client->link))
             break;
-        struct pollfd poll_fd = {.fd = client->fd, .events = POLLIN | POLLOUT};
+        struct pollfd poll_fd = {.fd = client->link.fd, .events = POLLIN | POLLOUT};
         if (poll(&poll_fd, 1, -1) < 0 && errno != EINTR)
             return fail(client, ERR_IO, "poll", strerror(errno));
         if (poll_fd.revents & (POLLIN | POLLHUP | POLLERR)) {
@@ -135,7 +127,7 @@ int client_wait(struct client *client, int timeout_ms)
     int error = client_flush(client);
     if (error)
         return error;
-    struct pollfd poll_fd = {.fd = client->fd, .events = POLLIN};
+    struct pollfd poll_fd = {.fd = client->link.fd, .events = POLLIN};
     int ready = poll(&poll_fd, 1, timeout_ms);
     if (ready <= 0)
         return ready < 0 && errno != EINTR ? fail(client, ERR_IO, "poll", strerror(errno)) : 0;
@@ -179,94 +171,50 @@ uint64_t client_now_ns(void)
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-// [nats://][user[:password]@]host[:port]; an IPv6 host stands in brackets.
-static int address_parse(const char *server, struct address *ret)
-{
-    struct bytes rest = bytes_from_string(server);
-    if (bytes_starts_with(rest, BYTES("nats://")))
-        rest = bytes_skip(rest, 7);
-    *ret = (struct address){.port = "4222"};
-    const char *at = rest.len ? memchr(rest.ptr, '@', rest.len) : NULL;
-    if (at) {
-        size_t len = (size_t)(at - rest.ptr);
-        const char *colon = memchr(rest.ptr, ':', len);
-        size_t user = colon ? (size_t)(colon - rest.ptr) : len;
-        size_t password = colon ? len - user - 1 : 0;
-        if (user >= sizeof(ret->user) || password >= sizeof(ret->password))
-            return ERR_TOO_BIG;
-        memcpy(ret->user, rest.ptr, user);
-        if (password)
-            memcpy(ret->password, colon + 1, password);
-        rest = bytes_skip(rest, len + 1);
-    }
-    const char *host_end = rest.len && rest.ptr[0] == '[' ? memchr(rest.ptr, ']', rest.len) : NULL;
-    size_t host_at = host_end ? 1 : 0;
-    const char *colon =
-        memchr(host_end ? host_end : rest.ptr, ':', rest.len - (host_end ? (size_t)(host_end - rest.ptr) : 0));
-    size_t host_len = (size_t)((host_end ? host_end : colon ? colon : rest.ptr + rest.len) - rest.ptr) - host_at;
-    if (host_len == 0 || host_len >= sizeof(ret->host))
-        return ERR_INVALID;
-    memcpy(ret->host, rest.ptr + host_at, host_len);
-    size_t port_len = colon ? (size_t)(rest.ptr + rest.len - colon) - 1 : 0;
-    if (colon && (port_len == 0 || port_len >= sizeof(ret->port)))
-        return ERR_INVALID;
-    uint64_t port;
-    if (port_len && (number_parse_u64(bytes_make(colon + 1, port_len), UINT16_MAX, &port) || port == 0))
-        return ERR_INVALID;
-    if (port_len) {
-        memcpy(ret->port, colon + 1, port_len);
-        ret->port[port_len] = 0;
-    }
-    return 0;
-}
-
-static int socket_connect(struct client *client, const struct address *address, int timeout_ms)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
-    int error = getaddrinfo(address->host, address->port, &hints, &list);
-    if (error)
-        return fail(client, ERR_NOT_FOUND, address->host, gai_strerror(error));
-    error = ERR_IO;
-    for (struct addrinfo *info = list; info && error; info = info->ai_next) {
-        int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (fd < 0)
-            continue;
-        struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
-        int problem = connect(fd, info->ai_addr, info->ai_addrlen) ? errno : 0;
-        socklen_t size = sizeof(problem);
-        if (problem == EINPROGRESS) {
-            problem = ETIMEDOUT;
-            if (poll(&poll_fd, 1, timeout_ms) == 1)
-                getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &size);
-        }
-        if (problem) {
-            close(fd);
-            fail(client, ERR_IO, "cannot connect", strerror(problem));
-            continue;
-        }
-        int one = 1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        client->fd = fd;
-        error = 0;
-    }
-    freeaddrinfo(list);
-    return error;
-}
-
 // Reads INFO, sends CONNECT and waits for the PONG behind it.
-static int greet(struct client *client, const struct client_options *options, const struct address *address)
+static int greet(struct client *client, const struct client_options *options, const struct nats_url *url)
 {
-    int error = 0;
-    uint64_t end = client_now_ns() + (uint64_t)options->timeout_ms * 1000000;
+    int error = options->tls_first ? secure(client, options, url) : 0;
+    if (!error)
+        error = wait_for_info(client, options->timeout_ms);
+    bool wants_tls = options->wants_tls || url->is_tls;
+    if (!error && wants_tls && !client->link.tls && !client->needs_tls && !client->may_tls)
+        error = fail(client, ERR_UNSUPPORTED, "the server has no TLS", NULL);
+    if (!error && (wants_tls || client->needs_tls) && !client->link.tls) {
+        // Whatever came behind INFO was not encrypted, so anybody can have written it.
+        if (client->in.len > 0)
+            return fail(client, ERR_PROTOCOL, "the server sends something in front of the TLS handshake", NULL);
+        error = secure(client, options, url);
+    }
+    if (!error && client->in.len > 0)
+        error = take_operations(client); // why it will close, perhaps
+    if (!error)
+        error = send_connect(client, options, url);
+    return error ? error : client_round_trip(client, options->timeout_ms);
+}
+
+static int wait_for_info(struct client *client, int timeout_ms)
+{
+    uint64_t end = client_now_ns() + (uint64_t)timeout_ms * 1000000;
+    int error = client->in.len ? take_operations(client) : 0; // a handshake may have brought it along
     while (!error && client->max_payload == 0) {
-        struct pollfd poll_fd = {.fd = client->fd, .events = POLLIN};
-        if (client_now_ns() >= end || poll(&poll_fd, 1, options->timeout_ms) == 0)
+        struct pollfd poll_fd = {.fd = client->link.fd, .events = POLLIN};
+        if (client_now_ns() >= end || poll(&poll_fd, 1, timeout_ms) == 0)
             return fail(client, ERR_TIMEOUT, "no INFO from the server", NULL);
         int got = read_some(client);
         error = got < 0 ? got : 0;
     }
-    if (error)
-        return error;
+    return error;
+}
+
+static int secure(struct client *client, const struct client_options *options, const struct nats_url *url)
+{
+    int error = client_link_secure(&client->link, &options->tls, url->host, options->timeout_ms, &client->in);
+    return error ? fail(client, error, client->link.error, NULL) : 0;
+}
+
+static int send_connect(struct client *client, const struct client_options *options, const struct nats_url *url)
+{
     struct wire_connect connect;
     connect_init(&connect);
     connect.verbose = connect.pedantic = false;
@@ -275,26 +223,28 @@ static int greet(struct client *client, const struct client_options *options, co
     connect.name = bytes_from_string(options->name);
     connect.lang = BYTES("c");
     connect.version = BYTES(WEIR_VERSION);
-    connect.user = bytes_from_string(address->user);
-    connect.pass = bytes_from_string(address->password);
     connect.protocol = 1;
+    connect.tls_required = client->link.tls != NULL;
+    struct client_login login;
     char line[CONNECT_LINE_SIZE_MAX];
     size_t len;
-    if (connect_encode(&connect, line, sizeof(line), &len))
-        return fail(client, ERR_INVALID, "user or password is not UTF-8", NULL);
-    put(client, line, line + len);
-    return client_round_trip(client, options->timeout_ms);
+    int error = client_login_fill(&login, options, url, bytes_from_string(client->nonce), &connect, client->error,
+                                  sizeof(client->error));
+    if (!error && connect_encode(&connect, line, sizeof(line), &len))
+        error = fail(client, ERR_INVALID, "user, password or token is too long or not UTF-8", NULL);
+    if (!error)
+        put(client, line, line + len);
+    return error;
 }
 
 // One read and everything in it. 1: something came.
 static int read_some(struct client *client)
 {
-    ssize_t got = recv(client->fd, client->in + client->in_len, client->in_size - client->in_len, MSG_DONTWAIT);
-    if (got < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : fail(client, ERR_IO, "connection lost", strerror(errno));
-    if (got == 0)
-        return client->error[0] ? ERR_CLOSED : fail(client, ERR_CLOSED, "the server closed the connection", NULL);
-    client->in_len += (size_t)got;
+    int got = client_link_receive(&client->link, &client->in);
+    if (got < 0 && !client->error[0])
+        fail(client, got, client->link.error, NULL);
+    if (got <= 0)
+        return got;
     int error = take_operations(client);
     return error ? error : 1;
 }
@@ -305,6 +255,9 @@ static int take_info(struct client *client, struct bytes json)
     if (info_parse(json, &info))
         return fail(client, ERR_PROTOCOL, "INFO that cannot be read", NULL);
     client->headers = info.headers;
+    client->needs_tls = info.tls_required;
+    client->may_tls = info.tls_available;
+    snprintf(client->nonce, sizeof(client->nonce), "%.*s", BYTES_ARG(info.nonce));
     client->max_payload = info.max_payload > 0 ? (uint64_t)info.max_payload : PARSER_PAYLOAD_DEFAULT;
     info_deinit(&info);
     return 0;
@@ -328,40 +281,39 @@ static int take_operation(struct client *client, const struct wire_op *op)
     }
 }
 
+// All that is there, but not what comes behind the greeting: TLS may begin there.
 static int take_operations(struct client *client)
 {
-    struct bytes input = bytes_make(client->in, client->in_len);
+    struct bytes input = buffer_bytes(&client->in);
     struct wire_op op;
-    int got, error = 0;
-    while (!error && (got = parser_next(&client->parser, &input, &op)) > 0)
-        error = take_operation(client, &op);
+    int got = 0, error = 0;
+    bool was_greeted, is_greeted = client->max_payload > 0;
+    do {
+        was_greeted = is_greeted;
+        got = parser_next(&client->parser, &input, &op);
+        if (got > 0)
+            error = take_operation(client, &op);
+        is_greeted = client->max_payload > 0;
+    } while (!error && got > 0 && is_greeted == was_greeted);
     if (!error && got < 0)
         error = fail(client, ERR_PROTOCOL, "the server sends something else than the NATS protocol", NULL);
     if (error)
         return error;
-    memmove(client->in, input.ptr, input.len);
-    client->in_len = input.len;
-    size_t needed = parser_needed_bytes(&client->parser);
-    if (needed > client->in_size) {
-        client->in_size = needed;
-        client->in = mem_realloc(client->in, client->in_size);
-    }
+    buffer_consume(&client->in, client->in.len - input.len);
     return 0;
 }
 
 static int write_some(struct client *client)
 {
-    ssize_t sent = send(client->fd, client->out.ptr, client->out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-        int problem = errno;
-        // The server may have said why it closed.
-        while (read_some(client) > 0)
-            continue;
-        return client->error[0] ? ERR_CLOSED : fail(client, ERR_IO, "connection lost", strerror(problem));
-    }
-    if (sent > 0)
-        buffer_consume(&client->out, (size_t)sent);
-    return 0;
+    int error = client_link_send(&client->link, &client->out);
+    if (!error)
+        return 0;
+    char why[CLIENT_ERROR_MAX];
+    snprintf(why, sizeof(why), "%s", client->link.error);
+    // The server may have said why it closed.
+    while (read_some(client) > 0)
+        continue;
+    return client->error[0] ? ERR_CLOSED : fail(client, error, why, NULL);
 }
 
 static int fail(struct client *client, int error, const char *what, const char *detail)

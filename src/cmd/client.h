@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small NATS client for our own commands (pub, sub, req, bench), on wire/ and a plain socket. One thread, no reconnect, no
-// discovery: other people's programs use libweir or a NATS client library.
+// A small NATS client for our own commands (pub, sub, req, bench), on wire/ and a socket, with TLS where it is wanted. One thread, no
+// reconnect, no discovery: other people's programs use libweir or a NATS client library.
 //
 // client_connect ──► client_publish/client_subscribe (buffered) … client_flush, client_wait ──► client_close
 #pragma once
 
 #include "base/buffer.h"
+#include "cmd/client_link.h"
+#include "cmd/client_options.h"
 #include "wire/parser.h"
 
-enum { CLIENT_ERROR_MAX = 512 }; // bytes of an error text
+enum { CLIENT_ERROR_MAX = CLIENT_LINK_ERROR_SIZE }; // bytes of an error text
+// Of the nonce in INFO, which an nkey signs; servers make 16 characters.
+enum { CLIENT_NONCE_MAX = 256 };
 
 struct client {
-    int fd;
+    struct client_link link;
     struct parser parser;
     struct parser_memo parser_memo;
     struct buffer out;            // not yet written
-    char *in;                     // owned: the read buffer
-    size_t in_len, in_size;       // bytes held, capacity
-    bool headers;                 // the server takes HPUB
+    struct buffer in;             // read, and not yet a whole operation
+    bool headers;                 // the server takes HPUB, as INFO said, as the next
+    bool needs_tls;               // it goes on with nothing else
+    bool may_tls;                 // or takes both
+    char nonce[CLIENT_NONCE_MAX]; // with its NUL; empty: none
     uint64_t max_payload;         // bytes, as INFO said
     char error[CLIENT_ERROR_MAX]; // why the last call failed
     // Called for each MSG; the bytes are borrowed during the call. It may publish and subscribe.
@@ -27,14 +33,7 @@ struct client {
     uint64_t pings_sent;
 };
 
-struct client_options {
-    const char *server; // "nats://[user:password@]host[:port]" or "host[:port]"
-    const char *name;   // shown by the server
-    bool no_responders; // answer requests nobody listens to with a 503
-    int timeout_ms;     // of connecting
-};
-
-// Connects and waits for the server to take CONNECT. 0, or ERR_* with client->error set; then nothing needs closing.
+// Connects, secures the connection if the server or the options ask for it, and waits for the server to take CONNECT. 0, or ERR_* with client->error set; then nothing needs closing.
 int client_connect(struct client *client, const struct client_options *options) MUST_USE;
 void client_close(struct client *client);
 

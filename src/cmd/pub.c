@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // weir pub: publishes a message, given as an argument or read from standard input.
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -19,13 +18,13 @@ static const char usage[] =
     "Publishes MESSAGE, or standard input when it is left out, and waits until the server has it.\n"
     "\n"
     "Options:\n"
-    "  -s, --server URL      nats://[user:password@]host[:port] (nats://127.0.0.1:4222)\n"
     "  -r, --reply SUBJECT   where answers go\n"
     "  -H, --header NAME:VALUE   a header; may be repeated\n"
-    "  --count N             publish it N times (1)\n";
+    "  --count N             publish it N times (1)\n" CLIENT_OPTIONS_HELP;
 
 struct pub {
-    const char *server, *reply;
+    struct client_options connection;
+    const char *reply;
     uint64_t count;
     char headers_memory[HEADERS_MAX];
     struct headers_builder headers;
@@ -51,14 +50,16 @@ static int options_parse(struct pub *pub, int argc, char **argv)
 {
     enum { COUNT = 256 };
     static const struct option options[] = {
-        {"server", required_argument, NULL, 's'}, {"reply", required_argument, NULL, 'r'},
-        {"header", required_argument, NULL, 'H'}, {"count", required_argument, NULL, COUNT},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        CLIENT_OPTIONS_ROWS,
+        {"reply", required_argument, NULL, 'r'},
+        {"header", required_argument, NULL, 'H'},
+        {"count", required_argument, NULL, COUNT},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option, status = 0;
-    while (!status && (option = getopt_long(argc, argv, "s:r:H:h", options, NULL)) != -1) {
+    while (!status && (option = getopt_long(argc, argv, CLIENT_OPTIONS_LETTERS "r:H:h", options, NULL)) != -1) {
         switch (option) {
-        case 's': pub->server = optarg; break;
         case 'r': pub->reply = optarg; break;
         case 'H': status = header_add(pub, optarg); break;
         case COUNT:
@@ -66,9 +67,13 @@ static int options_parse(struct pub *pub, int argc, char **argv)
                 status = client_complain("pub", "--count takes a number from 0 to 1000000000", optarg);
             break;
         case 'h': fputs(usage, stdout); exit(0);
-        default: return client_refuse_options("pub");
+        default:
+            if (!client_options_take(&pub->connection, option, optarg))
+                return client_refuse_options("pub");
         }
     }
+    if (!status)
+        status = client_options_check(&pub->connection, "pub");
     if (!status && (argc - optind < 1 || argc - optind > 2)) {
         fputs(usage, stderr);
         status = 2;
@@ -104,7 +109,7 @@ int pub_run(int count, char **arguments)
     int argc = count + 1;
     char **argv = arguments - 1;
     argv[0] = (char[]){"weir pub"};
-    struct pub pub = {.server = "nats://127.0.0.1:4222", .reply = "", .count = 1};
+    struct pub pub = {.connection = CLIENT_OPTIONS_INIT, .reply = "", .count = 1};
     struct client client;
     struct buffer input;
     struct bytes headers = {0};
@@ -125,8 +130,8 @@ int pub_run(int count, char **arguments)
         status = input_read(&input);
         payload = buffer_bytes(&input);
     }
-    const struct client_options options = {.server = pub.server, .name = "weir pub", .timeout_ms = TIMEOUT_MS};
-    int error = status ? 0 : client_connect(&client, &options);
+    pub.connection.name = "weir pub";
+    int error = status ? 0 : client_connect(&client, &pub.connection);
     if (!status && !error) {
         for (uint64_t i = 0; i < pub.count && !error; i++) {
             error = client_publish(&client, bytes_from_string(argv[optind]), bytes_from_string(pub.reply), headers,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // weir req: sends a request and prints the reply.
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,11 +15,10 @@ static const char usage[] = "Usage: weir req [options] SUBJECT [MESSAGE]\n"
                             "Sends a request and prints the first reply. Exit status 1 when nobody answers.\n"
                             "\n"
                             "Options:\n"
-                            "  -s, --server URL   nats://[user:password@]host[:port] (nats://127.0.0.1:4222)\n"
-                            "  --timeout MS       how long to wait for the reply (2000)\n";
+                            "  --timeout MS          how long to wait for the reply (2000)\n" CLIENT_OPTIONS_HELP;
 
 struct req {
-    const char *server;
+    struct client_options connection;
     uint64_t timeout_ms;
     bool answered, nobody;
 };
@@ -45,23 +43,26 @@ static int options_parse(struct req *req, int argc, char **argv)
 {
     enum { TIMEOUT = 256 };
     static const struct option options[] = {
-        {"server", required_argument, NULL, 's'},
+        CLIENT_OPTIONS_ROWS,
         {"timeout", required_argument, NULL, TIMEOUT},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int option, status = 0;
-    while (!status && (option = getopt_long(argc, argv, "s:h", options, NULL)) != -1) {
+    while (!status && (option = getopt_long(argc, argv, CLIENT_OPTIONS_LETTERS "h", options, NULL)) != -1) {
         switch (option) {
-        case 's': req->server = optarg; break;
         case TIMEOUT:
             if (number_parse_u64(bytes_from_string(optarg), 86400000, &req->timeout_ms))
                 status = client_complain("req", "--timeout takes a number of milliseconds", optarg);
             break;
         case 'h': fputs(usage, stdout); exit(0);
-        default: return client_refuse_options("req");
+        default:
+            if (!client_options_take(&req->connection, option, optarg))
+                return client_refuse_options("req");
         }
     }
+    if (!status)
+        status = client_options_check(&req->connection, "req");
     if (!status && (argc - optind < 1 || argc - optind > 2)) {
         fputs(usage, stderr);
         status = 2;
@@ -93,16 +94,16 @@ int req_run(int count, char **arguments)
     int argc = count + 1;
     char **argv = arguments - 1;
     argv[0] = (char[]){"weir req"};
-    struct req req = {.server = "nats://127.0.0.1:4222", .timeout_ms = 2000};
+    struct req req = {.connection = CLIENT_OPTIONS_INIT, .timeout_ms = 2000};
     struct client client;
     int status = options_parse(&req, argc, argv);
     if (status)
         return status;
     if (!subject_is_valid_publish(bytes_from_string(argv[optind])))
         return client_complain("req", "a subject is words without blanks, joined by dots", argv[optind]);
-    const struct client_options options = {
-        .server = req.server, .name = "weir req", .no_responders = true, .timeout_ms = 5000};
-    int error = client_connect(&client, &options);
+    req.connection.name = "weir req";
+    req.connection.no_responders = true;
+    int error = client_connect(&client, &req.connection);
     if (!error) {
         client.on_message = on_reply;
         client.owner = &req;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // weir sub: prints what is published on a subject.
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,18 +9,19 @@
 #include "cmd/commands.h"
 #include "subject/subject.h"
 
-static const char usage[] = "Usage: weir sub [options] SUBJECT\n"
-                            "\n"
-                            "Prints the messages published on SUBJECT, which may have wildcards, until interrupted.\n"
-                            "\n"
-                            "Options:\n"
-                            "  -s, --server URL   nats://[user:password@]host[:port] (nats://127.0.0.1:4222)\n"
-                            "  -q, --queue NAME   share the messages with the other members of this queue group\n"
-                            "  --count N          stop after N messages\n"
-                            "  --raw              print payloads only, as they are, each followed by a newline\n";
+static const char usage[] =
+    "Usage: weir sub [options] SUBJECT\n"
+    "\n"
+    "Prints the messages published on SUBJECT, which may have wildcards, until interrupted.\n"
+    "\n"
+    "Options:\n"
+    "  -q, --queue NAME      share the messages with the other members of this queue group\n"
+    "  --count N             stop after N messages\n"
+    "  --raw                 print payloads only, as they are, each followed by a newline\n" CLIENT_OPTIONS_HELP;
 
 struct sub {
-    const char *server, *queue;
+    struct client_options connection;
+    const char *queue;
     uint64_t count, seen;
     bool raw, is_terminal;
 };
@@ -72,14 +72,16 @@ static int options_parse(struct sub *sub, int argc, char **argv)
 {
     enum { COUNT = 256, RAW };
     static const struct option options[] = {
-        {"server", required_argument, NULL, 's'},  {"queue", required_argument, NULL, 'q'},
-        {"count", required_argument, NULL, COUNT}, {"raw", no_argument, NULL, RAW},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        CLIENT_OPTIONS_ROWS,
+        {"queue", required_argument, NULL, 'q'},
+        {"count", required_argument, NULL, COUNT},
+        {"raw", no_argument, NULL, RAW},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     int option, status = 0;
-    while (!status && (option = getopt_long(argc, argv, "s:q:h", options, NULL)) != -1) {
+    while (!status && (option = getopt_long(argc, argv, CLIENT_OPTIONS_LETTERS "q:h", options, NULL)) != -1) {
         switch (option) {
-        case 's': sub->server = optarg; break;
         case 'q': sub->queue = optarg; break;
         case COUNT:
             if (number_parse_u64(bytes_from_string(optarg), UINT64_MAX, &sub->count))
@@ -87,9 +89,13 @@ static int options_parse(struct sub *sub, int argc, char **argv)
             break;
         case RAW: sub->raw = true; break;
         case 'h': fputs(usage, stdout); exit(0);
-        default: return client_refuse_options("sub");
+        default:
+            if (!client_options_take(&sub->connection, option, optarg))
+                return client_refuse_options("sub");
         }
     }
+    if (!status)
+        status = client_options_check(&sub->connection, "sub");
     if (!status && argc - optind != 1) {
         fputs(usage, stderr);
         status = 2;
@@ -108,15 +114,15 @@ int sub_run(int count, char **arguments)
     int argc = count + 1;
     char **argv = arguments - 1;
     argv[0] = (char[]){"weir sub"};
-    struct sub sub = {.server = "nats://127.0.0.1:4222", .queue = "", .is_terminal = isatty(STDOUT_FILENO)};
+    struct sub sub = {.connection = CLIENT_OPTIONS_INIT, .queue = "", .is_terminal = isatty(STDOUT_FILENO)};
     struct client client;
     int status = options_parse(&sub, argc, argv);
     if (status)
         return status;
     if (!subject_is_valid_subscribe(bytes_from_string(argv[optind])))
         return client_complain("sub", "a subject is words without blanks, joined by dots", argv[optind]);
-    const struct client_options options = {.server = sub.server, .name = "weir sub", .timeout_ms = 5000};
-    int got = client_connect(&client, &options);
+    sub.connection.name = "weir sub";
+    int got = client_connect(&client, &sub.connection);
     if (got == 0) {
         client.on_message = on_message;
         client.owner = &sub;

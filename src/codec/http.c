@@ -2,6 +2,7 @@
 #include "codec/http.h"
 
 #include "base/must.h"
+#include "codec/percent.h"
 
 static int find_head_end(struct bytes data, size_t *ret_len);
 static int parse_request_line(struct bytes line, struct http_request *request);
@@ -14,8 +15,6 @@ static bool cut(struct bytes *rest, char separator, struct bytes *ret_part);
 static struct bytes cut_line(struct bytes *rest);
 static struct bytes trim(struct bytes text);
 static bool is_token_char(char c);
-static int decode_part(struct bytes part, char *out, size_t size);
-static int hex_digit(char c);
 static const char *reason(int status);
 
 int http_request_parse(struct bytes data, struct http_request *ret_request, size_t *ret_used)
@@ -72,7 +71,7 @@ int http_query_find(struct bytes query, struct bytes name, char *ret_value, size
         struct bytes value = part;
         if (!cut(&value, '=', &key) || !bytes_equal(key, name))
             continue;
-        return decode_part(value, ret_value, size);
+        return percent_decode(value, true, ret_value, size);
     }
     return ERR_NOT_FOUND;
 }
@@ -254,38 +253,6 @@ static bool is_token_char(char c)
     if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
         return true;
     return c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-}
-
-static int decode_part(struct bytes part, char *out, size_t size)
-{
-    size_t used = 0;
-    for (size_t i = 0; i < part.len; i++) {
-        char c = part.ptr[i] == '+' ? ' ' : part.ptr[i];
-        if (c == '%') {
-            if (part.len - i < 3 || hex_digit(part.ptr[i + 1]) < 0 || hex_digit(part.ptr[i + 2]) < 0)
-                return ERR_INVALID;
-            c = (char)(hex_digit(part.ptr[i + 1]) * 16 + hex_digit(part.ptr[i + 2]));
-            i += 2;
-        }
-        if (c == '\0')
-            return ERR_INVALID;
-        if (used + 1 >= size)
-            return ERR_TOO_BIG;
-        out[used++] = c;
-    }
-    if (used >= size)
-        return ERR_TOO_BIG;
-    out[used] = '\0';
-    return 0;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 static const char *reason(int status)

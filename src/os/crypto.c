@@ -13,6 +13,19 @@
 #define BCRYPT_PASSWORD_LEN_MAX 72
 #define AEAD_BYTES_MAX          (1u << 30)
 
+void crypto_ed25519_sign(const uint8_t *seed, struct bytes message, uint8_t ret_key[CRYPTO_ED25519_KEY_LEN],
+                         uint8_t ret_signature[CRYPTO_ED25519_SIGNATURE_LEN])
+{
+    EVP_PKEY *private = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, CRYPTO_ED25519_KEY_LEN);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    size_t key_len = CRYPTO_ED25519_KEY_LEN, signature_len = CRYPTO_ED25519_SIGNATURE_LEN;
+    must(private && context && EVP_PKEY_get_raw_public_key(private, ret_key, &key_len) == 1);
+    must(EVP_DigestSignInit(context, NULL, NULL, NULL, private) == 1 &&
+         EVP_DigestSign(context, ret_signature, &signature_len, (const uint8_t *)message.ptr, message.len) == 1);
+    EVP_MD_CTX_free(context);
+    EVP_PKEY_free(private);
+}
+
 static bool bcrypt_matches(struct bytes hash, struct bytes password)
 {
     // libcrypt knows more kinds of hashes than we take for passwords, and ends strings at a NUL.

@@ -16,6 +16,7 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "os/tls_internal.h"
 
 // Forward secrecy only, authenticated encryption first: what Go's library, and so nats-server, offers for TLS 1.2.
 #define TLS_SUITES_1_2 "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES+SHA1:!aNULL"
@@ -39,12 +40,12 @@ struct tls {
     int refs;                    // atomic
 };
 
-static int load_certificate(SSL_CTX *openssl, const struct tls_config *config, char *message);
-static int load_key(SSL_CTX *openssl, const struct tls_config *config, char *message);
-static int load_clients(SSL_CTX *openssl, const struct tls_config *config, char *message);
+static int load_certificate(SSL_CTX *openssl, const char *cert_file, char *message);
+static int load_key(SSL_CTX *openssl, const char *cert_file, const char *key_file, char *message);
+static int name_authorities(SSL_CTX *openssl, const char *ca_file, char *message);
+static int refuse_authorities(const char *ca_file, char *message);
 static int set_allowed(SSL_CTX *openssl, const struct tls_config *config, char *message);
 static int set_suites(SSL_CTX *openssl, const struct tls_config *config, char *message);
-static struct tls_context *context_new(SSL_CTX *openssl, const struct tls_config *config);
 static void replace(struct tls *tls, struct tls_context *context);
 static int no_password(char *buffer, int size, int writing, void *unused);
 static int check_readable(const char *what, const char *file, char *message);
@@ -76,14 +77,12 @@ void tls_unref(struct tls *tls)
 int tls_load(struct tls *tls, const struct tls_config *config, char ret_message[TLS_MESSAGE_SIZE])
 {
     ERR_clear_error();
-    SSL_CTX *openssl = SSL_CTX_new(TLS_server_method());
-    must(openssl); // out of memory, or OpenSSL is not usable at all
-    SSL_CTX_set_default_passwd_cb(openssl, no_password);
-    int error = load_certificate(openssl, config, ret_message);
-    if (!error)
-        error = load_key(openssl, config, ret_message);
+    SSL_CTX *openssl = tls_openssl_new(TLS_server_method());
+    int error = tls_load_identity(openssl, config->cert_file, config->key_file, ret_message);
     if (!error && config->verify)
-        error = load_clients(openssl, config, ret_message);
+        error = tls_load_authorities(openssl, config->ca_file, ret_message);
+    if (!error && config->verify && config->ca_file)
+        error = name_authorities(openssl, config->ca_file, ret_message);
     if (!error)
         error = set_allowed(openssl, config, ret_message);
     ERR_clear_error();
@@ -91,7 +90,9 @@ int tls_load(struct tls *tls, const struct tls_config *config, char ret_message[
         SSL_CTX_free(openssl);
         return error;
     }
-    replace(tls, context_new(openssl, config));
+    if (config->verify)
+        SSL_CTX_set_verify(openssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    tls_install(tls, openssl, config->pins, config->pin_count, config->has_pins);
     return 0;
 }
 
@@ -162,66 +163,111 @@ bool tls_context_knows_key(const struct tls_context *context, const uint8_t key_
     return !context->has_pins;
 }
 
-static int load_certificate(SSL_CTX *openssl, const struct tls_config *config, char *message)
+SSL_CTX *tls_openssl_new(const SSL_METHOD *method)
 {
-    int error = check_readable("certificate", config->cert_file, message);
-    if (!error && SSL_CTX_use_certificate_chain_file(openssl, config->cert_file) != 1) {
-        snprintf(message, TLS_MESSAGE_SIZE, "the certificate file %s is not usable: %s", config->cert_file, reason());
-        error = ERR_INVALID;
-    }
-    return error;
+    SSL_CTX *openssl = SSL_CTX_new(method);
+    must(openssl); // out of memory, or OpenSSL is not usable at all
+    SSL_CTX_set_default_passwd_cb(openssl, no_password);
+    SSL_CTX_set_options(openssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_session_cache_mode(openssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_mode(openssl, SSL_MODE_RELEASE_BUFFERS);
+    must(SSL_CTX_set_min_proto_version(openssl, TLS1_2_VERSION) == 1);
+    must(SSL_CTX_set1_groups_list(openssl, TLS_CURVES) == 1);
+    must(SSL_CTX_set_cipher_list(openssl, TLS_SUITES_1_2) == 1);
+    must(SSL_CTX_set_ciphersuites(openssl, TLS_SUITES_1_3) == 1);
+    return openssl;
 }
 
-static int load_key(SSL_CTX *openssl, const struct tls_config *config, char *message)
+int tls_load_identity(SSL_CTX *openssl, const char *cert_file, const char *key_file, char *message)
 {
-    int error = check_readable("key", config->key_file, message);
-    if (error)
-        return error;
-    if (SSL_CTX_use_PrivateKey_file(openssl, config->key_file, SSL_FILETYPE_PEM) == 1 &&
-        SSL_CTX_check_private_key(openssl) == 1)
-        return 0;
-    unsigned long number = ERR_peek_last_error();
-    if (ERR_GET_LIB(number) == ERR_LIB_X509 && ERR_GET_REASON(number) == X509_R_KEY_VALUES_MISMATCH)
-        snprintf(message, TLS_MESSAGE_SIZE, "the key in %s does not belong to the certificate in %s", config->key_file,
-                 config->cert_file);
-    else
-        snprintf(message, TLS_MESSAGE_SIZE, "the key file %s is not usable (a password is not supported): %s",
-                 config->key_file, reason());
-    return ERR_INVALID;
+    int error = load_certificate(openssl, cert_file, message);
+    return error ? error : load_key(openssl, cert_file, key_file, message);
 }
 
 // As with Go's library, a certificate of that file is trusted though it may itself be signed by another.
-static int load_clients(SSL_CTX *openssl, const struct tls_config *config, char *message)
+int tls_load_authorities(SSL_CTX *openssl, const char *ca_file, char *message)
 {
     X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(openssl), X509_V_FLAG_PARTIAL_CHAIN);
     SSL_CTX_set_verify_depth(openssl, NET_CERTIFICATES_MAX);
-    if (!config->ca_file) {
+    if (!ca_file) {
         if (SSL_CTX_set_default_verify_paths(openssl) == 1)
             return 0;
         snprintf(message, TLS_MESSAGE_SIZE, "the system's certificate authorities are not usable: %s", reason());
         return ERR_INVALID;
     }
-    int error = check_readable("CA", config->ca_file, message);
+    int error = check_readable("CA", ca_file, message);
+    if (!error && SSL_CTX_load_verify_file(openssl, ca_file) != 1)
+        error = refuse_authorities(ca_file, message);
+    return error;
+}
+
+void tls_install(struct tls *tls, SSL_CTX *openssl, const uint8_t (*pins)[NET_SHA256_SIZE], size_t pin_count,
+                 bool has_pins)
+{
+    struct tls_context *context = mem_alloc_zero(sizeof(*context));
+    context->openssl = openssl;
+    SSL_CTX_set_app_data(openssl, context);
+    context->refs = 1;
+    context->has_pins = has_pins;
+    context->pin_count = pin_count;
+    if (pin_count > 0)
+        context->pins = mem_copy(bytes_make(pins, pin_count * NET_SHA256_SIZE));
+    const X509 *certificate = SSL_CTX_get0_certificate(openssl);
+    struct tm end;
+    if (certificate && ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
+        context->not_after = timegm(&end);
+    replace(tls, context);
+}
+
+static int load_certificate(SSL_CTX *openssl, const char *cert_file, char *message)
+{
+    int error = check_readable("certificate", cert_file, message);
+    if (!error && SSL_CTX_use_certificate_chain_file(openssl, cert_file) != 1) {
+        snprintf(message, TLS_MESSAGE_SIZE, "the certificate file %s is not usable: %s", cert_file, reason());
+        error = ERR_INVALID;
+    }
+    return error;
+}
+
+static int load_key(SSL_CTX *openssl, const char *cert_file, const char *key_file, char *message)
+{
+    int error = check_readable("key", key_file, message);
     if (error)
         return error;
-    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(config->ca_file);
-    if (!names || SSL_CTX_load_verify_file(openssl, config->ca_file) != 1) {
-        sk_X509_NAME_pop_free(names, X509_NAME_free);
-        snprintf(message, TLS_MESSAGE_SIZE, "the CA file %s is not usable: %s", config->ca_file, reason());
-        return ERR_INVALID;
-    }
+    if (SSL_CTX_use_PrivateKey_file(openssl, key_file, SSL_FILETYPE_PEM) == 1 &&
+        SSL_CTX_check_private_key(openssl) == 1)
+        return 0;
+    unsigned long number = ERR_peek_last_error();
+    if (ERR_GET_LIB(number) == ERR_LIB_X509 && ERR_GET_REASON(number) == X509_R_KEY_VALUES_MISMATCH)
+        snprintf(message, TLS_MESSAGE_SIZE, "the key in %s does not belong to the certificate in %s", key_file,
+                 cert_file);
+    else
+        snprintf(message, TLS_MESSAGE_SIZE, "the key file %s is not usable (a password is not supported): %s", key_file,
+                 reason());
+    return ERR_INVALID;
+}
+
+// Clients with several certificates are told whose are welcome.
+static int name_authorities(SSL_CTX *openssl, const char *ca_file, char *message)
+{
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(ca_file);
+    if (!names)
+        return refuse_authorities(ca_file, message);
     SSL_CTX_set_client_CA_list(openssl, names);
     return 0;
+}
+
+static int refuse_authorities(const char *ca_file, char *message)
+{
+    snprintf(message, TLS_MESSAGE_SIZE, "the CA file %s is not usable: %s", ca_file, reason());
+    return ERR_INVALID;
 }
 
 static int set_allowed(SSL_CTX *openssl, const struct tls_config *config, char *message)
 {
     SSL_CTX_set_min_proto_version(openssl, config->min_version == 13 ? TLS1_3_VERSION : TLS1_2_VERSION);
-    SSL_CTX_set_options(openssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
-                                     SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_session_cache_mode(openssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(openssl, 0);
-    SSL_CTX_set_mode(openssl, SSL_MODE_RELEASE_BUFFERS);
     char curves[256] = TLS_CURVES;
     for (size_t i = 0, used = 0; i < config->curve_count && used < sizeof(curves); i++)
         used += (size_t)snprintf(curves + used, sizeof(curves) - used, "%s%s", i ? ":" : "", config->curves[i]);
@@ -251,25 +297,6 @@ static int set_suites(SSL_CTX *openssl, const struct tls_config *config, char *m
         return 0;
     snprintf(message, TLS_MESSAGE_SIZE, "the cipher suites are not usable: %s", reason());
     return ERR_INVALID;
-}
-
-static struct tls_context *context_new(SSL_CTX *openssl, const struct tls_config *config)
-{
-    struct tls_context *context = mem_alloc_zero(sizeof(*context));
-    context->openssl = openssl;
-    SSL_CTX_set_app_data(openssl, context);
-    context->refs = 1;
-    context->has_pins = config->has_pins;
-    context->pin_count = config->pin_count;
-    if (config->pin_count > 0)
-        context->pins = mem_copy(bytes_make(config->pins, config->pin_count * NET_SHA256_SIZE));
-    struct tm end;
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(SSL_CTX_get0_certificate(openssl)), &end) == 1)
-        context->not_after = timegm(&end);
-    // Set here, so that a session need not ask what was configured.
-    if (config->verify)
-        SSL_CTX_set_verify(openssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    return context;
 }
 
 static void replace(struct tls *tls, struct tls_context *context)

@@ -3,9 +3,11 @@
 // stays inside OpenSSL, which gives its buffer back when it is.
 #include "os/tls_session.h"
 
+#include <arpa/inet.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include "base/memory.h"
 #include "base/must.h"
@@ -24,10 +26,13 @@ struct tls_session_input {
 static struct bytes next_record(struct tls_io *io, struct tls_session_input *input);
 static struct bytes take_some(struct tls_session_input *input, size_t max);
 static int begin(struct tls_session *session, struct bytes cipher);
+static int make_openssl(struct tls_session *session);
+static void expect_name(SSL *openssl, const char *name);
 static int shake_hands(struct tls_session *session);
 static void shed(struct tls_session *session);
 static int fail(struct tls_session *session, const char *failure);
-static const char *handshake_failure(const SSL *openssl);
+static const char *handshake_failure(const struct tls_session *session);
+static const char *first_reason(void);
 static int check_pin(int verified, X509_STORE_CTX *store);
 static int bio_read(BIO *bio, char *data, int len);
 static int bio_write(BIO *bio, const char *data, int len);
@@ -72,6 +77,19 @@ void tls_session_deinit(struct tls_session *session)
     buffer_deinit(&session->held);
 }
 
+int tls_session_connect(struct tls_session *session, const char *server_name)
+{
+    must(session->state == TLS_SESSION_EMPTY);
+    int error = make_openssl(session);
+    if (error)
+        return error;
+    session->is_client = true;
+    SSL_set_connect_state(session->openssl);
+    expect_name(session->openssl, server_name);
+    ERR_clear_error();
+    return shake_hands(session);
+}
+
 int tls_session_receive(struct tls_session *session, struct bytes cipher, char *plain, size_t size, size_t *ret_len)
 {
     *ret_len = 0;
@@ -95,6 +113,7 @@ int tls_session_receive(struct tls_session *session, struct bytes cipher, char *
         if (why == SSL_ERROR_WANT_READ)
             break;
         error = why == SSL_ERROR_ZERO_RETURN ? ERR_CLOSED : ERR_PROTOCOL;
+        session->failure = first_reason();
     }
     session->io->in = (struct bytes){0};
     return error;
@@ -171,17 +190,36 @@ static int begin(struct tls_session *session, struct bytes cipher)
         session->is_plain = true;
         return fail(session, "first record does not look like a TLS handshake");
     }
+    int error = make_openssl(session);
+    if (!error)
+        SSL_set_accept_state(session->openssl);
+    return error;
+}
+
+static int make_openssl(struct tls_session *session)
+{
     session->context = tls_context_take(session->tls);
     if (!session->context)
         return fail(session, "no certificate is loaded");
     SSL *openssl = SSL_new(tls_context_openssl(session->context));
     must(openssl && BIO_up_ref(session->io->bio) == 1); // else out of memory
     SSL_set_bio(openssl, session->io->bio, session->io->bio);
-    SSL_set_accept_state(openssl);
     SSL_set_verify(openssl, SSL_get_verify_mode(openssl), check_pin);
     session->openssl = openssl;
     session->state = TLS_SESSION_HANDSHAKE;
     return 0;
+}
+
+// Only names are told to the other side, which may have a certificate for each.
+static void expect_name(SSL *openssl, const char *name)
+{
+    struct in6_addr address;
+    if (inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1) {
+        must(X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(openssl), name) == 1);
+        return;
+    }
+    SSL_set_hostflags(openssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    must(SSL_set1_host(openssl, name) == 1 && SSL_set_tlsext_host_name(openssl, name) == 1);
 }
 
 static int shake_hands(struct tls_session *session)
@@ -194,7 +232,7 @@ static int shake_hands(struct tls_session *session)
     }
     if (SSL_get_error(session->openssl, result) == SSL_ERROR_WANT_READ)
         return 0;
-    return fail(session, handshake_failure(session->openssl));
+    return fail(session, handshake_failure(session));
 }
 
 // What could be resumed is a kilobyte, and nothing here is ever resumed. From TLS 1.3 on nothing else needs it: 1.2 takes from it
@@ -203,7 +241,7 @@ static int shake_hands(struct tls_session *session)
 static void shed(struct tls_session *session)
 {
     SSL *openssl = session->openssl;
-    if (SSL_version(openssl) != TLS1_3_VERSION || SSL_get0_peer_certificate(openssl))
+    if (session->is_client || SSL_version(openssl) != TLS1_3_VERSION || SSL_get0_peer_certificate(openssl))
         return;
     SSL_CTX *settled = tls_context_settled(session->context, openssl);
     must(SSL_set_SSL_CTX(openssl, settled) == settled && SSL_set_session(openssl, NULL) == 1);
@@ -217,13 +255,21 @@ static int fail(struct tls_session *session, const char *failure)
 }
 
 // Why a certificate was refused says more than that it was.
-static const char *handshake_failure(const SSL *openssl)
+static const char *handshake_failure(const struct tls_session *session)
 {
-    long verified = SSL_get_verify_result(openssl);
+    long verified = SSL_get_verify_result(session->openssl);
     if (verified == X509_V_ERR_APPLICATION_VERIFICATION)
         return "the client's certificate is not pinned";
-    if (verified != X509_V_OK)
+    bool is_checked = SSL_get_verify_mode(session->openssl) != SSL_VERIFY_NONE;
+    if (verified != X509_V_OK && is_checked)
         return X509_verify_cert_error_string(verified);
+    if (session->is_client && ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER)
+        return "the other side does not speak TLS";
+    return first_reason();
+}
+
+static const char *first_reason(void)
+{
     const char *text = ERR_reason_error_string(ERR_peek_error());
     return text ? text : "the peer broke off";
 }

@@ -3,10 +3,11 @@
 // records that are to go out, room for one record) belongs to the worker, so that an idle session holds OpenSSL's state
 // and nothing else.
 //
-//     EMPTY ── bytes that look like TLS ──► HANDSHAKE ──► SECURE
-//       └── others ──► FAILED (is_plain)        └──► FAILED
+//     EMPTY ── bytes that look like TLS, or tls_session_connect() ──► HANDSHAKE ──► SECURE
+//       └── others ──► FAILED (is_plain)                                  └──► FAILED
 //
-// EMPTY costs no more than this struct: a client that connects and says nothing gets no memory of OpenSSL's.
+// EMPTY costs no more than this struct: a client that connects and says nothing gets no memory of OpenSSL's. A session is the side
+// that was connected to, unless tls_session_connect() makes it the other.
 #pragma once
 
 #include "base/buffer.h"
@@ -38,11 +39,12 @@ struct tls_session {
     struct tls_context *context; // owned reference from HANDSHAKE on
     void *openssl;               // owned from HANDSHAKE on
     struct buffer
-        held;      // EMPTY: bytes that came before they could be served; later: records that the kernel did not take
-    size_t owed;   // plain bytes in `held` that the writer does not yet know to be taken
-    uint8_t state; // enum tls_session_state
-    bool is_plain; // FAILED: the peer does not speak TLS
-    const char *failure; // FAILED: static text
+        held;       // EMPTY: bytes that came before they could be served; later: records that the kernel did not take
+    size_t owed;    // plain bytes in `held` that the writer does not yet know to be taken
+    uint8_t state;  // enum tls_session_state
+    bool is_plain;  // FAILED: the peer does not speak TLS
+    bool is_client; // the side that connects
+    const char *failure; // FAILED, or broken later: why, static text
 };
 
 void tls_io_init(struct tls_io *io);
@@ -51,6 +53,11 @@ void tls_io_deinit(struct tls_io *io);
 
 void tls_session_init(struct tls_session *session, struct tls *tls, struct tls_io *io);
 void tls_session_deinit(struct tls_session *session);
+
+// EMPTY ──► HANDSHAKE, as the side that connects; the first words are in io->out. `tls` is one of tls_client_load(). `server_name` is the
+// host name or the IP address that the other side's certificate must be for. ERR_PROTOCOL: FAILED now, nothing is loaded.
+// SECURE does not mean that the other side likes our certificate: with TLS 1.3 it says so later, and receiving fails.
+int tls_session_connect(struct tls_session *session, const char *server_name) MUST_USE;
 
 // Takes in what the peer sent, all of it, and writes what it says to `plain`, which must have room for cipher.len and a record. Answers
 // are in io->out, also after a failure (the alert). 0; ERR_CLOSED: the peer ended in good order; ERR_PROTOCOL: it is

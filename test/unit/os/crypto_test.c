@@ -71,6 +71,20 @@ static void test_ed25519(void **state)
     assert_false(crypto_machine.ed25519_verify(changed, signature, BYTES(""))); // no point of the curve
 }
 
+static void test_ed25519_sign(void **state)
+{
+    const uint8_t seed[] = {0x9d, 0x61, 0xb1, 0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a,
+                            0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32,
+                            0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60};
+    uint8_t made_key[CRYPTO_ED25519_KEY_LEN], made[CRYPTO_ED25519_SIGNATURE_LEN];
+    crypto_ed25519_sign(seed, BYTES(""), made_key, made);
+    assert_memory_equal(made_key, key, sizeof(key));
+    assert_memory_equal(made, signature, sizeof(signature));
+    crypto_ed25519_sign(seed, BYTES("x"), made_key, made);
+    assert_true(crypto_machine.ed25519_verify(key, made, BYTES("x")));
+    assert_false(crypto_machine.ed25519_verify(key, made, BYTES("y")));
+}
+
 static void test_sha256(void **state)
 {
     uint8_t digest[CRYPTO_SHA256_LEN];
@@ -166,8 +180,9 @@ static void test_aead_empty(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bcrypt), cmocka_unit_test(test_bcrypt_length), cmocka_unit_test(test_ed25519),
-        cmocka_unit_test(test_sha256), cmocka_unit_test(test_aead),          cmocka_unit_test(test_aead_empty),
+        cmocka_unit_test(test_bcrypt),       cmocka_unit_test(test_bcrypt_length), cmocka_unit_test(test_ed25519),
+        cmocka_unit_test(test_ed25519_sign), cmocka_unit_test(test_sha256),        cmocka_unit_test(test_aead),
+        cmocka_unit_test(test_aead_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
