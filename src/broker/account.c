@@ -51,6 +51,11 @@ struct broker *account_broker(const struct account *account)
     return account->broker;
 }
 
+bool account_has_connections(const struct account *account)
+{
+    return account->connection_count > 0;
+}
+
 void account_stats_get(const struct account *account, struct account_stats *ret_stats)
 {
     *ret_stats = (struct account_stats){

@@ -51,6 +51,7 @@ struct account_stats {
     uint64_t in_msgs, out_msgs, in_bytes, out_bytes; // of connections, those that went included
 };
 
+bool account_has_connections(const struct account *account);
 // Costs as much as the account has connections.
 void account_stats_get(const struct account *account, struct account_stats *ret_stats);
 // Every account that can be found, `$G` first, then in the order of their ids; until `visit` returns false. It must neither

@@ -12,6 +12,7 @@
 
 #define PARTS_MAX 64 // of one net_write()
 
+static uint64_t id_step(const struct broker_options *options);
 static struct connection *connection_new(struct broker *broker, struct net_conn *net);
 static void send_error(struct connection *connection, enum wire_error error);
 static void begin_closing(struct connection *connection, const char *reason);
@@ -25,6 +26,11 @@ static void touch_watches(struct connection *connection, bool was_congested);
 static void leave_account(struct connection *connection);
 static void fire_ping(struct wheel_timer *timer, uint64_t now_ms);
 static void fire_deadline(struct wheel_timer *timer, uint64_t now_ms);
+
+uint32_t connection_id_worker(const struct broker_options *options, uint64_t id)
+{
+    return (uint32_t)((id - 1) % id_step(options));
+}
 
 void *connection_accept(void *owner, struct net_conn *net, const struct net_peer *peer)
 {
@@ -230,6 +236,12 @@ void connection_check(const struct connection *connection)
     must(connection->state != CONNECTION_OPEN || connection->outbound.size_bytes == 0 || connection->flush_queued);
 }
 
+// Numbers are dealt to the workers in turn.
+static uint64_t id_step(const struct broker_options *options)
+{
+    return options->worker_count ? options->worker_count : 1;
+}
+
 static struct connection *connection_new(struct broker *broker, struct net_conn *net)
 {
     const struct broker_options *options = &broker->options;
@@ -238,7 +250,7 @@ static struct connection *connection_new(struct broker *broker, struct net_conn 
         .net = net,
         .broker = broker,
         .account = broker->global,
-        .id = broker->next_id++ * (options->worker_count ? options->worker_count : 1) + options->worker + 1,
+        .id = broker->next_id++ * id_step(options) + options->worker + 1,
         .state = CONNECTION_OPEN,
         .echo = true,
         .verbose = true,

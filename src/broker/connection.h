@@ -140,6 +140,9 @@ struct connection {
     struct wheel_timer deadline; // of a blocked write, or of closing
 };
 
+// The worker on which a connection of this id is, or was.
+uint32_t connection_id_worker(const struct broker_options *options, uint64_t id);
+
 // Callbacks of env/net.
 void *connection_accept(void *owner, struct net_conn *net, const struct net_peer *peer);
 void connection_on_data(void *context, struct bytes data);

@@ -24,7 +24,9 @@ static void add(struct system_control *control, struct inlet *inlet,
 static void drop(struct system_control *control, struct inlet *inlet);
 static bool kick(struct inlet *inlet, const struct inlet_message *message);
 static bool lame_duck(struct inlet *inlet, const struct inlet_message *message);
-static struct connection *find(struct broker *broker, const struct inlet_message *message);
+static int64_t read_cid(const struct inlet_message *message);
+static bool is_ours(const struct broker *broker, int64_t cid);
+static struct connection *find(struct broker *broker, int64_t cid);
 static void answer(struct system_control *control, const struct inlet_message *message, bool is_found);
 
 void system_control_listen(struct broker *broker)
@@ -75,7 +77,10 @@ static void drop(struct system_control *control, struct inlet *inlet)
 static bool kick(struct inlet *inlet, const struct inlet_message *message)
 {
     struct system_control *control = container_of(inlet, struct system_control, kick);
-    struct connection *connection = find(control->broker, message);
+    int64_t cid = read_cid(message);
+    if (!is_ours(control->broker, cid))
+        return true;
+    struct connection *connection = find(control->broker, cid);
     answer(control, message, connection != NULL);
     if (connection)
         connection_finish(connection, "Kicked");
@@ -85,7 +90,10 @@ static bool kick(struct inlet *inlet, const struct inlet_message *message)
 static bool lame_duck(struct inlet *inlet, const struct inlet_message *message)
 {
     struct system_control *control = container_of(inlet, struct system_control, lame_duck);
-    struct connection *connection = find(control->broker, message);
+    int64_t cid = read_cid(message);
+    if (!is_ours(control->broker, cid))
+        return true;
+    struct connection *connection = find(control->broker, cid);
     answer(control, message, connection != NULL);
     if (connection) {
         connection->is_sent_away = true;
@@ -94,7 +102,8 @@ static bool lame_duck(struct inlet *inlet, const struct inlet_message *message)
     return true;
 }
 
-static struct connection *find(struct broker *broker, const struct inlet_message *message)
+// 0, which nobody has: there is none in it.
+static int64_t read_cid(const struct inlet_message *message)
 {
     struct {
         int64_t cid;
@@ -102,12 +111,24 @@ static struct connection *find(struct broker *broker, const struct inlet_message
     const struct json_field field = {"cid", 0, JSON_FIELD_I64, false};
     char *owned = NULL;
     if (json_fields_read(message->payload, &field, 1, &request, &owned))
-        return NULL;
+        return 0;
     mem_free(owned);
+    return request.cid;
+}
+
+// Every worker gets the request, one has to answer.
+static bool is_ours(const struct broker *broker, int64_t cid)
+{
+    uint32_t worker = cid > 0 ? connection_id_worker(&broker->options, (uint64_t)cid) : 0;
+    return worker == broker->options.worker;
+}
+
+static struct connection *find(struct broker *broker, int64_t cid)
+{
     list_foreach(link, &broker->connections)
     {
         struct connection *connection = container_of(link, struct connection, link);
-        if (connection->state == CONNECTION_OPEN && (int64_t)connection->id == request.cid)
+        if (connection->state == CONNECTION_OPEN && (int64_t)connection->id == cid)
             return connection;
     }
     return NULL;
@@ -115,7 +136,7 @@ static struct connection *find(struct broker *broker, const struct inlet_message
 
 static void answer(struct system_control *control, const struct inlet_message *message, bool is_found)
 {
-    if (message->reply.len == 0 || (!is_found && control->broker->remotes))
+    if (message->reply.len == 0)
         return;
     struct buffer text;
     buffer_init(&text, ANSWER_MAX);

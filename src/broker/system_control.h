@@ -4,8 +4,7 @@
 //     $SYS.REQ.SERVER.<id>.KICK    closes it (CO-Y24)
 //     $SYS.REQ.SERVER.<id>.LDM     tells it that the server goes, so that it moves elsewhere (CO-Y25)
 //
-// Answered with `{"server": …}`, and `"error"` if there is no such connection. With several workers the one that has the connection
-// answers, and nobody if there is none.
+// Answered with `{"server": …}`, and `"error"` if there is no such connection: by the worker whose connections have such numbers.
 #pragma once
 
 #include "broker/broker_internal.h"

@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "broker/connection.h"
-#include "broker/remote_internal.h"
 #include "broker/request_info.h"
 #include "codec/json_writer.h"
 #include "codec/timestamp.h"
@@ -31,7 +30,6 @@ struct event {
 
 static bool begin(struct event *event, struct account *account, const char *format, struct bytes name);
 static void end(struct event *event, struct bytes subject);
-static void end_here(struct event *event);
 static void begin_typed(struct event *event, const char *type);
 static void put_server_fields(struct broker *broker, struct json_writer *json);
 static void put_client(struct event *event, const struct connection *connection, bool is_gone);
@@ -130,27 +128,6 @@ static void end(struct event *event, struct bytes subject)
     buffer_deinit(&event->text);
 }
 
-// To connections and inlets of this worker only.
-static void end_here(struct event *event)
-{
-    if (!event->account->broker->remotes) {
-        end(event, event->subject);
-        return;
-    }
-    struct bytes text = buffer_bytes(&event->text);
-    struct remote_passage passage = {.is_hop = true};
-    struct broker_message message = {
-        .subject = event->subject,
-        .parts = &text,
-        .part_count = 1,
-        .payload_len = text.len,
-        .passage = &passage,
-    };
-    if (json_writer_finish(&event->json) == 0)
-        broker_route_hop(event->account, &message, (struct bytes){0});
-    buffer_deinit(&event->text);
-}
-
 static void begin_typed(struct event *event, const char *type)
 {
     system_events_begin(event->account->broker, type, &event->json);
@@ -206,13 +183,15 @@ static void tell_server(struct broker *broker, const char *what)
 {
     char format[64];
     struct event event;
+    if (broker->options.worker != 0)
+        return;
     must(snprintf(format, sizeof(format), "$SYS.SERVER.%%.*s.%s", what) < (int)sizeof(format));
     if (!begin(&event, broker->system, format, bytes_from_string(broker->options.server_id)))
         return;
     json_writer_begin_object(&event.json);
     put_server_fields(broker, &event.json);
     json_writer_end(&event.json);
-    end_here(&event);
+    end(&event, event.subject);
 }
 
 static bool is_login_failure(const char *reason)

@@ -18,7 +18,8 @@ struct json_writer;
 void system_events_connected(struct connection *connection);
 // It is gone; connection.reason says why.
 void system_events_closed(const struct connection *connection);
-// Each worker's broker tells its own connections, so that everybody hears it once, and before he is closed.
+// Everybody hears it from worker 0, and one member of a queue group; the other workers' brokers have nothing to say. It comes to them
+// in front of what worker 0 has them told later: nobody is closed before.
 void system_events_shutdown(struct broker *broker);
 void system_events_lame_duck(struct broker *broker);
 // Begins an object with what all events and metrics have in front: type, id, timestamp.

@@ -6,6 +6,8 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "base/seqset.h"
+#include "broker/account.h"
 #include "monitor/monitor_copy.h"
 #include "monitor/sys_requests.h"
 
@@ -31,10 +33,12 @@ struct collection {
     struct page *page;          // borrowed; may be NULL
     void (*write)(struct monitor *monitor, struct page *page);
     struct broker_stats sum;
+    struct seqset active; // ids of accounts that have connections: the same on all workers
 };
 
 static void answer(void *owner, struct page *page);
 static void add_stats(struct monitor_visit *visit, struct broker *broker);
+static bool add_active(void *context, struct account *account);
 static void collected(struct monitor_visit *visit);
 
 struct monitor *monitor_new(const struct monitor_options *options, struct moment now)
@@ -124,6 +128,7 @@ void monitor_collect_stats(struct monitor *monitor, struct page *page,
     collection->monitor = monitor;
     collection->page = page;
     collection->write = write;
+    seqset_init(&collection->active);
     if (page)
         page->held = true;
     monitor_visit_brokers(monitor, &collection->visit);
@@ -156,8 +161,9 @@ static void answer(void *owner, struct page *page)
 
 static void add_stats(struct monitor_visit *visit, struct broker *broker)
 {
-    struct broker_stats *sum = &((struct collection *)visit)->sum;
-    struct broker_stats stats;
+    struct collection *collection = (struct collection *)visit;
+    struct broker_stats stats, *sum = &collection->sum;
+    account_each(broker, add_active, collection);
     broker_stats_get(broker, &stats);
     sum->connections += stats.connections;
     sum->total_connections += stats.total_connections;
@@ -171,11 +177,21 @@ static void add_stats(struct monitor_visit *visit, struct broker *broker)
     sum->pending_bytes += stats.pending_bytes;
 }
 
+static bool add_active(void *context, struct account *account)
+{
+    struct collection *collection = context;
+    if (account_has_connections(account))
+        seqset_add(&collection->active, account_id(account));
+    return true;
+}
+
 static void collected(struct monitor_visit *visit)
 {
     struct collection collection = *(struct collection *)visit;
     mem_free(visit);
     collection.monitor->stats = collection.sum;
+    collection.monitor->active_accounts = seqset_count(&collection.active);
+    seqset_deinit(&collection.active);
     collection.write(collection.monitor, collection.page);
     if (collection.page)
         page_finish(collection.page);

@@ -24,6 +24,7 @@ struct monitor {
     struct moment start;
     struct moment now;
     struct broker_stats stats; // of all workers, when they were last collected
+    uint64_t active_accounts;  // that had connections then
     struct moment config_loaded;
     char config_digest[MONITOR_DIGEST_SIZE]; // "": there is no file
     unsigned copies;                         // that are being made

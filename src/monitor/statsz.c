@@ -2,7 +2,6 @@
 #include "monitor/statsz.h"
 
 #include "base/must.h"
-#include "broker/account.h"
 #include "monitor/monitor_internal.h"
 #include "monitor/put.h"
 #include "wire/info.h"
@@ -10,7 +9,6 @@
 static void write_page(struct monitor *monitor, struct page *page);
 static void put_figures(struct json_writer *json, struct monitor *monitor);
 static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes);
-static bool count_active(void *context, struct account *account);
 
 void statsz_write(struct monitor *monitor, struct buffer *out)
 {
@@ -83,15 +81,13 @@ void statsz_idz(struct monitor *monitor, struct page *page)
 static void put_figures(struct json_writer *json, struct monitor *monitor)
 {
     struct broker_stats stats;
-    uint64_t active = 0;
     monitor_stats(monitor, &stats);
-    account_each(monitor->options.broker, count_active, &active);
     json_writer_begin_object(json);
     put_time(json, "start", monitor->start.wall_ns);
     monitor_put_process(monitor, json);
     json_writer_put_u64(json, "connections", stats.connections);
     json_writer_put_u64(json, "total_connections", stats.total_connections);
-    json_writer_put_u64(json, "active_accounts", active);
+    json_writer_put_u64(json, "active_accounts", monitor->active_accounts);
     json_writer_put_u64(json, "subscriptions", stats.subscriptions);
     put_traffic(json, "sent", stats.out_msgs, stats.out_bytes);
     put_traffic(json, "received", stats.in_msgs, stats.in_bytes);
@@ -106,12 +102,4 @@ static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs
     json_writer_put_u64(json, "msgs", msgs);
     json_writer_put_u64(json, "bytes", bytes);
     json_writer_end(json);
-}
-
-static bool count_active(void *context, struct account *account)
-{
-    struct account_stats stats;
-    account_stats_get(account, &stats);
-    *(uint64_t *)context += stats.connections > 0;
-    return true;
 }

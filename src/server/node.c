@@ -57,6 +57,7 @@ struct node {
     uint32_t steps_left;     // EMPTYING: workers that are not drained
     uint32_t visits;         // under way
     bool told_to_close;      // the other workers
+    bool goes;               // a lame duck, of which the other workers are told behind worker 0's turn
     struct broker *broker;   // borrowed from worker 0
     struct shard *shard;     // owned; NULL without streaming, as stan
     struct stan *stan;       // owned
@@ -81,6 +82,8 @@ static void run_close(struct worker_call *call, struct worker *worker);
 static void send_order(struct node *node, uint32_t index, struct node_order order);
 static void run_order(struct worker_call *call, struct worker *worker);
 static void order_reload(struct broker *broker, const struct node_order *order);
+static struct node_order lame_duck(const struct node *node);
+static void send_away(struct node *node);
 static void order_lame_duck(struct broker *broker, const struct node_order *order);
 static void order_auth(struct broker *broker, const struct node_order *order);
 static void visit_workers(void *owner, struct monitor_visit *visit);
@@ -208,6 +211,8 @@ bool node_turn_end(struct node *node)
         worker_close(node->workers[0]);
     }
     again |= worker_turn_end(node->workers[0]);
+    if (node->goes)
+        send_away(node);
     // Behind the last answers.
     if (node->state == NODE_CLOSING && !node->told_to_close && node->visits == 0)
         close_workers(node);
@@ -258,15 +263,11 @@ uint32_t node_reload(struct node *node, const struct options *options)
 
 void node_lame_duck(struct node *node)
 {
-    struct node_order order = {
-        .run = order_lame_duck,
-        .duration_ms = node->options.lame_duck_duration_ns / 1000000,
-        .grace_ms = node->options.lame_duck_grace_ns / 1000000,
-    };
+    struct node_order order = lame_duck(node);
     if (node->state != NODE_SERVING)
         return;
-    for (uint32_t i = 0; i < node->worker_count; i++)
-        send_order(node, i, order);
+    send_order(node, 0, order);
+    node->goes = true;
 }
 
 bool node_has_clients(const struct node *node)
@@ -507,6 +508,23 @@ static void order_reload(struct broker *broker, const struct node_order *order)
 static void order_auth(struct broker *broker, const struct node_order *order)
 {
     must(broker_auth_replace(broker, order->auth) == 0);
+}
+
+static struct node_order lame_duck(const struct node *node)
+{
+    return (struct node_order){
+        .run = order_lame_duck,
+        .duration_ms = node->options.lame_duck_duration_ns / 1000000,
+        .grace_ms = node->options.lame_duck_grace_ns / 1000000,
+    };
+}
+
+// What worker 0 told of it is on its way to them.
+static void send_away(struct node *node)
+{
+    node->goes = false;
+    for (uint32_t i = 1; i < node->worker_count; i++)
+        send_order(node, i, lame_duck(node));
 }
 
 static void order_lame_duck(struct broker *broker, const struct node_order *order)

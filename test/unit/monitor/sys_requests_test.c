@@ -17,6 +17,7 @@
 struct rig {
     struct broker_options broker_options;
     struct broker *broker;
+    struct broker *other; // of another worker; NULL: there is none
     struct monitor *monitor;
     struct inlet answers;
     struct inlet statsz;
@@ -67,6 +68,8 @@ static void visit(void *owner, struct monitor_visit *visit)
         return;
     }
     visit->run(visit, rig->broker);
+    if (rig->other)
+        visit->run(visit, rig->other);
     visit->done(visit);
 }
 
@@ -261,18 +264,19 @@ static void sink_ignore(struct net_conn *net)
     (void)net;
 }
 
+static const struct net_ops sink_ops = {
+    .write = sink_write, .read_pause = sink_ignore, .read_resume = sink_ignore, .close = sink_ignore};
+
 // Over HTTP: the copy of a client that has gone is never begun.
 static void who_goes_away_leaves_the_queue(void **state)
 {
-    static const struct net_ops ops = {
-        .write = sink_write, .read_pause = sink_ignore, .read_resume = sink_ignore, .close = sink_ignore};
     struct rig *rig = *state;
     const struct net_handler *handler = monitor_net_handler(rig->monitor);
     struct net_conn nets[6];
     void *contexts[6];
     rig->waits = true;
     for (size_t i = 0; i < 6; i++) {
-        nets[i] = (struct net_conn){.ops = &ops};
+        nets[i] = (struct net_conn){.ops = &sink_ops};
         contexts[i] = handler->on_accept(handler->owner, &nets[i], &(struct net_peer){.ip = "127.0.0.1"});
         handler->on_data(contexts[i], BYTES("GET /connz HTTP/1.1\r\n\r\n"));
     }
@@ -295,6 +299,32 @@ static void only_who_is_meant_answers(void **state)
     assert_null(ask(rig, "$SYS.REQ.SERVER.PING", "{\"server_name\":\"S\",\"exact_match\":true}"));
     assert_null(ask(rig, "$SYS.REQ.SERVER.PING", "{\"server_name\":\"S2\"}"));
     assert_null(ask(rig, "$SYS.REQ.SERVER.PING", "{\"cluster\":\"C\"}"));
+}
+
+static json_int_t active_accounts(struct rig *rig)
+{
+    json_t *statsz = json_object_get(ask(rig, "$SYS.REQ.SERVER.PING", ""), "statsz");
+    return json_integer_value(json_object_get(statsz, "active_accounts"));
+}
+
+static void an_account_is_active_wherever_its_clients_are(void **state)
+{
+    struct rig *rig = *state;
+    struct net_conn nets[2] = {{.ops = &sink_ops}, {.ops = &sink_ops}};
+    struct net_peer peer = {.ip = "127.0.0.1"};
+    rig->other = broker_new(&rig->broker_options, rig->now);
+    const struct net_handler *here = broker_net_handler(rig->broker), *there = broker_net_handler(rig->other);
+    assert_int_equal(active_accounts(rig), 0);
+    void *second = there->on_accept(there->owner, &nets[1], &peer);
+    assert_int_equal(active_accounts(rig), 1);
+    void *first = here->on_accept(here->owner, &nets[0], &peer);
+    assert_int_equal(active_accounts(rig), 1);
+    there->on_close(second, 0);
+    assert_int_equal(active_accounts(rig), 1);
+    here->on_close(first, 0);
+    assert_int_equal(active_accounts(rig), 0);
+    broker_free(rig->other);
+    rig->other = NULL;
 }
 
 // CO-Y37
@@ -322,6 +352,7 @@ int main(void)
         T(who_waits_at_the_end_is_told),
         T(who_goes_away_leaves_the_queue),
         T(only_who_is_meant_answers),
+        T(an_account_is_active_wherever_its_clients_are),
         T(statsz_is_published_soon_and_then_every_ten_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
