@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Protobuf by hand: tag = field number << 3 | wire type; 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes.
 #include "stan/envelope.h"
 
 #include "base/varint.h"
+#include "stan/field.h"
 
-enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
-
-struct field {
-    uint32_t number;
-    uint32_t type;
-    uint64_t value;     // WIRE_VARINT
-    struct bytes bytes; // WIRE_BYTES
-};
-
-static int field_next(struct bytes *from, struct field *ret);
 static inline bool short_field(struct bytes *from, struct field *ret);
 static char *put_bytes(char *to, uint32_t number, struct bytes value);
 static char *put_varint(char *to, uint32_t number, uint64_t value);
@@ -34,7 +24,7 @@ int envelope_publish_decode(struct bytes from, struct envelope_publish *ret)
         if (error)
             return error;
         bool ours = field.number <= 6 || field.number == 10;
-        if (ours && field.type != WIRE_BYTES)
+        if (ours && field.type != FIELD_BYTES)
             return ERR_PROTOCOL;
         if (field.number <= 6)
             *known[field.number] = field.bytes;
@@ -51,11 +41,11 @@ int envelope_ack_decode(struct bytes from, struct envelope_ack *ret)
         if (error)
             return error;
         if (field.number == 1) {
-            if (field.type != WIRE_BYTES)
+            if (field.type != FIELD_BYTES)
                 return ERR_PROTOCOL;
             ret->subject = field.bytes;
         } else if (field.number == 2) {
-            if (field.type != WIRE_VARINT)
+            if (field.type != FIELD_VARINT)
                 return ERR_PROTOCOL;
             ret->sequence = field.value;
         }
@@ -76,7 +66,7 @@ size_t envelope_head_encode(char *to, const struct envelope_delivery *delivery)
     at = put_bytes(at, 2, delivery->subject);
     at = put_bytes(at, 3, delivery->reply);
     if (delivery->data_len) {
-        *at++ = 4 << 3 | WIRE_BYTES;
+        *at++ = 4 << 3 | FIELD_BYTES;
         at = varint_put(at, delivery->data_len);
     }
     return (size_t)(at - to);
@@ -96,7 +86,7 @@ static inline bool short_field(struct bytes *from, struct field *ret)
     if (from->len < 2)
         return false;
     uint8_t tag = (uint8_t)from->ptr[0], length = (uint8_t)from->ptr[1];
-    if ((tag & 0x87) != WIRE_BYTES || tag < 8 || length >= 0x80 || length > from->len - 2)
+    if ((tag & 0x87) != FIELD_BYTES || tag < 8 || length >= 0x80 || length > from->len - 2)
         return false;
     ret->number = tag >> 3;
     ret->bytes = bytes_make(from->ptr + 2, length);
@@ -104,47 +94,12 @@ static inline bool short_field(struct bytes *from, struct field *ret)
     return true;
 }
 
-// Takes the field at the front of *from off. Field numbers are 1 … 2^29-1; a tag and a length have at most 5 bytes, as every
-// protobuf library writes them and protobuf-c demands.
-static int field_next(struct bytes *from, struct field *ret)
-{
-    uint64_t tag, length;
-    size_t used;
-    if (varint_get(*from, &tag, &used) || used > 5 || tag >> 32 || tag >> 3 == 0)
-        return ERR_PROTOCOL;
-    *from = bytes_skip(*from, used);
-    ret->number = (uint32_t)(tag >> 3);
-    ret->type = (uint32_t)(tag & 7);
-    ret->bytes = (struct bytes){0};
-    switch (ret->type) {
-    case WIRE_VARINT:
-        if (varint_get(*from, &ret->value, &used))
-            return ERR_PROTOCOL;
-        *from = bytes_skip(*from, used);
-        return 0;
-    case WIRE_BYTES:
-        if (varint_get(*from, &length, &used) || used > 5 || length > from->len - used)
-            return ERR_PROTOCOL;
-        ret->bytes = bytes_make(from->ptr + used, length);
-        *from = bytes_skip(*from, used + length);
-        return 0;
-    case WIRE_FIXED64:
-    case WIRE_FIXED32:
-        length = ret->type == WIRE_FIXED64 ? 8 : 4;
-        if (from->len < length)
-            return ERR_PROTOCOL;
-        *from = bytes_skip(*from, length);
-        return 0;
-    default: return ERR_PROTOCOL;
-    }
-}
-
 // As proto3: an empty value is not written. Field numbers below 16.
 static char *put_bytes(char *to, uint32_t number, struct bytes value)
 {
     if (value.len == 0)
         return to;
-    *to++ = (char)(number << 3 | WIRE_BYTES);
+    *to++ = (char)(number << 3 | FIELD_BYTES);
     to = varint_put(to, value.len);
     memcpy(to, value.ptr, value.len);
     return to + value.len;
@@ -154,6 +109,6 @@ static char *put_varint(char *to, uint32_t number, uint64_t value)
 {
     if (value == 0)
         return to;
-    *to++ = (char)(number << 3 | WIRE_VARINT);
+    *to++ = (char)(number << 3 | FIELD_VARINT);
     return varint_put(to, value);
 }

@@ -63,6 +63,8 @@ struct subscription {
     struct member *member;      // borrowed; frees us when it goes
     struct stan_client *client; // borrowed; NULL while an orphan
     struct bytes inbox;         // in the member's data
+    struct bytes ack_inbox;     // there too; len 0: the one made of the member's id
+    struct inlet former_ack;    // of the ack inbox, if it is in the member's data
     struct broker_watch watch;  // of the inbox
     struct list of_client;      // list link: stan_client.subscriptions, or stan.orphans
     struct list link;           // list link: stan.all
@@ -113,6 +115,9 @@ bool publish_is_waiting(const struct stan *stan);
 void subscribe_on_request(struct stan *stan, const struct inlet_message *message);
 void subscribe_on_unsubscribe(struct stan *stan, const struct inlet_message *message, bool close_only);
 void subscribe_on_ack(struct stan *stan, const struct inlet_message *message);
+// Under which name the engine has the consumer of a subscription with a durable name, a group, or both (group without its
+// "durable:"). Writes less than CHANNEL_NAME_MAX bytes, returns how many.
+size_t subscribe_consumer_name(struct bytes client_id, struct bytes durable, struct bytes group, char *to);
 void subscribe_adapter(struct stan *stan, struct engine_adapter *ret_adapter);
 // Proposes the end of subscriptions that have lost their client.
 void subscribe_reap_orphans(struct stan *stan);

@@ -4,22 +4,15 @@
 //
 // Which consumer a subscription joins is its name: "d.<client>.<durable>" a plain durable (ST-B06), "q.<group>" a queue group,
 // "Q.<durable>:<group>" a durable queue group (ST-B08), "s.<n>" a subscription of its own (ST-B13).
-//
-//   offset size  data of a member
-//        0    4  client number
-//        4    2  client id length
-//        6    2  inbox length
-//        8    …  client id, inbox
 #include <stdio.h>
 
 #include "base/memory.h"
 #include "base/must.h"
 #include "stan/channel.h"
 #include "stan/envelope.h"
+#include "stan/member_data.h"
 #include "stan/stan_internal.h"
 #include "subject/subject.h"
-
-enum { MEMBER_DATA_SIZE = 8 };
 
 // A request on its way: the creation of its consumer may wait for a read, then the member waits to be durable.
 struct subscribing {
@@ -58,6 +51,8 @@ static bool deliver(void *owner, const struct delivery *delivery);
 static void member_added(void *owner, struct member *member, bool recovered);
 static void member_removed(void *owner, struct member *member);
 static void interest_changed(struct broker_watch *watch, enum broker_interest interest);
+static void take_ack(struct stan *stan, struct member *member, struct bytes payload);
+static bool on_former_ack(struct inlet *inlet, const struct inlet_message *message);
 static int subscription_remove(struct subscription *subscription, bool unsubscribe, uint64_t *ret_index);
 
 static struct engine_time engine_now(const struct stan *stan)
@@ -136,15 +131,25 @@ done:
 
 void subscribe_on_ack(struct stan *stan, const struct inlet_message *message)
 {
-    struct envelope_ack ack;
     uint32_t number;
-    if (stan_subject_number(message->subject, &number) || envelope_ack_decode(message->payload, &ack))
+    if (stan_subject_number(message->subject, &number))
         return;
     struct member *member = engine_member_by_id(stan->engine, number);
-    if (!member || !member_context(member))
-        return;
-    // A late acknowledgement of something that is not pending any more is nothing to tell anybody (ST-B09).
-    (void)!engine_ack(stan->engine, member_consumer(member), ack.sequence, engine_now(stan));
+    if (member && member_context(member))
+        take_ack(stan, member, message->payload);
+}
+
+size_t subscribe_consumer_name(struct bytes client_id, struct bytes durable, struct bytes group, char *to)
+{
+    int length;
+    if (group.len && durable.len)
+        length = snprintf(to, CHANNEL_NAME_MAX, "Q.%.*s:%.*s", BYTES_ARG(durable), BYTES_ARG(group));
+    else if (group.len)
+        length = snprintf(to, CHANNEL_NAME_MAX, "q.%.*s", BYTES_ARG(group));
+    else
+        length = snprintf(to, CHANNEL_NAME_MAX, "d.%.*s.%.*s", BYTES_ARG(client_id), BYTES_ARG(durable));
+    must(length > 0 && length < CHANNEL_NAME_MAX);
+    return (size_t)length;
 }
 
 void subscribe_reap_orphans(struct stan *stan)
@@ -262,17 +267,12 @@ static void request_execute(struct stan *stan, const struct request *request, st
 // Writes at most CHANNEL_NAME_MAX bytes.
 static size_t consumer_name(struct stan *stan, const struct request *request, char *to)
 {
-    int size = CHANNEL_NAME_MAX, length;
-    if (request->group.len && request->durable.len)
-        length = snprintf(to, (size_t)size, "Q.%.*s:%.*s", BYTES_ARG(request->durable), BYTES_ARG(request->group));
-    else if (request->group.len)
-        length = snprintf(to, (size_t)size, "q.%.*s", BYTES_ARG(request->group));
-    else if (request->durable.len)
-        length = snprintf(to, (size_t)size, "d.%.*s.%.*s", BYTES_ARG(request->client_id), BYTES_ARG(request->durable));
-    else // the log's index makes it unique over restarts, the counter within a turn
-        length = snprintf(to, (size_t)size, "s.%llu.%llu", (unsigned long long)shard_last_index(stan->shard),
+    if (request->group.len || request->durable.len)
+        return subscribe_consumer_name(request->client_id, request->durable, request->group, to);
+    // The log's index makes it unique over restarts, the counter within a turn.
+    int length = snprintf(to, CHANNEL_NAME_MAX, "s.%llu.%llu", (unsigned long long)shard_last_index(stan->shard),
                           (unsigned long long)++stan->name_counter);
-    must(length > 0 && length < size);
+    must(length > 0 && length < CHANNEL_NAME_MAX);
     return (size_t)length;
 }
 
@@ -295,20 +295,17 @@ static struct subscribing *subscribing_new(struct stan *stan, const struct reque
                                            struct bytes reply)
 {
     struct subscribing *subscribing = mem_alloc_zero(sizeof(*subscribing));
-    size_t data_len = MEMBER_DATA_SIZE + request->client_id.len + request->inbox.len;
+    struct member_data data = {.client = client, .client_id = request->client_id, .inbox = request->inbox};
+    size_t data_len = member_data_size(&data);
     char *to = subscribing->storage = mem_alloc(data_len + reply.len + request->channel.len);
-    char *inbox = to + MEMBER_DATA_SIZE + request->client_id.len;
-    put_u32(to, client);
-    put_u16(to + 4, (uint16_t)request->client_id.len);
-    put_u16(to + 6, (uint16_t)request->inbox.len);
-    memcpy(to + MEMBER_DATA_SIZE, request->client_id.ptr, request->client_id.len);
-    memcpy(inbox, request->inbox.ptr, request->inbox.len);
+    member_data_encode(to, &data);
+    must(member_data_decode(bytes_make(to, data_len), &data) == 0);
     if (reply.len)
         memcpy(to + data_len, reply.ptr, reply.len);
     memcpy(to + data_len + reply.len, request->channel.ptr, request->channel.len);
     subscribing->stan = stan;
     subscribing->client = client;
-    subscribing->inbox = bytes_make(inbox, request->inbox.len);
+    subscribing->inbox = data.inbox;
     subscribing->reply = bytes_make(to + data_len, reply.len);
     subscribing->channel = bytes_make(to + data_len + reply.len, request->channel.len);
     subscribing->config = (struct member_config){
@@ -413,7 +410,7 @@ static struct subscription *find(struct stan *stan, struct bytes client_id, stru
         for (struct list *link = client ? client->subscriptions.next : NULL; link && link != &client->subscriptions;
              link = link->next) {
             struct subscription *subscription = container_of(link, struct subscription, of_client);
-            if (bytes_equal(subscription->inbox, inbox))
+            if (bytes_equal(subscription->inbox, inbox) || bytes_equal(subscription->ack_inbox, inbox))
                 found = subscription;
         }
     }
@@ -456,18 +453,16 @@ static bool deliver(void *owner, const struct delivery *delivery)
 static void member_added(void *owner, struct member *member, bool recovered)
 {
     struct stan *stan = owner;
-    struct bytes data = member_config_get(member)->data;
-    if (data.len < MEMBER_DATA_SIZE)
-        return;
-    size_t client_len = get_u16(data.ptr + 4), inbox_len = get_u16(data.ptr + 6);
-    if (MEMBER_DATA_SIZE + client_len + inbox_len != data.len)
+    struct member_data data;
+    if (member_data_decode(member_config_get(member)->data, &data))
         return;
     struct subscription *subscription = mem_alloc_zero(sizeof(*subscription));
     subscription->stan = stan;
     subscription->member = member;
-    subscription->inbox = bytes_make(data.ptr + MEMBER_DATA_SIZE + client_len, inbox_len);
+    subscription->inbox = data.inbox;
+    subscription->ack_inbox = data.ack_inbox;
     // By number: its id may be another's by now.
-    struct stan_client *client = registry_by_number(&stan->registry, get_u32(data.ptr));
+    struct stan_client *client = registry_by_number(&stan->registry, data.client);
     subscription->client = client && !client->close_index && !client->closing ? client : NULL;
     struct subscribing *subscribing = subscribing_of(stan, member);
     if (subscribing) {
@@ -482,6 +477,10 @@ static void member_added(void *owner, struct member *member, bool recovered)
     if (subscription->client && subscription->client->failures)
         engine_member_set_suspect(stan->engine, member, true);
     stan->subscriptions++;
+    subscription->former_ack.on_message = on_former_ack;
+    if (data.ack_inbox.len && broker_inlet_add(stan->broker, &subscription->former_ack, data.ack_inbox))
+        logger_write(stan->options.logger, LOG_WARN,
+                     "%.*s is no subject: what its subscription acknowledges is not heard", BYTES_ARG(data.ack_inbox));
     subscription->watch.on_change = interest_changed;
     interest_changed(&subscription->watch, broker_watch_add(stan->broker, &subscription->watch, subscription->inbox));
 }
@@ -494,6 +493,8 @@ static void member_removed(void *owner, struct member *member)
         return;
     member_set_context(member, NULL);
     broker_watch_remove(stan->broker, &subscription->watch);
+    if (subscription->former_ack.implementation)
+        broker_inlet_remove(stan->broker, &subscription->former_ack);
     list_remove(&subscription->of_client);
     list_remove(&subscription->link);
     stan->subscriptions--;
@@ -507,6 +508,23 @@ static void interest_changed(struct broker_watch *watch, enum broker_interest in
                               : interest == BROKER_INTEREST_READY ? MEMBER_READY
                                                                   : MEMBER_CONGESTED;
     engine_member_set_state(subscription->stan->engine, subscription->member, state, engine_now(subscription->stan));
+}
+
+static void take_ack(struct stan *stan, struct member *member, struct bytes payload)
+{
+    struct envelope_ack ack;
+    if (envelope_ack_decode(payload, &ack))
+        return;
+    // A late acknowledgement of something that is not pending any more is nothing to tell anybody (ST-B09).
+    (void)!engine_ack(stan->engine, member_consumer(member), ack.sequence, engine_now(stan));
+}
+
+// Where the server told the client to acknowledge whose place we have taken (IM-13).
+static bool on_former_ack(struct inlet *inlet, const struct inlet_message *message)
+{
+    struct subscription *subscription = container_of(inlet, struct subscription, former_ack);
+    take_ack(subscription->stan, subscription->member, message->payload);
+    return true;
 }
 
 static int subscription_remove(struct subscription *subscription, bool unsubscribe, uint64_t *ret_index)
