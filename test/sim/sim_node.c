@@ -58,6 +58,7 @@ bool sim_node_start(struct sim_node *sim, uint64_t now_ns)
         .disk = sim->disk ? &sim->disk->disk : NULL,
         .random = &sim->random,
         .logger = &sim->logger,
+        .auth = sim->auth,
         .port = 4222,
         .worker_count = sim->options.threads,
         .wake = wake,
@@ -126,6 +127,24 @@ void sim_node_kill(struct sim_node *sim, enum sim_loss loss)
         mem_free(sim->disk);
     }
     sim->disk = kept;
+}
+
+void sim_node_reload(struct sim_node *sim, const struct options *options, struct auth_config *auth)
+{
+    sim_trace_note(sim->trace, "the node is configured anew");
+    node_turn_begin(sim->node, moment_of(sim));
+    int error = node_auth_replace(sim->node, auth);
+    must(error == 0);
+    node_reload(sim->node, options);
+    sim->again = node_turn_end(sim->node);
+}
+
+void sim_node_lame_duck(struct sim_node *sim)
+{
+    sim_trace_note(sim->trace, "the node is a lame duck");
+    node_turn_begin(sim->node, moment_of(sim));
+    node_lame_duck(sim->node);
+    sim->again = node_turn_end(sim->node);
 }
 
 void sim_node_shutdown(struct sim_node *sim)

@@ -10,11 +10,12 @@
 #include "sim_workers.h"
 
 struct sim_node {
-    struct options options;  // of the next start
-    struct sim_net *net;     // borrowed
-    struct prng *prng;       // borrowed
-    struct sim_trace *trace; // borrowed
-    struct node *node;       // NULL: not running
+    struct options options;   // of the next start
+    struct auth_config *auth; // of the next start: borrowed; NULL: everybody is let in
+    struct sim_net *net;      // borrowed
+    struct prng *prng;        // borrowed
+    struct sim_trace *trace;  // borrowed
+    struct node *node;        // NULL: not running
     struct node_env env;
     struct sim_workers workers; // as many as options.threads says
     struct random_source random;
@@ -40,5 +41,9 @@ void sim_node_turn(struct sim_node *sim, uint64_t now_ns);
 uint64_t sim_node_next_ns(const struct sim_node *sim);
 // It is gone from one moment to the next; the disk keeps what `loss` says.
 void sim_node_kill(struct sim_node *sim, enum sim_loss loss);
+// What `weir serve` does at SIGHUP and SIGUSR2: other options and other users; clients shall go elsewhere. The strings in `options` are
+// borrowed.
+void sim_node_reload(struct sim_node *sim, const struct options *options, struct auth_config *auth);
+void sim_node_lame_duck(struct sim_node *sim);
 // Begins an orderly stop; turns go on until `node` is NULL.
 void sim_node_shutdown(struct sim_node *sim);
