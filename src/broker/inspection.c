@@ -14,6 +14,7 @@ struct adding {
 };
 
 static void add_open(struct adding *adding, const struct connection *connection);
+static void copy_certificates(void *owner, const struct net_tls_info *info);
 static bool add_closed(void *context, const struct inspection_connection *connection);
 static bool is_meant(const struct inspection_query *query, const struct inspection_connection *info);
 static bool subscribes(const struct connection *connection, struct bytes filter);
@@ -25,6 +26,8 @@ static void add_all(struct inspection *inspection, struct inspection_sublist *su
                     uint64_t list_max);
 static void add_subscription(struct inspection *inspection, struct inspection_sublist *sublist,
                              struct trie_entry *entry, uint64_t list_max);
+static void copy_subscription(struct arena *arena, const struct inspection_subscription *info, struct bytes account,
+                              struct inspection_subscription *ret_copy);
 static struct inspection_subscription *list_next(struct inspection *inspection, struct inspection_sublist *sublist,
                                                  uint64_t list_max);
 
@@ -84,6 +87,22 @@ static void add_open(struct adding *adding, const struct connection *connection)
         return;
     inspection_copy(&info, connection, listed, copy, copy + 1);
     push(inspection, copy);
+    if (query->with_certificates)
+        net_describe_tls(connection->net, inspection, copy_certificates);
+}
+
+// Of the connection that was pushed last.
+static void copy_certificates(void *owner, const struct net_tls_info *info)
+{
+    struct inspection *inspection = owner;
+    struct inspection_connection *copy = inspection->connections;
+    size_t size = info->certificate_count * sizeof(struct net_certificate);
+    copy->certificates = size > 0 ? arena_alloc(&inspection->arena, size) : NULL;
+    copy->certificate_count = copy->certificates ? info->certificate_count : 0;
+    for (size_t i = 0; i < copy->certificate_count; i++) {
+        copy->certificates[i] = info->certificates[i];
+        copy->certificates[i].subject = arena_copy(&inspection->arena, info->certificates[i].subject);
+    }
 }
 
 // The texts stay where they are until the broker's next turn, so they are copied as well.
@@ -101,17 +120,12 @@ static bool add_closed(void *context, const struct inspection_connection *connec
     *copy = *connection;
     copy->subscriptions = arena_alloc(&inspection->arena, (listed + 1) * sizeof(struct inspection_subscription));
     copy->listed_count = copy->subscriptions ? listed : 0;
-    struct bytes *const texts[] = {&copy->name, &copy->lang, &copy->version, &copy->user, &copy->account};
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+    struct bytes *texts[INSPECTION_TEXTS];
+    inspection_texts(copy, texts);
+    for (size_t i = 0; i < INSPECTION_TEXTS; i++)
         *texts[i] = arena_copy(&inspection->arena, *texts[i]);
-    for (uint32_t i = 0; i < copy->listed_count; i++) {
-        struct inspection_subscription *subscription = &copy->subscriptions[i];
-        *subscription = connection->subscriptions[i];
-        subscription->account = copy->account;
-        subscription->subject = arena_copy(&inspection->arena, subscription->subject);
-        subscription->queue = arena_copy(&inspection->arena, subscription->queue);
-        subscription->sid = arena_copy(&inspection->arena, subscription->sid);
-    }
+    for (uint32_t i = 0; i < copy->listed_count; i++)
+        copy_subscription(&inspection->arena, &connection->subscriptions[i], copy->account, &copy->subscriptions[i]);
     push(inspection, copy);
     return true;
 }
@@ -198,16 +212,20 @@ static void add_subscription(struct inspection *inspection, struct inspection_su
     struct inspection_subscription *to = list_next(inspection, sublist, list_max);
     if (!to)
         return;
-    const struct subscription *subscription = container_of(target, struct subscription, target);
-    *to = (struct inspection_subscription){
-        .account = arena_copy(&inspection->arena, account_name(subscription->connection->account)),
-        .subject = arena_copy(&inspection->arena, subscription_pattern(subscription)),
-        .queue = arena_copy(&inspection->arena, trie_entry_queue(entry)),
-        .sid = arena_copy(&inspection->arena, subscription_sid(subscription)),
-        .delivered = subscription->delivered,
-        .max = subscription->max,
-        .cid = subscription->connection->id,
-    };
+    struct inspection_subscription info;
+    inspection_describe_subscription(container_of(target, struct subscription, target), &info);
+    copy_subscription(&inspection->arena, &info, arena_copy(&inspection->arena, info.account), to);
+}
+
+// The name of its account is there already.
+static void copy_subscription(struct arena *arena, const struct inspection_subscription *info, struct bytes account,
+                              struct inspection_subscription *ret_copy)
+{
+    *ret_copy = *info;
+    ret_copy->account = account;
+    ret_copy->subject = arena_copy(arena, info->subject);
+    ret_copy->queue = arena_copy(arena, info->queue);
+    ret_copy->sid = arena_copy(arena, info->sid);
 }
 
 // NULL: the list is full.

@@ -19,6 +19,7 @@ struct inspection_query {
     struct bytes user;
     struct bytes filter_subject;    // only connections with a subscription that this subject, or pattern, overlaps
     enum inspection_subs with_subs; // subscriptions of each connection
+    bool with_certificates;         // of each connection that is open
 };
 
 struct inspection_subscription {
@@ -48,6 +49,8 @@ struct inspection_connection {
     char tls_version[8];                           // "1.3"; empty: in the clear
     char tls_cipher_suite[48];                     // its IANA name
     bool tls_first;                                // the handshake came before INFO
+    struct net_certificate *certificates;          // with_certificates: what the client showed; NULL: nothing
+    size_t certificate_count;                      // of these
     struct inspection_subscription *subscriptions; // with_subs; NULL: none
     uint32_t listed_count;                         // of `subscriptions`; fewer than there are when they do not fit
     struct inspection_connection *next;            // list link

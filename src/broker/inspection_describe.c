@@ -42,6 +42,25 @@ void inspection_describe(const struct connection *connection, struct inspection_
     }
 }
 
+void inspection_texts(struct inspection_connection *info, struct bytes *ret_texts[INSPECTION_TEXTS])
+{
+    struct bytes *texts[INSPECTION_TEXTS] = {&info->name, &info->lang, &info->version, &info->user, &info->account};
+    memcpy(ret_texts, texts, sizeof(texts));
+}
+
+void inspection_describe_subscription(const struct subscription *subscription, struct inspection_subscription *ret_info)
+{
+    *ret_info = (struct inspection_subscription){
+        .account = account_name(subscription->connection->account),
+        .subject = subscription_pattern(subscription),
+        .queue = trie_entry_queue(&subscription->target.entry),
+        .sid = subscription_sid(subscription),
+        .delivered = subscription->delivered,
+        .max = subscription->max,
+        .cid = subscription->connection->id,
+    };
+}
+
 size_t inspection_text_size(const struct inspection_connection *info, const struct connection *connection,
                             uint32_t listed)
 {
@@ -62,9 +81,9 @@ void inspection_copy(const struct inspection_connection *info, const struct conn
     struct inspection_subscription *subscriptions = to;
     char *at = (char *)(subscriptions + listed);
     *ret_copy = *info;
-    struct bytes *const texts[] = {&ret_copy->name, &ret_copy->lang, &ret_copy->version, &ret_copy->user,
-                                   &ret_copy->account};
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+    struct bytes *texts[INSPECTION_TEXTS];
+    inspection_texts(ret_copy, texts);
+    for (size_t i = 0; i < INSPECTION_TEXTS; i++)
         at = copy_text(at, texts[i]);
     ret_copy->subscriptions = subscriptions;
     ret_copy->listed_count = 0;
@@ -100,15 +119,8 @@ static char *copy_text(char *at, struct bytes *text)
 static char *copy_subscription(const struct subscription *subscription, struct bytes account,
                                struct inspection_subscription *ret_copy, char *at)
 {
-    *ret_copy = (struct inspection_subscription){
-        .account = account,
-        .subject = subscription_pattern(subscription),
-        .queue = trie_entry_queue(&subscription->target.entry),
-        .sid = subscription_sid(subscription),
-        .delivered = subscription->delivered,
-        .max = subscription->max,
-        .cid = subscription->connection->id,
-    };
+    inspection_describe_subscription(subscription, ret_copy);
+    ret_copy->account = account;
     at = copy_text(at, &ret_copy->subject);
     at = copy_text(at, &ret_copy->queue);
     return copy_text(at, &ret_copy->sid);

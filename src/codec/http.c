@@ -3,6 +3,7 @@
 
 #include "base/must.h"
 #include "codec/percent.h"
+#include "codec/timestamp.h"
 
 static int find_head_end(struct bytes data, size_t *ret_len);
 static int parse_request_line(struct bytes line, struct http_request *request);
@@ -79,16 +80,22 @@ int http_query_find(struct bytes query, struct bytes name, char *ret_value, size
 int http_response_append(struct buffer *out, const struct http_response *response)
 {
     size_t before = out->len;
+    char date[TIMESTAMP_HTTP_SIZE] = "";
+    bool is_dated = response->date_ns > 0;
+    if (is_dated)
+        timestamp_format_http(response->date_ns, date);
     int error = buffer_printf(out,
                               "HTTP/1.1 %d %s\r\n"
                               "Content-Type: %.*s\r\n"
+                              "%s%s%s"
                               "Content-Length: %zu\r\n"
                               "Cache-Control: no-store\r\n"
                               "%s"
                               "Connection: %s\r\n"
                               "\r\n",
                               response->status, reason(response->status), BYTES_ARG(response->content_type),
-                              response->body.len, response->status == 405 ? "Allow: GET, HEAD\r\n" : "",
+                              is_dated ? "Date: " : "", date, is_dated ? "\r\n" : "", response->body.len,
+                              response->status == 405 ? "Allow: GET, HEAD\r\n" : "",
                               response->keep_alive ? "keep-alive" : "close");
     if (!error && !response->head)
         error = buffer_append(out, response->body);

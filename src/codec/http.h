@@ -36,7 +36,8 @@ struct http_response {
     int status; // 200, 400, 403, 404, 405, 431, 503
     struct bytes content_type;
     struct bytes body;
-    bool head; // send the fields for the body, but not the body
+    uint64_t date_ns; // wall clock; 0: without a Date
+    bool head;        // send the fields for the body, but not the body
     bool keep_alive;
 };
 

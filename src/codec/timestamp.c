@@ -33,3 +33,16 @@ void timestamp_format(uint64_t wall_ns, char ret_text[TIMESTAMP_TEXT_SIZE])
         len--;
     memcpy(ret_text + len, "Z", 2);
 }
+
+void timestamp_format_http(uint64_t wall_ns, char ret_text[TIMESTAMP_HTTP_SIZE])
+{
+    static const char *const weekdays[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"}; // the epoch's first
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    uint64_t seconds = wall_ns / 1000000000;
+    unsigned of_day = (unsigned)(seconds % 86400);
+    unsigned year, month, day;
+    civil_date(seconds / 86400, &year, &month, &day);
+    snprintf(ret_text, TIMESTAMP_HTTP_SIZE, "%s, %02u %s %04u %02u:%02u:%02u GMT", weekdays[seconds / 86400 % 7],
+             day % 100, months[month - 1], year % 10000, of_day / 3600, of_day / 60 % 60, of_day % 60);
+}

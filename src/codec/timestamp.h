@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Points in time as JSON shows them: RFC 3339 in UTC with as many digits behind the second as are not 0, as Go writes them.
+// Points in time, in UTC: as JSON shows them, RFC 3339 with as many digits behind the second as are not 0, as Go writes them; and
+// as HTTP does.
 #pragma once
 
 #include <stdint.h>
@@ -8,3 +9,8 @@
 #define TIMESTAMP_TEXT_SIZE 32
 
 void timestamp_format(uint64_t wall_ns, char ret_text[TIMESTAMP_TEXT_SIZE]);
+
+// "Mon, 23 Nov 2026 05:29:31 GMT" and its NUL.
+#define TIMESTAMP_HTTP_SIZE 30
+
+void timestamp_format_http(uint64_t wall_ns, char ret_text[TIMESTAMP_HTTP_SIZE]);

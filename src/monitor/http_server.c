@@ -39,9 +39,10 @@ struct http_server {
     struct net_handler handler;
     struct list connections; // struct http_connection, longest silent first
     size_t count;
-    size_t held;    // pages
-    size_t waiting; // bytes, in `out` of all connections
-    uint64_t now_ms;
+    size_t held;     // pages
+    size_t waiting;  // bytes, in `out` of all connections
+    uint64_t now_ms; // monotonic
+    uint64_t now_ns; // wall clock
     bool stopping;
 };
 
@@ -81,6 +82,7 @@ struct http_server *http_server_new(void *owner, void (*answer)(void *owner, str
         .on_secure = on_secure,
     };
     server->now_ms = moment_mono_ms(now);
+    server->now_ns = now.wall_ns;
     list_init(&server->connections);
     return server;
 }
@@ -99,6 +101,7 @@ const struct net_handler *http_server_net_handler(struct http_server *server)
 void http_server_turn_begin(struct http_server *server, struct moment now)
 {
     server->now_ms = moment_mono_ms(now);
+    server->now_ns = now.wall_ns;
     list_foreach(link, &server->connections)
     {
         struct http_connection *connection = container_of(link, struct http_connection, link);
@@ -328,6 +331,7 @@ static void respond(struct http_connection *connection, struct http_page *made)
         .status = made->page.status,
         .content_type = made->page.content_type,
         .body = buffer_bytes(&made->body),
+        .date_ns = server->now_ns,
         .head = made->head,
         .keep_alive = !connection->last,
     };

@@ -24,6 +24,8 @@ const struct monitor_route monitor_routes[MONITOR_ROUTES] = {
     {"/routez", "routes: none", monitor_routez},
     {"/gatewayz", "gateways: none", monitor_gatewayz},
     {"/leafz", "leaf nodes: none", monitor_leafz},
+    {"/ipqueuesz", NULL, monitor_ipqueuesz},
+    {"/stacksz", NULL, monitor_stacksz},
 };
 
 // Of the figures of all brokers.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pages about what a server that stands alone does not have: routes, gateways, leaf nodes (CO-H04…H06) and JetStream (CO-H10). They
-// say "none", in the form that dashboards and exporters read.
+// say "none", in the form that dashboards and exporters read. So does the page about queues between goroutines; the one with their
+// stacks can only say where to look instead.
 #include "monitor/monitor_internal.h"
 #include "monitor/put.h"
 
@@ -56,6 +57,22 @@ void monitor_jsz(struct monitor *monitor, struct page *page)
     json_writer_put_u64(&json, "errors", 0);
     json_writer_end(&json);
     end(&json, page);
+}
+
+// nats-server lists queues in which something waits; between our workers nothing does for longer than a turn.
+void monitor_ipqueuesz(struct monitor *monitor, struct page *page)
+{
+    struct json_writer json;
+    (void)monitor;
+    json_writer_init(&json, page->body);
+    json_writer_begin_object(&json);
+    end(&json, page);
+}
+
+void monitor_stacksz(struct monitor *monitor, struct page *page)
+{
+    (void)monitor;
+    monitor_say(page, 404, "no stacks of goroutines here: \"eu-stack -p PID\" or gdb show those of the threads");
 }
 
 static void begin(struct json_writer *json, struct monitor *monitor, struct page *page)

@@ -8,6 +8,7 @@
 #include "monitor/parameter.h"
 #include "monitor/put.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define LIMIT_DEFAULT 1024
@@ -41,6 +42,8 @@ static struct inspection_connection **sort(const struct connz *connz, size_t cou
 static int compare(const void *a, const void *b, void *context);
 static void write_connection(struct json_writer *json, const struct connz *connz,
                              const struct inspection_connection *connection);
+static void write_certificates(struct json_writer *json, const struct inspection_connection *connection);
+static void put_sha256(struct json_writer *json, const char *key, const uint8_t sha256[NET_SHA256_SIZE]);
 static void write_subscriptions(struct json_writer *json, const struct connz *connz,
                                 const struct inspection_connection *connection);
 
@@ -115,6 +118,7 @@ static bool read_parameters(struct connz *connz, struct page *page)
     connz->limit = limit > 0 ? (uint64_t)limit : LIMIT_DEFAULT;
     if (query->cid > 0)
         connz->limit = 1;
+    query->with_certificates = connz->auth;
     query->user = bytes_from_string(connz->user);
     query->account = bytes_from_string(connz->account);
     query->filter_subject = bytes_from_string(connz->filter_subject);
@@ -260,6 +264,7 @@ static void write_connection(struct json_writer *json, const struct connz *connz
     put_text(json, "version", connection->version);
     put_text(json, "tls_version", bytes_from_string(connection->tls_version));
     put_text(json, "tls_cipher_suite", bytes_from_string(connection->tls_cipher_suite));
+    write_certificates(json, connection);
     if (connection->tls_first)
         json_writer_put_bool(json, "tls_first", true);
     if (connz->auth) {
@@ -270,6 +275,31 @@ static void write_connection(struct json_writer *json, const struct connz *connz
     if (connz->auth)
         put_text(json, "name_tag", connection->account);
     json_writer_end(json);
+}
+
+static void write_certificates(struct json_writer *json, const struct inspection_connection *connection)
+{
+    if (connection->certificate_count == 0)
+        return;
+    json_writer_key(json, "tls_peer_certs");
+    json_writer_begin_array(json);
+    for (size_t i = 0; i < connection->certificate_count; i++) {
+        const struct net_certificate *certificate = &connection->certificates[i];
+        json_writer_begin_object(json);
+        put_text(json, "subject", certificate->subject);
+        put_sha256(json, "spki_sha256", certificate->key_sha256);
+        put_sha256(json, "cert_sha256", certificate->sha256);
+        json_writer_end(json);
+    }
+    json_writer_end(json);
+}
+
+static void put_sha256(struct json_writer *json, const char *key, const uint8_t sha256[NET_SHA256_SIZE])
+{
+    char text[2 * NET_SHA256_SIZE + 1];
+    for (size_t i = 0; i < NET_SHA256_SIZE; i++)
+        snprintf(text + 2 * i, 3, "%02x", sha256[i]);
+    json_writer_put_string(json, key, bytes_from_string(text));
 }
 
 static void write_subscriptions(struct json_writer *json, const struct connz *connz,

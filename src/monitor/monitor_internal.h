@@ -14,7 +14,7 @@ struct monitor_route {
     void (*fill)(struct monitor *monitor, struct page *page);
 };
 
-#define MONITOR_ROUTES 12
+#define MONITOR_ROUTES 14
 
 struct monitor {
     struct monitor_options options;
@@ -67,6 +67,9 @@ void monitor_routez(struct monitor *monitor, struct page *page);
 void monitor_gatewayz(struct monitor *monitor, struct page *page);
 void monitor_leafz(struct monitor *monitor, struct page *page);
 void monitor_jsz(struct monitor *monitor, struct page *page);
+// "/ipqueuesz", "/stacksz": insides of another program
+void monitor_ipqueuesz(struct monitor *monitor, struct page *page);
+void monitor_stacksz(struct monitor *monitor, struct page *page);
 
 // The member "weir" of /varz.
 void monitor_weir(struct monitor *monitor, struct json_writer *json);

@@ -82,6 +82,7 @@ static const struct sys_page server_pages[] = {
     {"LEAFZ", monitor_leafz},
     {"ACCOUNTZ", monitor_accountz},
     {"JSZ", monitor_jsz},
+    {"IPQUEUESZ", monitor_ipqueuesz},
     {"HEALTHZ", monitor_healthz},
 };
 

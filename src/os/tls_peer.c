@@ -11,7 +11,8 @@
 // As RFC 2253 has it, but UTF-8 as it is, which is how configuration files spell names.
 #define TLS_PEER_NAME_FLAGS (XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB)
 
-static void describe_chain(STACK_OF(X509) * chain, BIO *memory, struct net_tls_info *info);
+static void describe_chain(const SSL *ssl, BIO *memory, struct net_tls_info *info);
+static bool was_shown(const SSL *ssl, const X509 *certificate);
 static void describe_names(const GENERAL_NAMES *names, struct net_tls_info *info);
 static void add_name(struct net_names *names, const ASN1_STRING *name);
 static const char *version_text(const SSL *openssl);
@@ -31,8 +32,7 @@ void tls_peer_describe(void *openssl, void *owner, void (*show)(void *owner, con
     }
     BIO *memory = BIO_new(BIO_s_mem());
     must(memory);
-    STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
-    describe_chain(chain, memory, &info);
+    describe_chain(ssl, memory, &info);
     GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
     if (names)
         describe_names(names, &info);
@@ -54,12 +54,15 @@ bool tls_peer_key_sha256(void *certificate, uint8_t ret_sha256[NET_SHA256_SIZE])
 }
 
 // All subjects are printed behind one another first, because printing may move the memory.
-static void describe_chain(STACK_OF(X509) * chain, BIO *memory, struct net_tls_info *info)
+static void describe_chain(const SSL *ssl, BIO *memory, struct net_tls_info *info)
 {
+    STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
     size_t ends[NET_CERTIFICATES_MAX];
     int count = chain ? sk_X509_num(chain) : 0;
     for (int i = 0; i < count && info->certificate_count < NET_CERTIFICATES_MAX; i++) {
         X509 *x509 = sk_X509_value(chain, i);
+        if (i > 0 && !was_shown(ssl, x509))
+            break; // the chain goes on with authorities of ours
         struct net_certificate *certificate = &info->certificates[info->certificate_count];
         unsigned size = 0;
         if (X509_NAME_print_ex(memory, X509_get_subject_name(x509), 0, TLS_PEER_NAME_FLAGS) < 0 ||
@@ -72,6 +75,17 @@ static void describe_chain(STACK_OF(X509) * chain, BIO *memory, struct net_tls_i
     (void)BIO_get_mem_data(memory, &text);
     for (size_t i = 0, begin = 0; i < info->certificate_count; begin = ends[i], i++)
         info->certificates[i].subject = bytes_make(text + begin, ends[i] - begin);
+}
+
+// Besides its own.
+static bool was_shown(const SSL *ssl, const X509 *certificate)
+{
+    STACK_OF(X509) *shown = SSL_get_peer_cert_chain(ssl);
+    for (int i = 0; shown && i < sk_X509_num(shown); i++) {
+        if (X509_cmp(sk_X509_value(shown, i), certificate) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void describe_names(const GENERAL_NAMES *names, struct net_tls_info *info)

@@ -24,7 +24,7 @@ function get (page, from = server) {
     http.get({ host: '127.0.0.1', port: from.httpPort, path: page, agent: false }, (response) => {
       let text = ''
       response.on('data', (data) => { text += data })
-      response.on('end', () => resolve({ status: response.statusCode, type: response.headers['content-type'], text }))
+      response.on('end', () => resolve({ status: response.statusCode, type: response.headers['content-type'], date: response.headers.date, text }))
     }).on('error', reject)
   }), `GET ${page}`)
 }
@@ -241,6 +241,18 @@ test('CO-H10 /jsz says that JetStream is off', async () => {
   const page = await json('/jsz?accounts=true&consumers=true&config=true')
   assert.strictEqual(page.disabled, true)
   sameShape(page, { memory: 0, storage: 0, accounts: 0, streams: 0, consumers: 0, messages: 0, bytes: 0, api: { total: 0, errors: 0 } }, [])
+})
+
+test('CO-H01 what only another program has inside is not made up', async () => {
+  assert.deepStrictEqual(await json('/ipqueuesz'), {})
+  const stacks = await get('/stacksz')
+  if (!isPeer) assert.deepStrictEqual([stacks.status, stacks.text.includes('eu-stack')], [404, true])
+})
+
+test('CO-H01 answers are dated', async () => {
+  const { date } = await get('/varz')
+  assert.match(date, /^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/)
+  assert.ok(Math.abs(Date.parse(date) - Date.now()) < 60000, date)
 })
 
 test('CO-H11 /healthz is well', async () => {

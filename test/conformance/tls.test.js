@@ -376,6 +376,13 @@ function page (server, name, options = {}) {
   }), `GET ${name} over https`)
 }
 
+/** A certificate as /connz shows it. */
+function listed (name, subject) {
+  const certificate = new crypto.X509Certificate(files.read(`${name}.pem`))
+  const sha256 = (data) => crypto.createHash('sha256').update(data).digest('hex')
+  return { subject, spki_sha256: sha256(certificate.publicKey.export({ type: 'spki', format: 'der' })), cert_sha256: sha256(certificate.raw) }
+}
+
 test('CO-S01 monitoring over https, without asking for a certificate', async (t) => {
   const server = await start(`ca_file: "${files.path('ca.pem')}", verify: true`, 'https: "127.0.0.1:-1"')
   server.httpsPort = Number(/https monitor on [\d.]+:(\d+)/.exec(server.log)[1])
@@ -389,6 +396,10 @@ test('CO-S01 monitoring over https, without asking for a certificate', async (t)
   const { connections } = await page(server, '/connz')
   assert.strictEqual(connections[0].tls_version, '1.3')
   assert.match(connections[0].tls_cipher_suite, /^TLS_(AES|CHACHA20)_/)
+  assert.ok(!('tls_peer_certs' in connections[0]))
+  // Node sends its authority behind its own certificate.
+  assert.deepStrictEqual((await page(server, '/connz?auth=1')).connections[0].tls_peer_certs,
+    [listed('client', 'CN=client,OU=test,O=Weir'), listed('ca', 'CN=ca')])
   await refused(page(server, '/varz', { ca: files.read('other.pem') }))
   const bare = net.connect(server.httpsPort, '127.0.0.1')
   t.after(() => bare.destroy())

@@ -169,6 +169,13 @@ static void a_response_has_its_length_and_no_body_for_head(void **state)
                        "Connection: keep-alive\r\n\r\nhello";
     assert_true(bytes_equal(buffer_bytes(&out), bytes_from_string(full)));
     buffer_clear(&out);
+    response.date_ns = 1795411771425149490;
+    assert_int_equal(http_response_append(&out, &response), 0);
+    const char *dated = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nDate: Mon, 23 Nov 2026 05:29:31 GMT\r\n"
+                        "Content-Length: 5\r\nCache-Control: no-store\r\nConnection: keep-alive\r\n\r\nhello";
+    assert_true(bytes_equal(buffer_bytes(&out), bytes_from_string(dated)));
+    response.date_ns = 0;
+    buffer_clear(&out);
     response.head = true;
     assert_int_equal(http_response_append(&out, &response), 0);
     assert_true(bytes_equal(buffer_bytes(&out), bytes_make(full, strlen(full) - 5)));

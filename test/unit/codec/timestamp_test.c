@@ -37,6 +37,9 @@ static void days_agree_with_the_c_library(void **state)
         char text[TIMESTAMP_TEXT_SIZE];
         timestamp_format((uint64_t)seconds * SECOND, text);
         assert_string_equal(text, wanted);
+        assert_true(strftime(wanted, sizeof(wanted), "%a, %d %b %Y %H:%M:%S GMT", &parts) > 0);
+        timestamp_format_http((uint64_t)seconds * SECOND + 999999999, text);
+        assert_string_equal(text, wanted);
     }
 }
 
