@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/must.h"
 #include "server/config_blocks.h"
+#include "server/config_channels.h"
 #include "server/config_reader.h"
 #include "server/units.h"
 
@@ -120,6 +121,9 @@ int config_finish(struct config *config, char ret_message[CONFIG_MESSAGE_SIZE])
     const char *contradiction = websocket_config_check(&config->websocket);
     if (contradiction)
         return config_reader_fail(&reader, find_key(&config->conf, "websocket")->place, "%s", contradiction);
+    error = config_channels_check(&reader);
+    if (error)
+        return error;
     build_auth(config);
     error = auth_builder_finish(config->builder, &config->auth, &wrong);
     if (error) {
@@ -147,6 +151,7 @@ void config_forget_files(struct config *config)
     config->options.http_host = move_string(config->options.http_host, &strings);
     config->options.http_base_path = move_string(config->options.http_base_path, &strings);
     move_tags(&config->options, &strings);
+    config_channels_move(&config->options, &strings);
     for (size_t i = 0; i < websocket->origin_count; i++)
         websocket->origins[i].ptr = move_memory(websocket->origins[i].ptr, websocket->origins[i].len, &strings);
     for (size_t i = 0; i < config->warning_count; i++)
@@ -154,7 +159,7 @@ void config_forget_files(struct config *config)
     arena_deinit(&config->strings);
     config->strings = strings;
     buffer_deinit(&config->places);
-    config->user_place = config->token_place = (struct conf_place){.file = NULL};
+    config->user_place = config->token_place = config->channels_place = (struct conf_place){.file = NULL};
     conf_deinit(&config->conf);
     conf_deinit(&config->streaming_conf);
 }

@@ -42,6 +42,7 @@ struct config {
     struct buffer places;                      // struct conf_place: what the builder's `where` means, from 1 on
     struct conf_place user_place, token_place; // file NULL: the command line
     uint64_t auth_timeout_ns;                  // 0: the default
+    struct conf_place channels_place;          // of options.channel_rules
 };
 
 // Defaults; nothing is read.

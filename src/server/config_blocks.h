@@ -65,4 +65,5 @@ extern const struct config_block config_websocket_authorization_block; // struct
 
 extern const struct config_block config_streaming_block;    // struct config
 extern const struct config_block config_store_limits_block; // struct config
+extern const struct config_block config_channel_block;      // struct channel_limit
 extern const struct config_block config_file_block;         // struct config

@@ -4,6 +4,7 @@
 
 #include "server/config.h"
 #include "server/config_blocks.h"
+#include "server/config_channels.h"
 
 #define AT(field) offsetof(struct config, field)
 #define ROW(name_, type_, field_, reload_)                                                                             \
@@ -19,11 +20,7 @@ static const struct config_key own_keys[] = {
     ROW("http_base_path", CONFIG_STRING, http_base_path, CONFIG_RELOAD_NO),
     ROW("http_host", CONFIG_STRING, http_host, CONFIG_RELOAD_NO),
     ROW("streaming", CONFIG_BOOL, streaming, CONFIG_RELOAD_NO),
-    ROW("store_limits.max_channels", CONFIG_COUNT, max_channels, CONFIG_RELOAD_NO),
-    ROW("store_limits.max_subs", CONFIG_COUNT, max_channel_subs, CONFIG_RELOAD_NO),
-    ROW("store_limits.max_msgs", CONFIG_COUNT64, max_channel_msgs, CONFIG_RELOAD_NO),
-    ROW("store_limits.max_bytes", CONFIG_BYTES, max_channel_bytes, CONFIG_RELOAD_NO),
-    ROW("store_limits.max_age", CONFIG_DURATION, max_channel_age_ns, CONFIG_RELOAD_NO),
+    ROW("streaming.store_limits.max_channels", CONFIG_COUNT, max_channels, CONFIG_RELOAD_NO),
 };
 static const struct config_block own_block = CONFIG_BLOCK_OF("", own_keys);
 
@@ -54,6 +51,8 @@ int config_compare(const struct config *old, const struct config *fresh, struct 
         error = compare_block(&comparison, &own_block, "", old, fresh);
     if (!error)
         error = compare_block(&comparison, &config_streaming_block, "streaming.", old, fresh);
+    if (!error && !config_channels_equal(&old->options, &fresh->options))
+        note(ret_changes, "", BYTES("streaming.store_limits"), NULL);
     if (!error)
         error = compare_tls(&comparison, &old->options.tls, &fresh->options.tls);
     if (!error)

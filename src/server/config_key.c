@@ -34,6 +34,7 @@ const struct config_block *config_key_block(size_t index)
         &config_websocket_authorization_block,
         &config_streaming_block,
         &config_store_limits_block,
+        &config_channel_block,
         &config_file_block,
         NULL,
     };

@@ -240,9 +240,10 @@ static int refuse_name(struct config_reader *reader, const struct config_block *
     else
         snprintf(hint, sizeof(hint), "%s%s", block->name[0] ? " in " : "", block->name);
     // NATS Streaming's server takes whatever it does not know, and files have leftovers. Who may connect is another matter.
-    bool lenient = reader->config->options.persona == OPTIONS_NATS_STREAMING &&
-                   (block == &config_server_block || block == &config_streaming_block ||
-                    block == &config_store_limits_block || block == &config_file_block);
+    bool lenient =
+        reader->config->options.persona == OPTIONS_NATS_STREAMING &&
+        (block == &config_server_block || block == &config_streaming_block || block == &config_store_limits_block ||
+         block == &config_channel_block || block == &config_file_block);
     if (!lenient)
         return config_reader_fail(reader, member->place, "unknown key \"%.*s\"%s", len, member->name.ptr, hint);
     config_reader_warn(reader, member->place, "unknown key \"%.*s\" has no effect%s", len, member->name.ptr, hint);

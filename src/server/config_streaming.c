@@ -10,11 +10,6 @@
 #define NO_CIPHER  "encryption at rest is not there yet; use an encrypted volume"
 #define OWN_STORE  "the store of Weir does not need it"
 
-static int read_limit(struct config_reader *reader, const struct conf_member *member, void *target);
-static int read_narrow_limit(struct config_reader *reader, const struct conf_member *member, void *target);
-static int read_max_age(struct config_reader *reader, const struct conf_member *member, void *target);
-static int read_inactivity(struct config_reader *reader, const struct conf_member *member, void *target);
-static int read_channels(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_sync(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_on(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_off(struct config_reader *reader, const struct conf_member *member, void *target);
@@ -42,12 +37,12 @@ static const struct config_key keys[] = {
                DAY, CONFIG_RELOAD_NO, "10s", "for the answer to one"),
     CONFIG_KEY("hb_fail_count,hbf,server_to_client_hb_fail_count", CONFIG_COUNT, AT(options.heartbeat_fail_count), 1,
                1000000, CONFIG_RELOAD_NO, "10", "missed ones before a client is given up"),
-    CONFIG_KEY("duplicate_window", CONFIG_DURATION, AT(options.duplicate_window_ns), 0, 7 * DAY, CONFIG_RELOAD_NO, "2m",
-               "in which a repeated publish is stored once"),
+    CONFIG_KEY("duplicate_window", CONFIG_DURATION, AT(options.channel.duplicate_window_ns), 0, 7 * DAY,
+               CONFIG_RELOAD_YES, "2m", "in which a repeated publish is stored once; also in `store_limits`"),
     CONFIG_KEY("max_ids", CONFIG_COUNT64, AT(options.max_ids), 1000, 1000000000000, CONFIG_RELOAD_NO, "20000000",
                "publishes remembered for that, 40 bytes each"),
-    CONFIG_KEY("disconnect_grace", CONFIG_DURATION, AT(options.disconnect_grace_ns), 0, DAY, CONFIG_RELOAD_NO, "5s",
-               "so long a lost client keeps its messages"),
+    CONFIG_KEY("disconnect_grace", CONFIG_DURATION, AT(options.channel.disconnect_grace_ns), 0, DAY, CONFIG_RELOAD_NO,
+               "5s", "so long a lost client keeps its messages"),
     CONFIG_OWN("sd,stan_debug", "true or false", AT(options.debug), read_on, CONFIG_RELOAD_YES, "false", "as `debug`"),
     CONFIG_OWN("sv,stan_trace", "true or false", AT(options.trace), read_on, CONFIG_RELOAD_YES, "false", "as `trace`"),
     CONFIG_MAP("file,file_options", 0, &config_file_block, NULL, CONFIG_RELOAD_NO, "of NATS Streaming's file store"),
@@ -67,22 +62,6 @@ static const struct config_key keys[] = {
                       "one server serves a directory; fault tolerance will come with clusters"),
     CONFIG_NOT_SERVED("sql,sql_options", "SQL stores are not served: `store: file` or `store: memory`"),
 };
-static const struct config_key limits_keys[] = {
-    CONFIG_OWN("max_channels,mc,maxchannels", "an integer; 0: unlimited", AT(options.max_channels), read_narrow_limit,
-               CONFIG_RELOAD_NO, "100", "channels"),
-    CONFIG_OWN("max_subs,msu,max_subscriptions,maxsubscriptions", "an integer; 0: unlimited",
-               AT(options.max_channel_subs), read_narrow_limit, CONFIG_RELOAD_NO, "1000", "subscriptions of a channel"),
-    CONFIG_OWN("max_msgs,mm,maxmsgs,max_count,maxcount", "an integer; 0: unlimited", AT(options.max_channel_msgs),
-               read_limit, CONFIG_RELOAD_NO, "1000000", "messages in a channel; the oldest go"),
-    CONFIG_OWN("max_bytes,mb,maxbytes", "a size; 0: unlimited", AT(options.max_channel_bytes), read_limit,
-               CONFIG_RELOAD_NO, "1024000000", "bytes of a channel's messages; the oldest go"),
-    CONFIG_OWN("max_age,ma,maxage", "a duration; 0: unlimited", AT(options.max_channel_age_ns), read_max_age,
-               CONFIG_RELOAD_NO, "0", "so long messages are kept"),
-    CONFIG_OWN("max_inactivity,mi,maxinactivity", "0", 0, read_inactivity, CONFIG_RELOAD_NO, "0",
-               "channels are not removed by themselves yet"),
-    CONFIG_OWN("channels,channels_limits,channelslimits,per_channel,per_channel_limits", "an empty map", 0,
-               read_channels, CONFIG_RELOAD_NO, NULL, "limits of single channels are not there yet; say them for all"),
-};
 static const struct config_key file_keys[] = {
     CONFIG_OWN("sync,do_sync,sync_on_flush,file_sync", "true or false", 0, read_sync, CONFIG_RELOAD_NO, "true",
                "false is `sync: never` of [streaming](#streaming)"),
@@ -98,7 +77,6 @@ static const struct config_key file_keys[] = {
 };
 
 const struct config_block config_streaming_block = CONFIG_BLOCK_OF("streaming", keys);
-const struct config_block config_store_limits_block = CONFIG_BLOCK_OF("streaming store_limits", limits_keys);
 const struct config_block config_file_block = CONFIG_BLOCK_OF("streaming file", file_keys);
 
 int config_streaming_read(struct config_reader *reader, const struct conf_member *member, void *target)
@@ -112,55 +90,6 @@ int config_streaming_read(struct config_reader *reader, const struct conf_member
         return ERR_INVALID;
     config->options.streaming = true;
     return config_reader_apply(reader, &config_streaming_block, &member->value, config);
-}
-
-// -1 is another way to say unlimited.
-static int read_limit(struct config_reader *reader, const struct conf_member *member, void *target)
-{
-    int64_t number;
-    int error = config_reader_integer(reader, member, -1, INT64_MAX, &number);
-    if (!error)
-        *(uint64_t *)target = number < 0 ? 0 : (uint64_t)number;
-    return error;
-}
-
-static int read_narrow_limit(struct config_reader *reader, const struct conf_member *member, void *target)
-{
-    int64_t number;
-    int error = config_reader_integer(reader, member, -1, UINT32_MAX, &number);
-    if (!error)
-        *(uint32_t *)target = number < 0 ? 0 : (uint32_t)number;
-    return error;
-}
-
-static int read_max_age(struct config_reader *reader, const struct conf_member *member, void *target)
-{
-    const struct conf_value *value = &member->value;
-    if ((value->type == CONF_STRING || value->type == CONF_INTEGER) && value->text.len && value->text.ptr[0] == '-') {
-        *(uint64_t *)target = 0;
-        return 0;
-    }
-    return config_reader_duration(reader, member, target);
-}
-
-static int read_inactivity(struct config_reader *reader, const struct conf_member *member, void *target)
-{
-    uint64_t inactivity_ns;
-    int error = config_reader_duration(reader, member, &inactivity_ns);
-    if (!error && inactivity_ns)
-        return config_reader_fail(reader, member->place, "%s: channels are not removed by themselves yet; leave it out",
-                                  member->name.ptr);
-    return error;
-}
-
-static int read_channels(struct config_reader *reader, const struct conf_member *member, void *target)
-{
-    int error = config_reader_map(reader, member);
-    if (!error && member->value.count)
-        return config_reader_fail(reader, member->place,
-                                  "%s: limits of single channels are not there yet; say them for all",
-                                  member->name.ptr);
-    return error;
 }
 
 static int read_sync(struct config_reader *reader, const struct conf_member *member, void *target)

@@ -257,6 +257,8 @@ uint32_t node_reload(struct node *node, const struct options *options)
     node->options.lame_duck_duration_ns = options->lame_duck_duration_ns;
     node->options.lame_duck_grace_ns = options->lame_duck_grace_ns;
     broker_set_tls(node->broker, &own->tls);
+    if (node->stan)
+        stan_limits_set(node->stan, &options->channel, options->channel_rules, options->channel_rule_count);
     monitor_set_config(node->monitor, options->config_digest);
     return node->worker_count == 1 ? broker_limits_set(node->broker, own, own->max_connections) : limit_workers(node);
 }

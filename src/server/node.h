@@ -76,8 +76,8 @@ bool node_turn_end(struct node *node);
 // Monotonic ms at which a turn is needed though nothing happens; UINT64_MAX: none.
 uint64_t node_next_deadline_ms(const struct node *node);
 
-// Within a turn: limits, pings and deadlines of these options hold from now on, for connected clients too (CO-X02), and what is asked of
-// TLS for those who come. Nothing else of them is looked at, nothing kept. Returns how many connections were over the new limit and
+// Within a turn: limits, pings and deadlines of these options hold from now on, for connected clients too (CO-X02), what channels may
+// hold, for those that are there too, and what is asked of TLS for those who come. Nothing else of them is looked at, nothing kept. Returns how many connections were over the new limit and
 // are closed.
 uint32_t node_reload(struct node *node, const struct options *options);
 // Within a turn: whom to let in from now on, and who may stay; broker_auth_replace().

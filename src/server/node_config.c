@@ -108,13 +108,10 @@ void node_config_stan(const struct options *options, struct stan_options *ret_st
     stan_options_default(ret_stan);
     ret_stan->cluster_id = bytes_from_string(options->cluster_id);
     ret_stan->max_channels = options->max_channels;
-    ret_stan->max_subscriptions = options->max_channel_subs;
-    ret_stan->max_msgs = options->max_channel_msgs;
-    ret_stan->max_bytes = options->max_channel_bytes;
-    ret_stan->max_age_ns = options->max_channel_age_ns;
+    ret_stan->channel = options->channel;
+    ret_stan->rules = options->channel_rules;
+    ret_stan->rule_count = options->channel_rule_count;
     ret_stan->heartbeat_interval_ns = options->heartbeat_interval_ns;
     ret_stan->heartbeat_timeout_ns = options->heartbeat_timeout_ns;
     ret_stan->heartbeat_fail_count = options->heartbeat_fail_count;
-    ret_stan->duplicate_window_ns = options->duplicate_window_ns;
-    ret_stan->disconnect_grace_ns = options->disconnect_grace_ns;
 }

@@ -34,19 +34,15 @@ void options_default(struct options *options, enum options_persona persona)
         .ping_max = 2,
         .write_deadline_ns = 10 * SECOND,
         .max_channels = 100,
-        .max_channel_subs = 1000,
-        .max_channel_msgs = 1000000,
-        .max_channel_bytes = 1024000000,
         .heartbeat_interval_ns = 30 * SECOND,
         .heartbeat_timeout_ns = 10 * SECOND,
         .heartbeat_fail_count = 10,
-        .duplicate_window_ns = 120 * SECOND,
         .max_ids = 20000000,
-        .disconnect_grace_ns = 5 * SECOND,
         .log_time = true,
         .lame_duck_duration_ns = 120 * SECOND,
         .lame_duck_grace_ns = 10 * SECOND,
     };
+    channel_limits_default(&options->channel);
     tls_options_default(&options->tls);
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "server/flag.h"
 #include "server/tls_options.h"
+#include "stan/channel_limits.h"
 
 // Longest message of options_parse(), with its NUL.
 #define OPTIONS_MESSAGE_SIZE 512
@@ -89,17 +90,16 @@ struct options {
     uint32_t ping_max;          // 2
     uint64_t write_deadline_ns; // 10 s
 
-    uint32_t max_channels;          // -mc: 100; 0: unlimited
-    uint32_t max_channel_subs;      // -msu: 1,000; 0: unlimited
-    uint64_t max_channel_msgs;      // -mm: 1,000,000; 0: unlimited
-    uint64_t max_channel_bytes;     // -mb: 1,024,000,000; 0: unlimited
-    uint64_t max_channel_age_ns;    // -ma: 0: unlimited
+    uint32_t max_channels; // -mc: 100; 0: unlimited
+    // What a channel may hold, unless one of the rules counts for it: -msu -mm -mb -ma -mi --duplicate_window --disconnect_grace; the
+    // rest has no flags.
+    struct channel_limit channel;
+    const struct channel_rule *channel_rules; // no flag
+    size_t channel_rule_count;
     uint64_t heartbeat_interval_ns; // -hbi: 30 s
     uint64_t heartbeat_timeout_ns;  // -hbt: 10 s
     uint32_t heartbeat_fail_count;  // -hbf: 10
-    uint64_t duplicate_window_ns;   // --duplicate_window: 2 min
     uint64_t max_ids;               // --max_ids: publishes remembered in that window, about 40 bytes each, 20,000,000
-    uint64_t disconnect_grace_ns;   // --disconnect_grace: 5 s
 
     struct flag_ignored ignored; // flags that have no effect here: to be said once
     bool help;                   // -h: show options_help() and do nothing

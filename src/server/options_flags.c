@@ -99,13 +99,13 @@
 
 #define STREAMING_FLAGS \
     {"mc,max_channels", FLAG_COUNT, AT(max_channels), 0, UINT32_MAX, NULL, "N", "channels (100); 0: unlimited"}, \
-    {"msu,max_subs", FLAG_COUNT, AT(max_channel_subs), 0, UINT32_MAX, NULL, "N", \
+    {"msu,max_subs", FLAG_COUNT, AT(channel.max_subscriptions), 0, UINT32_MAX, NULL, "N", \
      "subscriptions per channel (1000); 0: unlimited"}, \
-    {"mm,max_msgs", FLAG_COUNT64, AT(max_channel_msgs), 0, INT64_MAX, NULL, "N", \
+    {"mm,max_msgs", FLAG_COUNT64, AT(channel.max_msgs), 0, INT64_MAX, NULL, "N", \
      "messages per channel (1000000); 0: unlimited"}, \
-    {"mb,max_bytes", FLAG_BYTES, AT(max_channel_bytes), 0, INT64_MAX, NULL, "SIZE", \
+    {"mb,max_bytes", FLAG_BYTES, AT(channel.max_bytes), 0, INT64_MAX, NULL, "SIZE", \
      "of a channel (1024000000); 0: unlimited"}, \
-    {"ma,max_age", FLAG_DURATION, AT(max_channel_age_ns), 0, INT64_MAX, NULL, "TIME", \
+    {"ma,max_age", FLAG_DURATION, AT(channel.max_age_ns), 0, INT64_MAX, NULL, "TIME", \
      "messages are kept (0: for ever)"}, \
     {"hbi,hb_interval", FLAG_DURATION, AT(heartbeat_interval_ns), 10 * MS, DAY, NULL, "TIME", \
      "between heartbeats to a client (30s)"}, \
@@ -113,11 +113,11 @@
      "for the answer to one (10s)"}, \
     {"hbf,hb_fail_count", FLAG_COUNT, AT(heartbeat_fail_count), 1, 1000000, NULL, "N", \
      "missed ones before a client is given up (10)"}, \
-    {"duplicate_window", FLAG_DURATION, AT(duplicate_window_ns), 0, 7 * DAY, NULL, "TIME", \
+    {"duplicate_window", FLAG_DURATION, AT(channel.duplicate_window_ns), 0, 7 * DAY, NULL, "TIME", \
      "in which a repeated publish is stored once (2m)"}, \
     {"max_ids", FLAG_COUNT64, AT(max_ids), 1000, 1000000000000, NULL, "N", \
      "publishes remembered for that, 40 bytes each (20000000)"}, \
-    {"disconnect_grace", FLAG_DURATION, AT(disconnect_grace_ns), 0, DAY, NULL, "TIME", \
+    {"disconnect_grace", FLAG_DURATION, AT(channel.disconnect_grace_ns), 0, DAY, NULL, "TIME", \
      "a lost client keeps its messages (5s)"},
 
 #define STREAMING_OTHER_FLAGS \

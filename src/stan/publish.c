@@ -169,8 +169,7 @@ static int publish_now(struct stan *stan, struct bytes reply, struct arrival *ar
             .payload = publish->data,
             .dedupe = arrival->client ? arrival->id : hash128_bytes(publish->guid, client->id_hash),
         };
-        struct engine_time now = {stan->now.mono_ns, stan->now.wall_ns};
-        error = engine_publish(stan->engine, stream, &message, now, &result);
+        error = engine_publish(stan->engine, stream, &message, stan_time(stan), &result);
     } else if (error == ERR_LIMIT) {
         refusal = "too many channels"; // ST-E20
         waits = true;
@@ -211,7 +210,7 @@ static struct stream *channel(struct stan *stan, struct bytes name, int *ret_err
     *ret_error = 0;
     if (stream)
         return stream;
-    *ret_error = channel_name_is_valid(name) ? stan_channel_create(stan, name, &stream) : ERR_INVALID;
+    *ret_error = channel_name_is_valid(name) ? channels_create(stan, name, &stream) : ERR_INVALID;
     return stream;
 }
 

@@ -12,8 +12,6 @@
 enum { SCRATCH_MAX = 4 << 20, BACKLOG_MAX = 64 << 20 }; // bytes
 enum { RETRY_MS = 20 };                                 // what the log did not take is tried again
 
-static struct stream_config channel_config(const struct stan *stan, struct bytes name);
-static void channels_follow_options(struct stan *stan);
 static void subjects_make(struct stan *stan);
 static bool on_connect(struct inlet *inlet, const struct inlet_message *message);
 static bool on_publish(struct inlet *inlet, const struct inlet_message *message);
@@ -35,16 +33,12 @@ void stan_options_default(struct stan_options *options)
         .cluster_id = BYTES("test-cluster"),
         .discover_prefix = BYTES("_STAN.discover"),
         .max_channels = 100,
-        .max_subscriptions = 1000,
-        .max_msgs = 1000000,
-        .max_bytes = 1024000000,
         .heartbeat_interval_ns = 30 * second,
         .heartbeat_timeout_ns = 10 * second,
         .heartbeat_fail_count = 10,
-        .duplicate_window_ns = 120 * second,
-        .disconnect_grace_ns = 5 * second,
         .max_clients = 65536,
     };
+    channel_limits_default(&options->channel);
 }
 
 struct stan *stan_new(const struct stan_options *options, struct broker *broker, struct shard *shard)
@@ -54,6 +48,7 @@ struct stan *stan_new(const struct stan_options *options, struct broker *broker,
     stan->broker = broker;
     stan->shard = shard;
     stan->engine = shard_engine(shard);
+    stan->limits = channel_limits_new(&options->channel, options->rules, options->rule_count);
     list_init(&stan->subscribing);
     list_init(&stan->all);
     list_init(&stan->orphans);
@@ -74,7 +69,7 @@ int stan_start(struct stan *stan, struct moment now)
         return ERR_INVALID;
     stan->now = now;
     subjects_make(stan);
-    channels_follow_options(stan);
+    channels_follow_limits(stan);
     char discover[STAN_SUBJECT_MAX];
     snprintf(discover, sizeof(discover), "%.*s.%.*s", BYTES_ARG(stan->options.discover_prefix),
              BYTES_ARG(stan->options.cluster_id));
@@ -123,6 +118,7 @@ void stan_free(struct stan *stan)
     hold_deinit(&stan->answers);
     buffer_deinit(&stan->scratch);
     buffer_deinit(&stan->backlog);
+    channel_limits_free(stan->limits);
     mem_free(stan);
 }
 
@@ -161,12 +157,12 @@ void stan_stats_get(const struct stan *stan, struct stan_stats *ret_stats)
     ret_stats->subscriptions = stan->subscriptions;
 }
 
-int stan_channel_create(struct stan *stan, struct bytes name, struct stream **ret_stream)
+void stan_limits_set(struct stan *stan, const struct channel_limit *channel, const struct channel_rule *rules,
+                     size_t rule_count)
 {
-    struct stream_config config = channel_config(stan, name);
-    uint64_t index;
-    return engine_stream_create(stan->engine, &config, (struct engine_time){stan->now.mono_ns, stan->now.wall_ns},
-                                ret_stream, &index);
+    channel_limits_free(stan->limits);
+    stan->limits = channel_limits_new(channel, rules, rule_count);
+    channels_follow_limits(stan);
 }
 
 int stan_subject_number(struct bytes subject, uint32_t *ret_number)
@@ -179,41 +175,6 @@ int stan_subject_number(struct bytes subject, uint32_t *ret_number)
         return ERR_INVALID;
     *ret_number = (uint32_t)number;
     return 0;
-}
-
-static struct stream_config channel_config(const struct stan *stan, struct bytes name)
-{
-    const struct stan_options *options = &stan->options;
-    return (struct stream_config){
-        .account = 1,
-        .name = name,
-        .max_msgs = options->max_msgs,
-        .max_bytes = options->max_bytes,
-        .max_age_ns = options->max_age_ns,
-        .duplicate_window_ns = options->duplicate_window_ns,
-        .disconnect_grace_ns = options->disconnect_grace_ns,
-        .max_consumers = options->max_subscriptions,
-    };
-}
-
-// Limits are the configuration's (ST-B20), so a start with others changes the channels that are there.
-static void channels_follow_options(struct stan *stan)
-{
-    struct stream *stream = NULL;
-    while ((stream = engine_stream_next(stan->engine, stream))) {
-        struct stream_state state;
-        stream_state_get(stream, &state);
-        struct stream_config config = channel_config(stan, state.config.name);
-        if (stream_config_equal(&state.config, &config))
-            continue;
-        uint64_t index;
-        int error = engine_stream_update(stan->engine, stream, &config,
-                                         (struct engine_time){stan->now.mono_ns, stan->now.wall_ns}, &index);
-        if (error)
-            logger_write(stan->options.logger, LOG_WARN,
-                         "channel %.*s keeps its former limits until the next start: %s", BYTES_ARG(config.name),
-                         error_text(error));
-    }
 }
 
 static void subjects_make(struct stan *stan)

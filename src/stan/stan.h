@@ -9,22 +9,20 @@
 #include "broker/broker.h"
 #include "env/clock.h"
 #include "shard/shard.h"
+#include "stan/channel_limits.h"
 
 struct stan;
 
 struct stan_options {
-    struct bytes cluster_id;        // borrowed for life; ST-C01
-    struct bytes discover_prefix;   // "_STAN.discover"; borrowed
-    uint32_t max_channels;          // 100 (ST-C09); 0: unlimited
-    uint32_t max_subscriptions;     // per channel, 1,000 (ST-C10)
-    uint64_t max_msgs;              // per channel, 1,000,000 (ST-C11)
-    uint64_t max_bytes;             // per channel, 1,024,000,000 (ST-C12)
-    uint64_t max_age_ns;            // per channel, 0 (ST-C13)
+    struct bytes cluster_id;          // borrowed for life; ST-C01
+    struct bytes discover_prefix;     // "_STAN.discover"; borrowed
+    uint32_t max_channels;            // 100 (ST-C09); 0: unlimited
+    struct channel_limit channel;     // for channels that no rule counts for
+    const struct channel_rule *rules; // borrowed during stan_new()
+    size_t rule_count;
     uint64_t heartbeat_interval_ns; // 30 s (ST-C16)
     uint64_t heartbeat_timeout_ns;  // 10 s (ST-C17)
     uint32_t heartbeat_fail_count;  // 10 (ST-C18)
-    uint64_t duplicate_window_ns;   // 2 min
-    uint64_t disconnect_grace_ns;   // 5 s
     uint32_t max_clients;           // 65,536
     const struct logger *logger;    // borrowed for life
 };
@@ -46,6 +44,10 @@ void stan_turn_end(struct stan *stan);
 // The log takes publishes again (shard_options.admitting).
 void stan_admitting(struct stan *stan);
 uint64_t stan_next_deadline_ms(const struct stan *stan);
+
+// Within a turn: other limits, for channels that are there as for those to come; what they are given of the options of stan_new().
+void stan_limits_set(struct stan *stan, const struct channel_limit *channel, const struct channel_rule *rules,
+                     size_t rule_count);
 
 struct stan_stats {
     uint64_t clients, subscriptions;

@@ -27,9 +27,10 @@ enum stan_inlet {
 
 struct stan {
     struct stan_options options;
-    struct broker *broker; // borrowed
-    struct shard *shard;   // borrowed
-    struct engine *engine; // the shard's
+    struct broker *broker;         // borrowed
+    struct shard *shard;           // borrowed
+    struct engine *engine;         // the shard's
+    struct channel_limits *limits; // owned
     struct moment now;
     struct wheel wheel; // heartbeats, probes
     bool wheel_ready;
@@ -97,13 +98,23 @@ const char *answer_error_text(enum answer_kind kind, int error);
 // Allocator for protobuf-c: ours.
 extern const ProtobufCAllocator answer_allocator;
 
+// The turn's time, for the engine.
+static inline struct engine_time stan_time(const struct stan *stan)
+{
+    return (struct engine_time){stan->now.mono_ns, stan->now.wall_ns};
+}
+
 static inline struct bytes stan_field(ProtobufCBinaryData field)
 {
     return bytes_make(field.data, field.len);
 }
 
+// --- channels (channels.c) ------------------------------------------------------------------------------------------
+
 // A stream for a channel of this valid name, with the configured limits. ERR_LIMIT, admission errors.
-int stan_channel_create(struct stan *stan, struct bytes name, struct stream **ret_stream) MUST_USE;
+int channels_create(struct stan *stan, struct bytes name, struct stream **ret_stream) MUST_USE;
+// The channels that are there get the limits that count for them now (ST-B20).
+void channels_follow_limits(struct stan *stan);
 
 bool publish_on_message(struct stan *stan, const struct inlet_message *message);
 // The same for a run (see struct inlet).

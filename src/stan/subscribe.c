@@ -55,11 +55,6 @@ static void take_ack(struct stan *stan, struct member *member, struct bytes payl
 static bool on_former_ack(struct inlet *inlet, const struct inlet_message *message);
 static int subscription_remove(struct subscription *subscription, bool unsubscribe, uint64_t *ret_index);
 
-static struct engine_time engine_now(const struct stan *stan)
-{
-    return (struct engine_time){stan->now.mono_ns, stan->now.wall_ns};
-}
-
 void subscribe_adapter(struct stan *stan, struct engine_adapter *ret_adapter)
 {
     *ret_adapter = (struct engine_adapter){stan, deliver, member_added, member_removed};
@@ -246,7 +241,7 @@ static void request_execute(struct stan *stan, const struct request *request, st
         return;
     }
     struct stream *stream = engine_stream_find(stan->engine, 1, request->channel);
-    int error = stream ? 0 : stan_channel_create(stan, request->channel, &stream);
+    int error = stream ? 0 : channels_create(stan, request->channel, &stream);
     if (error) {
         refuse(stan, reply, error,
                error == ERR_LIMIT ? "too many channels" : answer_error_text(ANSWER_SUBSCRIBE, error)); // ST-E20
@@ -261,7 +256,7 @@ static void request_execute(struct stan *stan, const struct request *request, st
     if (consumer)
         consumer_ready(subscribing, 0, consumer, 0);
     else
-        engine_consumer_create(stan->engine, stream, &config, engine_now(stan), consumer_ready, subscribing);
+        engine_consumer_create(stan->engine, stream, &config, stan_time(stan), consumer_ready, subscribing);
 }
 
 // Writes at most CHANNEL_NAME_MAX bytes.
@@ -331,7 +326,7 @@ static void consumer_ready(void *owner, int error, struct consumer *consumer, ui
     struct stan *stan = subscribing->stan;
     struct member *member;
     if (!error)
-        error = engine_member_add(stan->engine, consumer, &subscribing->config, engine_now(stan), &member, &index);
+        error = engine_member_add(stan->engine, consumer, &subscribing->config, stan_time(stan), &member, &index);
     if (error) {
         refuse(stan, subscribing->reply, error, answer_error_text(ANSWER_SUBSCRIBE, error));
         subscribing_free(subscribing);
@@ -351,7 +346,7 @@ static int subscribing_remove(struct subscribing *subscribing, bool unsubscribe,
         return ERR_NOT_FOUND;
     struct stan *stan = subscribing->stan;
     if (subscribing->member) {
-        int error = engine_member_remove(stan->engine, subscribing->member, unsubscribe, engine_now(stan), ret_index);
+        int error = engine_member_remove(stan->engine, subscribing->member, unsubscribe, stan_time(stan), ret_index);
         if (!error)
             subscribing->remove_index = *ret_index;
         return error;
@@ -507,7 +502,7 @@ static void interest_changed(struct broker_watch *watch, enum broker_interest in
     enum member_state state = interest == BROKER_INTEREST_NONE    ? MEMBER_GONE
                               : interest == BROKER_INTEREST_READY ? MEMBER_READY
                                                                   : MEMBER_CONGESTED;
-    engine_member_set_state(subscription->stan->engine, subscription->member, state, engine_now(subscription->stan));
+    engine_member_set_state(subscription->stan->engine, subscription->member, state, stan_time(subscription->stan));
 }
 
 static void take_ack(struct stan *stan, struct member *member, struct bytes payload)
@@ -516,7 +511,7 @@ static void take_ack(struct stan *stan, struct member *member, struct bytes payl
     if (envelope_ack_decode(payload, &ack))
         return;
     // A late acknowledgement of something that is not pending any more is nothing to tell anybody (ST-B09).
-    (void)!engine_ack(stan->engine, member_consumer(member), ack.sequence, engine_now(stan));
+    (void)!engine_ack(stan->engine, member_consumer(member), ack.sequence, stan_time(stan));
 }
 
 // Where the server told the client to acknowledge whose place we have taken (IM-13).
@@ -530,7 +525,7 @@ static bool on_former_ack(struct inlet *inlet, const struct inlet_message *messa
 static int subscription_remove(struct subscription *subscription, bool unsubscribe, uint64_t *ret_index)
 {
     struct stan *stan = subscription->stan;
-    int error = engine_member_remove(stan->engine, subscription->member, unsubscribe, engine_now(stan), ret_index);
+    int error = engine_member_remove(stan->engine, subscription->member, unsubscribe, stan_time(stan), ret_index);
     if (!error)
         subscription->remove_index = *ret_index;
     return error;

@@ -18,9 +18,9 @@ static int setup(void **state)
     struct sim_world *world = mem_alloc(sizeof(*world));
     sim_world_init(world, 1, 1, false);
     world->model.limited = false;
-    world->node.options.max_channel_msgs = 0;
-    world->node.options.duplicate_window_ns = world->model.window_ns = 600 * SECOND;
-    world->node.options.disconnect_grace_ns = world->model.grace_ns = 5 * SECOND;
+    world->node.options.channel.max_msgs = 0;
+    world->node.options.channel.duplicate_window_ns = world->model.window_ns = 600 * SECOND;
+    world->node.options.channel.disconnect_grace_ns = world->model.grace_ns = 5 * SECOND;
     sim_world_calm(world);
     sim_world_start(world);
     sim_world_pass(world, SECOND);

@@ -93,20 +93,20 @@ static void init_options(struct sim_world *world)
     struct prng *prng = &world->prng;
     struct options *options = &world->node.options;
     static const uint64_t graces[] = {0, 1, 2, 5};
-    options->disconnect_grace_ns = graces[prng_below(prng, 4)] * SECOND;
-    options->duplicate_window_ns = prng_chance(prng, 1, 4) ? 15 * SECOND : 600 * SECOND;
+    options->channel.disconnect_grace_ns = graces[prng_below(prng, 4)] * SECOND;
+    options->channel.duplicate_window_ns = prng_chance(prng, 1, 4) ? 15 * SECOND : 600 * SECOND;
     options->heartbeat_interval_ns = 5 * SECOND;
     options->heartbeat_timeout_ns = 2 * SECOND;
     options->ping_interval_ns = 10 * SECOND;
     options->write_deadline_ns = 4 * SECOND;
     if (prng_chance(prng, 1, 5)) {
-        options->max_channel_msgs = 20 + prng_below(prng, 60);
+        options->channel.max_msgs = 20 + prng_below(prng, 60);
         world->model.limited = true;
     }
     if (world->level >= 2 && prng_chance(prng, 1, 4))
         options->max_pending = 64 * 1024;
-    world->model.window_ns = options->duplicate_window_ns;
-    world->model.grace_ns = options->disconnect_grace_ns;
+    world->model.window_ns = options->channel.duplicate_window_ns;
+    world->model.grace_ns = options->channel.disconnect_grace_ns;
     world->node.step_ns = sim_fault_disk_pace(world);
 }
 

@@ -476,10 +476,10 @@ static void streaming_blocks(void **state)
     assert_int_equal(options->heartbeat_timeout_ns, 2 * SECOND);
     assert_int_equal(options->heartbeat_fail_count, 3);
     assert_int_equal(options->max_channels, 1);
-    assert_int_equal(options->max_channel_subs, 2);
-    assert_int_equal(options->max_channel_msgs, 3);
-    assert_int_equal(options->max_channel_bytes, 4096);
-    assert_int_equal(options->max_channel_age_ns, 86400 * SECOND);
+    assert_int_equal(options->channel.max_subscriptions, 2);
+    assert_int_equal(options->channel.max_msgs, 3);
+    assert_int_equal(options->channel.max_bytes, 4096);
+    assert_int_equal(options->channel.max_age_ns, 86400 * SECOND);
     assert_true(options->debug);
     assert_int_equal(config.warning_count, 2);
     config_deinit(&config);
@@ -511,13 +511,103 @@ static void streaming_blocks(void **state)
     config_deinit(&config);
     refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { cluster_id: \"a.b\" }", "letters, digits");
     refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { store: SQL }", "main:1:20: store: one of file,memory");
-    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { store_limits { channels { a { max_msgs: 1 } } } }",
-              "limits of single channels");
     refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { cluster { } }", "clusters of servers");
     refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { encrypt: true, encryption_key: hush }",
               "encryption at rest");
     refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { store: FILE }", "root directory must be specified");
     refuse_as(OPTIONS_NATS_STREAMING, "-sc stan -c none", "", "none: cannot read the file: not found");
+}
+
+static void expect_channel(const char *name, uint64_t max_msgs, uint64_t max_bytes)
+{
+    const struct options *options = &config.options;
+    struct channel_limits *limits =
+        channel_limits_new(&options->channel, options->channel_rules, options->channel_rule_count);
+    const struct channel_limit *limit = channel_limits_find(limits, bytes_from_string(name));
+    assert_int_equal(limit->max_msgs, max_msgs);
+    assert_int_equal(limit->max_bytes, max_bytes);
+    channel_limits_free(limits);
+}
+
+// ST-C10…C13, ST-C15
+static void limits_of_single_channels(void **state)
+{
+    static const char text[] = "streaming { store: memory, store_limits { max_msgs: 10, max_bytes: 1MB, per_channel {\n"
+                               " foo { mm: 0 }, \"foo.>\" { max_count: 5, maxBytes: -1 }\n"
+                               " \"foo.*\" { mb: 7 }, \"bar baz\" { } } } }";
+    accept_as(OPTIONS_NATS_STREAMING, "-c main -mm 20", text);
+    expect_channel("foo", 0, 1024 * 1024); // no limit, as 0 says
+    expect_channel("foo.a.b", 5, 0);
+    expect_channel("foo.a", 5, 7);
+    expect_channel("bar baz", 20, 1024 * 1024); // what is inherited is the flag's
+    expect_channel("other", 20, 1024 * 1024);
+    config_deinit(&config);
+    const char *bad[][2] = {
+        {"channels: 5", "main:1:38: channels: a map { … } is expected here"},
+        {"channels { a: 5 }", "main:1:42: a: a map { … } is expected here"},
+        {"channels { a* { } }", "main:1:39: channels: invalid channel name"},
+        {"channels { \"a.>.b\" { } }", "invalid channel name"},
+        {"channels { a/b { } }", "invalid channel name"},
+        {"channels { a { max_msgs: x } }", "main:1:53: max_msgs: an integer of at least -1"},
+        {"channels { a { max_subs: 5000000000 } }", "max_subs: an integer from -1 to 4294967295"},
+        {"channels { a { max_age: x } }", "max_age: a duration such as"},
+        {"max_channels: 1, channels { a { }, b { }, \"c.*\" { } }",
+         "main:1:45: channels: 2 are named here, but max_channels is 1"},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char line[200];
+        snprintf(line, sizeof(line), "streaming { store_limits { %s } }", bad[i][0]);
+        refuse_as(OPTIONS_NATS_STREAMING, "-c main", line, bad[i][1]);
+    }
+    refuse_as(OPTIONS_WEIR, "-c main", "streaming { limits { channels { a { max_mgs: 1 } } } }",
+              "did you mean \"max_msgs\"?");
+    refuse_as(OPTIONS_NATS_STREAMING, "-c main -mc 1", "streaming { limits { channels { a { }, b { } } } }",
+              "max_channels is 1");
+}
+
+// The keys that nats-streaming-server has not, for all channels and for some.
+static void channels_say_how_their_messages_are_treated(void **state)
+{
+    accept_as(
+        OPTIONS_WEIR, "-c main",
+        "streaming { store_limits { discard: new, max_deliver: 5, backoff: [\"1s\", 2s, 100ms], dead_letter: dead\n"
+        " duplicate_window: \"1h\", disconnect_grace: 1m\n"
+        " channels { a { discard: OLD, max_deliver: -1, backoff: [], dead_letter: \"\", duplicate_window: 0s,\n"
+        " disconnect_grace: \"0\" }, b { backoff: 3s } } } }");
+    const struct channel_limit *all = &config.options.channel, *a = &config.options.channel_rules[0].limit;
+    assert_true(all->discard_new);
+    assert_int_equal(all->max_deliver, 5);
+    assert_int_equal(all->backoff_count, 3);
+    assert_int_equal(all->backoff_ns[1], 2 * SECOND);
+    assert_memory_equal(all->dead_letter.ptr, "dead", 4);
+    assert_int_equal(all->duplicate_window_ns, 3600 * SECOND);
+    assert_int_equal(all->disconnect_grace_ns, 60 * SECOND);
+    assert_false(a->discard_new);
+    assert_int_equal(a->max_deliver + a->backoff_count + a->dead_letter.len, 0);
+    assert_int_equal(a->duplicate_window_ns + a->disconnect_grace_ns, 0);
+    const uint32_t given = CHANNEL_GIVES_DISCARD | CHANNEL_GIVES_DELIVERIES | CHANNEL_GIVES_BACKOFF |
+                           CHANNEL_GIVES_DEAD_LETTER | CHANNEL_GIVES_WINDOW | CHANNEL_GIVES_GRACE;
+    assert_int_equal(a->given, given);
+    assert_int_equal(config.options.channel_rules[1].limit.backoff_count, 1);
+    config_deinit(&config);
+    const char *bad[][2] = {
+        {"discard: newest", "discard: old or new is expected here"},
+        {"max_deliver: many", "max_deliver: an integer"},
+        {"backoff: soon", "backoff: a duration such as"},
+        {"backoff: [1s, soon]", "main:1:42: backoff: a duration such as"},
+        {"backoff: [1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8]", "an array of at most 16 durations"},
+        {"dead_letter: a.*", "dead_letter: the name of a channel"},
+        {"dead_letter: 5", "dead_letter: the name of a channel"},
+        {"duplicate_window: 169h", "at most \"168h\""},
+        {"disconnect_grace: 25h", "at most \"24h\""},
+        {"dead_letter: a, channels { a { dead_letter: b } }",
+         "dead messages of \"a\" would go from channel to channel"},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        char line[200];
+        snprintf(line, sizeof(line), "streaming { store_limits { %s } }", bad[i][0]);
+        refuse_as(OPTIONS_WEIR, "-c main", line, bad[i][1]);
+    }
 }
 
 static void the_files_can_be_forgotten(void **state)
@@ -526,18 +616,23 @@ static void the_files_can_be_forgotten(void **state)
            "pass: hush}\n"
            "tls {cert_file: c, key_file: k, verify: yes, ca_file: ca,\n"
            " pinned_certs: ['a8f407340dcc719864214b85ed96f98d16cbffa8f509d9fa4ca237b7bb3f9c32']}\n"
-           "ws {port: 7, no_tls: yes, origins: [a, b], authorization {token: t}}\nstreaming {cid: cc, store: memory}");
+           "ws {port: 7, no_tls: yes, origins: [a, b], authorization {token: t}}\nstreaming {cid: cc, store: memory, "
+           "limits {dead_letter: dl, channels {'x.*' {dead_letter: dm}}}}");
     struct config old = config;
     struct config_changes changes;
     accept("listen: \"127.0.0.3:5\"\nhttp: \"127.0.0.4:6\"\nserver_name: sn\nprof_port: 1\nauthorization {user: u, "
            "pass: hush}\n"
            "tls {cert_file: c, key_file: k, verify: yes, ca_file: ca,\n"
            " pinned_certs: ['a8f407340dcc719864214b85ed96f98d16cbffa8f509d9fa4ca237b7bb3f9c32']}\n"
-           "ws {port: 7, no_tls: yes, origins: [a, b], authorization {token: t}}\nstreaming {cid: cc, store: memory}");
+           "ws {port: 7, no_tls: yes, origins: [a, b], authorization {token: t}}\nstreaming {cid: cc, store: memory, "
+           "limits {dead_letter: dl, channels {'x.*' {dead_letter: dm}}}}");
     config_forget_files(&old);
     config_forget_files(&config);
     assert_string_equal(config.options.http_host, "127.0.0.4");
     assert_string_equal(config.options.password, "hush");
+    assert_memory_equal(config.options.channel.dead_letter.ptr, "dl", 2);
+    assert_memory_equal(config.options.channel_rules[0].pattern.ptr, "x.*", 3);
+    assert_memory_equal(config.options.channel_rules[0].limit.dead_letter.ptr, "dm", 2);
     assert_int_equal(config_compare(&old, &config, &changes, message), 0);
     assert_int_equal(changes.count, 0);
     assert_non_null(strstr(old.warnings[0], "prof_port"));
@@ -583,6 +678,13 @@ static void a_reload_knows_what_changed(void **state)
     assert_int_equal(compare("tls {cert_file: a, key_file: b}", "tls {cert_file: a, key_file: b}", &changes), 0);
     assert_true(changes.tls);
     assert_int_equal(changes.count, 0);
+    assert_int_equal(compare("streaming {store: memory}", "streaming {store: memory, limits {mm: 1}}", &changes), 0);
+    assert_int_equal(changes.count, 1);
+    assert_string_equal(changes.lines[0].text, "streaming.store_limits");
+    assert_int_equal(compare("streaming {store: memory, limits {channels {a {mm: 1}}}}",
+                             "streaming {store: memory, limits {channels {a {mm: 0}}}}", &changes),
+                     0);
+    assert_int_equal(changes.count, 1);
     assert_int_equal(compare("", "tls {cert_file: a, key_file: b, min_version: '1.3'}", &changes), 0);
     assert_string_equal(changes.lines[changes.count - 1].text, "tls = enabled");
 }
@@ -597,6 +699,7 @@ static void what_needs_a_restart_refuses_a_reload(void **state)
                      ERR_UNSUPPORTED);
     assert_int_equal(compare("streaming {store: memory}", "streaming {store: memory, limits {mc: 1}}", &changes),
                      ERR_UNSUPPORTED);
+    assert_non_null(strstr(message, "streaming.store_limits.max_channels"));
     assert_int_equal(compare("", "websocket {port: 7, no_tls: true}", &changes), ERR_UNSUPPORTED);
     assert_int_equal(compare("ws {port: 7, no_tls: true}", "ws {port: 7, no_tls: true, origins: [a]}", &changes),
                      ERR_UNSUPPORTED);
@@ -732,6 +835,8 @@ int main(void)
         cmocka_unit_test(tls_blocks),
         cmocka_unit_test(websocket_blocks),
         cmocka_unit_test(streaming_blocks),
+        cmocka_unit_test(limits_of_single_channels),
+        cmocka_unit_test(channels_say_how_their_messages_are_treated),
         cmocka_unit_test(the_files_can_be_forgotten),
         cmocka_unit_test(a_reload_knows_what_changed),
         cmocka_unit_test(what_needs_a_restart_refuses_a_reload),

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix channels
+// Channels as streams: made on first use (ST-B01), with the limits that the configuration has for their names (ST-C15).
+#include "stan/stan_internal.h"
+
+static bool is_rescued(struct bytes name);
+
+int channels_create(struct stan *stan, struct bytes name, struct stream **ret_stream)
+{
+    struct stream_config config;
+    uint64_t index;
+    channel_limits_config(stan->limits, name, &config);
+    return engine_stream_create(stan->engine, &config, stan_time(stan), ret_stream, &index);
+}
+
+void channels_follow_limits(struct stan *stan)
+{
+    struct stream *stream = NULL;
+    while ((stream = engine_stream_next(stan->engine, stream))) {
+        struct stream_state state;
+        struct stream_config config;
+        stream_state_get(stream, &state);
+        channel_limits_config(stan->limits, state.config.name, &config);
+        if (is_rescued(config.name) || stream_config_equal(&state.config, &config))
+            continue;
+        uint64_t index;
+        int error = engine_stream_update(stan->engine, stream, &config, stan_time(stan), &index);
+        if (error)
+            logger_write(stan->options.logger, LOG_WARN,
+                         "channel %.*s keeps its former limits until the next start: %s", BYTES_ARG(config.name),
+                         error_text(error));
+    }
+}
+
+// What a damaged log left without a name is for people to look at: no limit takes anything of it away.
+static bool is_rescued(struct bytes name)
+{
+    return bytes_starts_with(name, BYTES("weir.lost.stream."));
+}
