@@ -3,92 +3,21 @@
 
 #include <stdio.h>
 
-#include "auth/auth_config.h"
 #include "base/memory.h"
 #include "base/must.h"
-#include "broker/broker.h"
-#include "monitor/monitor.h"
 #include "server/node_config.h"
-#include "server/worker.h"
-
-//  SERVING ──node_shutdown──► EMPTYING ──all workers drained──► DRAINING ──what was taken is durable──► CLOSING
-enum node_state {
-    NODE_SERVING,
-    NODE_EMPTYING, // only with several workers: what they took from their connections arrives where it belongs
-    NODE_DRAINING, // serves on until everything appended before the shutdown is durable and answered
-    NODE_CLOSING,  // connections get their rest
-};
-
-// One per worker, for the steps of a stop.
-struct node_step {
-    struct worker_call call;
-    struct node *node;
-};
-
-// Something that all other workers are to do; freed there.
-struct node_order {
-    struct worker_call call;
-    void (*run)(struct broker *broker, const struct node_order *order);
-    struct broker_options options;  // of a reload
-    uint32_t connections;           // that may stay, the others are closed
-    uint64_t duration_ms, grace_ms; // of a lame duck
-    struct auth_config *auth;       // whom to let in; its own reference
-};
-
-// A visit of monitoring, on its way from worker to worker.
-struct node_visit {
-    struct worker_call call;
-    struct node *node;
-    struct monitor_visit *visit;
-    uint32_t next; // worker
-};
-
-struct node {
-    struct options options;
-    struct node_env env;
-    char id[NODE_ID_SIZE];
-    char host[OPTIONS_HOST_SIZE]; // that clients are told
-    struct broker_options broker_options;
-    struct monitor_websocket websocket;         // if env.websocket
-    struct worker *workers[REMOTE_WORKERS_MAX]; // owned
-    uint32_t worker_count;
-    uint64_t placed[REMOTE_WORKERS_MAX]; // connections given to each, ever
-    struct node_step steps[REMOTE_WORKERS_MAX];
-    uint32_t steps_left;     // EMPTYING: workers that are not drained
-    uint32_t visits;         // under way
-    bool told_to_close;      // the other workers
-    bool goes;               // a lame duck, of which the other workers are told behind worker 0's turn
-    struct broker *broker;   // borrowed from worker 0
-    struct shard *shard;     // owned; NULL without streaming, as stan
-    struct stan *stan;       // owned
-    struct monitor *monitor; // owned
-    struct moment now;       // of this turn
-    enum node_state state;
-    uint64_t drain_index; // DRAINING: the last entry appended before the shutdown
-};
+#include "server/node_internal.h"
 
 static int start_streaming(struct node *node, struct moment now);
 static void tell_recovered(const struct node *node);
 static void start_workers(struct node *node, struct moment now);
 static int admit(struct node *node, struct auth_config *config);
 static void settle_workers(struct node *node, struct moment now);
-static uint32_t live_connections(const struct node *node, uint32_t index);
-static uint32_t limit_workers(struct node *node);
 static void drain(struct node *node);
 static void close_workers(struct node *node);
 static void run_drain(struct worker_call *call, struct worker *worker);
 static void drained(struct worker_call *call);
 static void run_close(struct worker_call *call, struct worker *worker);
-static void send_order(struct node *node, uint32_t index, struct node_order order);
-static void run_order(struct worker_call *call, struct worker *worker);
-static void order_reload(struct broker *broker, const struct node_order *order);
-static struct node_order lame_duck(const struct node *node);
-static void send_away(struct node *node);
-static void order_lame_duck(struct broker *broker, const struct node_order *order);
-static void order_auth(struct broker *broker, const struct node_order *order);
-static void visit_workers(void *owner, struct monitor_visit *visit);
-static void run_visit(struct worker_call *call, struct worker *worker);
-static void visited(struct worker_call *call);
 static void make_shard(struct node *node);
 static void make_stan(struct node *node);
 static void start_monitor(struct node *node, struct moment now);
@@ -164,16 +93,16 @@ const struct net_handler *node_worker_websocket_handler(struct node *node, uint3
 uint32_t node_place_connection(struct node *node)
 {
     uint32_t best = 0;
-    uint64_t elsewhere = 0, fewest = live_connections(node, 0);
+    uint64_t elsewhere = 0, fewest = node_live_connections(node, 0);
     for (uint32_t i = 1; i < node->worker_count; i++) {
-        uint32_t live = live_connections(node, i);
+        uint32_t live = node_live_connections(node, i);
         elsewhere += live;
         if (live < fewest) {
             fewest = live;
             best = i;
         }
     }
-    if (elsewhere + live_connections(node, 0) >= node->broker_options.max_connections)
+    if (elsewhere + node_live_connections(node, 0) >= node->broker_options.max_connections)
         best = 0;
     broker_remote_count_connections(node->broker, (uint32_t)elsewhere);
     node->placed[best]++;
@@ -211,8 +140,7 @@ bool node_turn_end(struct node *node)
         worker_close(node->workers[0]);
     }
     again |= worker_turn_end(node->workers[0]);
-    if (node->goes)
-        send_away(node);
+    node_orders_send(node);
     // Behind the last answers.
     if (node->state == NODE_CLOSING && !node->told_to_close && node->visits == 0)
         close_workers(node);
@@ -229,55 +157,12 @@ uint64_t node_next_deadline_ms(const struct node *node)
     return earlier(deadline_ms, monitor_next_deadline_ms(node->monitor));
 }
 
-// Names and addresses stay those of the start: they are borrowed from its options.
-int node_auth_replace(struct node *node, struct auth_config *config)
-{
-    int error = broker_auth_replace(node->broker, config);
-    for (uint32_t i = 1; i < node->worker_count && !error; i++)
-        send_order(node, i, (struct node_order){.run = order_auth, .auth = auth_config_ref(config)});
-    return error;
-}
-
-uint32_t node_reload(struct node *node, const struct options *options)
-{
-    struct broker_options fresh, *own = &node->broker_options;
-    node_config_broker(options, &fresh);
-    own->max_payload = fresh.max_payload;
-    own->max_control_line = fresh.max_control_line;
-    own->max_pending = fresh.max_pending;
-    own->congested_bytes = fresh.congested_bytes;
-    own->max_connections = fresh.max_connections;
-    own->max_subscriptions = fresh.max_subscriptions;
-    own->max_traced_bytes = fresh.max_traced_bytes;
-    own->trace_system = fresh.trace_system;
-    own->ping_interval_ms = fresh.ping_interval_ms;
-    own->ping_max = fresh.ping_max;
-    own->write_deadline_ms = fresh.write_deadline_ms;
-    own->tls = fresh.tls;
-    node->options.lame_duck_duration_ns = options->lame_duck_duration_ns;
-    node->options.lame_duck_grace_ns = options->lame_duck_grace_ns;
-    broker_set_tls(node->broker, &own->tls);
-    if (node->stan)
-        stan_limits_set(node->stan, &options->channel, options->channel_rules, options->channel_rule_count);
-    monitor_set_config(node->monitor, options->config_digest);
-    return node->worker_count == 1 ? broker_limits_set(node->broker, own, own->max_connections) : limit_workers(node);
-}
-
-void node_lame_duck(struct node *node)
-{
-    struct node_order order = lame_duck(node);
-    if (node->state != NODE_SERVING)
-        return;
-    send_order(node, 0, order);
-    node->goes = true;
-}
-
 bool node_has_clients(const struct node *node)
 {
     struct broker_stats stats;
     broker_stats_get(node->broker, &stats);
     for (uint32_t i = 1; i < node->worker_count; i++)
-        stats.connections += live_connections(node, i);
+        stats.connections += node_live_connections(node, i);
     return stats.connections > 0;
 }
 
@@ -413,11 +298,6 @@ static void settle_workers(struct node *node, struct moment now)
     } while (!idle);
 }
 
-static uint32_t live_connections(const struct node *node, uint32_t index)
-{
-    return (uint32_t)(node->placed[index] - worker_connections_ended(node->workers[index]));
-}
-
 // Everything taken so far is in the log, or will never be.
 static void drain(struct node *node)
 {
@@ -457,123 +337,6 @@ static void run_close(struct worker_call *call, struct worker *worker)
         worker_close(worker);
 }
 
-// Each worker closes its share of those that are too many, by what is known of it: the others' figures are of their last turn.
-static uint32_t limit_workers(struct node *node)
-{
-    uint64_t total = 0, max = node->broker_options.max_connections;
-    for (uint32_t i = 0; i < node->worker_count; i++)
-        total += live_connections(node, i);
-    uint64_t over = total > max ? total - max : 0, left = over;
-    for (uint32_t i = 0; i < node->worker_count; i++) {
-        uint64_t live = live_connections(node, i);
-        uint64_t share = total > 0 ? (over * live + total - 1) / total : 0;
-        share = share < left ? share : left;
-        left -= share;
-        struct node_order order = {
-            .run = order_reload,
-            .options = node->broker_options,
-            .connections = share > 0 ? (uint32_t)(live - share) : UINT32_MAX,
-        };
-        send_order(node, i, order);
-    }
-    return (uint32_t)over;
-}
-
-static void send_order(struct node *node, uint32_t index, struct node_order order)
-{
-    if (index == 0) {
-        order.run(node->broker, &order);
-        return;
-    }
-    struct node_order *copy = mem_alloc(sizeof(*copy));
-    *copy = order;
-    copy->call = (struct worker_call){.run = run_order};
-    worker_send_call(node->workers[index], &copy->call);
-}
-
-static void run_order(struct worker_call *call, struct worker *worker)
-{
-    struct node_order *order = container_of(call, struct node_order, call);
-    if (worker)
-        order->run(worker_broker(worker), order);
-    auth_config_unref(order->auth);
-    mem_free(order);
-}
-
-static void order_reload(struct broker *broker, const struct node_order *order)
-{
-    broker_set_tls(broker, &order->options.tls);
-    (void)broker_limits_set(broker, &order->options, order->connections);
-}
-
-// What worker 0 could do, all can: they have the same accounts and limits.
-static void order_auth(struct broker *broker, const struct node_order *order)
-{
-    must(broker_auth_replace(broker, order->auth) == 0);
-}
-
-static struct node_order lame_duck(const struct node *node)
-{
-    return (struct node_order){
-        .run = order_lame_duck,
-        .duration_ms = node->options.lame_duck_duration_ns / 1000000,
-        .grace_ms = node->options.lame_duck_grace_ns / 1000000,
-    };
-}
-
-// What worker 0 told of it is on its way to them.
-static void send_away(struct node *node)
-{
-    node->goes = false;
-    for (uint32_t i = 1; i < node->worker_count; i++)
-        send_order(node, i, lame_duck(node));
-}
-
-static void order_lame_duck(struct broker *broker, const struct node_order *order)
-{
-    broker_lame_duck(broker, order->duration_ms, order->grace_ms);
-}
-
-// monitor_options.visit: worker 0 at once, the others one after the other.
-static void visit_workers(void *owner, struct monitor_visit *visit)
-{
-    struct node *node = owner;
-    visit->run(visit, node->broker);
-    if (node->told_to_close) {
-        visit->done(visit);
-        return;
-    }
-    struct node_visit *tour = mem_alloc(sizeof(*tour));
-    *tour = (struct node_visit){
-        .call = {.run = run_visit, .done = visited},
-        .node = node,
-        .visit = visit,
-        .next = 1,
-    };
-    node->visits++;
-    worker_send_call(node->workers[tour->next], &tour->call);
-}
-
-static void run_visit(struct worker_call *call, struct worker *worker)
-{
-    struct monitor_visit *visit = container_of(call, struct node_visit, call)->visit;
-    if (worker)
-        visit->run(visit, worker_broker(worker));
-}
-
-static void visited(struct worker_call *call)
-{
-    struct node_visit *tour = container_of(call, struct node_visit, call);
-    struct node *node = tour->node;
-    if (++tour->next < node->worker_count) {
-        worker_send_call(node->workers[tour->next], call);
-        return;
-    }
-    node->visits--;
-    tour->visit->done(tour->visit);
-    mem_free(tour);
-}
-
 static void make_shard(struct node *node)
 {
     struct shard_options shard;
@@ -610,7 +373,7 @@ static void start_monitor(struct node *node, struct moment now)
         &(struct monitor_options){
             .broker_options = &node->broker_options,
             .broker = node->broker,
-            .visit = node->worker_count > 1 ? visit_workers : NULL,
+            .visit = node->worker_count > 1 ? node_visit_workers : NULL,
             .visit_owner = node,
             .shard = node->shard,
             .stan = node->stan,

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of node share.
+//
+//   node.c         life, turns, shutdown
+//   node_orders.c  what worker 0 has the others do: reload, lame duck, visits of monitoring
+// tidy: prefix node
+#pragma once
+
+#include "auth/auth_config.h"
+#include "broker/broker.h"
+#include "monitor/monitor.h"
+#include "server/node.h"
+#include "server/worker.h"
+
+//  SERVING ──node_shutdown──► EMPTYING ──all workers drained──► DRAINING ──what was taken is durable──► CLOSING
+enum node_state {
+    NODE_SERVING,
+    NODE_EMPTYING, // only with several workers: what they took from their connections arrives where it belongs
+    NODE_DRAINING, // serves on until everything appended before the shutdown is durable and answered
+    NODE_CLOSING,  // connections get their rest
+};
+
+// One per worker, for the steps of a stop.
+struct node_step {
+    struct worker_call call;
+    struct node *node;
+};
+
+struct node {
+    struct options options;
+    struct node_env env;
+    char id[NODE_ID_SIZE];
+    char host[OPTIONS_HOST_SIZE]; // that clients are told
+    struct broker_options broker_options;
+    struct monitor_websocket websocket;         // if env.websocket
+    struct worker *workers[REMOTE_WORKERS_MAX]; // owned
+    uint32_t worker_count;
+    uint64_t placed[REMOTE_WORKERS_MAX]; // connections given to each, ever
+    struct node_step steps[REMOTE_WORKERS_MAX];
+    uint32_t steps_left;     // EMPTYING: workers that are not drained
+    uint32_t visits;         // under way
+    bool told_to_close;      // the other workers
+    bool goes;               // a lame duck, of which the other workers are told behind worker 0's turn
+    struct broker *broker;   // borrowed from worker 0
+    struct shard *shard;     // owned; NULL without streaming, as stan
+    struct stan *stan;       // owned
+    struct monitor *monitor; // owned
+    struct moment now;       // of this turn
+    enum node_state state;
+    uint64_t drain_index; // DRAINING: the last entry appended before the shutdown
+};
+
+// Connections on this worker, as of its last turn.
+uint32_t node_live_connections(const struct node *node, uint32_t index);
+// Behind worker 0's turn: what the others were to hear no sooner.
+void node_orders_send(struct node *node);
+// monitor_options.visit; the owner is the node: worker 0 at once, the others one after the other.
+void node_visit_workers(void *owner, struct monitor_visit *visit);
