@@ -51,6 +51,8 @@ enum record_kind {
     RECORD_MEMBER_REMOVE = 0x8013,      // object: consumer id
     RECORD_DELIVERED = 0x8014,          // object: consumer id; a run of sequences went out
     RECORD_ACKED = 0x8015,              // object: consumer id; sequences are finished
+    RECORD_RETURNED = 0x8016,           // object: consumer id; given back before their ack wait was over
+    RECORD_DEAD = 0x8017,               // object: consumer id; a message is finished because it is dead
     // STAN (stan/). Object: client number.
     RECORD_CLIENT_ADD = 0x8020,
     RECORD_CLIENT_CLOSE = 0x8021, // closing began: its members are being removed
@@ -61,6 +63,7 @@ enum record_kind {
     RECORD_IMAGE_CLIENT = 0x8042,
     RECORD_IMAGE_COUNTERS = 0x8043, // next free ids of a shard
     RECORD_IMAGE_STREAM_MORE = 0x8044,
+    RECORD_IMAGE_CONSUMER_MORE = 0x8045,
     RECORD_IMAGE_GONE = 0x804f, // the object of the image kind in `flags` was deleted
 };
 

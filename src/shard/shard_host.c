@@ -14,6 +14,7 @@ struct shard_fetch {
 enum { SIZES_MAX = 128 };
 
 static int host_admit(void *owner, size_t size, bool reserved);
+static void host_together(void *owner, size_t size);
 static char *host_append(void *owner, size_t size, uint64_t *ret_index);
 static int host_read(void *owner, struct engine_read *read);
 static void host_read_cancel(void *owner, struct engine_read *read);
@@ -32,6 +33,7 @@ void shard_host_fill(struct shard *shard, struct engine_host *host)
     *host = (struct engine_host){
         .owner = shard,
         .admit = host_admit,
+        .together = host_together,
         .append = host_append,
         .read = host_read,
         .read_cancel = host_read_cancel,
@@ -45,6 +47,12 @@ void shard_host_fill(struct shard *shard, struct engine_host *host)
 static int host_admit(void *owner, size_t size, bool reserved)
 {
     return shard_admit(owner, size, reserved);
+}
+
+static void host_together(void *owner, size_t size)
+{
+    struct shard *shard = owner;
+    store_together(shard->store, shard->options.id, size);
 }
 
 static char *host_append(void *owner, size_t size, uint64_t *ret_index)

@@ -57,7 +57,7 @@ static int subscription_remove(struct subscription *subscription, bool unsubscri
 
 void subscribe_adapter(struct stan *stan, struct engine_adapter *ret_adapter)
 {
-    *ret_adapter = (struct engine_adapter){stan, deliver, member_added, member_removed};
+    *ret_adapter = (struct engine_adapter){stan, deliver, member_added, member_removed, NULL};
 }
 
 void subscribe_on_request(struct stan *stan, const struct inlet_message *message)

@@ -6,6 +6,7 @@
 
 enum { QUEUE_START = 64 };
 
+static bool fits(const struct appender *appender, size_t padded);
 static void open_entry(struct appender *appender, size_t padded);
 static void push(struct appender *appender, struct appender_entry entry);
 
@@ -27,12 +28,13 @@ char *appender_reserve(struct appender *appender, size_t size, uint64_t *ret_ind
 {
     size_t padded = record_padded(size);
     if (appender->open) {
-        size_t records = appender->chunk->used - appender->open_offset - ENTRY_HEADER_SIZE;
-        if (records + padded > appender->entry_max || appender->chunk->capacity - appender->chunk->used < padded)
+        bool belongs = padded <= appender->together;
+        if (!belongs && !fits(appender, padded))
             appender_seal(appender);
     }
     if (!appender->open)
         open_entry(appender, padded);
+    appender->together -= padded < appender->together ? padded : appender->together;
     char *at = appender->chunk->data + appender->chunk->used;
     appender->chunk->used += (uint32_t)padded;
     appender->open_count++;
@@ -41,8 +43,20 @@ char *appender_reserve(struct appender *appender, size_t size, uint64_t *ret_ind
     return at;
 }
 
+// The room that is kept for them is part of the entry's chunk, so nothing can come in between that does not fit.
+void appender_together(struct appender *appender, size_t size)
+{
+    size_t padded = record_padded(size);
+    if (appender->open && !fits(appender, padded))
+        appender_seal(appender);
+    if (!appender->open)
+        open_entry(appender, padded);
+    appender->together = padded;
+}
+
 void appender_seal(struct appender *appender)
 {
+    appender->together = 0;
     if (!appender->open)
         return;
     struct chunk *chunk = appender->chunk;
@@ -86,6 +100,7 @@ struct appender_entry appender_pop(struct appender *appender)
 
 void appender_drop(struct appender *appender, size_t i, uint64_t last_index)
 {
+    appender->together = 0;
     if (appender->open) {
         appender->queued_bytes -= appender->chunk->used - appender->open_offset;
         appender->open = false;
@@ -99,7 +114,14 @@ void appender_drop(struct appender *appender, size_t i, uint64_t last_index)
     appender->last_index = last_index;
 }
 
-// Starts an entry in which one record of `padded` bytes fits, in a fresh chunk if need be.
+// Do so many more bytes of records fit the open entry?
+static bool fits(const struct appender *appender, size_t padded)
+{
+    size_t records = appender->chunk->used - appender->open_offset - ENTRY_HEADER_SIZE;
+    return records + padded <= appender->entry_max && appender->chunk->capacity - appender->chunk->used >= padded;
+}
+
+// Starts an entry in which records of `padded` bytes fit, in a fresh chunk if need be.
 static void open_entry(struct appender *appender, size_t padded)
 {
     size_t wanted = ENTRY_HEADER_SIZE + padded;

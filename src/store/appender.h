@@ -22,12 +22,13 @@ struct appender_entry {
 
 struct appender {
     size_t chunk_bytes;           // of an ordinary chunk
-    size_t entry_max;             // bytes of an entry's records, unless it is one larger record
+    size_t entry_max;             // bytes of an entry's records, unless one record, or what belongs together, is larger
     struct chunk *chunk;          // owned reference: where the open entry is, or the next one will be; NULL at first
     uint64_t next_number;         // of chunks
     bool open;                    // there is an open entry, with at least one record
     uint32_t open_offset;         // of its header in the chunk
     uint32_t open_count;          // its records
+    size_t together;              // bytes of records still to come that belong into the open entry, however large it is
     uint64_t time_ns;             // of the turn
     uint64_t last_index;          // of the open entry, or the last sealed one
     uint64_t queued_bytes;        // of sealed and open entries, not yet taken
@@ -40,6 +41,8 @@ void appender_deinit(struct appender *appender);
 
 // See store_reserve().
 char *appender_reserve(struct appender *appender, size_t size, uint64_t *ret_index);
+// See store_together().
+void appender_together(struct appender *appender, size_t size);
 // Hashes and queues the open entry, if there is one.
 void appender_seal(struct appender *appender);
 // Entry i from the front of the queue, i < count. Valid until the next reserve, seal or pop.

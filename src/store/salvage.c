@@ -18,6 +18,8 @@ static const struct {
     {RECORD_MEMBER_REMOVE, "member remove"},
     {RECORD_DELIVERED, "delivered"},
     {RECORD_ACKED, "acked"},
+    {RECORD_RETURNED, "returned"},
+    {RECORD_DEAD, "dead"},
     {RECORD_CLIENT_ADD, "client add"},
     {RECORD_CLIENT_CLOSE, "client close"},
     {RECORD_CLIENT_REMOVE, "client remove"},

@@ -126,6 +126,8 @@ int store_admit_reserved(const struct store *store, size_t size);
 // record_begin() … record_seal() before the next call. *ret_index: of the entry it belongs to. Never fails once admitted;
 // opens, and seals, entries as needed.
 char *store_reserve(struct store *store, uint32_t shard, size_t size, uint64_t *ret_index);
+// The records reserved next, `size` bytes with their padding, go into one entry; at least one of them follows in this turn.
+void store_together(struct store *store, uint32_t shard, size_t size);
 // The index of the last entry appended so far (the open one if it has records).
 uint64_t store_last_index(const struct store *store, uint32_t shard);
 uint64_t store_committed_index(const struct store *store, uint32_t shard);

@@ -62,8 +62,9 @@ struct consumer *consumer_new(struct stream *stream, uint32_t id, const struct c
     seqset_init(&consumer->acked);
     map_u64_init(&consumer->pending, SIZE_MAX);
     heap_init(&consumer->redelivery, SIZE_MAX);
-    consumer->parked_timer.fire = pending_parked_timer_fire;
-    struct list *lists[] = {&consumer->parked,     &consumer->members,   &consumer->fetches,     &consumer->acks,
+    heap_init(&consumer->delayed, SIZE_MAX);
+    consumer->delayed_timer.fire = redelivery_delayed_timer_fire;
+    struct list *lists[] = {&consumer->members,    &consumer->fetches,   &consumer->acks,
                             &consumer->dirty_link, &consumer->work_link, &consumer->journal_link};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
@@ -86,13 +87,15 @@ void consumer_free(struct consumer *consumer)
     delivery_cancel(consumer);
     list_foreach(link, &consumer->members) member_tell_removed(container_of(link, struct member, link));
     pending_clear(consumer);
+    death_free(consumer);
+    dead_free(consumer);
     for (struct list *link = list_first(&consumer->members); link; link = list_first(&consumer->members))
         member_free(container_of(link, struct member, link));
     if (!consumer->deleting)
         consumer_name_remove(consumer);
     must(map_u64_remove(&engine->consumers, consumer->id) == consumer);
     stream->consumer_count--;
-    wheel_cancel(&engine->wheel, &consumer->parked_timer);
+    wheel_cancel(&engine->wheel, &consumer->delayed_timer);
     list_remove(&consumer->link);
     list_remove(&consumer->dirty_link);
     list_remove(&consumer->work_link);
@@ -100,6 +103,7 @@ void consumer_free(struct consumer *consumer)
     seqset_deinit(&consumer->acked);
     map_u64_deinit(&consumer->pending);
     heap_deinit(&consumer->redelivery);
+    heap_deinit(&consumer->delayed);
     mem_free(consumer->runs);
     mem_free(consumer->text);
     mem_free(consumer);

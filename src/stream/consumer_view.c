@@ -31,6 +31,7 @@ void consumer_state_get(const struct consumer *consumer, struct consumer_state *
         .oldest_pending = oldest_pending(consumer),
         .oldest_waiting = waiting(consumer) ? next : 0,
     };
+    dead_state_get(consumer, ret_state);
 }
 
 size_t consumer_pending_list(const struct consumer *consumer, uint64_t from, struct pending_info *ret, size_t max)
@@ -46,12 +47,6 @@ size_t consumer_pending_list(const struct consumer *consumer, uint64_t from, str
         from++;
     }
     return count;
-}
-
-size_t consumer_dead_list(const struct consumer *consumer, uint64_t from, struct dead_info *ret, size_t max)
-{
-    (void)consumer, (void)from, (void)ret, (void)max;
-    return 0;
 }
 
 int engine_message_time(struct engine *engine, const struct stream *stream, uint64_t sequence, uint64_t *ret_time_ns)
@@ -131,15 +126,23 @@ static struct pending *next_pending(const struct consumer *consumer, uint64_t *s
 
 static void info_get(const struct consumer *consumer, const struct pending *pending, struct pending_info *ret)
 {
+    static const enum pending_place places[] = {
+        [PENDING_OUT] = PENDING_WITH_MEMBER,        [PENDING_WAITING] = PENDING_FOR_REDELIVERY,
+        [PENDING_READING] = PENDING_FOR_REDELIVERY, [PENDING_DELAYED] = PENDING_HELD_BACK,
+        [PENDING_DYING] = PENDING_RUN_OUT,
+    };
     const struct engine_time *now = &consumer->stream->engine->now;
     *ret = (struct pending_info){
         .sequence = pending->sequence,
         .member = pending->holder,
         .attempts = pending->attempts,
-        .place = pending->state == PENDING_OUT ? PENDING_WITH_MEMBER : PENDING_FOR_REDELIVERY,
+        .place = places[pending->state],
         .size = pending->size,
         .delivered_ns = pending->delivered_ns,
     };
-    if (pending->state == PENDING_OUT && pending->deadline_ns != UINT64_MAX)
-        ret->deadline_ns = now->wall_ns + (pending->deadline_ns - now->mono_ns);
+    uint64_t due_ns = pending->state == PENDING_OUT       ? pending->deadline_ns
+                      : pending->state == PENDING_DELAYED ? pending->node.key
+                                                          : UINT64_MAX;
+    if (due_ns != UINT64_MAX)
+        ret->deadline_ns = now->wall_ns + (due_ns - now->mono_ns);
 }

@@ -6,7 +6,7 @@
 #include "stream/engine_internal.h"
 
 static bool step_consumer(struct consumer *consumer, size_t *budget);
-static bool start_next(struct consumer *consumer);
+static bool start_next(struct consumer *consumer, size_t *budget);
 static bool start_redelivery(struct consumer *consumer, struct pending *pending);
 static bool start_first(struct consumer *consumer);
 static uint64_t next_to_pick(struct consumer *consumer);
@@ -86,7 +86,7 @@ static bool step_consumer(struct consumer *consumer, size_t *budget)
 {
     if (!consumer->committed || consumer->deleting || consumer->stream->deleting)
         return false;
-    if (pending_trim(consumer, budget))
+    if (pending_trim(consumer, budget) || death_step(consumer, budget))
         return true;
     for (;;) {
         struct list *link = list_first(&consumer->fetches);
@@ -98,15 +98,20 @@ static bool step_consumer(struct consumer *consumer, size_t *budget)
             list_remove(link);
             consumer->fetch_count--;
             arrive(consumer, fetch);
-        } else if (consumer->fetch_count >= ENGINE_READ_AHEAD || !start_next(consumer)) {
+        } else if (consumer->fetch_count >= ENGINE_READ_AHEAD || !start_next(consumer, budget)) {
             return false;
         }
     }
 }
 
-static bool start_next(struct consumer *consumer)
+static bool start_next(struct consumer *consumer, size_t *budget)
 {
     struct heap_node *node = heap_min(&consumer->redelivery);
+    if (node && redelivery_ran_out(consumer, container_of(node, struct pending, node))) {
+        --*budget;
+        death_begin(consumer, container_of(node, struct pending, node), DEAD_MAX_DELIVER, bytes_make(NULL, 0));
+        return true;
+    }
     return node ? start_redelivery(consumer, container_of(node, struct pending, node)) : start_first(consumer);
 }
 
@@ -257,7 +262,7 @@ static void arrive_failed(struct consumer *consumer, struct fetch *fetch, int re
     if (result == ERR_NOT_FOUND || result == ERR_CORRUPT)
         pending_set_acked(consumer, pending);
     else
-        pending_set_parked(consumer, pending);
+        redelivery_retry(consumer, pending);
 }
 
 // The state changes before the adapter is called, so that it may call back; false takes it back.
@@ -276,7 +281,7 @@ static bool send(struct consumer *consumer, struct fetch *fetch, struct member *
     pending_size_set(consumer, pending, (uint32_t)size);
     pending->delivered_ns = engine->now.wall_ns;
     pending->attempts++;
-    pending_set_out(consumer, pending, member, pending_deadline(member));
+    pending_set_out(consumer, pending, member, redelivery_deadline(member));
     struct delivery delivery = {consumer->stream, consumer, member, &fetch->read.message, pending->attempts - 1};
     const struct engine_adapter *adapter = engine_adapter_of(engine, consumer);
     if (adapter->deliver && adapter->deliver(adapter->owner, &delivery)) {

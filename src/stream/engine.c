@@ -87,6 +87,8 @@ int engine_apply(struct engine *engine, const struct record *record, uint64_t in
     case RECORD_MEMBER_REMOVE: return member_apply_remove(engine, record, index);
     case RECORD_DELIVERED: return journal_apply_delivered(engine, record, index);
     case RECORD_ACKED: return journal_apply_acked(engine, record, index);
+    case RECORD_RETURNED: return journal_apply_returned(engine, record, index);
+    case RECORD_DEAD: return dead_apply(engine, record, index);
     default: return ERR_CORRUPT;
     }
 }
@@ -157,7 +159,10 @@ void engine_quiesce(struct engine *engine)
         struct stream *stream = container_of(link, struct stream, link);
         consumer_start_cancel_stream(stream, ERR_CLOSED);
         list_foreach(consumer_link, &stream->consumers)
+        {
             delivery_cancel(container_of(consumer_link, struct consumer, link));
+            death_cancel_reads(container_of(consumer_link, struct consumer, link));
+        }
     }
 }
 
@@ -252,6 +257,7 @@ static void tell_recovered(struct engine *engine)
             struct consumer *consumer = container_of(consumer_link, struct consumer, link);
             list_foreach(member_link, &consumer->members)
                 member_recovered(container_of(member_link, struct member, link));
+            redelivery_recovered(consumer);
             consumer_guess_sizes(consumer);
             consumer_wake(consumer);
         }
@@ -272,7 +278,7 @@ static void check_consumer(const struct consumer *consumer)
 {
     size_t pos = 0;
     uint64_t sequence, bytes = 0;
-    uint32_t acked = 0, out = 0, waiting = 0;
+    uint32_t acked = 0, out = 0, waiting = 0, delayed = 0;
     for (struct pending *p = map_u64_next(&consumer->pending, &pos, &sequence); p;
          p = map_u64_next(&consumer->pending, &pos, &sequence)) {
         must(p->sequence == sequence && sequence < consumer->next_sequence && sequence > consumer->ack_floor);
@@ -280,12 +286,16 @@ static void check_consumer(const struct consumer *consumer)
         bytes += p->size;
         acked += p->state == PENDING_ACKED;
         waiting += p->state == PENDING_WAITING;
+        delayed += p->state == PENDING_DELAYED;
         out += p->state == PENDING_OUT;
     }
     must(bytes == consumer->pending_bytes);
     must(acked == consumer->acked_count && waiting == heap_count(&consumer->redelivery));
     must(consumer->pick_sequence >= consumer->next_sequence);
     heap_check(&consumer->redelivery);
+    must(delayed == heap_count(&consumer->delayed));
+    heap_check(&consumer->delayed);
+    dead_check(consumer);
     for (size_t i = 0; i < CHOICE_KINDS; i++)
         choice_check(&consumer->choices[i]);
     check_members(consumer);

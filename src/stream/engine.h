@@ -27,6 +27,7 @@ enum {
     ENGINE_DATA_MAX = 4096,  // bytes of an adapter's data blob
     ENGINE_NAME_MAX = 1024,  // bytes of a stream's or consumer's name
     STREAM_BACKOFF_MAX = 16, // steps of a stream's backoff
+    ENGINE_REASON_MAX = 256, // bytes of the reason given for terminating a message; the rest is cut off
 };
 
 struct engine_time {
@@ -57,6 +58,8 @@ struct engine_host {
     // May records of `size` bytes be appended? `reserved`: acks, deletes, members and the like. 0, ERR_AGAIN, ERR_NO_SPACE, ERR_LIMIT,
     // ERR_FAILED.
     int (*admit)(void *owner, size_t size, bool reserved);
+    // The records appended next, `size` bytes with their padding, go into one entry: all of them will be in the log, or none.
+    void (*together)(void *owner, size_t size);
     // Room for one record, 8-byte aligned, padding included; *ret_index: its entry. See store_reserve().
     char *(*append)(void *owner, size_t size, uint64_t *ret_index);
     int (*read)(void *owner, struct engine_read *read); // 0/error: answered; ERR_AGAIN: done() follows
@@ -79,6 +82,23 @@ struct delivery {
     uint32_t redelivery_count; // 0: the first time
 };
 
+enum dead_reason {
+    DEAD_MAX_DELIVER = 1, // its deliveries ran out
+    DEAD_TERMINATED = 2,  // engine_terminate()
+};
+
+// A message that dies and is to be copied. Borrowed.
+struct dead_letter {
+    struct consumer *consumer;
+    struct stream *stream; // where it dies; its config names the target
+    const struct message_record *message;
+    struct member *member; // had it last; NULL: nobody known, or gone
+    uint32_t attempts;
+    enum dead_reason reason;
+    struct bytes text; // given with engine_terminate()
+    uint64_t time_ns;  // wall clock
+};
+
 enum { ENGINE_PROTOCOL_STAN = 1, ENGINE_PROTOCOL_JETSTREAM = 2, ENGINE_PROTOCOL_COUNT };
 
 // What a protocol does for its consumers. Registered once per protocol.
@@ -92,6 +112,11 @@ struct engine_adapter {
     void (*member_added)(void *owner, struct member *member, bool recovered);
     // It is about to be freed.
     void (*member_removed)(void *owner, struct member *member);
+    // Finds the stream that gets dead letters of this one, or makes it, and appends the header block of the copy to `headers`: the
+    // message's own with its story. 0; ERR_EXISTS, ERR_INVALID: there is to be no copy (it is one already, the name is no good);
+    // else: not now, it is asked again later. NULL: no copies.
+    int (*dead_letter)(void *owner, const struct dead_letter *letter, struct stream **ret_stream,
+                       struct buffer *headers);
 };
 
 struct engine_options {
@@ -124,8 +149,8 @@ struct stream_config {
     bool discard_new;
     // After so many deliveries a message is dead for the consumer instead of being delivered again; 0: unlimited.
     uint32_t max_deliver;
-    // How long a message whose ack wait is over waits before it is delivered for the (n + 2)th time; the last step repeats. No
-    // steps: it goes out again at once. A member that goes away gives its messages back without a wait.
+    // The n-th redelivery of a message whose ack wait is over comes backoff_ns[n - 1] after the delivery before it, but not before
+    // that ack wait was over; the last step repeats. What is given back, or whose member goes, is not held up by it.
     uint8_t backoff_count;
     uint64_t backoff_ns[STREAM_BACKOFF_MAX];
     // The stream that gets the whole of each message that dies here, made when it is needed; empty, or this stream itself: none.
@@ -242,11 +267,6 @@ struct pending_info {
     uint64_t deadline_ns;  // WITH_MEMBER: when the ack wait is over, HELD_BACK: the delay; wall clock; 0: none runs
 };
 
-enum dead_reason {
-    DEAD_MAX_DELIVER = 1, // its deliveries ran out
-    DEAD_TERMINATED = 2,  // engine_terminate()
-};
-
 // A message that is finished because it is dead.
 struct dead_info {
     uint64_t sequence;
@@ -292,6 +312,17 @@ void engine_member_set_suspect(struct engine *engine, struct member *member, boo
 
 // Any member's message may be acknowledged through any member (ST-B09). 0, or ERR_NOT_FOUND when it is not pending.
 int engine_ack(struct engine *engine, struct consumer *consumer, uint64_t sequence, struct engine_time now);
+
+// Gives a message back that is with a member: it goes out again after the delay. `member`: who says so; NULL: whoever has it.
+// `count`: the delivery was an attempt. 0, or ERR_NOT_FOUND when the message is not with that member (any more).
+int engine_nak(struct engine *engine, struct consumer *consumer, const struct member *member, uint64_t sequence,
+               uint64_t delay_ns, bool count, struct engine_time now);
+// The ack wait of a message that is with a member begins anew. As engine_nak().
+int engine_extend(struct engine *engine, struct consumer *consumer, const struct member *member, uint64_t sequence,
+                  struct engine_time now);
+// The message is dead: it will not be delivered again. 0, or ERR_NOT_FOUND when it is not pending.
+int engine_terminate(struct engine *engine, struct consumer *consumer, uint64_t sequence, struct bytes reason,
+                     struct engine_time now);
 
 struct member *engine_member_by_id(struct engine *engine, uint32_t id);
 uint32_t member_id(const struct member *member);
@@ -369,7 +400,7 @@ void engine_ids_await(struct engine *engine, bool awaited);
 
 struct engine_stats {
     uint64_t streams, consumers, members, messages, bytes;
-    uint64_t published, duplicates, delivered, redelivered, acked;
+    uint64_t published, duplicates, delivered, redelivered, acked, dead;
     uint64_t pending, ids;
     uint64_t unreadable; // messages that consumers passed over because they are damaged
     // Recovery, after damage: objects that made room for a newer one of the same name, because their end was lost; streams that

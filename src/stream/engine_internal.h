@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tidy: prefix engine stream consumer member pending delivery journal codec image
+// tidy: prefix engine stream consumer member pending redelivery death dead delivery journal codec image
 // What the files of the engine share. Everything hangs on struct engine; streams own consumers, consumers own members and pending
 // messages. Whatever exists has a committed flag: false from its proposal to its record's apply.
 //
@@ -7,14 +7,19 @@
 //
 //            deliver                 ack                  turn end: record    commit
 //   (none) ─────────► OUT ────────────────► ACKED (acks) ───────────────► ACKED ─────► (none)
-//                    │   ▲ deliver            ▲
-//    ack wait, gone  ▼   │                    │ ack (late)
-//                  WAITING ──► READING ───────┘
-//                    ▲            │ input/output error
-//                    └── PARKED ◄─┘
+//                    │ │ ▲ deliver            ▲
+//     ack wait, gone,│ │ │                    │ ack (late), also of what is DELAYED or DYING
+//     given back     ▼ │ │                    │
+//        ┌───────► WAITING ──► READING ───────┤
+//        │           │ │          │           │
+//        │ due       │ ▼          │ input/output error
+//        └──────── DELAYED ◄──────┘           │
+//                    │                        │
+//                    ▼ no delivery is left, terminated
+//                  DYING ─────────────────────┴────────────► (none), by its DEAD record
 //
-// OUT: in its member's list, by deadline. WAITING: in the consumer's heap, by sequence. READING: a fetch has it. PARKED: in the
-// consumer's list, until its timer. ACKED: first in the consumer's list of acks to be recorded, then in no list.
+// OUT: in its member's list, by deadline. WAITING: in the consumer's heap, by sequence. DELAYED: in another, by time. READING: a fetch
+// has it. DYING: its struct death has it. ACKED: first in the consumer's list of acks to be recorded, then in no list.
 #pragma once
 
 #include "base/heap.h"
@@ -32,13 +37,16 @@
 #include "stream/engine.h"
 
 enum {
-    ENGINE_PENDING_MAX = 1 << 22, // messages out, of all consumers; new deliveries wait beyond it
-    ENGINE_READ_AHEAD = 64,       // reads under way per consumer
-    ENGINE_SLICE = 64,            // deliveries of one consumer before the next has its turn
-    ENGINE_RETRY_MS = 1000,       // after an input/output error
-    ENGINE_REFUSED_MS = 50,       // until a member that refused a delivery is tried again
-    ENGINE_RUNS_MAX = 65536,      // unrecorded runs of a consumer when the log takes nothing any more
-    ENGINE_AGE_LOOK_MS = 60000,   // at least this often, because the wall clock may jump
+    ENGINE_PENDING_MAX = 1 << 22,  // messages out, of all consumers; new deliveries wait beyond it
+    ENGINE_READ_AHEAD = 64,        // reads under way per consumer
+    ENGINE_SLICE = 64,             // deliveries of one consumer before the next has its turn
+    ENGINE_RETRY_MS = 1000,        // after an input/output error
+    ENGINE_REFUSED_MS = 50,        // until a member that refused a delivery is tried again
+    ENGINE_RUNS_MAX = 65536,       // unrecorded runs of a consumer when the log takes nothing any more
+    ENGINE_DEAD_MAX = 10000,       // messages that a consumer remembers as dead; the oldest are forgotten
+    ENGINE_ALL_DEAD_MAX = 1 << 20, // of all consumers
+    DEAD_RECORD_MAX = 8 * 10 + ENGINE_REASON_MAX, // bytes of the body of a DEAD record
+    ENGINE_AGE_LOOK_MS = 60000,                   // at least this often, because the wall clock may jump
 };
 
 // What a tail_op was, to take it back.
@@ -98,7 +106,15 @@ struct stream {
     struct wheel_timer age_timer;
 };
 
-enum pending_state { PENDING_NONE, PENDING_OUT, PENDING_WAITING, PENDING_READING, PENDING_PARKED, PENDING_ACKED };
+enum pending_state {
+    PENDING_NONE,
+    PENDING_OUT,
+    PENDING_WAITING,
+    PENDING_DELAYED,
+    PENDING_READING,
+    PENDING_DYING,
+    PENDING_ACKED
+};
 
 struct pending {
     uint64_t sequence;
@@ -106,10 +122,11 @@ struct pending {
     union {
         uint64_t deadline_ns; // OUT; UINT64_MAX: stays until its member is back
         uint64_t index;       // ACKED: of the record; 0: not recorded yet
+        struct death *death;  // DYING; owned
     };
     union {
-        struct list link; // OUT, PARKED, ACKED
-        struct heap_node node;
+        struct list link;      // OUT, ACKED
+        struct heap_node node; // WAITING, by sequence; DELAYED, by ns: monotonic, in recovery wall clock
     };
     uint32_t holder;        // id of the member that has it or had it last; 0: none
     uint32_t attempts : 24; // deliveries so far
@@ -118,9 +135,12 @@ struct pending {
     uint64_t delivered_ns; // wall clock; 0: before the server started
 };
 
-struct delivered_run {
+// What happened to messages, to be recorded in this order: they were delivered, or given back.
+struct journal_run {
     uint64_t first, last;
-    uint32_t member, attempt;
+    uint32_t member, attempt; // delivered: to whom, for the how manieth time
+    bool returned;            // `attempt` deliveries count so far, and
+    uint64_t until_ms;        // it goes out again from then on (wall clock); 0: at once
 };
 
 // A message on its way from the store to a member.
@@ -148,14 +168,16 @@ struct consumer {
     struct map_u64 pending; // sequence -> struct pending
     uint32_t acked_count;   // of them ACKED
     struct heap redelivery; // WAITING
-    struct list parked;
-    struct wheel_timer parked_timer;
+    struct heap delayed;    // DELAYED
+    struct wheel_timer delayed_timer;
+    struct deaths *deaths;               // owned; NULL: nothing died here since the start
+    struct dead_list *dead;              // owned; NULL: nothing ever died here
     struct list members;                 // by id
     uint32_t member_count;               // without those being removed
     struct choice choices[CHOICE_KINDS]; // READY members
     struct list fetches;
     uint32_t fetch_count;
-    struct delivered_run *runs; // owned; deliveries of this turn
+    struct journal_run *runs; // owned; of this turn
     uint32_t run_count, run_cap;
     struct list acks; // ACKED, to be recorded
     uint64_t redelivered;
@@ -232,7 +254,8 @@ struct engine {
     struct list dirty_streams, dirty_consumers, gone;       // since the last checkpoint began
     struct list image_streams, image_consumers, image_gone; // still to be written in this one
     bool image_counters;
-    uint64_t epoch; // checkpoints begun; what is dirty since an older one waits in the queue of the newest
+    uint64_t epoch;    // checkpoints begun; what is dirty since an older one waits in the queue of the newest
+    size_t dead_count; // messages remembered as dead
     struct pool pendings, fetches, marks, ops, buckets;
     struct buffer scratch;
     struct engine_stats stats;
@@ -278,6 +301,15 @@ int stream_apply_delete(struct engine *engine, const struct record *record, uint
 int stream_of_record(struct engine *engine, uint32_t id, uint64_t index, struct stream **ret_stream);
 
 // --- stream_publish.c
+// May the message be appended, and with it `more` bytes of other records? 0, or an error of engine_publish().
+int stream_publish_admit(struct stream *stream, const struct publish *publish, size_t more);
+// Appends what was admitted, behind the tail. The id counts if `unique`.
+void stream_publish_put(struct stream *stream, const struct publish *publish, bool unique,
+                        struct publish_result *ret_result);
+static inline size_t stream_publish_size(const struct publish *publish)
+{
+    return message_record_size(publish->subject.len, publish->reply.len, publish->headers.len, publish->payload.len);
+}
 int stream_publish_apply(struct engine *engine, const struct record *record, uint64_t index, bool covered);
 // Can this be a record? 0 or ERR_TOO_BIG.
 int stream_publish_check(const struct publish *publish);
@@ -332,21 +364,66 @@ void pending_size_set(struct consumer *consumer, struct pending *pending, uint32
 void pending_free(struct consumer *consumer, struct pending *pending);
 void pending_set_out(struct consumer *consumer, struct pending *pending, struct member *member, uint64_t deadline_ns);
 void pending_set_waiting(struct consumer *consumer, struct pending *pending);
+// Until then; see struct pending.
+void pending_set_delayed(struct consumer *consumer, struct pending *pending, uint64_t due_ns);
 void pending_set_reading(struct consumer *consumer, struct pending *pending);
-void pending_set_parked(struct consumer *consumer, struct pending *pending);
+// It becomes the owner of the death.
+void pending_set_dying(struct consumer *consumer, struct pending *pending, struct death *death);
 void pending_set_acked(struct consumer *consumer, struct pending *pending);
-// All of a member's messages wait for redelivery.
-void pending_release(struct member *member);
-void pending_ack_timer_fire(struct wheel_timer *timer, uint64_t now_ms);
-void pending_parked_timer_fire(struct wheel_timer *timer, uint64_t now_ms);
-// When the ack wait of a message that goes out now is over.
-uint64_t pending_deadline(const struct member *member);
-void pending_restart_deadlines(struct member *member);
 // Drops what the stream does not have any more, at most *budget sequences. Returns whether more is to be dropped.
 bool pending_trim(struct consumer *consumer, size_t *budget);
 // A sequence is finished (committed).
 void pending_finish(struct consumer *consumer, uint64_t first, uint64_t last);
 void pending_clear(struct consumer *consumer);
+
+// --- redelivery.c
+// All of a member's messages wait for redelivery.
+void redelivery_release(struct member *member);
+void redelivery_ack_timer_fire(struct wheel_timer *timer, uint64_t now_ms);
+void redelivery_delayed_timer_fire(struct wheel_timer *timer, uint64_t now_ms);
+// When the ack wait of a message that goes out now is over.
+uint64_t redelivery_deadline(const struct member *member);
+// For what a recovered member has, when it is back.
+void redelivery_restart_deadlines(struct member *member);
+// For the first deadline of the member, which is that of the front.
+void redelivery_ack_timer_set(struct member *member);
+// Tried again in a while, because it could not be read.
+void redelivery_retry(struct consumer *consumer, struct pending *pending);
+// Has it been delivered as often as it may be?
+bool redelivery_ran_out(const struct consumer *consumer, const struct pending *pending);
+// Recovery is over: delays become monotonic.
+void redelivery_recovered(struct consumer *consumer);
+// What is left of a delay, as a time for records (wall clock); 0: none, or too little to be remembered.
+uint64_t redelivery_until_ms(const struct consumer *consumer, const struct pending *pending);
+
+// --- death.c
+void death_begin(struct consumer *consumer, struct pending *pending, enum dead_reason reason, struct bytes text);
+// Records deaths, with their copies. Returns whether it stopped for lack of budget.
+bool death_step(struct consumer *consumer, size_t *budget);
+// Is its death in the log already, or on its way there?
+bool death_is_proposed(const struct pending *pending);
+// Its message is finished otherwise.
+void death_forget(struct death *death);
+// No reads any more; those under way are given up.
+void death_cancel_reads(struct consumer *consumer);
+// What was proposed after last_good is proposed again.
+void death_drop(struct consumer *consumer, uint64_t last_good);
+// No message dies any more.
+void death_free(struct consumer *consumer);
+
+// --- dead.c
+void dead_state_get(const struct consumer *consumer, struct consumer_state *state);
+// The body of a DEAD record, at most DEAD_RECORD_MAX bytes.
+void dead_put(struct buffer *to, const struct dead_info *info);
+int dead_apply(struct engine *engine, const struct record *record, uint64_t index);
+// Those that the stream does not have any more are forgotten.
+void dead_trim(struct consumer *consumer);
+void dead_free(struct consumer *consumer);
+// Of an image: everything behind the pending messages. Is there anything?
+bool dead_is_worth_an_image(const struct consumer *consumer);
+void dead_put_image(const struct consumer *consumer, struct buffer *to);
+int dead_get_image(struct consumer *consumer, struct bytes from);
+void dead_check(const struct consumer *consumer);
 
 // --- delivery.c
 // Delivers what can be. Returns whether more can be done at once.
@@ -359,11 +436,13 @@ void delivery_cancel(struct consumer *consumer);
 
 // --- journal.c
 void journal_delivered(struct consumer *consumer, uint64_t sequence, uint32_t member, uint32_t attempt);
+void journal_returned(struct consumer *consumer, uint64_t sequence, uint32_t attempts, uint64_t until_ms);
 void journal_write(struct engine *engine);
 // A run of sequences onto the body of an acknowledgement; *last is the end of the one before, 0 at first.
 void journal_put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t end);
 void journal_drop(struct engine *engine, uint64_t last_good);
 int journal_apply_delivered(struct engine *engine, const struct record *record, uint64_t index);
+int journal_apply_returned(struct engine *engine, const struct record *record, uint64_t index);
 int journal_apply_acked(struct engine *engine, const struct record *record, uint64_t index);
 
 // --- codec.c: bodies of records; RECORDS.md

@@ -23,13 +23,15 @@ static void restore_id(struct engine *engine, const char *at, uint64_t last_inde
 static void put_stream(struct stream *stream, uint64_t index, struct buffer *out);
 static void put_consumer(struct consumer *consumer, uint64_t index, struct buffer *out);
 static void put_members(const struct consumer *consumer, struct buffer *out);
-static void put_pending(const struct consumer *consumer, struct buffer *out);
+static void put_pending(const struct consumer *consumer, bool more, struct buffer *out);
+static bool has_more(const struct consumer *consumer);
 static void put_gone(const struct gone *gone, uint64_t index, struct buffer *out);
 static void put_counters(const struct engine *engine, uint64_t index, struct buffer *out);
 static int get_stream(struct engine *engine, const struct record *image);
 static int get_consumer(struct engine *engine, const struct record *image);
-static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint32_t members);
-static int get_pending(struct consumer *consumer, struct bytes rest);
+static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint32_t members, bool more);
+static int get_pending(struct consumer *consumer, struct bytes rest, bool more);
+static int get_one_pending(struct consumer *consumer, struct bytes *rest, bool more, uint64_t *sequence);
 static int get_counters(struct engine *engine, const struct record *image);
 static int get_gone(struct engine *engine, const struct record *image);
 static uint32_t next_committed_stream(const struct engine *engine);
@@ -75,7 +77,8 @@ int engine_restore(struct engine *engine, const struct record *image)
     switch (image->kind) {
     case RECORD_IMAGE_STREAM:
     case RECORD_IMAGE_STREAM_MORE: return get_stream(engine, image);
-    case RECORD_IMAGE_CONSUMER: return get_consumer(engine, image);
+    case RECORD_IMAGE_CONSUMER:
+    case RECORD_IMAGE_CONSUMER_MORE: return get_consumer(engine, image);
     case RECORD_IMAGE_COUNTERS: return get_counters(engine, image);
     case RECORD_IMAGE_GONE: return get_gone(engine, image);
     default: return ERR_CORRUPT;
@@ -233,8 +236,11 @@ static void put_consumer(struct consumer *consumer, uint64_t index, struct buffe
     must(codec_put_consumer(out, consumer->stream->id, &consumer->config, consumer->config.start_sequence) == 0);
     put_members(consumer, out);
     must(seqset_encode(&consumer->acked, out) == 0);
-    put_pending(consumer, out);
-    put_end(out, at, RECORD_IMAGE_CONSUMER, 0, consumer->id);
+    bool more = has_more(consumer);
+    put_pending(consumer, more, out);
+    if (more)
+        dead_put_image(consumer, out);
+    put_end(out, at, more ? RECORD_IMAGE_CONSUMER_MORE : RECORD_IMAGE_CONSUMER, 0, consumer->id);
 }
 
 static void put_members(const struct consumer *consumer, struct buffer *out)
@@ -249,7 +255,19 @@ static void put_members(const struct consumer *consumer, struct buffer *out)
     }
 }
 
-static void put_pending(const struct consumer *consumer, struct buffer *out)
+static bool has_more(const struct consumer *consumer)
+{
+    if (dead_is_worth_an_image(consumer))
+        return true;
+    size_t pos = 0;
+    uint64_t sequence;
+    struct pending *p = heap_count(&consumer->delayed) ? map_u64_next(&consumer->pending, &pos, &sequence) : NULL;
+    while (p && !redelivery_until_ms(consumer, p))
+        p = map_u64_next(&consumer->pending, &pos, &sequence);
+    return p;
+}
+
+static void put_pending(const struct consumer *consumer, bool more, struct buffer *out)
 {
     size_t pos = 0;
     uint64_t sequence, last = 0;
@@ -259,6 +277,8 @@ static void put_pending(const struct consumer *consumer, struct buffer *out)
         codec_put_number(out, codec_zigzag((int64_t)(sequence - last)));
         codec_put_number(out, p->attempts);
         codec_put_number(out, p->state == PENDING_OUT ? p->holder : 0);
+        if (more)
+            codec_put_number(out, redelivery_until_ms(consumer, p));
         last = sequence;
     }
 }
@@ -345,10 +365,11 @@ static int get_consumer(struct engine *engine, const struct record *image)
     consumer->next_sequence = consumer->pick_sequence = next;
     consumer->ack_floor = floor;
     consumer->redelivered = get_u64(body.ptr + 24);
-    return get_consumer_rest(consumer, bytes_skip(rest, create_size), members);
+    return get_consumer_rest(consumer, bytes_skip(rest, create_size), members,
+                             image->kind == RECORD_IMAGE_CONSUMER_MORE);
 }
 
-static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint32_t members)
+static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint32_t members, bool more)
 {
     struct engine *engine = consumer->stream->engine;
     for (; members; members--) {
@@ -370,32 +391,45 @@ static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint3
             return ERR_CORRUPT;
         consumer->acked_max = last;
     }
-    return get_pending(consumer, bytes_skip(rest, used));
+    return get_pending(consumer, bytes_skip(rest, used), more);
 }
 
-static int get_pending(struct consumer *consumer, struct bytes rest)
+static int get_pending(struct consumer *consumer, struct bytes rest, bool more)
 {
     uint64_t count, sequence = 0;
     if (codec_get_number(&rest, &count))
         return ERR_CORRUPT;
     for (; count; count--) {
-        uint64_t step, attempts, holder;
-        if (codec_get_number(&rest, &step) || codec_get_number(&rest, &attempts) || codec_get_number(&rest, &holder) ||
-            holder > UINT32_MAX || attempts >= 1 << 24)
+        if (get_one_pending(consumer, &rest, more, &sequence))
             return ERR_CORRUPT;
-        sequence += (uint64_t)codec_unzigzag(step);
-        struct member *member = holder ? member_in(consumer, (uint32_t)holder) : NULL;
-        if (sequence <= consumer->ack_floor || sequence >= consumer->next_sequence ||
-            seqset_has(&consumer->acked, sequence) || pending_find(consumer, sequence) || (holder && !member))
-            return ERR_CORRUPT;
-        struct pending *pending = pending_new(consumer, sequence);
-        pending->attempts = attempts & 0xffffff;
-        if (member)
-            pending_set_out(consumer, pending, member, UINT64_MAX);
-        else
-            pending_set_waiting(consumer, pending);
     }
+    if (more)
+        return dead_get_image(consumer, rest);
     return rest.len == 0 ? 0 : ERR_CORRUPT;
+}
+
+// *sequence: of the one before, then its own.
+static int get_one_pending(struct consumer *consumer, struct bytes *rest, bool more, uint64_t *sequence)
+{
+    uint64_t step, attempts, holder, until_ms = 0;
+    if (codec_get_number(rest, &step) || codec_get_number(rest, &attempts) || codec_get_number(rest, &holder) ||
+        (more && codec_get_number(rest, &until_ms)) || holder > UINT32_MAX || attempts >= 1 << 24 ||
+        until_ms > UINT64_MAX / 1000000)
+        return ERR_CORRUPT;
+    *sequence += (uint64_t)codec_unzigzag(step);
+    struct member *member = holder ? member_in(consumer, (uint32_t)holder) : NULL;
+    if (*sequence <= consumer->ack_floor || *sequence >= consumer->next_sequence ||
+        seqset_has(&consumer->acked, *sequence) || pending_find(consumer, *sequence) || (holder && !member))
+        return ERR_CORRUPT;
+    struct pending *pending = pending_new(consumer, *sequence);
+    pending->attempts = attempts & 0xffffff;
+    if (member)
+        pending_set_out(consumer, pending, member, UINT64_MAX);
+    else if (until_ms)
+        pending_set_delayed(consumer, pending, until_ms * 1000000);
+    else
+        pending_set_waiting(consumer, pending);
+    return 0;
 }
 
 static int get_counters(struct engine *engine, const struct record *image)

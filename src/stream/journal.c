@@ -1,36 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// What goes to the log at the end of a turn: per consumer one record of its deliveries and one of its acknowledgements, as runs.
+// What goes to the log at the end of a turn: per consumer one record of its deliveries and one of its acknowledgements, as runs. What
+// was given back is recorded between the deliveries before and after it.
 // No delivery waits for its record; an acknowledgement counts when its record is committed. If the log takes nothing, both are
 // kept for later; acknowledgements of a dropped tail are recorded again, because the client did give them.
 #include "stream/engine_internal.h"
 
 enum { BODY_MAX = 65536, RUN_MAX = 40, FIRST_RUNS = 16 };
 
+static void add_run(struct consumer *consumer, struct journal_run run);
 static bool write_consumer(struct engine *engine, struct consumer *consumer);
-static bool write_delivered(struct engine *engine, struct consumer *consumer);
+static bool write_runs(struct engine *engine, struct consumer *consumer);
 static bool write_acked(struct engine *engine, struct consumer *consumer);
 static struct list *encode_acks(struct consumer *consumer, struct buffer *to);
 static int get_run(struct bytes *from, uint64_t *last, uint64_t *ret_first, uint64_t *ret_last);
 static int apply_run(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t member, uint32_t attempt);
 static void apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id,
                       uint32_t attempt);
+static void apply_returned(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t attempts,
+                           uint64_t until_ms);
 static void fill_gap(struct consumer *consumer, uint64_t end);
 static void drop_consumer(struct consumer *consumer, uint64_t last_good);
 static void journal_link(struct consumer *consumer);
 
 void journal_delivered(struct consumer *consumer, uint64_t sequence, uint32_t member, uint32_t attempt)
 {
-    struct delivered_run *run = consumer->run_count ? &consumer->runs[consumer->run_count - 1] : NULL;
-    if (run && run->member == member && run->attempt == attempt && run->last + 1 == sequence) {
-        run->last = sequence;
-        return;
-    }
-    if (consumer->run_count == consumer->run_cap) {
-        consumer->run_cap = consumer->run_cap ? consumer->run_cap * 2 : FIRST_RUNS;
-        consumer->runs = mem_realloc(consumer->runs, consumer->run_cap * sizeof(*consumer->runs));
-    }
-    consumer->runs[consumer->run_count++] = (struct delivered_run){sequence, sequence, member, attempt};
-    journal_link(consumer);
+    add_run(consumer, (struct journal_run){sequence, sequence, .member = member, .attempt = attempt});
+}
+
+void journal_returned(struct consumer *consumer, uint64_t sequence, uint32_t attempts, uint64_t until_ms)
+{
+    add_run(consumer, (struct journal_run){sequence, sequence, .attempt = attempts, .returned = true, until_ms});
 }
 
 void journal_write(struct engine *engine)
@@ -60,6 +59,7 @@ void journal_drop(struct engine *engine, uint64_t last_good)
             struct consumer *consumer = container_of(consumer_link, struct consumer, link);
             if (consumer->acked_count)
                 drop_consumer(consumer, last_good);
+            death_drop(consumer, last_good);
         }
     }
 }
@@ -86,6 +86,29 @@ int journal_apply_delivered(struct engine *engine, const struct record *record, 
     return 0;
 }
 
+int journal_apply_returned(struct engine *engine, const struct record *record, uint64_t index)
+{
+    struct consumer *consumer;
+    int error = consumer_of_record(engine, record->object, index, &consumer);
+    if (error || !consumer || engine->live)
+        return error;
+    struct bytes body = record->body;
+    uint64_t at = 0;
+    while (body.len) {
+        uint64_t first, last, attempts, until_ms;
+        if (get_run(&body, &at, &first, &last) || codec_get_number(&body, &attempts) ||
+            codec_get_number(&body, &until_ms) || attempts >= 1 << 24 || until_ms > UINT64_MAX / 1000000)
+            return ERR_CORRUPT;
+        error = apply_run(consumer, first, last, 0, 0);
+        if (error)
+            return error;
+        apply_returned(consumer, first, last, (uint32_t)attempts, until_ms);
+    }
+    consumer->pick_sequence = consumer->next_sequence;
+    consumer_dirty(consumer);
+    return 0;
+}
+
 int journal_apply_acked(struct engine *engine, const struct record *record, uint64_t index)
 {
     struct consumer *consumer;
@@ -104,10 +127,26 @@ int journal_apply_acked(struct engine *engine, const struct record *record, uint
     return 0;
 }
 
+static void add_run(struct consumer *consumer, struct journal_run run)
+{
+    struct journal_run *last = consumer->run_count ? &consumer->runs[consumer->run_count - 1] : NULL;
+    if (last && last->member == run.member && last->attempt == run.attempt && last->returned == run.returned &&
+        last->until_ms == run.until_ms && last->last + 1 == run.first) {
+        last->last = run.last;
+        return;
+    }
+    if (consumer->run_count == consumer->run_cap) {
+        consumer->run_cap = consumer->run_cap ? consumer->run_cap * 2 : FIRST_RUNS;
+        consumer->runs = mem_realloc(consumer->runs, consumer->run_cap * sizeof(*consumer->runs));
+    }
+    consumer->runs[consumer->run_count++] = run;
+    journal_link(consumer);
+}
+
 static bool write_consumer(struct engine *engine, struct consumer *consumer)
 {
     while (consumer->run_count) {
-        if (!write_delivered(engine, consumer))
+        if (!write_runs(engine, consumer))
             break;
     }
     if (consumer->run_count > ENGINE_RUNS_MAX)
@@ -119,21 +158,25 @@ static bool write_consumer(struct engine *engine, struct consumer *consumer)
     return consumer->run_count == 0 && list_empty(&consumer->acks);
 }
 
-static bool write_delivered(struct engine *engine, struct consumer *consumer)
+// The first ones, as far as they are of one kind and fit one record.
+static bool write_runs(struct engine *engine, struct consumer *consumer)
 {
     struct buffer *body = &engine->scratch;
     uint64_t last = 0;
     uint32_t count = 0;
+    bool returned = consumer->runs[0].returned;
     buffer_clear(body);
     for (; count < consumer->run_count && body->len < BODY_MAX; count++) {
-        const struct delivered_run *run = &consumer->runs[count];
+        const struct journal_run *run = &consumer->runs[count];
+        if (run->returned != returned)
+            break;
         journal_put_run(body, &last, run->first, run->last);
-        codec_put_number(body, run->member);
-        codec_put_number(body, run->attempt);
+        codec_put_number(body, returned ? run->attempt : run->member);
+        codec_put_number(body, returned ? run->until_ms : run->attempt);
     }
     if (engine_admit(engine, body->len, true))
         return false;
-    engine_append(engine, RECORD_DELIVERED, consumer->id, buffer_bytes(body));
+    engine_append(engine, returned ? RECORD_RETURNED : RECORD_DELIVERED, consumer->id, buffer_bytes(body));
     consumer->run_count -= count;
     memmove(consumer->runs, consumer->runs + count, consumer->run_count * sizeof(*consumer->runs));
     return true;
@@ -211,6 +254,20 @@ static void apply_one(struct consumer *consumer, uint64_t sequence, struct membe
     else
         pending_set_waiting(consumer, pending);
     pending->holder = id;
+}
+
+// They wait, because apply_run() put them there, with nobody.
+static void apply_returned(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t attempts,
+                           uint64_t until_ms)
+{
+    for (uint64_t sequence = first; sequence <= last; sequence++) {
+        struct pending *pending = pending_find(consumer, sequence);
+        if (!pending)
+            continue;
+        pending->attempts = attempts & 0xffffff;
+        if (until_ms)
+            pending_set_delayed(consumer, pending, until_ms * 1000000);
+    }
 }
 
 // Sequences that were passed over had a record that a refused batch took along: they went out, to an unknown member.

@@ -80,7 +80,7 @@ void engine_member_set_state(struct engine *engine, struct member *member, enum 
         return;
     }
     if (member->recovered)
-        pending_restart_deadlines(member);
+        redelivery_restart_deadlines(member);
     member->recovered = false;
     consumer_wake(member->consumer);
 }
@@ -138,7 +138,7 @@ struct member *member_new(struct consumer *consumer, uint32_t id, const struct m
     member->config = *config;
     member->config.data.ptr = mem_copy(config->data);
     list_init(&member->out);
-    member->ack_timer.fire = pending_ack_timer_fire;
+    member->ack_timer.fire = redelivery_ack_timer_fire;
     member->state_timer.fire = state_fire;
     must(map_u64_add(&engine->members, id, member) == 0);
     list_in_order(consumer, member);
@@ -259,7 +259,7 @@ int member_apply_remove(struct engine *engine, const struct record *record, uint
         return 0;
     }
     if (member) {
-        pending_release(member);
+        redelivery_release(member);
         member_tell_removed(member);
         member_free(member);
     }
@@ -300,7 +300,7 @@ static void state_fire(struct wheel_timer *timer, uint64_t now_ms)
         return;
     }
     member->recovered = false;
-    pending_release(member);
+    redelivery_release(member);
 }
 
 static void grace_begin(struct member *member)
@@ -308,7 +308,7 @@ static void grace_begin(struct member *member)
     struct engine *engine = member->consumer->stream->engine;
     uint64_t grace_ns = member->consumer->stream->config.disconnect_grace_ns;
     if (grace_ns == 0)
-        pending_release(member);
+        redelivery_release(member);
     else
         wheel_set(&engine->wheel, &member->state_timer, engine_now_ms(engine) + grace_ns / 1000000 + 1);
 }
@@ -326,6 +326,6 @@ static void replace_only(struct consumer *consumer)
 {
     struct member *member = container_of(list_first(&consumer->members), struct member, link);
     consumer->stream->engine->stats.replaced++;
-    pending_release(member);
+    redelivery_release(member);
     member_free(member);
 }

@@ -4,19 +4,14 @@
 // engine_internal.h. Every change of place goes through a pending_set_*() function, which keeps counts and choices right.
 #include "stream/engine_internal.h"
 
-enum { EXPIRY_BATCH = 1024 };
-
-static const uint64_t WAIT_MAX_NS = 1ULL << 62; // so that no sum overflows
-
 static void leave(struct consumer *consumer, struct pending *pending);
-static void ack_timer_set(struct member *member);
 static void floor_join(struct consumer *consumer);
 
 int engine_ack(struct engine *engine, struct consumer *consumer, uint64_t sequence, struct engine_time now)
 {
     engine_time_set(engine, now);
     struct pending *pending = pending_find(consumer, sequence);
-    if (!pending || pending->state == PENDING_ACKED)
+    if (!pending || pending->state == PENDING_ACKED || death_is_proposed(pending))
         return ERR_NOT_FOUND;
     pending_set_acked(consumer, pending);
     engine->stats.acked++;
@@ -63,7 +58,7 @@ void pending_set_out(struct consumer *consumer, struct pending *pending, struct 
     member->in_flight++;
     member_choice_update(member);
     if (!wheel_is_set(&member->ack_timer) && deadline_ns != UINT64_MAX)
-        ack_timer_set(member);
+        redelivery_ack_timer_set(member);
 }
 
 void pending_set_waiting(struct consumer *consumer, struct pending *pending)
@@ -74,20 +69,28 @@ void pending_set_waiting(struct consumer *consumer, struct pending *pending)
     consumer_wake(consumer);
 }
 
+void pending_set_delayed(struct consumer *consumer, struct pending *pending, uint64_t due_ns)
+{
+    struct engine *engine = consumer->stream->engine;
+    leave(consumer, pending);
+    pending->state = PENDING_DELAYED;
+    must(heap_insert(&consumer->delayed, &pending->node, due_ns) == 0);
+    if (engine->live && heap_min(&consumer->delayed) == &pending->node)
+        wheel_set(&engine->wheel, &consumer->delayed_timer, (due_ns + 999999) / 1000000);
+    consumer_wake(consumer); // its place is free
+}
+
 void pending_set_reading(struct consumer *consumer, struct pending *pending)
 {
     leave(consumer, pending);
     pending->state = PENDING_READING;
 }
 
-void pending_set_parked(struct consumer *consumer, struct pending *pending)
+void pending_set_dying(struct consumer *consumer, struct pending *pending, struct death *death)
 {
-    struct engine *engine = consumer->stream->engine;
     leave(consumer, pending);
-    pending->state = PENDING_PARKED;
-    list_push_back(&consumer->parked, &pending->link);
-    if (!wheel_is_set(&consumer->parked_timer))
-        wheel_set(&engine->wheel, &consumer->parked_timer, engine_now_ms(engine) + ENGINE_RETRY_MS);
+    pending->state = PENDING_DYING;
+    pending->death = death;
 }
 
 void pending_set_acked(struct consumer *consumer, struct pending *pending)
@@ -102,52 +105,10 @@ void pending_set_acked(struct consumer *consumer, struct pending *pending)
         list_push_back(&consumer->stream->engine->journal, &consumer->journal_link);
 }
 
-void pending_release(struct member *member)
-{
-    struct consumer *consumer = member->consumer;
-    for (struct list *link = list_first(&member->out); link; link = list_first(&member->out))
-        pending_set_waiting(consumer, container_of(link, struct pending, link));
-}
-
-void pending_ack_timer_fire(struct wheel_timer *timer, uint64_t now_ms)
-{
-    struct member *member = container_of(timer, struct member, ack_timer);
-    struct consumer *consumer = member->consumer;
-    uint64_t now_ns = consumer->stream->engine->now.mono_ns;
-    (void)now_ms;
-    for (int i = 0; i < EXPIRY_BATCH && !list_empty(&member->out); i++) {
-        struct pending *pending = container_of(list_first(&member->out), struct pending, link);
-        if (pending->deadline_ns > now_ns)
-            break;
-        pending_set_waiting(consumer, pending);
-    }
-    ack_timer_set(member);
-}
-
-void pending_parked_timer_fire(struct wheel_timer *timer, uint64_t now_ms)
-{
-    struct consumer *consumer = container_of(timer, struct consumer, parked_timer);
-    (void)now_ms;
-    for (struct list *link = list_first(&consumer->parked); link; link = list_first(&consumer->parked))
-        pending_set_waiting(consumer, container_of(link, struct pending, link));
-}
-
-uint64_t pending_deadline(const struct member *member)
-{
-    uint64_t wait_ns = member->config.ack_wait_ns < WAIT_MAX_NS ? member->config.ack_wait_ns : WAIT_MAX_NS;
-    return member->consumer->stream->engine->now.mono_ns + wait_ns;
-}
-
-void pending_restart_deadlines(struct member *member)
-{
-    uint64_t deadline_ns = pending_deadline(member);
-    list_foreach(link, &member->out) container_of(link, struct pending, link)->deadline_ns = deadline_ns;
-    ack_timer_set(member);
-}
-
 bool pending_trim(struct consumer *consumer, size_t *budget)
 {
     uint64_t first = consumer->stream->state.first_sequence;
+    dead_trim(consumer);
     if (consumer->ack_floor + 1 >= first)
         return false;
     if (consumer->next_sequence < first) {
@@ -216,23 +177,14 @@ static void leave(struct consumer *consumer, struct pending *pending)
         break;
     case PENDING_WAITING: heap_remove(&consumer->redelivery, &pending->node); break;
     case PENDING_READING: delivery_forget(consumer, pending); break;
-    case PENDING_PARKED: list_remove(&pending->link); break;
+    case PENDING_DELAYED: heap_remove(&consumer->delayed, &pending->node); break;
+    case PENDING_DYING: death_forget(pending->death); break;
     case PENDING_ACKED:
         list_remove(&pending->link);
         consumer->acked_count--;
         break;
     }
     pending->state = PENDING_NONE;
-}
-
-// For the first deadline of the member, which is that of the front.
-static void ack_timer_set(struct member *member)
-{
-    struct list *link = list_first(&member->out);
-    if (!link || container_of(link, struct pending, link)->deadline_ns == UINT64_MAX)
-        return;
-    uint64_t deadline_ns = container_of(link, struct pending, link)->deadline_ns;
-    wheel_set(&member->consumer->stream->engine->wheel, &member->ack_timer, (deadline_ns + 999999) / 1000000);
 }
 
 // The floor takes in what follows it without a gap. It passes the position of a consumer whose acknowledgements are known and whose

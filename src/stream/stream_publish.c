@@ -13,50 +13,59 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
                    struct publish_result *ret_result)
 {
     engine_time_set(engine, now);
-    if (stream->deleting)
-        return ERR_NOT_FOUND;
-    int error = stream_publish_check(publish);
-    if (error)
-        return error;
     bool unique = (publish->dedupe.lo || publish->dedupe.hi) && stream->config.duplicate_window_ns;
-    struct hash128 key = dedupe_key(stream->id, publish->dedupe);
-    size_t size =
-        message_record_size(publish->subject.len, publish->reply.len, publish->headers.len, publish->payload.len);
-    error = engine->options.host.admit(engine->options.host.owner, record_padded(size), false);
-    if (unique && is_duplicate(engine, stream, key, ret_result))
+    int error = stream_publish_admit(stream, publish, 0);
+    if (unique && error != ERR_NOT_FOUND && error != ERR_TOO_BIG &&
+        is_duplicate(engine, stream, dedupe_key(stream->id, publish->dedupe), ret_result))
         return 0;
     if (error)
         return error;
     if (unique && engine->ids_awaited)
         return ERR_AGAIN;
-    uint32_t now_ms = (uint32_t)engine_now_ms(engine);
     if (unique && dedupe_is_full(&engine->dedupe)) {
-        dedupe_expire(&engine->dedupe, now_ms, 16);
+        dedupe_expire(&engine->dedupe, (uint32_t)engine_now_ms(engine), 16);
         if (dedupe_is_full(&engine->dedupe))
             return ERR_IDS_FULL;
     }
-    struct message_record message = {
-        .stream_id = stream->id,
-        .sequence = stream->tail.last_sequence + 1,
-        .time_ns = now.wall_ns > stream->tail.last_time_ns ? now.wall_ns : stream->tail.last_time_ns,
-        .dedupe = publish->dedupe,
-        .subject = publish->subject,
-        .reply = publish->reply,
-        .headers = publish->headers,
-        .payload = publish->payload,
-    };
-    uint64_t index = stream_publish_append(stream, &message, size);
-    if (unique)
-        dedupe_add(&engine->dedupe, key, message.sequence, index,
-                   now_ms + (uint32_t)(stream->config.duplicate_window_ns / 1000000));
-    stream_limits_look(stream);
-    *ret_result = (struct publish_result){.index = index, .sequence = message.sequence};
+    stream_publish_put(stream, publish, unique, ret_result);
     return 0;
 }
 
 void engine_publish_ahead(const struct engine *engine, const struct stream *stream, struct hash128 dedupe)
 {
     dedupe_prefetch(&engine->dedupe, dedupe_key(stream->id, dedupe));
+}
+
+int stream_publish_admit(struct stream *stream, const struct publish *publish, size_t more)
+{
+    const struct engine_host *host = &stream->engine->options.host;
+    if (stream->deleting)
+        return ERR_NOT_FOUND;
+    int error = stream_publish_check(publish);
+    return error ? error : host->admit(host->owner, record_padded(stream_publish_size(publish)) + more, false);
+}
+
+void stream_publish_put(struct stream *stream, const struct publish *publish, bool unique,
+                        struct publish_result *ret_result)
+{
+    struct engine *engine = stream->engine;
+    uint64_t wall_ns = engine->now.wall_ns;
+    struct message_record message = {
+        .stream_id = stream->id,
+        .sequence = stream->tail.last_sequence + 1,
+        .time_ns = wall_ns > stream->tail.last_time_ns ? wall_ns : stream->tail.last_time_ns,
+        .dedupe = publish->dedupe,
+        .subject = publish->subject,
+        .reply = publish->reply,
+        .headers = publish->headers,
+        .payload = publish->payload,
+    };
+    uint64_t index = stream_publish_append(stream, &message, stream_publish_size(publish));
+    if (unique)
+        dedupe_add(&engine->dedupe, dedupe_key(stream->id, publish->dedupe), message.sequence, index,
+                   (uint32_t)engine_now_ms(engine) + (uint32_t)(stream->config.duplicate_window_ns / 1000000));
+    stream_limits_look(stream);
+    *ret_result = (struct publish_result){.index = index, .sequence = message.sequence};
 }
 
 int stream_publish_check(const struct publish *publish)

@@ -80,6 +80,31 @@ static void entries_and_chunks_have_a_maximum(void **state)
     appender_deinit(&appender);
 }
 
+static void records_that_belong_together_are_one_entry(void **state)
+{
+    struct appender appender;
+    const size_t sizes[] = {100, 500, 2000, 6000}; // fits, fits the next entry, an entry of its own, a chunk of its own
+    appender_init(&appender, 4096, 1024, 0);
+    for (int i = 0; i < 4; i++) {
+        uint64_t index, first, second, third;
+        put(&appender, 600, &index);
+        appender_together(&appender, record_padded(sizes[i]) + 40);
+        put(&appender, sizes[i], &first);
+        put(&appender, 30, &second);
+        assert_int_equal(first, second);
+        assert_true((first == index) == (i == 0));
+        put(&appender, 1000, &third); // what comes next has its limit again
+        assert_int_equal(third, first + 1);
+        appender_seal(&appender);
+    }
+    while (appender.count) {
+        struct appender_entry entry = appender_pop(&appender);
+        assert_true(entry.offset + entry.length <= entry.chunk->capacity);
+        chunk_unref(entry.chunk);
+    }
+    appender_deinit(&appender);
+}
+
 static void what_is_dropped_gives_its_indexes_back(void **state)
 {
     struct appender appender;
@@ -105,6 +130,7 @@ int main(void)
         cmocka_unit_test(records_of_a_turn_are_one_entry),
         cmocka_unit_test(sealing_nothing_makes_nothing),
         cmocka_unit_test(entries_and_chunks_have_a_maximum),
+        cmocka_unit_test(records_that_belong_together_are_one_entry),
         cmocka_unit_test(what_is_dropped_gives_its_indexes_back),
     };
     return cmocka_run_group_tests_name("store/appender", tests, NULL, NULL);

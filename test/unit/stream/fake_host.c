@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fake_host.h"
 
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "base/must.h"
 
 static int host_admit(void *owner, size_t size, bool reserved);
+static void host_together(void *owner, size_t size);
 static char *host_append(void *owner, size_t size, uint64_t *ret_index);
 static int host_read(void *owner, struct engine_read *read);
 static void host_read_cancel(void *owner, struct engine_read *read);
@@ -16,6 +19,8 @@ static void host_trimmed(void *owner, uint32_t stream, uint64_t first);
 static bool adapter_deliver(void *owner, const struct delivery *delivery);
 static void adapter_member_added(void *owner, struct member *member, bool recovered);
 static void adapter_member_removed(void *owner, struct member *member);
+static int adapter_dead_letter(void *owner, const struct dead_letter *letter, struct stream **ret_stream,
+                               struct buffer *headers);
 static void engine_begin(struct fake_host *host);
 static void apply_entry(struct fake_host *host, size_t at, bool covered, bool live);
 static void keep_message(struct fake_host *host, size_t entry, size_t offset, const struct record *record);
@@ -31,8 +36,8 @@ void fake_host_init(struct fake_host *host, uint64_t max_ids)
     host->options = (struct engine_options){
         .max_ids = max_ids,
         .turn_budget = 1024,
-        .host = {host, host_admit, host_append, host_read, host_read_cancel, host_release, host_seek, host_sizes,
-                 host_trimmed},
+        .host = {host, host_admit, host_together, host_append, host_read, host_read_cancel, host_release, host_seek,
+                 host_sizes, host_trimmed},
     };
     engine_begin(host);
     engine_recovered(host->engine, host->now);
@@ -218,10 +223,9 @@ static int host_admit(void *owner, size_t size, bool reserved)
 }
 
 // Entries get their whole room at once, so that records stay where they are.
-static char *host_append(void *owner, size_t size, uint64_t *ret_index)
+// An entry with room for so much.
+static struct fake_entry *open_entry(struct fake_host *host, size_t need)
 {
-    struct fake_host *host = owner;
-    size_t need = record_padded(size);
     struct fake_entry *entry = host->open ? &host->entries[host->entry_count - 1] : NULL;
     if (!entry || entry->cap - entry->len < need) {
         if (host->entry_count == host->entry_cap) {
@@ -233,6 +237,19 @@ static char *host_append(void *owner, size_t size, uint64_t *ret_index)
         *entry = (struct fake_entry){.records = mem_alloc(cap), .cap = cap, .index = host->entry_count};
         host->open = true;
     }
+    return entry;
+}
+
+static void host_together(void *owner, size_t size)
+{
+    open_entry(owner, record_padded(size));
+}
+
+static char *host_append(void *owner, size_t size, uint64_t *ret_index)
+{
+    struct fake_host *host = owner;
+    size_t need = record_padded(size);
+    struct fake_entry *entry = open_entry(host, need);
     char *at = entry->records + entry->len;
     entry->len += need;
     *ret_index = entry->index;
@@ -339,7 +356,8 @@ static void adapter_member_removed(void *owner, struct member *member)
 
 static void engine_begin(struct fake_host *host)
 {
-    struct engine_adapter adapter = {host, adapter_deliver, adapter_member_added, adapter_member_removed};
+    struct engine_adapter adapter = {host, adapter_deliver, adapter_member_added, adapter_member_removed,
+                                     adapter_dead_letter};
     host->engine = engine_new(&host->options);
     engine_adapter_set(host->engine, ENGINE_PROTOCOL_STAN, &adapter);
 }
@@ -421,4 +439,29 @@ static struct fake_read *wait_for(struct fake_host *host, struct engine_read *re
     list_push_back(&host->reads, &waiting->link);
     host->read_count++;
     return waiting;
+}
+
+// The header block of a copy is not a real one: only who reads it in a test has to understand it.
+static int adapter_dead_letter(void *owner, const struct dead_letter *letter, struct stream **ret_stream,
+                               struct buffer *headers)
+{
+    struct fake_host *host = owner;
+    struct stream_state origin;
+    stream_state_get(letter->stream, &origin);
+    struct bytes name = origin.config.dead_letter;
+    if (host->dead_letter_error)
+        return host->dead_letter_error;
+    *ret_stream = engine_stream_find(host->engine, 1, name);
+    if (!*ret_stream) {
+        struct stream_config config = {.account = 1, .name = name};
+        uint64_t index;
+        int error = engine_stream_create(host->engine, &config, host->now, ret_stream, &index);
+        if (error)
+            return error;
+    }
+    char story[128];
+    int len = snprintf(story, sizeof(story), "%llu after %u by %u: %d %.*s",
+                       (unsigned long long)letter->message->sequence, letter->attempts,
+                       letter->member ? member_id(letter->member) : 0, (int)letter->reason, BYTES_ARG(letter->text));
+    return buffer_append(headers, bytes_make(story, (size_t)len));
 }

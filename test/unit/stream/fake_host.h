@@ -53,10 +53,11 @@ struct fake_host {
     bool asynchronous;        // reads wait
     int read_error;           // not 0: every read fails with it
     int admit_error, reserved_error;
-    struct buffer image;  // records of checkpoints
-    uint64_t image_index; // begin of the newest checkpoint
-    size_t entry_bytes;   // an entry is closed beyond this
-    size_t lost_entry;    // not 0: a crash also takes this one (index)
+    int dead_letter_error; // what the adapter says instead of taking a dead letter
+    struct buffer image;   // records of checkpoints
+    uint64_t image_index;  // begin of the newest checkpoint
+    size_t entry_bytes;    // an entry is closed beyond this
+    size_t lost_entry;     // not 0: a crash also takes this one (index)
     // The adapter.
     bool (*on_deliver)(struct fake_host *host, const struct delivery *delivery); // NULL: take it
     void (*on_member)(struct fake_host *host, struct member *member, bool recovered);
