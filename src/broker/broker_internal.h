@@ -39,10 +39,11 @@ struct target {
         struct trie_entry entry;
         struct target *next_dead; // list link: broker.dead; in place of a field that means nothing out of the trie
     };
-    uint8_t kind;         // enum target_kind
-    bool dead;            // out of the trie; waits to be freed
-    bool is_filtered;     // a subscription some of whose messages its user may not have
-    uint32_t literal_len; // of a subscription's subject, if it is literal; else 0. Here, where it costs nothing.
+    uint8_t kind;     // enum target_kind
+    bool dead;        // out of the trie; waits to be freed
+    bool is_filtered; // a subscription some of whose messages its user may not have
+    bool has_text;    // a subscription whose sid is no number
+    uint32_t sid;     // of a subscription: the number. Here, where it costs nothing.
 };
 
 struct inlet_target {

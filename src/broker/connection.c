@@ -352,7 +352,9 @@ static void connection_close(struct connection *connection)
 
 static void remove_subscriptions(struct connection *connection)
 {
-    subscription_set_drain(&connection->subscriptions, subscription_remove);
+    struct subscription *subscription;
+    while ((subscription = subscription_set_pop(&connection->subscriptions)))
+        subscription_end(subscription);
 }
 
 static void write_queue(struct connection *connection)

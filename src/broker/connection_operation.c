@@ -51,9 +51,10 @@ void connection_tell_no_responders(struct connection *connection, struct bytes s
     const struct trie_match *match = trie_match_find(trie, reply);
     struct subscription *own = find_own(connection, match);
     if (own) {
-        struct bytes sid = subscription_sid(own);
+        char digits[NUMBER_MAX_DIGITS];
+        struct bytes sid = subscription_sid_text(own, digits);
         size_t header_len = NO_RESPONDERS_BEGIN.len + subject.len + NO_RESPONDERS_END.len;
-        size_t room = writer_prefix_len(reply.len, sid.len) + writer_msg_end_len_max(0) + header_len + 2;
+        size_t room = writer_msg_len_max(reply.len, sid.len, 0) + header_len + 2;
         char *begin = outbound_reserve(&connection->outbound, &broker->cache, room);
         char *at = writer_msg(begin, reply, sid, (struct bytes){0}, true, header_len, 0);
         at = broker_copy(at, NO_RESPONDERS_BEGIN);

@@ -71,6 +71,7 @@ void connection_permission_recheck(struct connection *connection)
     uint32_t lost_count = 0;
     subscription_set_foreach(subscription, &connection->subscriptions)
     {
+        char digits[NUMBER_MAX_DIGITS];
         struct bytes pattern = subscription_pattern(subscription);
         struct bytes queue = trie_entry_queue(&subscription->target.entry);
         if (!connection->permit || permit_subscribe(connection->permit, pattern, queue)) {
@@ -81,7 +82,7 @@ void connection_permission_recheck(struct connection *connection)
                              .error = WIRE_SUBSCRIBE_PERMISSION,
                              .first = pattern,
                              .joint = BYTES(" (sid "),
-                             .second = subscription_sid(subscription),
+                             .second = subscription_sid_text(subscription, digits),
                              .end = BYTES(")"),
                          });
         connection_log_refusal(connection, "Subscription removed, not authorized", connection_user_name(connection),

@@ -213,7 +213,8 @@ static void add_subscription(struct inspection *inspection, struct inspection_su
     if (!to)
         return;
     struct inspection_subscription info;
-    inspection_describe_subscription(container_of(target, struct subscription, target), &info);
+    char room[NUMBER_MAX_DIGITS];
+    inspection_describe_subscription(container_of(target, struct subscription, target), room, &info);
     copy_subscription(&inspection->arena, &info, arena_copy(&inspection->arena, info.account), to);
 }
 

@@ -48,13 +48,14 @@ void inspection_texts(struct inspection_connection *info, struct bytes *ret_text
     memcpy(ret_texts, texts, sizeof(texts));
 }
 
-void inspection_describe_subscription(const struct subscription *subscription, struct inspection_subscription *ret_info)
+void inspection_describe_subscription(const struct subscription *subscription, char room[NUMBER_MAX_DIGITS],
+                                      struct inspection_subscription *ret_info)
 {
     *ret_info = (struct inspection_subscription){
         .account = account_name(subscription->connection->account),
         .subject = subscription_pattern(subscription),
         .queue = trie_entry_queue(&subscription->target.entry),
-        .sid = subscription_sid(subscription),
+        .sid = subscription_sid_text(subscription, room),
         .delivered = subscription->delivered,
         .max = subscription->max,
         .cid = subscription->connection->id,
@@ -69,8 +70,9 @@ size_t inspection_text_size(const struct inspection_connection *info, const stru
     {
         if (listed-- == 0)
             break;
+        char digits[NUMBER_MAX_DIGITS];
         size += subscription_pattern(subscription).len + trie_entry_queue(&subscription->target.entry).len +
-                subscription->sid_len;
+                subscription_sid_text(subscription, digits).len;
     }
     return size;
 }
@@ -119,7 +121,8 @@ static char *copy_text(char *at, struct bytes *text)
 static char *copy_subscription(const struct subscription *subscription, struct bytes account,
                                struct inspection_subscription *ret_copy, char *at)
 {
-    inspection_describe_subscription(subscription, ret_copy);
+    char room[NUMBER_MAX_DIGITS];
+    inspection_describe_subscription(subscription, room, ret_copy);
     ret_copy->account = account;
     at = copy_text(at, &ret_copy->subject);
     at = copy_text(at, &ret_copy->queue);

@@ -3,6 +3,7 @@
 // tidy: prefix inspection
 #pragma once
 
+#include "base/number.h"
 #include "broker/connection.h"
 #include "broker/inspection.h"
 
@@ -11,8 +12,8 @@ void inspection_describe(const struct connection *connection, struct inspection_
 // Its texts, to be copied.
 #define INSPECTION_TEXTS 5
 void inspection_texts(struct inspection_connection *info, struct bytes *ret_texts[INSPECTION_TEXTS]);
-// Its bytes are borrowed from the subscription.
-void inspection_describe_subscription(const struct subscription *subscription,
+// Its bytes are borrowed from the subscription, those of the sid perhaps from `room`.
+void inspection_describe_subscription(const struct subscription *subscription, char room[NUMBER_MAX_DIGITS],
                                       struct inspection_subscription *ret_info);
 // Bytes of its texts and of those of its first `listed` subscriptions.
 size_t inspection_text_size(const struct inspection_connection *info, const struct connection *connection,

@@ -12,13 +12,53 @@
 // Up to this size line and body are reserved in one piece; longer bodies are spread over chunks.
 #define CONTIGUOUS_BODY_MAX 1024
 
-static char *write_line(const struct subscription *subscription, const struct broker_message *message,
-                        size_t header_len, char *at);
 static void append_body(struct connection *connection, struct broker_message *message, bool with_header);
+
+struct subscription_sid subscription_sid_of(struct bytes text)
+{
+    struct subscription_sid sid = {.text = text};
+    uint64_t number;
+    bool is_plain = text.len > 0 && (text.ptr[0] != '0' || text.len == 1);
+    if (is_plain && number_parse_u64(text, UINT32_MAX, &number) == 0) {
+        sid.is_number = true;
+        sid.number = (uint32_t)number;
+    }
+    return sid;
+}
+
+struct bytes subscription_sid_text(const struct subscription *subscription, char room[NUMBER_MAX_DIGITS])
+{
+    if (!subscription->target.has_text)
+        return bytes_make(room, (size_t)(writer_number(room, subscription->target.sid) - room));
+    uint16_t len;
+    memcpy(&len, subscription->text, sizeof(len));
+    return bytes_make(subscription->text + sizeof(len), len);
+}
+
+bool subscription_has_sid(const struct subscription *subscription, const struct subscription_sid *sid)
+{
+    if (subscription->target.has_text == sid->is_number || subscription->target.sid != sid->number)
+        return false;
+    return sid->is_number || bytes_equal(subscription_sid_text(subscription, NULL), sid->text);
+}
+
+struct subscription *subscription_new(const struct subscription_sid *sid)
+{
+    uint16_t len = (uint16_t)sid->text.len;
+    size_t text_size = sid->is_number ? 0 : sizeof(len) + len;
+    struct subscription *subscription = mem_alloc(sizeof(*subscription) + text_size);
+    *subscription = (struct subscription){.target.has_text = !sid->is_number, .target.sid = sid->number};
+    if (!sid->is_number) {
+        memcpy(subscription->text, &len, sizeof(len));
+        broker_copy(subscription->text + sizeof(len), sid->text);
+    }
+    return subscription;
+}
 
 struct subscription *subscription_find(const struct connection *connection, struct bytes sid)
 {
-    return subscription_set_find(&connection->subscriptions, connection->broker->sid_seed, sid);
+    struct subscription_sid wanted = subscription_sid_of(sid);
+    return subscription_set_find(&connection->subscriptions, connection->broker->sid_seed, &wanted);
 }
 
 int subscription_add(struct connection *connection, struct bytes subject, struct bytes queue, struct bytes sid)
@@ -26,25 +66,14 @@ int subscription_add(struct connection *connection, struct bytes subject, struct
     struct account *account = connection->account;
     if (!subject_is_valid_subscribe(subject) || sid.len > SUBSCRIPTION_SID_LEN_MAX)
         return ERR_INVALID;
-    size_t subject_len = subject_has_wildcard(subject) ? 0 : subject.len;
-    size_t text_len = subject_len ? writer_prefix_len(subject.len, sid.len) : sid.len;
-    // There may be millions: the text begins in what would be padding.
-    size_t size = offsetof(struct subscription, text) + text_len;
-    struct subscription *subscription = mem_alloc(size > sizeof(*subscription) ? size : sizeof(*subscription));
-    *subscription = (struct subscription){
-        .connection = connection,
-        .target.literal_len = (uint32_t)subject_len,
-        .sid_len = (uint16_t)sid.len,
-    };
+    struct subscription_sid own = subscription_sid_of(sid);
+    struct subscription *subscription = subscription_new(&own);
+    subscription->connection = connection;
     int error = trie_insert(account->trie, &subscription->target.entry, subject, queue);
     if (error) {
         mem_free(subscription);
         return error;
     }
-    if (subject_len)
-        writer_prefix(subscription->text, subject, sid);
-    else
-        broker_copy(subscription->text, sid);
     subscription_set_add(&connection->subscriptions, connection->broker->sid_seed, subscription);
     subscription->target.is_filtered = connection->permit && permit_filters(connection->permit, subject);
     account->subscription_count++;
@@ -59,10 +88,19 @@ int subscription_add(struct connection *connection, struct bytes subject, struct
 void subscription_remove(struct subscription *subscription)
 {
     struct connection *connection = subscription->connection;
+    subscription_set_remove(&connection->subscriptions, connection->broker->sid_seed, subscription);
+    subscription_end(subscription);
+}
+
+void subscription_end(struct subscription *subscription)
+{
+    struct connection *connection = subscription->connection;
     struct broker *broker = connection->broker;
     must(!subscription->target.dead);
-    if (connection_is_traced(connection))
-        connection_trace_end(connection, subscription_sid(subscription));
+    if (connection_is_traced(connection)) {
+        char room[NUMBER_MAX_DIGITS];
+        connection_trace_end(connection, subscription_sid_text(subscription, room));
+    }
     struct account *account = connection->account;
     if (account->prefix_count > 0 || account->watch_count > 0 || broker->remotes) {
         struct bytes pattern = subscription_pattern(subscription);
@@ -72,9 +110,6 @@ void subscription_remove(struct subscription *subscription)
         broker_watch_touch(account, pattern, false);
     }
     trie_remove(account->trie, &subscription->target.entry);
-    // Not when all of them go.
-    if (connection->subscriptions.count > 0)
-        subscription_set_remove(&connection->subscriptions, broker->sid_seed, subscription);
     account->subscription_count--;
     broker->stats.subscriptions--;
     broker_bury(broker, &subscription->target);
@@ -104,10 +139,12 @@ bool subscription_deliver(struct subscription *subscription, struct broker_messa
     size_t header_len = with_header ? message->header.len : 0;
     size_t body_len = header_len + message->payload_len;
     bool contiguous = body_len <= CONTIGUOUS_BODY_MAX;
-    size_t room = writer_prefix_len(message->subject.len, subscription->sid_len) +
-                  writer_msg_end_len_max(message->reply.len) + (contiguous ? body_len + 2 : 0);
+    char digits[NUMBER_MAX_DIGITS];
+    struct bytes sid = subscription_sid_text(subscription, digits);
+    size_t room =
+        writer_msg_len_max(message->subject.len, sid.len, message->reply.len) + (contiguous ? body_len + 2 : 0);
     char *begin = outbound_reserve(&connection->outbound, &broker->cache, room);
-    char *at = write_line(subscription, message, header_len, begin);
+    char *at = writer_msg(begin, message->subject, sid, message->reply, with_header, header_len, message->payload_len);
     if (connection_is_traced(connection))
         connection_trace_out(connection, bytes_make(begin, (size_t)(at - begin)));
     if (contiguous) {
@@ -132,24 +169,8 @@ bool subscription_deliver(struct subscription *subscription, struct broker_messa
 
 struct bytes subscription_pattern(const struct subscription *subscription)
 {
-    if (subscription->target.literal_len)
-        return bytes_make(subscription->text + sizeof("HMSG ") - 1, subscription->target.literal_len);
     char *scratch = subscription->connection->broker->scratch;
     return bytes_make(scratch, trie_entry_pattern(&subscription->target.entry, scratch, SUBJECT_LEN_MAX));
-}
-
-static char *write_line(const struct subscription *subscription, const struct broker_message *message,
-                        size_t header_len, char *at)
-{
-    if (!subscription->target.literal_len)
-        return writer_msg(at, message->subject, subscription_sid(subscription), message->reply, header_len > 0,
-                          header_len, message->payload_len);
-    size_t prefix_len = writer_prefix_len(subscription->target.literal_len, subscription->sid_len);
-    size_t skip = header_len > 0 ? 0 : 1;
-    at = broker_copy(at, bytes_make(subscription->text + skip, prefix_len - skip));
-    if (header_len > 0)
-        return writer_hmsg_end(at, message->reply, header_len, message->payload_len);
-    return writer_msg_end(at, message->reply, message->payload_len);
 }
 
 static void append_body(struct connection *connection, struct broker_message *message, bool with_header)

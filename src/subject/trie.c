@@ -158,7 +158,7 @@ uint64_t trie_count(const struct trie *trie)
 struct trie_stats trie_stats(const struct trie *trie)
 {
     struct trie_stats stats = trie->stats;
-    stats.nodes = trie->node_count;
+    stats.nodes = trie->nodes.count;
     stats.cache_subjects = trie->cache.count;
     stats.cache_size_bytes = trie->cache.size_bytes;
     return stats;
@@ -166,8 +166,10 @@ struct trie_stats trie_stats(const struct trie *trie)
 
 void trie_each(const struct trie *trie, bool (*visit)(void *context, struct trie_entry *entry), void *context)
 {
-    for (uint32_t i = 0; i < trie->slot_count; i++) {
-        struct trie_entry *entry = trie->slots[i].node ? trie->slots[i].node->entries : NULL;
+    const struct trie_node *node;
+    uint32_t at = 0;
+    while ((node = table_next(&trie->nodes, &at)) != NULL) {
+        struct trie_entry *entry = node->entries;
         while (entry != NULL) {
             struct trie_entry *next = entry->next; // the visitor may be about to free it all
             if (!visit(context, entry))
@@ -181,17 +183,17 @@ void trie_check(const struct trie *trie)
 {
     uint64_t entries = 0, children = trie->root->child_count;
     uint32_t nodes = 0, groups = 0;
-    for (uint32_t i = 0; i < trie->slot_count; i++) {
-        const struct trie_node *node = trie->slots[i].node;
-        if (node == NULL)
-            continue;
+    const struct trie_node *node;
+    uint32_t at = 0;
+    while ((node = table_next(&trie->nodes, &at)) != NULL) {
         check_node(trie, node);
         nodes++;
         groups += node->kind == TRIE_GROUP;
         entries += node->entry_count;
         children += node->child_count;
     }
-    must(nodes == trie->node_count);
+    table_check(&trie->nodes);
+    must(nodes == trie->nodes.count);
     must(entries == trie->stats.entries);
     must(children == nodes + groups); // a group is a child of its pattern and of its queue name
 }

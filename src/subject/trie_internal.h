@@ -12,6 +12,7 @@
 #pragma once
 
 #include "base/hash.h"
+#include "base/table.h"
 #include "subject/trie.h"
 
 enum trie_node_kind {
@@ -49,12 +50,6 @@ struct trie_node {
         } queue;
     };
     // The text follows: see trie_node_size(). Most nodes are literals, and of those there may be millions.
-};
-
-// Packed: so that it takes 12 bytes and not 16.
-struct __attribute__((packed, aligned(4))) trie_slot {
-    uint32_t hash;
-    struct trie_node *node; // owned; NULL: free
 };
 
 // A list of targets with what the cache needs to know about it. Groups, entries, subject and queue names follow in the
@@ -108,9 +103,7 @@ struct trie_cache {
 
 struct trie {
     struct trie_config config;
-    struct trie_slot *slots; // owned
-    uint32_t slot_count;     // a power of two
-    uint32_t node_count;
+    struct table nodes; // owned: all but the root
     uint32_t next_id;
     uint32_t pinned;
     struct trie_list *last;  // owned ref: the list found last, if it came from the cache; NULL once any pattern changed

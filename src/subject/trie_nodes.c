@@ -1,33 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hash table of all nodes of a trie, keyed by kind, parent and text: linear probing, at most three quarters full,
-// deletion by shifting back. The hash stands in the slot, so that growing does not touch the nodes.
+// The life of the nodes of a trie, and the table they are found in by kind, parent and text.
 #include "base/memory.h"
 #include "base/must.h"
 #include "subject/trie_internal.h"
 
-#define SLOTS_MIN 16
-
 static uint32_t slot_hash(uint64_t text_hash, enum trie_node_kind kind, uint32_t parent_id);
-static uint32_t node_slot(const struct trie *trie, const struct trie_node *node);
+static uint32_t node_hash(const struct trie *trie, const struct trie_node *node);
 static struct trie_node *node_new(struct trie *trie, enum trie_node_kind kind, struct trie_node *parent,
                                   struct bytes text);
-static void table_add(struct trie_slot *slots, uint32_t slot_count, uint32_t hash, struct trie_node *node);
-static void table_remove(struct trie *trie, uint32_t slot);
-static void table_resize(struct trie *trie, uint32_t slot_count);
 static void node_detach(struct trie_node *node);
 
 void trie_nodes_init(struct trie *trie)
 {
-    trie->slot_count = SLOTS_MIN;
-    trie->slots = mem_alloc_zero(SLOTS_MIN * sizeof(*trie->slots));
     trie->root = node_new(trie, TRIE_TOKEN, NULL, bytes_make(NULL, 0));
 }
 
 void trie_nodes_deinit(struct trie *trie)
 {
-    for (uint32_t i = 0; i < trie->slot_count; i++)
-        mem_free(trie->slots[i].node);
-    mem_free(trie->slots);
+    struct trie_node *node;
+    uint32_t at = 0;
+    while ((node = table_next(&trie->nodes, &at)))
+        mem_free(node);
+    table_deinit(&trie->nodes);
     mem_free(trie->root);
 }
 
@@ -35,11 +29,9 @@ struct trie_node *trie_nodes_find(const struct trie *trie, enum trie_node_kind k
                                   struct bytes text, uint64_t hash)
 {
     uint32_t wanted = slot_hash(hash, kind, parent->id);
-    uint32_t mask = trie->slot_count - 1;
-    for (uint32_t i = wanted & mask; trie->slots[i].node != NULL; i = (i + 1) & mask) {
-        struct trie_node *node = trie->slots[i].node;
-        if (trie->slots[i].hash == wanted && node->parent == parent && node->kind == kind &&
-            bytes_equal(trie_node_text(node), text))
+    for (const struct table_slot *slot = table_find(&trie->nodes, wanted); slot->item && slot->hash == wanted; slot++) {
+        struct trie_node *node = slot->item;
+        if (node->parent == parent && node->kind == kind && bytes_equal(trie_node_text(node), text))
             return node;
     }
     return NULL;
@@ -52,11 +44,8 @@ struct trie_node *trie_nodes_get(struct trie *trie, enum trie_node_kind kind, st
     struct trie_node *node = trie_nodes_find(trie, kind, parent, text, hash);
     if (node != NULL)
         return node;
-    if (trie->node_count >= trie->slot_count / 4 * 3)
-        table_resize(trie, trie->slot_count * 2);
     node = node_new(trie, kind, parent, text);
-    table_add(trie->slots, trie->slot_count, slot_hash(hash, kind, parent->id), node);
-    trie->node_count++;
+    table_add(&trie->nodes, slot_hash(hash, kind, parent->id), node);
     parent->child_count++;
     if (kind == TRIE_STAR)
         parent->pattern.star = node;
@@ -71,8 +60,7 @@ void trie_nodes_prune(struct trie *trie, struct trie_node *node)
         struct trie_node *parent = node->parent;
         struct trie_node *queue = node->kind == TRIE_GROUP ? node->group.queue : NULL;
         node_detach(node);
-        table_remove(trie, node_slot(trie, node));
-        trie->node_count--;
+        table_remove(&trie->nodes, node_hash(trie, node), node);
         parent->child_count--;
         mem_free(node);
         if (queue != NULL) {
@@ -81,8 +69,6 @@ void trie_nodes_prune(struct trie *trie, struct trie_node *node)
         }
         node = parent;
     }
-    if (trie->slot_count > SLOTS_MIN && trie->node_count < trie->slot_count / 8)
-        table_resize(trie, trie->slot_count / 2);
 }
 
 static uint32_t slot_hash(uint64_t text_hash, enum trie_node_kind kind, uint32_t parent_id)
@@ -91,15 +77,9 @@ static uint32_t slot_hash(uint64_t text_hash, enum trie_node_kind kind, uint32_t
     return (uint32_t)(hash ^ (hash >> 32));
 }
 
-static uint32_t node_slot(const struct trie *trie, const struct trie_node *node)
+static uint32_t node_hash(const struct trie *trie, const struct trie_node *node)
 {
-    uint32_t hash = slot_hash(trie_hash(trie, trie_node_text(node)), node->kind, node->parent->id);
-    uint32_t i = hash & (trie->slot_count - 1);
-    while (trie->slots[i].node != node) {
-        must(trie->slots[i].node != NULL);
-        i = (i + 1) & (trie->slot_count - 1);
-    }
-    return i;
+    return slot_hash(trie_hash(trie, trie_node_text(node)), node->kind, node->parent->id);
 }
 
 static struct trie_node *node_new(struct trie *trie, enum trie_node_kind kind, struct trie_node *parent,
@@ -115,42 +95,6 @@ static struct trie_node *node_new(struct trie *trie, enum trie_node_kind kind, s
     if (text.len > 0)
         memcpy((char *)node + size, text.ptr, text.len);
     return node;
-}
-
-static void table_add(struct trie_slot *slots, uint32_t slot_count, uint32_t hash, struct trie_node *node)
-{
-    uint32_t i = hash & (slot_count - 1);
-    while (slots[i].node != NULL)
-        i = (i + 1) & (slot_count - 1);
-    slots[i] = (struct trie_slot){hash, node};
-}
-
-// Moves later members of the same run into the hole as long as that brings them no further than their home.
-static void table_remove(struct trie *trie, uint32_t slot)
-{
-    uint32_t mask = trie->slot_count - 1;
-    uint32_t hole = slot;
-    for (uint32_t i = (hole + 1) & mask; trie->slots[i].node != NULL; i = (i + 1) & mask) {
-        uint32_t home = trie->slots[i].hash & mask;
-        if (((i - home) & mask) >= ((i - hole) & mask)) {
-            trie->slots[hole] = trie->slots[i];
-            hole = i;
-        }
-    }
-    trie->slots[hole].node = NULL;
-}
-
-static void table_resize(struct trie *trie, uint32_t slot_count)
-{
-    must(slot_count >= SLOTS_MIN && slot_count <= UINT32_C(1) << 31);
-    struct trie_slot *slots = mem_alloc_zero(slot_count * sizeof(*slots));
-    for (uint32_t i = 0; i < trie->slot_count; i++) {
-        if (trie->slots[i].node != NULL)
-            table_add(slots, slot_count, trie->slots[i].hash, trie->slots[i].node);
-    }
-    mem_free(trie->slots);
-    trie->slots = slots;
-    trie->slot_count = slot_count;
 }
 
 // Takes the node out of the short cuts and lists of its parent.

@@ -4,38 +4,18 @@
 
 #include "base/number.h"
 
+static char *put_msg_end(char *at, struct bytes reply, size_t payload_len);
+static char *put_hmsg_end(char *at, struct bytes reply, size_t header_len, size_t payload_len);
 static char *put(char *at, struct bytes bytes);
 static char *put_word(char *at, struct bytes bytes);
 static char *put_printable(char *at, struct bytes bytes);
-
-char *writer_prefix(char *at, struct bytes subject, struct bytes sid)
-{
-    at = put(at, BYTES("HMSG "));
-    return put_word(put_word(at, subject), sid);
-}
-
-char *writer_msg_end(char *at, struct bytes reply, size_t payload_len)
-{
-    if (reply.len > 0)
-        at = put_word(at, reply);
-    return put(writer_number(at, payload_len), BYTES("\r\n"));
-}
-
-char *writer_hmsg_end(char *at, struct bytes reply, size_t header_len, size_t payload_len)
-{
-    if (reply.len > 0)
-        at = put_word(at, reply);
-    at = writer_number(at, header_len);
-    *at++ = ' ';
-    return put(writer_number(at, header_len + payload_len), BYTES("\r\n"));
-}
 
 char *writer_msg(char *at, struct bytes subject, struct bytes sid, struct bytes reply, bool has_header,
                  size_t header_len, size_t payload_len)
 {
     at = put(at, has_header ? BYTES("HMSG ") : BYTES("MSG "));
     at = put_word(put_word(at, subject), sid);
-    return has_header ? writer_hmsg_end(at, reply, header_len, payload_len) : writer_msg_end(at, reply, payload_len);
+    return has_header ? put_hmsg_end(at, reply, header_len, payload_len) : put_msg_end(at, reply, payload_len);
 }
 
 char *writer_number(char *at, uint64_t number)
@@ -63,12 +43,12 @@ char *writer_error(char *at, enum wire_error error, struct bytes detail)
 
 char *writer_pub(char *at, struct bytes subject, struct bytes reply, size_t payload_len)
 {
-    return writer_msg_end(put_word(put(at, BYTES("PUB ")), subject), reply, payload_len);
+    return put_msg_end(put_word(put(at, BYTES("PUB ")), subject), reply, payload_len);
 }
 
 char *writer_hpub(char *at, struct bytes subject, struct bytes reply, size_t header_len, size_t payload_len)
 {
-    return writer_hmsg_end(put_word(put(at, BYTES("HPUB ")), subject), reply, header_len, payload_len);
+    return put_hmsg_end(put_word(put(at, BYTES("HPUB ")), subject), reply, header_len, payload_len);
 }
 
 char *writer_sub(char *at, struct bytes subject, struct bytes queue, uint64_t sid)
@@ -87,6 +67,22 @@ char *writer_unsub(char *at, uint64_t sid, uint64_t max)
         at = writer_number(at, max);
     }
     return put(at, BYTES("\r\n"));
+}
+
+static char *put_msg_end(char *at, struct bytes reply, size_t payload_len)
+{
+    if (reply.len > 0)
+        at = put_word(at, reply);
+    return put(writer_number(at, payload_len), BYTES("\r\n"));
+}
+
+static char *put_hmsg_end(char *at, struct bytes reply, size_t header_len, size_t payload_len)
+{
+    if (reply.len > 0)
+        at = put_word(at, reply);
+    at = writer_number(at, header_len);
+    *at++ = ' ';
+    return put(writer_number(at, header_len + payload_len), BYTES("\r\n"));
 }
 
 static char *put(char *at, struct bytes bytes)

@@ -16,21 +16,29 @@
 #define MANY 3000
 #define SEED 77
 
-static struct subscription *make(unsigned sid)
+// Numbers, and words of which some look like numbers.
+static struct bytes sid_text(unsigned sid, char text[16])
 {
-    char text[16];
-    int len = snprintf(text, sizeof(text), "%u", sid);
-    struct subscription *subscription = mem_alloc_zero(sizeof(*subscription) + (size_t)len);
-    memcpy(subscription->text, text, (size_t)len);
-    subscription->sid_len = (uint16_t)len;
+    static const char *const forms[] = {"%u", "%u", "%u", "0%u", "%u9999999999", "s%u", "%u-"};
+    int len = snprintf(text, 16, forms[sid % 7], sid);
+    return bytes_make(text, (size_t)len);
+}
+
+static struct subscription *make(unsigned number)
+{
+    char text[16], room[NUMBER_MAX_DIGITS];
+    struct bytes bytes = sid_text(number, text);
+    struct subscription_sid sid = subscription_sid_of(bytes);
+    struct subscription *subscription = subscription_new(&sid);
+    assert_true(bytes_equal(subscription_sid_text(subscription, room), bytes));
     return subscription;
 }
 
-static struct subscription *find(const struct subscription_set *set, unsigned sid)
+static struct subscription *find(const struct subscription_set *set, unsigned number)
 {
     char text[16];
-    int len = snprintf(text, sizeof(text), "%u", sid);
-    return subscription_set_find(set, SEED, bytes_make(text, (size_t)len));
+    struct subscription_sid sid = subscription_sid_of(sid_text(number, text));
+    return subscription_set_find(set, SEED, &sid);
 }
 
 static void expect(const struct subscription_set *set, struct subscription *const *model)
@@ -69,29 +77,52 @@ static void it_holds_what_an_array_holds(void **state)
         }
         expect(&set, model);
     }
-    assert_null(set.slots);
+    assert_null(set.row);
 }
 
-static unsigned drained; // tidy: allow mutable
-
-static void drop(struct subscription *subscription)
-{
-    drained++;
-    mem_free(subscription);
-}
-
-static void it_can_be_drained(void **state)
+static void it_can_be_emptied(void **state)
 {
     static const unsigned counts[] = {0, 1, 8, 9, 1000};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
         struct subscription_set set = {0};
         for (unsigned sid = 0; sid < counts[i]; sid++)
             subscription_set_add(&set, SEED, make(sid));
-        drained = 0;
-        subscription_set_drain(&set, drop);
-        assert_int_equal(drained, counts[i]);
+        unsigned popped = 0;
+        struct subscription *subscription;
+        while ((subscription = subscription_set_pop(&set))) {
+            mem_free(subscription);
+            popped++;
+            if (popped % 16 == 0)
+                subscription_set_check(&set, SEED);
+        }
+        assert_int_equal(popped, counts[i]);
         assert_int_equal(set.count, 0);
-        assert_null(set.slots);
+        assert_null(set.row);
+    }
+}
+
+static void a_sid_is_what_it_was(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_number;
+    } sids[] = {
+        {"0", true},           {"1", true},   {"9007", true}, {"4294967295", true},
+        {"4294967296", false}, {"01", false}, {"00", false},  {"+1", false},
+        {"1a", false},         {"a", false},  {"-", false},   {"99999999999", false},
+        {"1 ", false},
+    };
+    for (size_t i = 0; i < sizeof(sids) / sizeof(sids[0]); i++) {
+        struct subscription_sid sid = subscription_sid_of(bytes_from_string(sids[i].text));
+        assert_int_equal(sid.is_number, sids[i].is_number);
+        struct subscription *subscription = subscription_new(&sid);
+        char room[NUMBER_MAX_DIGITS];
+        assert_true(bytes_equal(subscription_sid_text(subscription, room), sid.text));
+        for (size_t j = 0; j < sizeof(sids) / sizeof(sids[0]); j++) {
+            struct subscription_sid other = subscription_sid_of(bytes_from_string(sids[j].text));
+            assert_int_equal(subscription_has_sid(subscription, &other), i == j);
+        }
+        mem_free(subscription);
     }
 }
 
@@ -99,7 +130,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_holds_what_an_array_holds),
-        cmocka_unit_test(it_can_be_drained),
+        cmocka_unit_test(it_can_be_emptied),
+        cmocka_unit_test(a_sid_is_what_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

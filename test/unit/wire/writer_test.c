@@ -26,16 +26,6 @@ static void test_deliveries(void **state)
     assert_line(line, writer_msg(line, BYTES("foo"), BYTES("1"), BYTES("re"), true, 12, 0), "HMSG foo 1 re 12 12\r\n");
 }
 
-static void test_ready_made_prefix(void **state)
-{
-    char line[128];
-    char *end = writer_prefix(line, BYTES("foo.bar"), BYTES("42"));
-    assert_line(line, end, "HMSG foo.bar 42 ");
-    assert_int_equal(end - line, writer_prefix_len(7, 2));
-    assert_line(line, writer_hmsg_end(end, NONE, 9, 1), "HMSG foo.bar 42 9 10\r\n");
-    assert_line(line + 1, writer_msg_end(end, BYTES("r"), 100), "MSG foo.bar 42 r 100\r\n");
-}
-
 static void test_numbers(void **state)
 {
     char digits[WRITER_NUMBER_LEN_MAX];
@@ -50,7 +40,7 @@ static void test_room(void **state)
 {
     char line[256];
     char *end = writer_msg(line, BYTES("s"), BYTES("1"), BYTES("reply"), true, SIZE_MAX / 2, SIZE_MAX / 2);
-    assert_true((size_t)(end - line) <= writer_prefix_len(1, 1) + writer_msg_end_len_max(5));
+    assert_true((size_t)(end - line) <= writer_msg_len_max(1, 1, 5));
     end = writer_hpub(line, BYTES("s"), BYTES("reply"), SIZE_MAX / 2, SIZE_MAX / 2);
     assert_true(end - line <= WRITER_LINE_LEN_MAX(6));
     end = writer_sub(line, BYTES("s"), BYTES("q"), UINT64_MAX);
@@ -105,13 +95,8 @@ static void test_long_detail_is_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_deliveries),
-        cmocka_unit_test(test_ready_made_prefix),
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_room),
-        cmocka_unit_test(test_client_side),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_long_detail_is_cut),
+        cmocka_unit_test(test_deliveries),  cmocka_unit_test(test_numbers), cmocka_unit_test(test_room),
+        cmocka_unit_test(test_client_side), cmocka_unit_test(test_errors),  cmocka_unit_test(test_long_detail_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
