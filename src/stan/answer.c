@@ -107,7 +107,8 @@ void answer_reject(struct stan *stan, enum answer_kind kind, struct bytes reply,
 
 bool answer_error_waits(int error)
 {
-    return error == ERR_LIMIT || error == ERR_EXISTS || error == ERR_NOT_FOUND || error == ERR_IDS_FULL;
+    return error == ERR_LIMIT || error == ERR_EXISTS || error == ERR_NOT_FOUND || error == ERR_IDS_FULL ||
+           error == ERR_FULL;
 }
 
 const char *answer_error_text(enum answer_kind kind, int error)
@@ -117,6 +118,7 @@ const char *answer_error_text(enum answer_kind kind, int error)
     case ERR_IO: // what failed it
     case ERR_FAILED: return "stan: the server's log has failed, nothing is stored until it is restarted";
     case ERR_IDS_FULL: return "stan: too many messages within the duplicate window";
+    case ERR_FULL: return "stan: the channel is full of messages that are not acknowledged, nothing was stored";
     case ERR_TOO_BIG: return "stan: too big to be stored";
     case ERR_CLOSED: return "stan: the server is shutting down";
     case ERR_AGAIN: return "stan: the server is overloaded, try again";

@@ -77,6 +77,7 @@ struct consumer *consumer_new(struct stream *stream, uint32_t id, const struct c
     if (engine->next_consumer <= id)
         engine->next_consumer = id + 1;
     consumer_guess_sizes(consumer);
+    stream_limits_floor_moved(stream);
     return consumer;
 }
 
@@ -107,6 +108,7 @@ void consumer_free(struct consumer *consumer)
     mem_free(consumer->runs);
     mem_free(consumer->text);
     mem_free(consumer);
+    stream_limits_floor_moved(stream);
 }
 
 void consumer_name_add(struct consumer *consumer)

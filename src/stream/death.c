@@ -270,6 +270,8 @@ static int propose_copy(struct death *death, struct dead_info *info)
     struct publish publish = {.reply = message->reply, .headers = buffer_bytes(&headers), .payload = message->payload};
     if (!error)
         error = stream_publish_admit(target, &publish, RECORD_HEADER_SIZE + DEAD_RECORD_MAX + RECORD_ALIGN);
+    if (!error)
+        error = stream_limits_room(target, stream_publish_size(&publish));
     if (!error) {
         const struct engine_host *host = &engine->options.host;
         struct publish_result result;

@@ -198,7 +198,7 @@ struct publish_result {
     bool duplicate;
 };
 
-// ERR_TOO_BIG, ERR_IDS_FULL, admission errors; ERR_AGAIN also after a start, until it can be told whether it is a duplicate
+// ERR_TOO_BIG, ERR_IDS_FULL, ERR_FULL (see stream_config.discard_new), admission errors; ERR_AGAIN also after a start, until it can be told whether it is a duplicate
 // (engine_ids_await()). The hot path.
 int engine_publish(struct engine *engine, struct stream *stream, const struct publish *publish, struct engine_time now,
                    struct publish_result *ret_result);

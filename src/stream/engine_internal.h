@@ -87,6 +87,9 @@ struct stream {
     uint32_t id;
     bool committed, deleting;
     bool sizes_wait;             // limits: the store is reading
+    bool held_back;              // limits: over, but what would go is not finished; looked at when a floor moves
+    bool finished_known;         // `finished` is right
+    uint64_t finished;           // discard_new: every consumer has finished what is up to here; 0: nothing
     struct stream_config config; // its name lies in `key`; dead_letter is owned
     char *key;                   // owned: account, name; see engine_key()
     struct stream_totals state;  // committed
@@ -202,6 +205,7 @@ struct member {
     struct list out;             // pending, by deadline
     uint32_t in_flight;
     uint32_t reserved; // fetches for it
+    uint64_t gone_ms;  // GONE: since when
     struct choice_entry entry;
     struct wheel_timer ack_timer;   // set, not after the first deadline, while anything is out with a deadline
     struct wheel_timer state_timer; // GONE: grace; refused: retry
@@ -318,6 +322,10 @@ uint64_t stream_publish_append(struct stream *stream, const struct message_recor
 
 // --- stream_limits.c
 void stream_limits_look(struct stream *stream);
+// Makes room for one more message of this record size where only what is finished may go. ERR_FULL; ERR_AGAIN: the store is reading.
+int stream_limits_room(struct stream *stream, size_t size);
+// A consumer's floor moved, or it came or goes.
+void stream_limits_floor_moved(struct stream *stream);
 bool stream_limits_step(struct engine *engine, size_t *budget);
 int stream_limits_apply(struct engine *engine, const struct record *record, uint64_t index);
 
@@ -351,6 +359,8 @@ void member_tell_removed(struct member *member);
 void member_choice_update(struct member *member);
 void member_recovered(struct member *member);
 void member_refused(struct member *member);
+// The stream has another grace: one that runs ends earlier or later.
+void member_grace_changed(struct member *member);
 int member_apply_add(struct engine *engine, const struct record *record, uint64_t index);
 int member_apply_remove(struct engine *engine, const struct record *record, uint64_t index);
 struct member *member_in(const struct consumer *consumer, uint32_t id);

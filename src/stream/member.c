@@ -12,6 +12,7 @@ enum { REMOVE_SIZE = 5, REMOVE_WITH_CONSUMER = 1 };
 
 static void state_fire(struct wheel_timer *timer, uint64_t now_ms);
 static void grace_begin(struct member *member);
+static void grace_set(struct member *member);
 static void list_in_order(struct consumer *consumer, struct member *member);
 static void replace_only(struct consumer *consumer);
 static int member_propose(struct engine *engine, struct consumer *consumer, const struct member_config *config,
@@ -210,6 +211,12 @@ void member_refused(struct member *member)
     wheel_set(&engine->wheel, &member->state_timer, engine_now_ms(engine) + ENGINE_REFUSED_MS);
 }
 
+void member_grace_changed(struct member *member)
+{
+    if (member->state == MEMBER_GONE && wheel_is_set(&member->state_timer))
+        grace_set(member);
+}
+
 int member_apply_add(struct engine *engine, const struct record *record, uint64_t index)
 {
     struct member_config config;
@@ -305,12 +312,20 @@ static void state_fire(struct wheel_timer *timer, uint64_t now_ms)
 
 static void grace_begin(struct member *member)
 {
+    member->gone_ms = engine_now_ms(member->consumer->stream->engine);
+    grace_set(member);
+}
+
+static void grace_set(struct member *member)
+{
     struct engine *engine = member->consumer->stream->engine;
     uint64_t grace_ns = member->consumer->stream->config.disconnect_grace_ns;
-    if (grace_ns == 0)
+    if (grace_ns == 0) {
+        wheel_cancel(&engine->wheel, &member->state_timer);
         redelivery_release(member);
-    else
-        wheel_set(&engine->wheel, &member->state_timer, engine_now_ms(engine) + grace_ns / 1000000 + 1);
+    } else {
+        wheel_set(&engine->wheel, &member->state_timer, member->gone_ms + grace_ns / 1000000 + 1);
+    }
 }
 
 static void list_in_order(struct consumer *consumer, struct member *member)

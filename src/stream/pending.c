@@ -200,4 +200,5 @@ static void floor_join(struct consumer *consumer)
         consumer->next_sequence = consumer->ack_floor + 1;
     if (consumer->pick_sequence < consumer->next_sequence)
         consumer->pick_sequence = consumer->next_sequence;
+    stream_limits_floor_moved(consumer->stream);
 }

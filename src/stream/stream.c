@@ -13,6 +13,7 @@ static int config_check(const struct stream_config *config);
 static void list_in_order(struct engine *engine, struct stream *stream);
 static void remove_committed(struct stream *stream);
 static struct stream *stand_in(struct engine *engine, uint32_t id);
+static void grace_changed(struct stream *stream);
 
 struct stream *engine_stream_find(struct engine *engine, uint32_t account, struct bytes name)
 {
@@ -277,10 +278,14 @@ int stream_apply_update(struct engine *engine, const struct record *record, uint
         return ERR_CORRUPT;
     if (!bytes_equal(config.name, stream->config.name))
         return engine->live ? ERR_CORRUPT : 0; // a stand-in keeps its name and has no limits
+    bool same_grace = config.disconnect_grace_ns == stream->config.disconnect_grace_ns;
     stream_config_set(stream, &config);
     stream_dirty(stream);
     engine_tail_commit(engine, TAIL_STREAM_UPDATE, stream);
+    stream_limits_floor_moved(stream);
     stream_limits_look(stream);
+    if (!same_grace)
+        grace_changed(stream);
     return 0;
 }
 
@@ -353,4 +358,13 @@ static struct stream *stand_in(struct engine *engine, uint32_t id)
     engine->stats.nameless++;
     stream_dirty(stream);
     return stream;
+}
+
+static void grace_changed(struct stream *stream)
+{
+    list_foreach(consumer_link, &stream->consumers)
+    {
+        list_foreach(link, &container_of(consumer_link, struct consumer, link)->members)
+            member_grace_changed(container_of(link, struct member, link));
+    }
 }

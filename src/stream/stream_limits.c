@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a stream may hold: number, bytes and age of messages. Beyond it the oldest go, finished or not (ST-B20), as one record per
-// turn with the result: the new first sequence, and how many messages and bytes left. Only messages that are committed go.
+// turn with the result: the new first sequence, and how many messages and bytes left. Only messages that are committed go. A stream
+// with discard_new lets only go what every consumer has finished; there a publish asks for room first, and is refused without.
 #include "stream/engine_internal.h"
 
 enum { SIZES_BATCH = 128, EVICT_SIZE = 24 };
@@ -8,12 +9,15 @@ enum { SIZES_BATCH = 128, EVICT_SIZE = 24 };
 struct eviction {
     uint64_t first; // the new first sequence
     uint64_t count, bytes;
-    uint64_t oldest_ns; // time of the first message that stays, if known
-    bool wait, more;
+    uint64_t oldest_ns;              // time of the first message that stays, if known
+    uint64_t room_count, room_bytes; // to be made for a message that comes
+    bool wait, more, held_back;
 };
 
 static void take_away(struct stream_totals *totals, uint64_t first, uint64_t count, uint64_t bytes);
 static bool is_over(const struct stream *stream, const struct eviction *eviction, uint64_t time_ns);
+static bool is_over_without_age(const struct stream *stream, const struct eviction *eviction);
+static bool is_protected(struct stream *stream, uint64_t sequence);
 static void choose(struct stream *stream, size_t *budget, struct eviction *eviction);
 static bool take_batch(struct stream *stream, struct eviction *eviction, const struct engine_size *sizes, size_t count);
 static bool write_record(struct stream *stream, const struct eviction *eviction);
@@ -28,8 +32,33 @@ void stream_limits_look(struct stream *stream)
     bool over = (config->max_msgs && tail->messages > config->max_msgs) ||
                 (config->max_bytes && tail->bytes > config->max_bytes) ||
                 (config->max_age_ns && tail->messages && !wheel_is_set(&stream->age_timer));
-    if (over && !list_is_linked(&stream->limits_link))
+    if (over && !stream->held_back && !list_is_linked(&stream->limits_link))
         list_push_back(&stream->engine->limited, &stream->limits_link);
+}
+
+int stream_limits_room(struct stream *stream, size_t size)
+{
+    struct eviction eviction = {.room_count = 1, .room_bytes = size};
+    size_t budget = SIZES_BATCH;
+    if (!stream->config.discard_new || !is_over_without_age(stream, &eviction))
+        return 0;
+    choose(stream, &budget, &eviction);
+    if (eviction.count && !write_record(stream, &eviction))
+        return ERR_AGAIN;
+    eviction.count = eviction.bytes = 0; // the tail is without them now
+    if (!is_over_without_age(stream, &eviction))
+        return 0;
+    return eviction.wait || eviction.more ? ERR_AGAIN : ERR_FULL;
+}
+
+void stream_limits_floor_moved(struct stream *stream)
+{
+    stream->finished_known = false;
+    if (!stream->held_back)
+        return;
+    stream->held_back = false;
+    wheel_cancel(&stream->engine->wheel, &stream->age_timer);
+    stream_limits_look(stream);
 }
 
 bool stream_limits_step(struct engine *engine, size_t *budget)
@@ -106,17 +135,43 @@ static bool is_over(const struct stream *stream, const struct eviction *eviction
 {
     const struct stream_config *config = &stream->config;
     uint64_t wall_ns = stream->engine->now.wall_ns;
-    return (config->max_msgs && stream->tail.messages - eviction->count > config->max_msgs) ||
-           (config->max_bytes && stream->tail.bytes - eviction->bytes > config->max_bytes) ||
+    return is_over_without_age(stream, eviction) ||
            (config->max_age_ns && wall_ns > config->max_age_ns && time_ns <= wall_ns - config->max_age_ns);
 }
 
+static bool is_over_without_age(const struct stream *stream, const struct eviction *eviction)
+{
+    const struct stream_config *config = &stream->config;
+    uint64_t messages = stream->tail.messages + eviction->room_count - eviction->count;
+    uint64_t bytes = stream->tail.bytes + eviction->room_bytes - eviction->bytes;
+    return (config->max_msgs && messages > config->max_msgs) || (config->max_bytes && bytes > config->max_bytes);
+}
+
+// Must it stay, because a consumer has not finished it?
+static bool is_protected(struct stream *stream, uint64_t sequence)
+{
+    if (!stream->config.discard_new)
+        return false;
+    if (!stream->finished_known) {
+        stream->finished = list_empty(&stream->consumers) ? 0 : UINT64_MAX;
+        list_foreach(link, &stream->consumers)
+        {
+            const struct consumer *consumer = container_of(link, struct consumer, link);
+            stream->finished = consumer->ack_floor < stream->finished ? consumer->ack_floor : stream->finished;
+        }
+        stream->finished_known = true;
+    }
+    return sequence > stream->finished;
+}
+
+// The caller has set what room is wanted.
 static void choose(struct stream *stream, size_t *budget, struct eviction *eviction)
 {
     const struct engine_host *host = &stream->engine->options.host;
     struct engine_size sizes[SIZES_BATCH];
-    *eviction = (struct eviction){.first = stream->tail.first_sequence};
-    for (;;) {
+    eviction->first = stream->tail.first_sequence;
+    eviction->held_back = is_protected(stream, eviction->first);
+    while (!eviction->held_back) {
         if (*budget == 0) {
             eviction->more = true;
             return;
@@ -135,7 +190,9 @@ static void choose(struct stream *stream, size_t *budget, struct eviction *evict
 static bool take_batch(struct stream *stream, struct eviction *eviction, const struct engine_size *sizes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!is_over(stream, eviction, sizes[i].time_ns)) {
+        bool over = is_over(stream, eviction, sizes[i].time_ns);
+        eviction->held_back = over && is_protected(stream, sizes[i].sequence);
+        if (!over || eviction->held_back) {
             eviction->oldest_ns = sizes[i].time_ns;
             return false;
         }
@@ -164,7 +221,7 @@ static bool write_record(struct stream *stream, const struct eviction *eviction)
 // Returns whether more is to be done at once.
 static bool run(struct stream *stream, size_t *budget)
 {
-    struct eviction eviction;
+    struct eviction eviction = {0};
     stream->sizes_wait = false;
     if (stream->deleting || stream->tail.messages == 0)
         return false;
@@ -172,7 +229,8 @@ static bool run(struct stream *stream, size_t *budget)
     if (eviction.count && !write_record(stream, &eviction))
         return false;
     stream->sizes_wait = eviction.wait;
-    if (stream->config.max_age_ns && !eviction.more && !eviction.wait)
+    stream->held_back = eviction.held_back;
+    if (stream->config.max_age_ns && !eviction.more && !eviction.wait && !eviction.held_back)
         age_timer_set(stream, eviction.oldest_ns);
     return eviction.more;
 }

@@ -27,6 +27,9 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
         if (dedupe_is_full(&engine->dedupe))
             return ERR_IDS_FULL;
     }
+    error = stream_limits_room(stream, stream_publish_size(publish));
+    if (error)
+        return error;
     stream_publish_put(stream, publish, unique, ret_result);
     return 0;
 }
