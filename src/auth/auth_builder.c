@@ -332,18 +332,12 @@ static struct auth_rules rules_new(struct auth_builder *builder, struct auth_str
 static int rule_parse(struct auth_builder *builder, struct bytes text, bool is_subscribe, uint32_t where,
                       struct auth_rule *ret)
 {
-    struct bytes whole = copy(builder, text), subject = whole, queue = {0};
-    while (subject.len && (subject.ptr[0] == ' ' || subject.ptr[0] == '\t'))
-        subject = bytes_skip(subject, 1);
-    while (subject.len && (subject.ptr[subject.len - 1] == ' ' || subject.ptr[subject.len - 1] == '\t'))
-        subject.len--;
+    struct bytes whole = copy(builder, text), subject = bytes_trim(whole), queue = {0};
     for (size_t i = 0; is_subscribe && i < subject.len; i++) {
         if (subject.ptr[i] != ' ' && subject.ptr[i] != '\t')
             continue;
-        queue = bytes_skip(subject, i);
+        queue = bytes_trim(bytes_skip(subject, i));
         subject.len = i;
-        while (queue.len && (queue.ptr[0] == ' ' || queue.ptr[0] == '\t'))
-            queue = bytes_skip(queue, 1);
         break;
     }
     if (!is_pattern(subject))

@@ -79,5 +79,15 @@ static inline struct bytes bytes_skip(struct bytes whole, size_t offset)
     return (struct bytes){whole.ptr + offset, whole.len - offset};
 }
 
+// Without blanks and tabs at both ends.
+static inline struct bytes bytes_trim(struct bytes text)
+{
+    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
+        text = bytes_skip(text, 1);
+    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
 // For printf("%.*s", BYTES_ARG(b)).
 #define BYTES_ARG(b) (int)(b).len, (b).ptr

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Decimal text to number and back, without locale and without the permissiveness of strtoul().
+// Text to number and back, without locale and without the permissiveness of strtoul().
 #include "base/number.h"
 
 int number_parse_u64(struct bytes text, uint64_t max, uint64_t *ret)
@@ -34,4 +34,17 @@ size_t number_format_u64(char out[NUMBER_MAX_DIGITS], uint64_t value)
     } while (value != 0);
     memcpy(out, digits + at, NUMBER_MAX_DIGITS - at);
     return NUMBER_MAX_DIGITS - at;
+}
+
+int number_parse_hex(const char *text, unsigned digits, uint64_t *ret)
+{
+    uint64_t value = 0;
+    for (unsigned i = 0; i < digits; i++) {
+        int digit = text[i] >= 'A' && text[i] <= 'F' ? -1 : number_hex_digit(text[i]);
+        if (digit < 0)
+            return ERR_INVALID;
+        value = value << 4 | (unsigned)digit;
+    }
+    *ret = value;
+    return 0;
 }

@@ -14,7 +14,6 @@ static int parse_field(struct bytes line, struct http_request *request);
 static bool next_field(struct bytes *fields, struct bytes name, struct bytes *ret_value);
 static bool cut(struct bytes *rest, char separator, struct bytes *ret_part);
 static struct bytes cut_line(struct bytes *rest);
-static struct bytes trim(struct bytes text);
 static bool is_token_char(char c);
 static const char *reason(int status);
 
@@ -48,7 +47,7 @@ bool http_field_has(struct bytes fields, struct bytes name, struct bytes word)
     while (next_field(&fields, name, &value)) {
         struct bytes part;
         while (cut(&value, ',', &part)) {
-            if (bytes_equal_fold(trim(part), word))
+            if (bytes_equal_fold(bytes_trim(part), word))
                 return true;
         }
     }
@@ -185,7 +184,7 @@ static int parse_field(struct bytes line, struct http_request *request)
         if (!is_token_char(name.ptr[i]))
             return ERR_PROTOCOL;
     }
-    value = trim(value);
+    value = bytes_trim(value);
     if (bytes_equal_fold(name, BYTES("transfer-encoding")))
         return ERR_UNSUPPORTED;
     if (bytes_equal_fold(name, BYTES("content-length")))
@@ -194,9 +193,9 @@ static int parse_field(struct bytes line, struct http_request *request)
         return 0;
     struct bytes option;
     while (cut(&value, ',', &option)) {
-        if (bytes_equal_fold(trim(option), BYTES("close")))
+        if (bytes_equal_fold(bytes_trim(option), BYTES("close")))
             request->keep_alive = false;
-        else if (bytes_equal_fold(trim(option), BYTES("keep-alive")))
+        else if (bytes_equal_fold(bytes_trim(option), BYTES("keep-alive")))
             request->keep_alive = true;
     }
     return 0;
@@ -213,7 +212,7 @@ static bool next_field(struct bytes *fields, struct bytes name, struct bytes *re
             continue;
         if (line.len > 0 && line.ptr[line.len - 1] == '\r')
             line.len--;
-        *ret_value = trim(line);
+        *ret_value = bytes_trim(line);
         return true;
     }
     return false;
@@ -244,15 +243,6 @@ static struct bytes cut_line(struct bytes *rest)
     if (line.len > 0 && line.ptr[line.len - 1] == '\r')
         line.len--;
     return line;
-}
-
-static struct bytes trim(struct bytes text)
-{
-    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
-        text = bytes_skip(text, 1);
-    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
 }
 
 static bool is_token_char(char c)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codec/percent.h"
 
-static int hex_digit(char c);
+#include "base/number.h"
 
 int percent_decode(struct bytes text, bool is_query, char *ret_text, size_t size)
 {
@@ -9,9 +9,9 @@ int percent_decode(struct bytes text, bool is_query, char *ret_text, size_t size
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i] == '+' && is_query ? ' ' : text.ptr[i];
         if (c == '%') {
-            if (text.len - i < 3 || hex_digit(text.ptr[i + 1]) < 0 || hex_digit(text.ptr[i + 2]) < 0)
+            if (text.len - i < 3 || number_hex_digit(text.ptr[i + 1]) < 0 || number_hex_digit(text.ptr[i + 2]) < 0)
                 return ERR_INVALID;
-            c = (char)(hex_digit(text.ptr[i + 1]) * 16 + hex_digit(text.ptr[i + 2]));
+            c = (char)(number_hex_digit(text.ptr[i + 1]) * 16 + number_hex_digit(text.ptr[i + 2]));
             i += 2;
         }
         if (c == '\0')
@@ -24,13 +24,4 @@ int percent_decode(struct bytes text, bool is_query, char *ret_text, size_t size
         return ERR_TOO_BIG;
     ret_text[used] = '\0';
     return 0;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }

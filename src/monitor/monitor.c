@@ -9,6 +9,7 @@
 #include "base/seqset.h"
 #include "broker/account.h"
 #include "monitor/monitor_copy.h"
+#include "monitor/put.h"
 #include "monitor/sys_requests.h"
 
 const struct monitor_route monitor_routes[MONITOR_ROUTES] = {
@@ -134,6 +135,14 @@ void monitor_collect_stats(struct monitor *monitor, struct page *page,
     if (page)
         page->held = true;
     monitor_visit_brokers(monitor, &collection->visit);
+}
+
+void monitor_begin_json(struct monitor *monitor, struct page *page, struct json_writer *json)
+{
+    json_writer_init(json, page->body);
+    json_writer_begin_object(json);
+    put_server_id(json, monitor);
+    put_time(json, "now", monitor->now.wall_ns);
 }
 
 void monitor_finish_json(struct json_writer *json, struct page *page)

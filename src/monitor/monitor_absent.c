@@ -3,16 +3,14 @@
 // say "none", in the form that dashboards and exporters read. So does the page about queues between goroutines; the one with their
 // stacks can only say where to look instead.
 #include "monitor/monitor_internal.h"
-#include "monitor/put.h"
 
-static void begin(struct json_writer *json, struct monitor *monitor, struct page *page);
 static void end(struct json_writer *json, struct page *page);
 static void put_empty_array(struct json_writer *json, const char *key);
 
 void monitor_routez(struct monitor *monitor, struct page *page)
 {
     struct json_writer json;
-    begin(&json, monitor, page);
+    monitor_begin_json(monitor, page, &json);
     json_writer_put_string(&json, "server_name", bytes_from_string(monitor->options.broker_options->server_name));
     json_writer_put_u64(&json, "num_routes", 0);
     put_empty_array(&json, "routes");
@@ -22,7 +20,7 @@ void monitor_routez(struct monitor *monitor, struct page *page)
 void monitor_gatewayz(struct monitor *monitor, struct page *page)
 {
     struct json_writer json;
-    begin(&json, monitor, page);
+    monitor_begin_json(monitor, page, &json);
     json_writer_put_object(&json, "outbound_gateways");
     json_writer_end(&json);
     json_writer_put_object(&json, "inbound_gateways");
@@ -33,7 +31,7 @@ void monitor_gatewayz(struct monitor *monitor, struct page *page)
 void monitor_leafz(struct monitor *monitor, struct page *page)
 {
     struct json_writer json;
-    begin(&json, monitor, page);
+    monitor_begin_json(monitor, page, &json);
     json_writer_put_u64(&json, "leafnodes", 0);
     put_empty_array(&json, "leafs");
     end(&json, page);
@@ -44,7 +42,7 @@ void monitor_jsz(struct monitor *monitor, struct page *page)
     static const char *const zeroes[] = {"memory",    "storage", "reserved_memory", "reserved_storage", "accounts",
                                          "ha_assets", "streams", "consumers",       "messages",         "bytes"};
     struct json_writer json;
-    begin(&json, monitor, page);
+    monitor_begin_json(monitor, page, &json);
     json_writer_put_bool(&json, "disabled", true);
     json_writer_put_object(&json, "config");
     json_writer_put_u64(&json, "max_memory", 0);
@@ -73,14 +71,6 @@ void monitor_stacksz(struct monitor *monitor, struct page *page)
 {
     (void)monitor;
     monitor_say(page, 404, "no stacks of goroutines here: \"eu-stack -p PID\" or gdb show those of the threads");
-}
-
-static void begin(struct json_writer *json, struct monitor *monitor, struct page *page)
-{
-    json_writer_init(json, page->body);
-    json_writer_begin_object(json);
-    put_server_id(json, monitor);
-    put_time(json, "now", monitor->now.wall_ns);
 }
 
 static void end(struct json_writer *json, struct page *page)

@@ -122,10 +122,7 @@ static void write_names(struct accountz *accountz)
 {
     struct json_writer writer;
     struct json_writer *json = &writer;
-    json_writer_init(json, accountz->copy.page->body);
-    json_writer_begin_object(json);
-    put_server_id(json, accountz->copy.monitor);
-    put_time(json, "now", accountz->copy.monitor->now.wall_ns);
+    monitor_begin_json(accountz->copy.monitor, accountz->copy.page, json);
     json_writer_put_string(json, "system_account", BYTES(ACCOUNT_SYSTEM_NAME));
     json_writer_key(json, "accounts");
     json_writer_begin_array(json);
@@ -143,10 +140,7 @@ static void write_detail(struct accountz *accountz)
     const struct account_sum *sum = find_asked(accountz);
     if (!sum)
         return;
-    json_writer_init(json, accountz->copy.page->body);
-    json_writer_begin_object(json);
-    put_server_id(json, accountz->copy.monitor);
-    put_time(json, "now", accountz->copy.monitor->now.wall_ns);
+    monitor_begin_json(accountz->copy.monitor, accountz->copy.page, json);
     json_writer_put_string(json, "system_account", BYTES(ACCOUNT_SYSTEM_NAME));
     json_writer_put_object(json, "account_detail");
     put_detail(json, accountz, sum);
@@ -262,10 +256,7 @@ static void write_traffic(struct monitor_copy *copy)
     struct accountz *accountz = (struct accountz *)copy;
     struct json_writer writer;
     struct json_writer *json = &writer;
-    json_writer_init(json, accountz->copy.page->body);
-    json_writer_begin_object(json);
-    put_server_id(json, accountz->copy.monitor);
-    put_time(json, "now", accountz->copy.monitor->now.wall_ns);
+    monitor_begin_json(accountz->copy.monitor, accountz->copy.page, json);
     json_writer_key(json, "account_statz");
     json_writer_begin_array(json);
     for (const struct account_sum *sum = accountz->first; sum; sum = sum->next) {

@@ -192,10 +192,7 @@ static void write_page(struct monitor_copy *copy)
     struct inspection_connection **sorted = sort(connz, count);
     size_t from = connz->offset < count ? (size_t)connz->offset : count;
     size_t to = count - from < connz->limit ? count : from + (size_t)connz->limit;
-    json_writer_init(json, connz->copy.page->body);
-    json_writer_begin_object(json);
-    put_server_id(json, connz->copy.monitor);
-    put_time(json, "now", connz->copy.monitor->now.wall_ns);
+    monitor_begin_json(connz->copy.monitor, connz->copy.page, json);
     json_writer_put_u64(json, "num_connections", to - from);
     json_writer_put_u64(json, "total", inspection->total);
     json_writer_put_u64(json, "offset", connz->offset);

@@ -45,6 +45,8 @@ void monitor_collect_stats(struct monitor *monitor, struct page *page,
                            void (*write)(struct monitor *monitor, struct page *page));
 // Memory, cores, and processor time in percent of one core since the last look.
 void monitor_put_process(struct monitor *monitor, struct json_writer *json);
+// Begins a page as most do: an object with the server's id and the time.
+void monitor_begin_json(struct monitor *monitor, struct page *page, struct json_writer *json);
 // Ends a page that was written; one that has become too long becomes an error.
 void monitor_finish_json(struct json_writer *json, struct page *page);
 

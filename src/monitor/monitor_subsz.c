@@ -62,10 +62,7 @@ static void write_page(struct monitor_copy *copy)
     struct subsz *subsz = (struct subsz *)copy;
     struct json_writer writer;
     struct json_writer *json = &writer;
-    json_writer_init(json, copy->page->body);
-    json_writer_begin_object(json);
-    put_server_id(json, copy->monitor);
-    put_time(json, "now", copy->monitor->now.wall_ns);
+    monitor_begin_json(copy->monitor, copy->page, json);
     put_sublist(json, &subsz->sublist);
     if (subsz->subs)
         write_list(json, subsz);

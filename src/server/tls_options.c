@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/tls_options.h"
+
+#include "base/number.h"
 #include "server/units.h"
 
 // A name in the configuration, and what the TLS library calls it; NULL: known but refused.
@@ -44,7 +46,6 @@ static const struct tls_options_name curves[] = {
 };
 
 static int find_name(const struct tls_options_name *names, size_t count, struct bytes name, const char **ret_canonical);
-static int hex_digit(char c);
 
 void tls_options_default(struct tls_options *options)
 {
@@ -90,8 +91,8 @@ int tls_options_read_pin(struct bytes text, uint8_t ret_pin[TLS_OPTIONS_PIN_SIZE
         return ERR_INVALID;
     uint8_t pin[TLS_OPTIONS_PIN_SIZE];
     for (size_t i = 0; i < TLS_OPTIONS_PIN_SIZE; i++) {
-        int high = hex_digit(text.ptr[2 * i]);
-        int low = hex_digit(text.ptr[2 * i + 1]);
+        int high = number_hex_digit(text.ptr[2 * i]);
+        int low = number_hex_digit(text.ptr[2 * i + 1]);
         if (high < 0 || low < 0)
             return ERR_INVALID;
         pin[i] = (uint8_t)(high << 4 | low);
@@ -126,13 +127,4 @@ static int find_name(const struct tls_options_name *names, size_t count, struct 
         return 0;
     }
     return ERR_NOT_FOUND;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/must.h"
+#include "base/number.h"
 
 enum { CHECKPOINT_FORMAT = 1, CHECKPOINT_MINIMUM_READER = 1, CHECKPOINT_IDENTITY_MAX = 128 };
 
@@ -18,7 +19,6 @@ static int header_decode(const char *block, struct bytes identity, struct checkp
 static int slices_read(struct disk *disk, struct disk_file *file, const struct checkpoint_visitor *visitor,
                        struct checkpoint_found *found);
 static int read_at(struct disk *disk, struct disk_file *file, uint64_t offset, char *to, size_t len);
-static int hex_parse(const char *from, int digits, uint64_t *ret_value);
 
 void checkpoint_name(uint64_t generation, uint32_t step, char ret_path[STORE_PATH_BYTES])
 {
@@ -28,8 +28,8 @@ void checkpoint_name(uint64_t generation, uint32_t step, char ret_path[STORE_PAT
 int checkpoint_parse_name(const char *name, uint64_t *ret_generation, uint32_t *ret_step)
 {
     uint64_t generation, step;
-    if (strlen(name) != 21 || hex_parse(name, 16, &generation) != 0 || name[16] != '.' ||
-        hex_parse(name + 17, 4, &step) != 0) {
+    if (strlen(name) != 21 || number_parse_hex(name, 16, &generation) != 0 || name[16] != '.' ||
+        number_parse_hex(name + 17, 4, &step) != 0) {
         return ERR_NOT_OURS;
     }
     *ret_generation = generation;
@@ -220,19 +220,4 @@ static int read_at(struct disk *disk, struct disk_file *file, uint64_t offset, c
     }
     int result = disk_run(disk, &read);
     return result == 0 && read.transferred != len ? ERR_CORRUPT : result;
-}
-
-static int hex_parse(const char *from, int digits, uint64_t *ret_value)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < digits; i++) {
-        char c = from[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-        if (digit < 0) {
-            return ERR_NOT_OURS;
-        }
-        value = value << 4 | (unsigned)digit;
-    }
-    *ret_value = value;
-    return 0;
 }

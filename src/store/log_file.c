@@ -6,6 +6,7 @@
 #include "base/endian.h"
 #include "base/hash.h"
 #include "base/must.h"
+#include "base/number.h"
 
 // See FORMAT.md, "File header".
 enum {
@@ -123,16 +124,7 @@ int log_file_decode(const char block[LOG_FILE_BLOCK], uint64_t id, struct log_fi
 static int parse(const char *name, const char *suffix, uint64_t *ret_id)
 {
     uint64_t id = 0;
-    for (int i = 0; i < 16; i++) {
-        char c = name[i];
-        if (c >= '0' && c <= '9')
-            id = id << 4 | (uint64_t)(c - '0');
-        else if (c >= 'a' && c <= 'f')
-            id = id << 4 | (uint64_t)(c - 'a' + 10);
-        else
-            return ERR_NOT_OURS;
-    }
-    if (strcmp(name + 16, suffix) != 0 || id == 0 || id > UINT32_MAX)
+    if (number_parse_hex(name, 16, &id) || strcmp(name + 16, suffix) != 0 || id == 0 || id > UINT32_MAX)
         return ERR_NOT_OURS;
     *ret_id = id;
     return 0;

@@ -7,6 +7,7 @@
 #include "base/endian.h"
 #include "base/hash.h"
 #include "base/must.h"
+#include "base/number.h"
 
 enum {
     SEGMENT_FORMAT = 1,
@@ -42,15 +43,7 @@ int segment_parse_name(const char *name, uint64_t *ret_id)
 int segment_parse_prefix(const char *name, uint64_t *ret_id)
 {
     uint64_t id = 0;
-    for (int i = 0; i < 16; i++) {
-        char c = name[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-        if (digit < 0) {
-            return ERR_NOT_OURS;
-        }
-        id = id << 4 | (unsigned)digit;
-    }
-    if (strncmp(name + 16, ".seg", 4) != 0) {
+    if (number_parse_hex(name, 16, &id) || strncmp(name + 16, ".seg", 4) != 0) {
         return ERR_NOT_OURS;
     }
     *ret_id = id;

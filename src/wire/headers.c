@@ -9,7 +9,6 @@
 static bool next_line(struct bytes *rest, struct bytes *ret_line);
 static int parse_first_line(struct bytes line, struct headers *headers);
 static bool parse_field(struct bytes line, struct headers_field *ret_field);
-static struct bytes trim(struct bytes text);
 static bool is_name(struct bytes name);
 static bool is_value(struct bytes value);
 static void append(struct headers_builder *builder, struct bytes bytes);
@@ -109,7 +108,7 @@ static int parse_first_line(struct bytes line, struct headers *headers)
     struct bytes rest = bytes_skip(line, sizeof(HEADERS_VERSION) - 1);
     if (rest.len > 0 && rest.ptr[0] != ' ')
         return ERR_INVALID;
-    rest = trim(rest);
+    rest = bytes_trim(rest);
     if (rest.len == 0)
         return 0;
     size_t digits = 0;
@@ -119,7 +118,7 @@ static int parse_first_line(struct bytes line, struct headers *headers)
     if (number_parse_u64(bytes_make(rest.ptr, digits), STATUS_MAX, &status) != 0)
         return ERR_INVALID;
     headers->status = (int)status;
-    headers->description = trim(bytes_skip(rest, digits));
+    headers->description = bytes_trim(bytes_skip(rest, digits));
     return 0;
 }
 
@@ -131,17 +130,8 @@ static bool parse_field(struct bytes line, struct headers_field *ret_field)
     struct bytes name = bytes_make(line.ptr, (size_t)(colon - line.ptr));
     if (!is_name(name))
         return false;
-    *ret_field = (struct headers_field){name, trim(bytes_skip(line, name.len + 1))};
+    *ret_field = (struct headers_field){name, bytes_trim(bytes_skip(line, name.len + 1))};
     return true;
-}
-
-static struct bytes trim(struct bytes text)
-{
-    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
-        text = bytes_skip(text, 1);
-    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
 }
 
 static bool is_name(struct bytes name)

@@ -62,11 +62,30 @@ static void formats_what_it_parses(void **state)
     assert_memory_equal(text, "18446744073709551615", 20);
 }
 
+static void parses_hexadecimal(void **state)
+{
+    uint64_t value = 77;
+    assert_int_equal(number_parse_hex("00ffA", 5, &value), ERR_INVALID);
+    assert_int_equal(number_parse_hex("00f", 4, &value), ERR_INVALID);
+    assert_int_equal(number_parse_hex("00fg", 4, &value), ERR_INVALID);
+    assert_int_equal(number_parse_hex("", 1, &value), ERR_INVALID);
+    assert_true(value == 77);
+    assert_int_equal(number_parse_hex("00ff.seg", 4, &value), 0);
+    assert_true(value == 255);
+    assert_int_equal(number_parse_hex("fedcba9876543210", 16, &value), 0);
+    assert_true(value == 0xfedcba9876543210);
+    for (int c = 0; c < 256; c++) {
+        const char *digits = "00112233445566778899aAbBcCdDeEfF", *found = c ? strchr(digits, c) : NULL;
+        assert_int_equal(number_hex_digit((char)c), found ? (found - digits) / 2 : -1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parses),
         cmocka_unit_test(formats_what_it_parses),
+        cmocka_unit_test(parses_hexadecimal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
