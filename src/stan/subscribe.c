@@ -405,7 +405,9 @@ static struct subscription *find(struct stan *stan, struct bytes client_id, stru
         for (struct list *link = client ? client->subscriptions.next : NULL; link && link != &client->subscriptions;
              link = link->next) {
             struct subscription *subscription = container_of(link, struct subscription, of_client);
-            if (bytes_equal(subscription->inbox, inbox) || bytes_equal(subscription->ack_inbox, inbox))
+            // Only a member that was taken over has an ack inbox of another server's: no inbox at all names nobody.
+            if (inbox.len > 0 &&
+                (bytes_equal(subscription->inbox, inbox) || bytes_equal(subscription->ack_inbox, inbox)))
                 found = subscription;
         }
     }
