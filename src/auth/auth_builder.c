@@ -45,7 +45,7 @@ struct auth_builder *auth_builder_new(void)
     builder->config = auth_config_new();
     map_init(&builder->account_names, AUTH_ACCOUNTS_MAX);
     map_init(&builder->user_names, AUTH_USERS_MAX);
-    builder->config->view.timeout_ms = DEFAULT_TIMEOUT_MS;
+    builder->config->view.client.timeout_ms = DEFAULT_TIMEOUT_MS;
     builder->system_account = BYTES("$SYS");
     uint32_t index = 0;
     must(account_define(builder, BYTES("$G"), &index) == 0);
@@ -209,15 +209,15 @@ int auth_builder_add_import(struct auth_builder *builder, const struct auth_impo
 
 int auth_builder_set_token(struct auth_builder *builder, struct bytes token, uint32_t where)
 {
-    builder->config->view.token = secret_new(builder, token);
+    builder->config->view.client.token = secret_new(builder, token);
     builder->token_where = where;
     return builder->result;
 }
 
 int auth_builder_set_single_user(struct auth_builder *builder, struct bytes name, struct bytes password, uint32_t where)
 {
-    builder->config->view.single_user = copy(builder, name);
-    builder->config->view.single_password = secret_new(builder, password);
+    builder->config->view.client.single_user = copy(builder, name);
+    builder->config->view.client.single_password = secret_new(builder, password);
     builder->single_user_where = where;
     if (name.len == 0)
         return auth_builder_fail(builder, ERR_INVALID, where, "a password without a user");
@@ -237,12 +237,34 @@ void auth_builder_set_authorization(struct auth_builder *builder)
 
 void auth_builder_set_timeout_ms(struct auth_builder *builder, uint32_t timeout_ms)
 {
-    builder->config->view.timeout_ms = timeout_ms;
+    builder->config->view.client.timeout_ms = timeout_ms;
 }
 
 void auth_builder_set_verify_and_map(struct auth_builder *builder, bool verify_and_map)
 {
-    builder->config->view.verify_and_map = verify_and_map;
+    builder->config->view.client.verify_and_map = verify_and_map;
+}
+
+int auth_builder_set_websocket(struct auth_builder *builder, const struct auth_websocket_spec *websocket)
+{
+    struct auth_listener *listener = &builder->config->view.websocket;
+    builder->has_websocket = true;
+    builder->websocket_where = websocket->where;
+    builder->websocket_no_auth_user = copy(builder, websocket->no_auth_user);
+    if (websocket->token.len)
+        listener->token = secret_new(builder, websocket->token);
+    if (websocket->user.len) {
+        listener->single_user = copy(builder, websocket->user);
+        listener->single_password = secret_new(builder, websocket->password);
+    }
+    listener->timeout_ms = websocket->timeout_ms;
+    listener->verify_and_map = websocket->verify_and_map;
+    if (websocket->password.len && !websocket->user.len)
+        return auth_builder_fail(builder, ERR_INVALID, websocket->where, "websocket: a password without a user");
+    if (websocket->user.len && websocket->token.len)
+        return auth_builder_fail(builder, ERR_INVALID, websocket->where,
+                                 "websocket: cannot have both a user and password and a token");
+    return builder->result;
 }
 
 int auth_builder_fail(struct auth_builder *builder, int error, uint32_t where, const char *format, ...)

@@ -68,6 +68,15 @@ struct auth_import_spec {
     uint32_t where;
 };
 
+// A websocket listener's own. What is empty or 0 is as for other clients; but once it has a user, a token or a no_auth_user, those of
+// other clients count for nothing there. Never together with users of the list: a user or a token.
+struct auth_websocket_spec {
+    struct bytes user, password, token, no_auth_user;
+    uint32_t timeout_ms;
+    bool verify_and_map; // of its own TLS; that of other clients counts as well
+    uint32_t where;
+};
+
 struct auth_error {
     char text[384]; // one line, NUL-terminated, without place
     uint32_t where;
@@ -107,6 +116,8 @@ void auth_builder_set_no_auth_user(struct auth_builder *builder, struct bytes na
 void auth_builder_set_authorization(struct auth_builder *builder);
 void auth_builder_set_timeout_ms(struct auth_builder *builder, uint32_t timeout_ms); // default 2,000
 void auth_builder_set_verify_and_map(struct auth_builder *builder, bool verify_and_map);
+// Without it websockets are as other clients.
+int auth_builder_set_websocket(struct auth_builder *builder, const struct auth_websocket_spec *websocket);
 
 // The config with one reference, the caller's; the builder is then used up and can only be freed. The first error of all
 // calls, or of the references between them; then *ret_config is untouched and ret_error (may be NULL) says what was wrong.

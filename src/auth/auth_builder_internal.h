@@ -51,10 +51,20 @@ struct auth_builder {
     struct bytes no_auth_user;
     uint32_t no_auth_user_where;
     uint32_t token_where, single_user_where;
+
+    bool has_websocket; // auth_builder_set_websocket() was called: its listener of the view is begun
+    struct bytes websocket_no_auth_user;
+    uint32_t websocket_where;
 };
+
+// For "%.*s": names in errors, of a sane length.
+#define AUTH_QUOTED_MAX 128
+#define AUTH_QUOTED(b)  (int)((b).len < AUTH_QUOTED_MAX ? (b).len : AUTH_QUOTED_MAX), (b).ptr
 
 // Notes the first error; returns the result that sticks.
 int auth_builder_fail(struct auth_builder *builder, int error, uint32_t where, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 // Index of an account, whether defined or not; AUTH_NONE: never heard of.
 uint32_t auth_builder_find_account(const struct auth_builder *builder, struct bytes name);
+// Zeroed memory of the config; NULL after an error.
+void *auth_builder_place(struct auth_builder *builder, uint32_t count, size_t item_size);

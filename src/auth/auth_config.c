@@ -36,6 +36,11 @@ const struct auth_view *auth_config_view(const struct auth_config *config)
     return &config->view;
 }
 
+const struct auth_listener *auth_config_listener(const struct auth_config *config, enum auth_connection_type type)
+{
+    return type == AUTH_CONNECTION_WEBSOCKET ? &config->view.websocket : &config->view.client;
+}
+
 struct auth_config *auth_config_ref(struct auth_config *config)
 {
     unsigned before = atomic_fetch_add_explicit(&config->refs, 1, memory_order_relaxed);

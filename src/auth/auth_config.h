@@ -136,6 +136,27 @@ struct auth_account {
 
 // --- the whole ------------------------------------------------------------------------------------------------------
 
+// A bcrypt hash of nobody: see auth/decoys.h.
+struct auth_decoy {
+    struct bytes hash;
+    uint32_t below; // so many secrets have a hash that costs no more
+};
+
+// What one kind of listener asks for beside the users of the list, which are the same for all.
+struct auth_listener {
+    struct auth_secret token;           // authorization { token }; NONE: no token
+    struct bytes single_user;           // authorization { user, password }; len 0: none; never together with users
+    struct auth_secret single_password; //
+    // Whom a connection without credentials is; NULL: nobody. If the configuration names users of the system account only, one of
+    // "$G" without a name, who is not in `users`: everybody else's access is as without configuration.
+    const struct auth_user *no_auth_user;
+    uint32_t timeout_ms; // until a connection must have authenticated
+    bool verify_and_map; // TLS certificates name users
+    bool required;       // somebody has credentials: it is looked at what a client offers
+    // INFO's auth_required: not if the operator named a no_auth_user, except to websockets, which are always told (as nats-server does).
+    bool info_required;
+};
+
 // What one may read of a config; all of it is borrowed from the config.
 struct auth_view {
     const struct auth_account *accounts; // [AUTH_GLOBAL_ACCOUNT] is "$G"
@@ -143,23 +164,17 @@ struct auth_view {
     uint32_t system_account; // index; "$SYS" unless another was named; AUTH_NONE: no_system_account
     const struct auth_user *users;
     uint32_t user_count;
-    uint32_t nkey_count;                // of the users
-    bool has_nkeys;                     // INFO carries a nonce
-    struct auth_secret token;           // authorization { token }; NONE: no token
-    struct bytes single_user;           // authorization { user, password }; len 0: none; never together with users
-    struct auth_secret single_password; //
-    // Whom a connection without credentials is; NULL: nobody. If the configuration names users of the system account only, one of
-    // "$G" without a name, who is not in `users`: everybody else's access is as without configuration.
-    const struct auth_user *no_auth_user;
-    uint32_t timeout_ms;      // until a connection must have authenticated
-    bool verify_and_map;      // TLS certificates name users
-    bool required;            // somebody has credentials: it is looked at what a client offers
-    bool info_required;       // INFO's auth_required: not if the operator named a no_auth_user
-    bool has_plain_passwords; // somebody's is not a hash: worth a warning, as nats-server gives
-    struct bytes decoy;       // a bcrypt hash of nobody, as expensive as the users'; len 0: nobody has one
+    uint32_t nkey_count; // of the users
+    bool has_nkeys;      // INFO carries a nonce
+    struct auth_listener client, websocket;
+    bool has_plain_passwords;        // somebody's is not a hash: worth a warning, as nats-server gives
+    const struct auth_decoy *decoys; // one for each cost that somebody's hash has; none: there are no hashes
+    uint32_t decoy_count;
 };
 
 const struct auth_view *auth_config_view(const struct auth_config *config);
+// Of the view: the one that connections of this type come through.
+const struct auth_listener *auth_config_listener(const struct auth_config *config, enum auth_connection_type type);
 
 // Any thread. ref returns its argument.
 struct auth_config *auth_config_ref(struct auth_config *config);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "auth/login.h"
 
+#include "auth/decoys.h"
 #include "auth/secret.h"
 #include "codec/base64.h"
 
@@ -9,11 +10,14 @@ static struct login_decision decide_nkey(const struct auth_config *config, const
 static struct login_decision decide_user(const struct auth_config *config, const struct login *login);
 static struct login_decision decide_certificate(const struct auth_config *config, const struct login *login);
 static struct login_decision decide_single(const struct auth_config *config, const struct login *login);
-static struct login_decision compare(const struct auth_config *config, struct auth_secret secret, struct bytes given);
-static struct login_decision refuse_slowly(const struct auth_config *config, struct bytes given);
+static struct login_decision compare(const struct auth_config *config, const struct login *login,
+                                     struct auth_secret secret, struct bytes given);
+static struct login_decision refuse_slowly(const struct auth_config *config, const struct login *login,
+                                           struct bytes given);
 static struct login_decision accept_user(const struct auth_user *user);
 static bool offers_nothing(const struct auth_view *view, const struct login *login);
-static struct login_decision decide_default(const struct auth_view *view, const struct login *login);
+static struct login_decision decide_default(const struct auth_user *no_auth_user, const struct login *login);
+static bool has_default(const struct auth_view *view, const struct auth_listener *listener);
 static bool may_use(const struct auth_user *user, const struct login *login);
 static bool has_names(const struct auth_view *view);
 static bool same_secret(struct auth_secret a, struct auth_secret b);
@@ -22,13 +26,14 @@ struct login_decision login_decide(const struct auth_config *config, const struc
                                    const struct crypto *crypto)
 {
     const struct auth_view *view = auth_config_view(config);
-    if (!view->required)
+    const struct auth_listener *listener = auth_config_listener(config, login->connection_type);
+    if (!listener->required)
         return (struct login_decision){.verdict = LOGIN_ACCEPTED, .is_default = true};
-    if (view->no_auth_user && offers_nothing(view, login) && !(view->verify_and_map && has_names(view)))
-        return decide_default(view, login);
+    if (has_default(view, listener) && offers_nothing(view, login))
+        return decide_default(listener->no_auth_user, login);
     if (view->has_nkeys && login->nkey.len)
         return decide_nkey(config, login, crypto);
-    if (has_names(view) && view->verify_and_map)
+    if (has_names(view) && listener->verify_and_map)
         return decide_certificate(config, login);
     if (has_names(view) && login->user.len)
         return decide_user(config, login);
@@ -38,12 +43,13 @@ struct login_decision login_decide(const struct auth_config *config, const struc
 struct login_decision login_renew(const struct auth_config *before, const struct auth_user *user, bool is_default,
                                   const struct auth_config *after, enum auth_connection_type type)
 {
-    const struct auth_view *old = auth_config_view(before), *new = auth_config_view(after);
+    const struct auth_listener *old = auth_config_listener(before, type), *new = auth_config_listener(after, type);
     struct login login = {.connection_type = type};
     if (!new->required)
         return (struct login_decision){.verdict = LOGIN_ACCEPTED, .is_default = true};
     if (!old->required || is_default)
-        return login_is_optional(after) ? login_decide(after, &login, NULL) : (struct login_decision){0};
+        return has_default(auth_config_view(after), new) ? login_decide(after, &login, NULL)
+                                                         : (struct login_decision){0};
     if (!user) {
         bool same = same_secret(old->token, new->token) && bytes_equal(old->single_user, new->single_user) &&
                     same_secret(old->single_password, new->single_password);
@@ -57,10 +63,11 @@ struct login_decision login_renew(const struct auth_config *before, const struct
     return accept_user(found);
 }
 
-bool login_is_optional(const struct auth_config *config)
+bool login_is_optional(const struct auth_config *config, enum auth_connection_type type)
 {
     const struct auth_view *view = auth_config_view(config);
-    return !view->required || (view->no_auth_user && !(view->verify_and_map && has_names(view)));
+    const struct auth_listener *listener = auth_config_listener(config, type);
+    return !listener->required || (view->client.no_auth_user && has_default(view, listener));
 }
 
 static struct login_decision decide_nkey(const struct auth_config *config, const struct login *login,
@@ -87,8 +94,8 @@ static struct login_decision decide_user(const struct auth_config *config, const
 {
     const struct auth_user *user = auth_config_find_user(config, login->user);
     if (!user || user->is_nkey || !may_use(user, login))
-        return refuse_slowly(config, login->password);
-    struct login_decision decision = compare(config, user->password, login->password);
+        return refuse_slowly(config, login, login->password);
+    struct login_decision decision = compare(config, login, user->password, login->password);
     if (decision.verdict != LOGIN_REFUSED && !decision.hopeless) {
         decision.user = user;
         decision.account = user->account;
@@ -112,41 +119,53 @@ static struct login_decision decide_certificate(const struct auth_config *config
 // authorization { token } or { user, password }: everybody is of the global account, and nobody of the list.
 static struct login_decision decide_single(const struct auth_config *config, const struct login *login)
 {
-    const struct auth_view *view = auth_config_view(config);
-    if (view->token.kind != AUTH_SECRET_NONE)
-        return compare(config, view->token, login->token);
-    if (view->single_user.len == 0)
+    const struct auth_listener *listener = auth_config_listener(config, login->connection_type);
+    if (listener->token.kind != AUTH_SECRET_NONE)
+        return compare(config, login, listener->token, login->token);
+    if (listener->single_user.len == 0)
         return (struct login_decision){0};
-    struct auth_secret name = {AUTH_SECRET_PLAIN, view->single_user};
-    if (!secret_equal(name, login->user))
-        return refuse_slowly(config, login->password);
-    return compare(config, view->single_password, login->password);
+    struct auth_secret name = {AUTH_SECRET_PLAIN, listener->single_user};
+    struct login_decision decision = compare(config, login, listener->single_password, login->password);
+    if (secret_equal(name, login->user))
+        return decision;
+    if (decision.verdict != LOGIN_HASH)
+        return refuse_slowly(config, login, login->password);
+    decision.hopeless = true;
+    return decision;
 }
 
-static struct login_decision compare(const struct auth_config *config, struct auth_secret secret, struct bytes given)
+static struct login_decision compare(const struct auth_config *config, const struct login *login,
+                                     struct auth_secret secret, struct bytes given)
 {
     if (secret.kind == AUTH_SECRET_BCRYPT)
         return (struct login_decision){.verdict = LOGIN_HASH, .hash = secret.text, .given = given};
     if (secret_equal(secret, given))
         return (struct login_decision){.verdict = LOGIN_ACCEPTED};
-    return refuse_slowly(config, given);
+    return refuse_slowly(config, login, given);
 }
 
-static struct login_decision refuse_slowly(const struct auth_config *config, struct bytes given)
+static struct login_decision refuse_slowly(const struct auth_config *config, const struct login *login,
+                                           struct bytes given)
 {
-    struct bytes decoy = auth_config_view(config)->decoy;
+    struct bytes decoy = decoys_pick(auth_config_view(config), login->user, login->decoy_seed);
     if (decoy.len == 0)
         return (struct login_decision){0};
     return (struct login_decision){.verdict = LOGIN_HASH, .hash = decoy, .given = given, .hopeless = true};
 }
 
-static struct login_decision decide_default(const struct auth_view *view, const struct login *login)
+static struct login_decision decide_default(const struct auth_user *no_auth_user, const struct login *login)
 {
-    if (!may_use(view->no_auth_user, login))
+    if (!may_use(no_auth_user, login))
         return (struct login_decision){0};
-    struct login_decision decision = accept_user(view->no_auth_user);
+    struct login_decision decision = accept_user(no_auth_user);
     decision.is_default = true;
     return decision;
+}
+
+// Certificates that name users leave nobody without a name.
+static bool has_default(const struct auth_view *view, const struct auth_listener *listener)
+{
+    return listener->no_auth_user && !(listener->verify_and_map && has_names(view));
 }
 
 static struct login_decision accept_user(const struct auth_user *user)

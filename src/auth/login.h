@@ -8,7 +8,8 @@
 //                    ──► LOGIN_HASH: env/crypto's bcrypt_matches(decision.hash, decision.given) and not decision.hopeless ──► accepted
 //
 // So that time does not tell who exists, a name that is unknown (or whose plain password is wrong) is LOGIN_HASH too, hopeless,
-// with a decoy of the same cost, as soon as the config has any hash. Hashes of several costs can still be told apart.
+// with a decoy, as soon as the config has any hash. Where hashes have several costs, each unknown name has one of them (auth/decoys.h).
+// nats-server answers unknown names at once.
 #pragma once
 
 #include "auth/auth_config.h"
@@ -21,7 +22,8 @@ struct login {
     struct bytes nonce;                    // what INFO asked to sign
     const struct bytes *certificate_names; // of the verified client certificate, best first; with verify_and_map only
     uint32_t certificate_name_count;
-    enum auth_connection_type connection_type;
+    enum auth_connection_type connection_type; // also says what the listener asks for
+    uint64_t decoy_seed;                       // secret, the same for every login of the process
 };
 
 enum login_verdict { LOGIN_REFUSED, LOGIN_ACCEPTED, LOGIN_HASH };
@@ -46,5 +48,6 @@ struct login_decision login_decide(const struct auth_config *config, const struc
 struct login_decision login_renew(const struct auth_config *before, const struct auth_user *user, bool is_default,
                                   const struct auth_config *after, enum auth_connection_type type);
 
-// Who has to send nothing at all: the user of no_auth_user, an open server. False: a CONNECT with credentials is needed.
-bool login_is_optional(const struct auth_config *config);
+// Who has to send nothing at all, not even CONNECT: the user of no_auth_user, an open server. A websocket's own no_auth_user needs a CONNECT
+// unless other clients have one too, as in nats-server.
+bool login_is_optional(const struct auth_config *config, enum auth_connection_type type);

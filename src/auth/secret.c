@@ -25,6 +25,12 @@ enum auth_secret_kind secret_kind(struct bytes text)
     return is_bcrypt ? AUTH_SECRET_BCRYPT : AUTH_SECRET_PLAIN;
 }
 
+int secret_cost(struct bytes hash)
+{
+    must(secret_kind(hash) == AUTH_SECRET_BCRYPT);
+    return (hash.ptr[4] - '0') * 10 + hash.ptr[5] - '0';
+}
+
 void secret_decoy(struct bytes hash, char ret_text[SECRET_DECOY_LEN])
 {
     must(secret_kind(hash) == AUTH_SECRET_BCRYPT);

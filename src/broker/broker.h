@@ -55,9 +55,10 @@ struct broker_options {
     uint32_t max_accounts;      // `$G` and `$SYS` included: 100,000
     uint32_t
         max_responses; // requests to services of other accounts that wait for an answer, 262,144: half of them for one account
-    uint64_t max_response_bytes; // what these take, 64 MiB: half of it for one account
-    uint32_t ping_interval_ms;   // 120,000
-    uint32_t ping_max;           // unanswered pings before "Stale Connection": 2
+    uint64_t max_response_bytes;         // what these take, 64 MiB: half of it for one account
+    uint32_t ping_interval_ms;           // 120,000
+    uint32_t websocket_ping_interval_ms; // of websocket connections; 0: the same
+    uint32_t ping_max;                   // unanswered pings before "Stale Connection": 2
     uint32_t
         write_deadline_ms; // a connection that takes nothing for so long while data waits is a slow consumer: 10,000
     uint32_t max_traced_bytes; // of a payload that a trace shows; 0: all

@@ -13,7 +13,7 @@ int broker_auth_replace(struct broker *broker, struct auth_config *config)
     must(broker->depth == 0);
     const struct auth_view *view = auth_config_view(config);
     must(broker->options.crypto || !view->has_nkeys);
-    must((broker->options.crypto && broker->options.offload) || !view->decoy.len);
+    must((broker->options.crypto && broker->options.offload) || view->decoy_count == 0);
     int error = broker_accounts_replace(broker, view);
     if (error)
         return error;
@@ -62,7 +62,7 @@ void broker_permit_drop(struct broker *broker, struct permit *permit)
 static void renew(struct connection *connection, struct auth_config *before)
 {
     struct broker *broker = connection->broker;
-    const struct auth_view *view = auth_config_view(broker->auth);
+    bool is_required = connection_listener(connection)->required;
     const struct connection_identity *identity = connection->identity;
     if (connection->refused || connection->state != CONNECTION_OPEN) {
         connection_depart(connection, before);
@@ -71,7 +71,7 @@ static void renew(struct connection *connection, struct auth_config *before)
     if (connection->tls != CONNECTION_TLS_SETTLED)
         return; // its login has not begun: it will be of the new one
     if (connection->login == CONNECTION_LOGIN_AWAITED) {
-        if (!view->required)
+        if (!is_required)
             connection_login_begin(connection);
         return;
     }
@@ -92,10 +92,10 @@ static void renew(struct connection *connection, struct auth_config *before)
     connection_depart(connection, before);
     if (connection->state != CONNECTION_OPEN)
         return;
-    if (view->required)
+    if (is_required)
         must(auth_config_enter(broker->auth, decision.user, decision.account, true));
-    if (view->required || identity)
-        connection_enter(connection, &decision, view->required);
+    if (is_required || identity)
+        connection_enter(connection, &decision, is_required);
     connection->login = login;
     connection_permission_recheck(connection);
 }

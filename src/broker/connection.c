@@ -24,6 +24,7 @@ static void write_queue(struct connection *connection);
 static void leave_congestion(struct connection *connection);
 static void touch_watches(struct connection *connection, bool was_congested);
 static void leave_account(struct connection *connection);
+static uint32_t ping_interval_ms(const struct connection *connection);
 static void fire_ping(struct wheel_timer *timer, uint64_t now_ms);
 static void fire_deadline(struct wheel_timer *timer, uint64_t now_ms);
 
@@ -208,7 +209,7 @@ void connection_ping_start(struct connection *connection, bool is_first)
     // As nats-server: the first ping comes early and measures the round trip; up to a fifth later, so that clients that
     // came together do not ping together.
     struct broker *broker = connection->broker;
-    uint64_t wait_ms = broker->options.ping_interval_ms;
+    uint64_t wait_ms = ping_interval_ms(connection);
     if (is_first) {
         wait_ms = wait_ms < BROKER_FIRST_PING_MS ? wait_ms : BROKER_FIRST_PING_MS;
         wait_ms += prng_below(&broker->prng, wait_ms / 5 + 1);
@@ -418,6 +419,13 @@ static void leave_account(struct connection *connection)
     stats->out_bytes += traffic->out_bytes;
 }
 
+static uint32_t ping_interval_ms(const struct connection *connection)
+{
+    const struct broker_options *options = &connection->broker->options;
+    bool is_own = connection->peer.transport == NET_WEBSOCKET && options->websocket_ping_interval_ms > 0;
+    return is_own ? options->websocket_ping_interval_ms : options->ping_interval_ms;
+}
+
 static void fire_ping(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct connection *connection = container_of(timer, struct connection, ping);
@@ -433,7 +441,7 @@ static void fire_ping(struct wheel_timer *timer, uint64_t now_ms)
     }
     // Recent input proves that the client lives; only the first ping is sent regardless.
     bool is_first = connection->pings_out == 0 && connection->connected && !connection->pinged;
-    if (is_first || now_ms - connection->last_in_ms >= options->ping_interval_ms) {
+    if (is_first || now_ms - connection->last_in_ms >= ping_interval_ms(connection)) {
         if (connection->pings_out >= options->ping_max) {
             broker->stats.stale_connections++;
             connection_log(connection, LOG_DEBUG, "Stale Client Connection - Closing");

@@ -181,6 +181,8 @@ void connection_login_forget(struct connection *connection);
 // Who it is, or says it is where nobody asks; len 0: nobody in particular.
 struct bytes connection_user_name(const struct connection *connection);
 enum auth_connection_type connection_type(const struct connection *connection);
+// What is asked of it; of the broker's config of now.
+const struct auth_listener *connection_listener(const struct connection *connection);
 
 // A message with a reply subject is about to be delivered to it.
 void connection_note_reply(struct connection *connection, struct bytes reply);

@@ -37,10 +37,10 @@ static int64_t smaller(int64_t max, int64_t limit);
 void connection_login_begin(struct connection *connection)
 {
     struct broker *broker = connection->broker;
-    const struct auth_view *view = auth_config_view(broker->auth);
-    connection->login = view->required ? CONNECTION_LOGIN_AWAITED : CONNECTION_LOGIN_DONE;
-    if (view->required)
-        wheel_set(&broker->wheel, &connection->ping, broker->now_ms + view->timeout_ms);
+    const struct auth_listener *listener = connection_listener(connection);
+    connection->login = listener->required ? CONNECTION_LOGIN_AWAITED : CONNECTION_LOGIN_DONE;
+    if (listener->required)
+        wheel_set(&broker->wheel, &connection->ping, broker->now_ms + listener->timeout_ms);
     else
         connection_ping_start(connection, false);
 }
@@ -65,7 +65,7 @@ bool connection_login_first(struct connection *connection, char first)
     struct broker *broker = connection->broker;
     if (first == 'C' || first == 'c')
         return true;
-    if (!login_is_optional(broker->auth)) {
+    if (!login_is_optional(broker->auth, connection_type(connection))) {
         refuse(connection, (struct bytes){0});
         return false;
     }
@@ -100,8 +100,9 @@ void connection_login(struct connection *connection, const struct wire_connect *
                 .connection_type = connection_type(connection),
             },
     };
+    memcpy(&attempt.login.decoy_seed, broker->options.nonce_key, sizeof(attempt.login.decoy_seed));
     // Also of a websocket, whose TLS is below it.
-    if (auth_config_view(broker->auth)->verify_and_map)
+    if (connection_listener(connection)->verify_and_map)
         net_describe_tls(connection->net, &attempt, decide_by_certificate);
     if (!attempt.decided)
         decide(&attempt);
@@ -136,7 +137,7 @@ bool connection_admit(struct connection *connection, const struct login_decision
 {
     struct broker *broker = connection->broker;
     struct account *account = broker_account_of(broker, decision->account);
-    if (!auth_config_view(broker->auth)->required || is_same(connection, decision)) {
+    if (!connection_listener(connection)->required || is_same(connection, decision)) {
         connection->login = CONNECTION_LOGIN_DONE;
         return true;
     }
@@ -228,6 +229,11 @@ struct bytes connection_user_name(const struct connection *connection)
 enum auth_connection_type connection_type(const struct connection *connection)
 {
     return connection->peer.transport == NET_WEBSOCKET ? AUTH_CONNECTION_WEBSOCKET : AUTH_CONNECTION_STANDARD;
+}
+
+const struct auth_listener *connection_listener(const struct connection *connection)
+{
+    return auth_config_listener(connection->broker->auth, connection_type(connection));
 }
 
 static void decide(struct attempt *attempt)

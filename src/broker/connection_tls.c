@@ -104,7 +104,7 @@ void connection_send_info(struct connection *connection)
         .client_id = connection->id,
         .max_payload = options->max_payload,
         .headers = true,
-        .auth_required = auth_config_view(connection->broker->auth)->info_required,
+        .auth_required = connection_listener(connection)->info_required,
         .nonce = connection_nonce(connection, nonce),
         .tls_required = has_tls && (!tls->allow_plain || connection->is_secure),
         .tls_verify = has_tls && tls->verify,

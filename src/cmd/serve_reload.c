@@ -53,10 +53,6 @@ static int read_again(const struct serve_reload *reload, const struct config *ru
     int error = config_source_read(fresh, reload->persona, reload->count, reload->arguments, message);
     if (!error)
         error = config_compare(running, fresh, ret_changes, message);
-    if (!error && serve_find_unserved(fresh)) {
-        snprintf(message, sizeof(message), "%s", serve_find_unserved(fresh));
-        error = ERR_UNSUPPORTED;
-    }
     if (error)
         logger_write(&reload->log->logger, LOG_ERROR, FAILED "%s", message);
     return error;

@@ -36,9 +36,6 @@ bool serve_read_config(enum options_persona persona, int count, char **arguments
         persona_print_version(persona);
     } else if (options->signal) {
         *ret_code = signal_process(persona_name(persona), options->signal);
-    } else if (serve_find_unserved(ret_config)) {
-        fprintf(stderr, "%s: %s\n", name, serve_find_unserved(ret_config));
-        *ret_code = 1;
     } else if (options->check_config) {
         *ret_code = check_config(name, ret_config);
     } else {
@@ -46,17 +43,6 @@ bool serve_read_config(enum options_persona persona, int count, char **arguments
     }
     config_deinit(ret_config);
     return false;
-}
-
-const char *serve_find_unserved(const struct config *config)
-{
-    const struct websocket_config *websocket = &config->websocket;
-    if (websocket->on && (websocket->user || websocket->token || websocket->no_auth_user || websocket->auth_timeout_ns))
-        return "websocket: users of its own are not supported; those of the server count for websockets as well";
-    if (websocket->on && websocket->ping_interval_ns)
-        return "websocket: a ping_interval of its own is not supported; that of the server counts for websockets as "
-               "well";
-    return NULL;
 }
 
 void serve_announce_websocket(const struct logger *logger, const struct websocket_config *websocket, unsigned port)

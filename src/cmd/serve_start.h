@@ -17,9 +17,6 @@ int serve_as(enum options_persona persona, int count, char **arguments);
 bool serve_read_config(enum options_persona persona, int count, char **arguments, struct config *ret_config,
                        int *ret_code);
 
-// What a configuration asks for and the server does not do yet: a sentence, or NULL.
-const char *serve_find_unserved(const struct config *config);
-
 // Room for a host of the options as it stands in front of a port.
 #define SERVE_HOST_SIZE 288
 // "[::1]" for "::1", others as they are; in `text`, which is returned.

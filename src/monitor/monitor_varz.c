@@ -72,7 +72,7 @@ static void put_identity(struct monitor *monitor, struct json_writer *json)
     json_writer_put_string(json, "go", BYTES("C " __VERSION__));
     json_writer_put_string(json, "host", bytes_from_string(broker->host));
     json_writer_put_u64(json, "port", broker->port);
-    if (auth_config_view(broker_auth(options->broker))->required)
+    if (auth_config_view(broker_auth(options->broker))->client.required)
         json_writer_put_bool(json, "auth_required", true);
     if (broker->tls.enabled && !broker->tls.allow_plain)
         json_writer_put_bool(json, "tls_required", true);
@@ -93,7 +93,7 @@ static void put_limits(struct monitor *monitor, struct json_writer *json)
     json_writer_put_u64(json, "ping_interval", broker->ping_interval_ms * 1000000ULL);
     json_writer_put_u64(json, "ping_max", broker->ping_max);
     json_writer_put_double(json, "auth_timeout",
-                           auth_config_view(broker_auth(monitor->options.broker))->timeout_ms / 1000.0);
+                           auth_config_view(broker_auth(monitor->options.broker))->client.timeout_ms / 1000.0);
     json_writer_put_u64(json, "max_control_line", broker->max_control_line);
     json_writer_put_u64(json, "max_payload", broker->max_payload);
     json_writer_put_u64(json, "max_pending", broker->max_pending);

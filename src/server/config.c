@@ -24,6 +24,7 @@ static const struct conf_member *find_key(const struct conf *conf, const char *n
 static int check_monitoring(struct config_reader *reader);
 static bool is_of_server(const struct conf_member *member);
 static void build_auth(struct config *config);
+static void build_websocket_auth(struct config *config);
 static uint64_t hash_value(const struct conf_value *value, uint64_t seed);
 static uint64_t hash_member(const struct conf *conf, const char *names, uint64_t seed);
 static uint64_t fingerprint(const struct config *config);
@@ -276,9 +277,28 @@ static void build_auth(struct config *config)
     if (options->user || options->password)
         (void)auth_builder_set_single_user(config->builder, bytes_from_string(options->user ? options->user : ""),
                                            bytes_from_string(options->password ? options->password : ""), where);
+    if (config->websocket.on)
+        build_websocket_auth(config);
     where = config->token_place.file ? config_reader_mark(&reader, config->token_place) : 0;
     if (options->token)
         (void)auth_builder_set_token(config->builder, bytes_from_string(options->token), where);
+}
+
+static void build_websocket_auth(struct config *config)
+{
+    struct config_reader reader = {.config = config};
+    const struct websocket_config *websocket = &config->websocket;
+    uint64_t timeout_ms = websocket->auth_timeout_ns / MS;
+    const struct auth_websocket_spec spec = {
+        .user = bytes_from_string(websocket->user),
+        .password = bytes_from_string(websocket->password),
+        .token = bytes_from_string(websocket->token),
+        .no_auth_user = bytes_from_string(websocket->no_auth_user),
+        .timeout_ms = timeout_ms < UINT32_MAX ? (uint32_t)timeout_ms : UINT32_MAX,
+        .verify_and_map = !websocket->no_tls && websocket->tls.verify_and_map,
+        .where = config_reader_mark(&reader, find_key(&config->conf, "websocket")->place),
+    };
+    (void)auth_builder_set_websocket(config->builder, &spec);
 }
 
 static uint64_t hash_value(const struct conf_value *value, uint64_t seed)

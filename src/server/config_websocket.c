@@ -7,6 +7,7 @@
 #define AT(field) offsetof(struct websocket_config, field)
 
 #define NO_COOKIE "credentials come in CONNECT, not in cookies"
+#define NO_JWT    "there are no JWTs here, so none comes in a cookie"
 
 static int read_listen(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_port(struct config_reader *reader, const struct conf_member *member, void *target);
@@ -39,7 +40,8 @@ static const struct config_key keys[] = {
                "the user that a client without credentials is"),
     CONFIG_MAP("authorization,authentication", 0, &config_websocket_authorization_block, NULL, CONFIG_RELOAD_NO,
                "a user or a token for this listener alone"),
-    CONFIG_NOT_SERVED("jwt_cookie,user_cookie,pass_cookie,token_cookie", NO_COOKIE),
+    CONFIG_NOT_SERVED("jwt_cookie", NO_JWT),
+    CONFIG_NOT_SERVED("user_cookie,pass_cookie,token_cookie", NO_COOKIE),
     CONFIG_NOT_SERVED("headers", "headers of the HTTP response cannot be added yet"),
     CONFIG_NO_EFFECT("no_masking,ws_no_masking,websocket_no_masking", "it is about connections between servers"),
 };
@@ -49,7 +51,7 @@ static const struct config_key authorization_keys[] = {
     CONFIG_SECRET("token", AT(token), CONFIG_RELOAD_NO, "that clients must have, plain or bcrypt"),
     CONFIG_KEY("timeout", CONFIG_SECONDS, AT(auth_timeout_ns), 0, 0, CONFIG_RELOAD_NO, "that of the server",
                "until a client must have said who it is"),
-    CONFIG_NOT_SERVED("users", "users are those of the server: accounts or authorization"),
+    CONFIG_NOT_SERVED("users", "lists of users are the server's: accounts or authorization"),
 };
 
 const struct config_block config_websocket_block = CONFIG_BLOCK_OF("websocket", keys);

@@ -252,6 +252,9 @@ static void start_workers(struct node *node, struct moment now)
     advertised.host = node->host;
     struct websocket_options websocket;
     if (node->env.websocket)
+        broker->websocket_ping_interval_ms = advertised.websocket_ping_interval_ms =
+            (uint32_t)(node->env.websocket->ping_interval_ns / 1000000);
+    if (node->env.websocket)
         node_config_websocket(node->env.websocket, node->env.crypto, node->env.logger, &websocket);
     node->worker_count = node->env.worker_count ? node->env.worker_count : 1;
     must(node->worker_count <= REMOTE_WORKERS_MAX);

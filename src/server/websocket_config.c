@@ -16,7 +16,5 @@ const char *websocket_config_check(const struct websocket_config *config)
         return "websocket: a tls block is missing; browsers need one, and `no_tls: true` does without";
     if (config->no_tls && config->tls.use == TLS_OPTIONS_ON)
         return "websocket: no_tls and a tls block contradict each other";
-    if (config->token && config->user)
-        return "websocket: cannot have both a user and password and a token";
     return config->tls.use == TLS_OPTIONS_ON ? tls_options_check(&config->tls) : NULL;
 }

@@ -50,11 +50,11 @@ static void test_open(void **state)
 {
     struct auth_config *config = auth_config_new_open();
     const struct auth_view *view = auth_config_view(config);
-    assert_false(view->required);
+    assert_false(view->client.required);
     assert_int_equal(view->account_count, 2);
     assert_true(bytes_equal(view->accounts[AUTH_GLOBAL_ACCOUNT].name, BYTES("$G")));
     assert_true(bytes_equal(view->accounts[view->system_account].name, BYTES("$SYS")));
-    assert_int_equal(view->timeout_ms, 2000);
+    assert_int_equal(view->client.timeout_ms, 2000);
     assert_null(auth_config_find_user(config, BYTES("a")));
     assert_int_equal(auth_config_find_account(config, BYTES("A")), AUTH_NONE);
     auth_config_unref(auth_config_ref(config));
@@ -88,7 +88,7 @@ static void test_users(void **state)
     struct auth_config *config = finish();
 
     const struct auth_view *view = auth_config_view(config);
-    assert_true(view->required);
+    assert_true(view->client.required);
     assert_true(view->has_nkeys);
     const struct auth_user *ann = auth_config_find_user(config, BYTES("ann"));
     assert_true(bytes_equal(view->accounts[ann->account].name, BYTES("A")));
@@ -102,7 +102,7 @@ static void test_users(void **state)
     assert_int_equal(ann->permissions->response_max, 1);
     assert_true(ann->permissions->response_ttl_ns == 120 * INT64_C(1000000000));
 
-    const struct auth_user *bob = view->no_auth_user;
+    const struct auth_user *bob = view->client.no_auth_user;
     assert_int_equal(bob->password.kind, AUTH_SECRET_BCRYPT);
     assert_true(bob->permissions->publish_restricted);
     assert_int_equal(bob->permissions->publish_allow.count, 0);

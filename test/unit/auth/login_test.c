@@ -4,6 +4,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -77,7 +78,7 @@ static struct login_decision with_password(const char *name, const char *passwor
 static void test_open(void **state)
 {
     finish();
-    assert_true(login_is_optional(config));
+    assert_true(login_is_optional(config, AUTH_CONNECTION_STANDARD));
     struct login_decision decision = with_password("who", "ever");
     accepted(decision);
     assert_null(decision.user);
@@ -92,7 +93,7 @@ static void test_plain(void **state)
                      .name = BYTES("ann"), .account = BYTES("A"), .password = BYTES("pass"), .has_password = true});
     add_user("empty", NULL);
     finish();
-    assert_false(login_is_optional(config));
+    assert_false(login_is_optional(config, AUTH_CONNECTION_STANDARD));
     struct login_decision decision = with_password("ann", "pass");
     accepted(decision);
     assert_ptr_equal(decision.user, auth_config_find_user(config, BYTES("ann")));
@@ -199,8 +200,8 @@ static void test_no_auth_user(void **state)
     add_user("nobody", HASH);
     auth_builder_set_no_auth_user(builder, BYTES("nobody"), 0);
     finish();
-    assert_true(login_is_optional(config));
-    assert_false(auth_config_view(config)->info_required);
+    assert_true(login_is_optional(config, AUTH_CONNECTION_STANDARD));
+    assert_false(auth_config_view(config)->client.info_required);
     struct login_decision decision = decide((struct login){0});
     accepted(decision);
     assert_true(bytes_equal(decision.user->name, BYTES("nobody")));
@@ -217,8 +218,8 @@ static void test_system_users_only(void **state)
         builder, &(struct auth_user_spec){
                      .name = BYTES("admin"), .account = BYTES("$SYS"), .password = BYTES("x"), .has_password = true});
     finish();
-    assert_true(login_is_optional(config));
-    assert_true(auth_config_view(config)->info_required);
+    assert_true(login_is_optional(config, AUTH_CONNECTION_STANDARD));
+    assert_true(auth_config_view(config)->client.info_required);
     struct login_decision decision = decide((struct login){0});
     accepted(decision);
     assert_int_equal(decision.account, AUTH_GLOBAL_ACCOUNT);
@@ -233,7 +234,7 @@ static void test_system_users_and_authorization(void **state)
     auth_builder_add_user(builder, &(struct auth_user_spec){.name = BYTES("admin"), .account = BYTES("$SYS")});
     auth_builder_set_authorization(builder);
     finish();
-    assert_false(login_is_optional(config));
+    assert_false(login_is_optional(config, AUTH_CONNECTION_STANDARD));
     refused(decide((struct login){0}));
 }
 
@@ -246,6 +247,105 @@ static void test_connection_types(void **state)
     accepted(decide((struct login){.user = BYTES("web"), .connection_type = AUTH_CONNECTION_WEBSOCKET}));
 }
 
+static struct login_decision on_websocket(struct login login)
+{
+    login.connection_type = AUTH_CONNECTION_WEBSOCKET;
+    return decide(login);
+}
+
+// CO-T04: with a user of its own, those of other clients count for nothing there, and the other way round.
+static void test_websocket_user(void **state)
+{
+    auth_builder_set_token(builder, BYTES("tt"), 0);
+    auth_builder_set_websocket(
+        builder, &(struct auth_websocket_spec){.user = BYTES("web"), .password = BYTES("pw"), .timeout_ms = 7});
+    finish();
+    accepted(decide((struct login){.token = BYTES("tt")}));
+    refused(with_password("web", "pw"));
+    accepted(on_websocket((struct login){.user = BYTES("web"), .password = BYTES("pw")}));
+    refused(on_websocket((struct login){.user = BYTES("web"), .password = BYTES("tt")}));
+    refused(on_websocket((struct login){.token = BYTES("tt")}));
+    refused(on_websocket((struct login){0}));
+    assert_int_equal(auth_config_view(config)->websocket.timeout_ms, 7);
+    assert_int_equal(auth_config_view(config)->client.timeout_ms, 2000);
+}
+
+// The server is open, its websockets are not.
+static void test_websocket_token_alone(void **state)
+{
+    auth_builder_set_websocket(builder, &(struct auth_websocket_spec){.token = BYTES(HASH)});
+    finish();
+    accepted(decide((struct login){0}));
+    assert_false(auth_config_view(config)->client.info_required);
+    assert_true(auth_config_view(config)->websocket.info_required);
+    struct login_decision decision = on_websocket((struct login){.token = BYTES("t")});
+    assert_int_equal(decision.verdict, LOGIN_HASH);
+    assert_false(decision.hopeless);
+    assert_true(login_is_optional(config, AUTH_CONNECTION_STANDARD));
+    assert_false(login_is_optional(config, AUTH_CONNECTION_WEBSOCKET));
+}
+
+static void test_websocket_no_auth_user(void **state)
+{
+    add_user("ann", "pass");
+    add_user("web", "pass");
+    auth_builder_set_websocket(builder, &(struct auth_websocket_spec){.no_auth_user = BYTES("web")});
+    finish();
+    refused(decide((struct login){0}));
+    struct login_decision decision = on_websocket((struct login){0});
+    accepted(decision);
+    assert_true(decision.is_default && bytes_equal(decision.user->name, BYTES("web")));
+    accepted(on_websocket((struct login){.user = BYTES("ann"), .password = BYTES("pass")}));
+    assert_false(login_is_optional(config, AUTH_CONNECTION_WEBSOCKET)); // CONNECT is needed
+    // A reload that takes the default away leaves nobody in by it.
+    struct auth_config *before = config;
+    builder = (auth_builder_free(builder), auth_builder_new());
+    add_user("web", "pass");
+    finish();
+    refused(login_renew(before, decision.user, true, config, AUTH_CONNECTION_WEBSOCKET));
+    accepted(login_renew(before, decision.user, false, config, AUTH_CONNECTION_WEBSOCKET));
+    auth_config_unref(before);
+}
+
+// Whose certificate names him has no password: nobody may come as him without one.
+static void test_websocket_certificates(void **state)
+{
+    add_user("CN=ann", NULL);
+    auth_builder_set_verify_and_map(builder, true);
+    auth_builder_set_websocket(builder, &(struct auth_websocket_spec){.verify_and_map = false});
+    finish();
+    struct bytes name = BYTES("CN=ann");
+    refused(on_websocket((struct login){.user = name}));
+    accepted(on_websocket((struct login){.certificate_names = &name, .certificate_name_count = 1}));
+}
+
+// Unknown names have the costs of known ones, as often, and each always the same.
+static void test_costs(void **state)
+{
+    char hash[] = "$2a$04$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234";
+    for (int i = 0; i < 40; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "user%d", i);
+        memcpy(hash + 4, i % 4 ? "11" : "08", 2);
+        add_user(name, hash);
+    }
+    finish();
+    int cheap = 0;
+    for (int i = 0; i < 1000; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "nobody%d", i);
+        struct login_decision decision = decide((struct login){.user = bytes_from_string(name), .decoy_seed = 42});
+        struct login_decision again = decide((struct login){.user = bytes_from_string(name), .decoy_seed = 42});
+        assert_int_equal(decision.verdict, LOGIN_HASH);
+        assert_true(decision.hopeless);
+        assert_ptr_equal(decision.hash.ptr, again.hash.ptr);
+        cheap += bytes_starts_with(decision.hash, BYTES("$2a$08$"));
+        assert_true(bytes_starts_with(decision.hash, BYTES("$2a$08$")) ||
+                    bytes_starts_with(decision.hash, BYTES("$2a$11$")));
+    }
+    assert_in_range(cheap, 180, 320);
+}
+
 // CO-S01: the certificate's names, best first; what the client calls itself does not count.
 static void test_certificates(void **state)
 {
@@ -254,7 +354,7 @@ static void test_certificates(void **state)
     auth_builder_set_verify_and_map(builder, true);
     auth_builder_set_no_auth_user(builder, BYTES("derek@example.org"), 0);
     finish();
-    assert_false(login_is_optional(config));
+    assert_false(login_is_optional(config, AUTH_CONNECTION_STANDARD));
     struct bytes names[] = {BYTES("unknown"), BYTES("derek@example.org"), BYTES("CN=other")};
     struct login_decision decision =
         decide((struct login){.certificate_names = names, .certificate_name_count = 3, .user = BYTES("CN=other")});
@@ -283,6 +383,11 @@ int main(void)
         TEST(test_system_users_and_authorization),
         TEST(test_connection_types),
         TEST(test_certificates),
+        TEST(test_websocket_user),
+        TEST(test_websocket_token_alone),
+        TEST(test_websocket_no_auth_user),
+        TEST(test_websocket_certificates),
+        TEST(test_costs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,7 +89,7 @@ static void an_empty_file_leaves_the_defaults(void **state)
     assert_string_equal(config.options.directory, "./data");
     assert_false(config.websocket.on);
     assert_int_equal(config.warning_count, 0);
-    assert_false(auth_config_view(config.auth)->required);
+    assert_false(auth_config_view(config.auth)->client.required);
     config_deinit(&config);
     assert_int_equal(read_config(OPTIONS_WEIR, "-p 7", ""), 0);
     assert_int_equal(config.options.port, 7);
@@ -213,7 +213,8 @@ static void features_that_are_missing_are_refused_by_name(void **state)
     refuse("mappings { a: b }", "subject mappings are not served");
     refuse("accounts { A { jetstream: true } }", "JetStream is not served");
     refuse("authorization { auth_callout { } }", "auth callout is not served");
-    refuse("websocket { port: 1, jwt_cookie: x }", "not in cookies");
+    refuse("websocket { port: 1, jwt_cookie: x }", "so none comes in a cookie");
+    refuse("websocket { port: 1, user_cookie: x }", "not in cookies");
     accept("jetstream: false\naccounts { A { jetstream: disabled } }");
     config_deinit(&config);
     accept("server_metadata: {a: b}\nprof_port: 5");
@@ -262,15 +263,15 @@ static void authorization_has_a_token_a_user_or_users(void **state)
 {
     accept("authorization { token: hush, timeout: 0.5 }");
     const struct auth_view *view = auth_config_view(config.auth);
-    assert_int_equal(view->token.kind, AUTH_SECRET_PLAIN);
-    assert_int_equal(view->timeout_ms, 500);
-    assert_true(view->required);
+    assert_int_equal(view->client.token.kind, AUTH_SECRET_PLAIN);
+    assert_int_equal(view->client.timeout_ms, 500);
+    assert_true(view->client.required);
     config_deinit(&config);
     accept("authorization { user: u, pass: $PASS, timeout: 3 }");
     view = auth_config_view(config.auth);
-    assert_true(bytes_equal(view->single_user, BYTES("u")));
-    assert_int_equal(view->single_password.text.len, 9);
-    assert_int_equal(view->timeout_ms, 3000);
+    assert_true(bytes_equal(view->client.single_user, BYTES("u")));
+    assert_int_equal(view->client.single_password.text.len, 9);
+    assert_int_equal(view->client.timeout_ms, 3000);
     config_deinit(&config);
     accept("authorization {\n"
            "  default_permissions { publish: \"default.>\" }\n"
@@ -285,7 +286,7 @@ static void authorization_has_a_token_a_user_or_users(void **state)
            "  ]\n}\nno_auth_user: plain");
     view = auth_config_view(config.auth);
     assert_int_equal(view->user_count, 3);
-    assert_true(bytes_equal(view->no_auth_user->name, BYTES("plain")));
+    assert_true(bytes_equal(view->client.no_auth_user->name, BYTES("plain")));
     assert_int_equal(view->users[0].permissions->publish_allow.count, 1);
     const struct auth_permissions *permissions = view->users[1].permissions;
     assert_int_equal(view->users[1].password.kind, AUTH_SECRET_BCRYPT);
@@ -401,7 +402,7 @@ static void tls_blocks(void **state)
     assert_string_equal(tls->cert_file, "c.pem");
     assert_true(tls->verify);
     assert_true(tls->verify_and_map);
-    assert_true(auth_config_view(config.auth)->verify_and_map);
+    assert_true(auth_config_view(config.auth)->client.verify_and_map);
     assert_int_equal(tls->timeout_ns, SECOND / 2);
     assert_int_equal(tls->min_version, 13);
     assert_int_equal(tls->rate_limit, 50);
@@ -412,7 +413,7 @@ static void tls_blocks(void **state)
     assert_int_equal(tls->pin_count, 1);
     assert_int_equal(tls->pins[0][0], 0xa8);
     assert_true(tls->allow_plain);
-    assert_int_equal(auth_config_view(config.auth)->timeout_ms, 1500);
+    assert_int_equal(auth_config_view(config.auth)->client.timeout_ms, 1500);
     config_deinit(&config);
     accept("tls {}");
     assert_false(tls_options_is_on(&config.options.tls));
@@ -432,7 +433,7 @@ static void websocket_blocks(void **state)
 {
     accept("websocket { listen: \"127.0.0.1:8080\", no_tls: true, same_origin: true, compression: true, "
            "handshake_timeout: \"5s\"\n"
-           " allowed_origins: [\"http://a\", \"https://b:1\"], no_auth_user: x, advertise: \"h:1\"\n"
+           " allowed_origins: [\"http://a\", \"https://b:1\"], advertise: \"h:1\"\n"
            " authorization { user: w, password: hush, timeout: 3 } }");
     const struct websocket_config *websocket = &config.websocket;
     assert_true(websocket->on);
@@ -443,6 +444,17 @@ static void websocket_blocks(void **state)
     assert_int_equal(websocket->origin_count, 2);
     assert_string_equal(websocket->user, "w");
     assert_int_equal(websocket->auth_timeout_ns, 3 * SECOND);
+    assert_false(auth_config_view(config.auth)->client.required);
+    const struct auth_listener *listener = &auth_config_view(config.auth)->websocket;
+    assert_true(listener->required && bytes_equal(listener->single_user, BYTES("w")));
+    assert_int_equal(listener->timeout_ms, 3000);
+    config_deinit(&config);
+    accept("authorization { users: [{user: a}, {user: b}], timeout: 5 }\nno_auth_user: a\n"
+           "websocket { port: -1, no_tls: true, no_auth_user: b, ping_interval: \"20s\" }");
+    listener = &auth_config_view(config.auth)->websocket;
+    assert_true(bytes_equal(listener->no_auth_user->name, BYTES("b")));
+    assert_int_equal(listener->timeout_ms, 5000);
+    assert_int_equal(config.websocket.ping_interval_ns, 20 * SECOND);
     config_deinit(&config);
     accept("ws { port: -1, tls { cert_file: c, key_file: k } }");
     assert_int_equal(config.websocket.tls.use, TLS_OPTIONS_ON);
@@ -452,7 +464,16 @@ static void websocket_blocks(void **state)
     config_deinit(&config);
     refuse("websocket { port: 80 }", "main:1:1: websocket: a tls block is missing");
     refuse("websocket { port: 80, no_tls: true, tls { cert_file: c, key_file: k } }", "contradict");
-    refuse("websocket { port: 80, no_tls: true, authorization { users: [] } }", "users are those of the server");
+    refuse("websocket { port: 80, no_tls: true, authorization { users: [] } }", "lists of users are the server's");
+    refuse("websocket { port: 80, no_tls: true, no_auth_user: x }",
+           "main:1:1: websocket: no_auth_user \"x\" is not a defined user");
+    refuse("websocket { port: 80, no_tls: true, authorization { password: p } }", "a password without a user");
+    refuse("websocket { port: 80, no_tls: true, authorization { user: u, password: p, token: t } }",
+           "cannot have both a user and password and a token");
+    refuse("websocket { port: 80, no_tls: true, authorization { user: u } }\nauthorization { users: [{user: a}] }",
+           "websocket authentication username not compatible with presence of users/nkeys");
+    refuse("websocket { port: 80, no_tls: true, authorization { token: t } }\naccounts { A { users: [{user: a}] } }",
+           "websocket authentication token not compatible with presence of users/nkeys");
     refuse("http: 80\nhttps: 81", "main:2:1: http_port and https_port");
     refuse_as(OPTIONS_NATS_SERVER, "-c main -ms 81", "\n http_port: 80", "main:2:2: http_port and https_port");
     refuse("websocket { port: x }", "main:1:19: port: an integer from -1 to 65535");
@@ -636,7 +657,7 @@ static void the_files_can_be_forgotten(void **state)
     assert_int_equal(config_compare(&old, &config, &changes, message), 0);
     assert_int_equal(changes.count, 0);
     assert_non_null(strstr(old.warnings[0], "prof_port"));
-    assert_int_equal(auth_config_view(old.auth)->single_user.len, 1);
+    assert_int_equal(auth_config_view(old.auth)->client.single_user.len, 1);
     config_deinit(&old);
     config_deinit(&config);
 }
