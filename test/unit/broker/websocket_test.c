@@ -8,13 +8,12 @@
 
 #include <cmocka.h>
 
+#include "../codec/websocket_client.h"
 #include "base/buffer.h"
 #include "base/prng.h"
 #include "broker/websocket.h"
 #include "codec/deflate.h"
 #include "codec/websocket.h"
-
-static const uint8_t MASK[4] = {1, 99, 200, 255};
 
 struct bench {
     struct net_conn lower; // first
@@ -157,24 +156,11 @@ static bool sent_has(const struct bench *bench, const char *text)
     return memmem(bench->sent.ptr, bench->sent.len, text, strlen(text)) != NULL;
 }
 
-static void append_frame(struct buffer *to, int first, struct bytes payload)
-{
-    char header[WEBSOCKET_HEADER_SIZE_MAX];
-    size_t len = websocket_header_encode(header, WEBSOCKET_BINARY, false, payload.len);
-    header[0] = (char)first;
-    header[1] = (char)(header[1] | 0x80);
-    assert_int_equal(buffer_append(to, bytes_make(header, len)), 0);
-    assert_int_equal(buffer_append(to, bytes_make(MASK, 4)), 0);
-    char *at = buffer_reserve(to, payload.len);
-    websocket_unmask(at, payload, MASK);
-    buffer_commit(to, payload.len);
-}
-
 static void give_frame(struct bench *bench, int first, struct bytes payload)
 {
     struct buffer frame;
     buffer_init(&frame, 1 << 20);
-    append_frame(&frame, first, payload);
+    websocket_client_append(&frame, first, payload);
     give(bench, buffer_bytes(&frame));
     buffer_deinit(&frame);
 }
@@ -247,7 +233,7 @@ static void an_opening_may_come_byte_by_byte_with_frames_behind_it(void **state)
     bench_init(&bench);
     buffer_init(&input, 1 << 20);
     assert_int_equal(buffer_append(&input, BYTES(REQUEST "X-Forwarded-For: 192.0.2.7, 10.1.1.1\r\n\r\n")), 0);
-    append_frame(&input, 0x82, BYTES("CONNECT {}\r\n"));
+    websocket_client_append(&input, 0x82, BYTES("CONNECT {}\r\n"));
     start(&bench);
     for (size_t i = 0; i < input.len; i++)
         give(&bench, bytes_make(input.ptr + i, 1));
@@ -541,9 +527,9 @@ static void input_is_one_stream_of_bytes(void **state)
                 size_t n = prng_below(&prng, rest.len + 1);
                 bool final = prng_below(&prng, 3) == 0;
                 n = final ? rest.len : n;
-                append_frame(&input, first | (final ? 0x80 : 0), bytes_make(rest.ptr, n));
+                websocket_client_append(&input, first | (final ? 0x80 : 0), bytes_make(rest.ptr, n));
                 if (prng_below(&prng, 3) == 0)
-                    append_frame(&input, 0x89, BYTES("ping"));
+                    websocket_client_append(&input, 0x89, BYTES("ping"));
                 first = final ? -1 : 0;
                 rest = bytes_skip(rest, n);
             } while (first >= 0);

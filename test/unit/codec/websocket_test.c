@@ -9,22 +9,7 @@
 
 #include "base/buffer.h"
 #include "codec/websocket.h"
-
-static const uint8_t MASK[4] = {0x37, 0xfa, 0x21, 0x3d};
-
-// A client's frame; first: FIN, RSV and opcode.
-static void append_frame(struct buffer *to, int first, struct bytes payload)
-{
-    char header[WEBSOCKET_HEADER_SIZE_MAX];
-    size_t len = websocket_header_encode(header, WEBSOCKET_BINARY, false, payload.len);
-    header[0] = (char)first;
-    header[1] = (char)(header[1] | 0x80);
-    assert_int_equal(buffer_append(to, bytes_make(header, len)), 0);
-    assert_int_equal(buffer_append(to, bytes_make(MASK, 4)), 0);
-    char *at = buffer_reserve(to, payload.len);
-    websocket_unmask(at, payload, MASK);
-    buffer_commit(to, payload.len);
-}
+#include "websocket_client.h"
 
 // Reads everything, `cut` bytes at a time; messages end with '|', control frames appear as "[opcode:payload]".
 static int read_all(struct bytes input, bool allow_compressed, size_t cut, struct buffer *ret_text)
@@ -72,15 +57,15 @@ static void frames_become_messages_however_they_are_cut(void **state)
 {
     struct buffer input;
     buffer_init(&input, 1 << 20);
-    append_frame(&input, 0x82, BYTES("PING\r\n"));
-    append_frame(&input, 0x01, BYTES("SUB a"));
-    append_frame(&input, 0x89, BYTES("there?"));
-    append_frame(&input, 0x00, BYTES(""));
-    append_frame(&input, 0x80, BYTES(" 1\r\n"));
-    append_frame(&input, 0xc2, BYTES("xyz"));
-    append_frame(&input, 0x82, BYTES(""));
-    append_frame(&input, 0x88, BYTES("\x03\xe9 bye"));
-    append_frame(&input, 0x88, BYTES(""));
+    websocket_client_append(&input, 0x82, BYTES("PING\r\n"));
+    websocket_client_append(&input, 0x01, BYTES("SUB a"));
+    websocket_client_append(&input, 0x89, BYTES("there?"));
+    websocket_client_append(&input, 0x00, BYTES(""));
+    websocket_client_append(&input, 0x80, BYTES(" 1\r\n"));
+    websocket_client_append(&input, 0xc2, BYTES("xyz"));
+    websocket_client_append(&input, 0x82, BYTES(""));
+    websocket_client_append(&input, 0x88, BYTES("\x03\xe9 bye"));
+    websocket_client_append(&input, 0x88, BYTES(""));
     expect(&input, true, "PING\r\n|SUB a[9:there?:1005] 1\r\n|xyz~|[8:\x03\xe9 bye:1001][8::1005]");
     buffer_deinit(&input);
 }
@@ -95,7 +80,7 @@ static void lengths_of_all_three_forms_are_read(void **state)
         struct buffer input, found;
         buffer_init(&input, 1 << 20);
         buffer_init(&found, 1 << 20);
-        append_frame(&input, 0x82, bytes_make(payload, LENS[i]));
+        websocket_client_append(&input, 0x82, bytes_make(payload, LENS[i]));
         assert_int_equal(read_all(buffer_bytes(&input), false, 1000, &found), 0);
         assert_int_equal(found.len, LENS[i] + 1);
         assert_memory_equal(found.ptr, payload, LENS[i]);
@@ -118,7 +103,7 @@ static int error_of_frame(int first, struct bytes payload)
 {
     struct buffer input;
     buffer_init(&input, 1 << 20);
-    append_frame(&input, first, payload);
+    websocket_client_append(&input, first, payload);
     int error = error_of(buffer_bytes(&input), false);
     buffer_deinit(&input);
     return error;
@@ -168,11 +153,11 @@ static void masks_of_any_length_and_alignment_are_undone(void **state)
     char masked[40], clear[40];
     for (size_t len = 0; len < sizeof(masked); len++) {
         for (size_t i = 0; i < len; i++)
-            masked[i] = (char)((uint8_t)(i * 11) ^ MASK[i & 3]);
-        websocket_unmask(clear, bytes_make(masked, len), MASK);
+            masked[i] = (char)((uint8_t)(i * 11) ^ websocket_client_mask[i & 3]);
+        websocket_unmask(clear, bytes_make(masked, len), websocket_client_mask);
         for (size_t i = 0; i < len; i++)
             assert_int_equal((uint8_t)clear[i], (uint8_t)(i * 11));
-        websocket_unmask(masked, bytes_make(masked, len), MASK);
+        websocket_unmask(masked, bytes_make(masked, len), websocket_client_mask);
         assert_memory_equal(masked, clear, len);
     }
 }

@@ -16,6 +16,25 @@ static void open_pipe(int fds[2])
     fcntl(fds[0], F_SETFL, O_NONBLOCK);
 }
 
+// A log into a pipe.
+struct piped {
+    int fds[2];
+    struct server_log log;
+};
+
+static void begin(struct piped *piped)
+{
+    open_pipe(piped->fds);
+    server_log_init(&piped->log, piped->fds[1], LOG_INFO);
+}
+
+static void end(struct piped *piped)
+{
+    server_log_deinit(&piped->log);
+    close(piped->fds[0]);
+    close(piped->fds[1]);
+}
+
 static const char *read_some(int fd)
 {
     static char text[8192];
@@ -35,39 +54,32 @@ static void assert_matches(const char *text, const char *pattern)
 
 static void a_line_has_process_time_and_level(void **state)
 {
-    int fds[2];
-    open_pipe(fds);
-    struct server_log log;
-    server_log_init(&log, fds[1], LOG_INFO);
-    logger_write(&log.logger, LOG_DEBUG, "not this one");
-    logger_write(&log.logger, LOG_WARN, "disk at %d%%", 97);
-    assert_matches(read_some(fds[0]), "^\\[[0-9]+\\] [0-9]{4}/[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{6} "
-                                      "\\[WRN\\] disk at 97%\n$");
-    server_log_deinit(&log);
-    close(fds[0]);
-    close(fds[1]);
+    struct piped piped;
+    begin(&piped);
+    logger_write(&piped.log.logger, LOG_DEBUG, "not this one");
+    logger_write(&piped.log.logger, LOG_WARN, "disk at %d%%", 97);
+    assert_matches(read_some(piped.fds[0]),
+                   "^\\[[0-9]+\\] [0-9]{4}/[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{6} "
+                   "\\[WRN\\] disk at 97%\n$");
+    end(&piped);
 }
 
 static void control_characters_and_length_are_tamed(void **state)
 {
-    int fds[2];
-    open_pipe(fds);
-    struct server_log log;
-    server_log_init(&log, fds[1], LOG_INFO);
-    logger_write(&log.logger, LOG_INFO, "name %s", "a\n[1] forged\x1b[2J");
-    assert_matches(read_some(fds[0]), "\\[INF\\] name a\\?\\[1\\] forged\\?\\[2J\n$");
+    struct piped piped;
+    begin(&piped);
+    logger_write(&piped.log.logger, LOG_INFO, "name %s", "a\n[1] forged\x1b[2J");
+    assert_matches(read_some(piped.fds[0]), "\\[INF\\] name a\\?\\[1\\] forged\\?\\[2J\n$");
     char *longer = mem_alloc(2 * SERVER_LOG_LINE_MAX);
     memset(longer, 'x', 2 * SERVER_LOG_LINE_MAX - 1);
     longer[2 * SERVER_LOG_LINE_MAX - 1] = '\0';
-    logger_write(&log.logger, LOG_ERROR, "%s", longer);
-    const char *line = read_some(fds[0]);
+    logger_write(&piped.log.logger, LOG_ERROR, "%s", longer);
+    const char *line = read_some(piped.fds[0]);
     assert_int_equal(strlen(line), SERVER_LOG_LINE_MAX);
     assert_int_equal(line[SERVER_LOG_LINE_MAX - 1], '\n');
     assert_int_equal(line[SERVER_LOG_LINE_MAX - 2], 'x');
     mem_free(longer);
-    server_log_deinit(&log);
-    close(fds[0]);
-    close(fds[1]);
+    end(&piped);
 }
 
 // Reads until what came ends with `end`, blocking; a test that hangs is killed by meson.
@@ -91,14 +103,12 @@ static char *read_until(int fd, const char *end, size_t *ret_len)
 
 static void a_full_pipe_makes_nobody_wait_and_loses_nothing(void **state)
 {
-    int fds[2];
-    open_pipe(fds);
-    struct server_log log;
-    server_log_init(&log, fds[1], LOG_INFO);
+    struct piped piped;
+    begin(&piped);
     for (int i = 0; i < MANY; i++)
-        logger_write(&log.logger, LOG_INFO, "line %d of many that nobody reads", i);
+        logger_write(&piped.log.logger, LOG_INFO, "line %d of many that nobody reads", i);
     size_t len;
-    const char *at = read_until(fds[0], "line 3999 of many that nobody reads\n", &len);
+    const char *at = read_until(piped.fds[0], "line 3999 of many that nobody reads\n", &len);
     for (int i = 0; i < MANY; i++) {
         char line[64];
         snprintf(line, sizeof(line), "[INF] line %d of many that nobody reads\n", i);
@@ -106,22 +116,18 @@ static void a_full_pipe_makes_nobody_wait_and_loses_nothing(void **state)
         assert_non_null(at);
         at += strlen(line);
     }
-    server_log_deinit(&log);
-    close(fds[0]);
-    close(fds[1]);
+    end(&piped);
 }
 
 static void a_full_queue_drops_and_owns_up_once(void **state)
 {
-    int fds[2];
-    open_pipe(fds);
-    struct server_log log;
-    server_log_init(&log, fds[1], LOG_INFO);
+    struct piped piped;
+    begin(&piped);
     int sent = 0;
     for (; sent < 40000; sent++)
-        logger_write(&log.logger, LOG_INFO, "line %d of more than there is room for", sent);
+        logger_write(&piped.log.logger, LOG_INFO, "line %d of more than there is room for", sent);
     size_t len;
-    const char *text = read_until(fds[0], "nobody took them\n", &len);
+    const char *text = read_until(piped.fds[0], "nobody took them\n", &len);
     unsigned long long dropped = 0, lines = 0;
     const char *note = strstr(text, "[WRN] ");
     assert_non_null(note);
@@ -130,12 +136,10 @@ static void a_full_queue_drops_and_owns_up_once(void **state)
     for (const char *at = text; (at = strchr(at, '\n')); at++)
         lines++;
     assert_int_equal(lines - 1 + dropped, sent);
-    logger_write(&log.logger, LOG_INFO, "readers are back");
-    text = read_until(fds[0], "readers are back\n", &len);
+    logger_write(&piped.log.logger, LOG_INFO, "readers are back");
+    text = read_until(piped.fds[0], "readers are back\n", &len);
     assert_null(strstr(text, "dropped"));
-    server_log_deinit(&log);
-    close(fds[0]);
-    close(fds[1]);
+    end(&piped);
 }
 
 // The end does not wait for ever for a reader, and a descriptor that is closed is nobody's fault.
@@ -240,23 +244,19 @@ static void several_threads_write_whole_lines(void **state)
 
 static void levels_and_trace_are_asked_for_apart(void **state)
 {
-    int fds[2];
-    open_pipe(fds);
-    struct server_log log;
-    server_log_init(&log, fds[1], LOG_INFO);
-    assert_int_equal(server_log_configure(&log, &(struct server_log_config){.time = false}), 0);
-    logger_write(&log.logger, LOG_TRACE, "1");
-    logger_set(&log.logger, LOG_INFO, true);
-    logger_write(&log.logger, LOG_TRACE, "2");
-    logger_write(&log.logger, LOG_DEBUG, "3");
-    logger_set(&log.logger, LOG_DEBUG, false);
-    logger_write(&log.logger, LOG_TRACE, "4");
-    logger_write(&log.logger, LOG_DEBUG, "5");
-    logger_write(&log.logger, LOG_FATAL, "6");
-    assert_matches(read_some(fds[0]), "^\\[[0-9]+\\] \\[TRC\\] 2\n[^\n]*\\[DBG\\] 5\n[^\n]*\\[FTL\\] 6\n$");
-    server_log_deinit(&log);
-    close(fds[0]);
-    close(fds[1]);
+    struct piped piped;
+    begin(&piped);
+    assert_int_equal(server_log_configure(&piped.log, &(struct server_log_config){.time = false}), 0);
+    logger_write(&piped.log.logger, LOG_TRACE, "1");
+    logger_set(&piped.log.logger, LOG_INFO, true);
+    logger_write(&piped.log.logger, LOG_TRACE, "2");
+    logger_write(&piped.log.logger, LOG_DEBUG, "3");
+    logger_set(&piped.log.logger, LOG_DEBUG, false);
+    logger_write(&piped.log.logger, LOG_TRACE, "4");
+    logger_write(&piped.log.logger, LOG_DEBUG, "5");
+    logger_write(&piped.log.logger, LOG_FATAL, "6");
+    assert_matches(read_some(piped.fds[0]), "^\\[[0-9]+\\] \\[TRC\\] 2\n[^\n]*\\[DBG\\] 5\n[^\n]*\\[FTL\\] 6\n$");
+    end(&piped);
 }
 
 static void a_file_is_appended_to(void **state)

@@ -487,18 +487,6 @@ static void a_handler_that_does_not_ask_is_served_too(void **state)
     close(fd);
 }
 
-static int make_files(void **state)
-{
-    tls_files_make();
-    return 0;
-}
-
-static int remove_files(void **state)
-{
-    tls_files_remove();
-    return 0;
-}
-
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, tls_fixture_setup, tls_fixture_teardown)
@@ -525,5 +513,5 @@ int main(void)
         T(a_reload_is_for_new_connections),
         T(a_handler_that_does_not_ask_is_served_too),
     };
-    return cmocka_run_group_tests(tests, make_files, remove_files);
+    return cmocka_run_group_tests(tests, tls_files_make, tls_files_remove);
 }

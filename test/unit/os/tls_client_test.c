@@ -270,8 +270,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_loaded_nothing_begun, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_wrong_with_a_file_is_said_by_its_name, setup, teardown),
     };
-    tls_files_make();
-    int failures = cmocka_run_group_tests(tests, NULL, NULL);
-    tls_files_remove();
-    return failures;
+    return cmocka_run_group_tests(tests, tls_files_make, tls_files_remove);
 }

@@ -28,20 +28,24 @@ static const char script[] =
     "echo 'this is no certificate' >garbage.pem\n"
     "cat server.pem client.pem >both.pem\n";
 
-void tls_files_make(void)
+int tls_files_make(void **state)
 {
+    (void)state;
     snprintf(directory, sizeof(directory), "/tmp/weir-tls-test-XXXXXX");
     must(mkdtemp(directory));
     char command[sizeof(script) + sizeof(directory)];
     snprintf(command, sizeof(command), script, directory);
     must(system(command) == 0);
+    return 0;
 }
 
-void tls_files_remove(void)
+int tls_files_remove(void **state)
 {
+    (void)state;
     char command[PATH_SIZE];
     snprintf(command, sizeof(command), "rm -rf '%s'", directory);
     must(system(command) == 0);
+    return 0;
 }
 
 const char *tls_files_path(const char *name)

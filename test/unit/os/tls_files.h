@@ -6,9 +6,9 @@
 
 #include <stddef.h>
 
-// Once per program; the directory is removed by tls_files_remove().
-void tls_files_make(void);
-void tls_files_remove(void);
+// Once per program, as the fixtures of its group of tests; the directory is removed by tls_files_remove().
+int tls_files_make(void **state);
+int tls_files_remove(void **state);
 
 // The path of a file there, in memory that is good until the sixth call from now: "ca.pem", "other-ca.pem", and with .pem and .key each
 // "server" (DNS localhost, IP 127.0.0.1), "client" (O=Weir, OU=test, CN=client; with an email, a DNS name and a URI), "stranger" (signed

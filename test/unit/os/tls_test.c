@@ -133,18 +133,6 @@ static void a_reference_keeps_it(void **state)
     tls_unref(NULL);
 }
 
-static int make_files(void **state)
-{
-    tls_files_make();
-    return 0;
-}
-
-static int remove_files(void **state)
-{
-    tls_files_remove();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,5 +143,5 @@ int main(void)
         cmocka_unit_test(several_can_change_together),
         cmocka_unit_test(a_reference_keeps_it),
     };
-    return cmocka_run_group_tests(tests, make_files, remove_files);
+    return cmocka_run_group_tests(tests, tls_files_make, tls_files_remove);
 }
