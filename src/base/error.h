@@ -25,7 +25,8 @@
     X(ERR_OTHER_CLUSTER, 19, "belongs to another cluster id")                                                          \
     X(ERR_PROTOCOL, 20, "protocol error")                                                                              \
     X(ERR_IDS_FULL, 21, "too many message ids within the duplicate window")                                            \
-    X(ERR_FULL, 22, "full of messages that are not finished")
+    X(ERR_FULL, 22, "full of messages that are not finished")                                                          \
+    X(ERR_KEY, 23, "encrypted, and the key is missing or another one")
 
 enum error {
 #define X(name, number, text) name = -number,

@@ -59,7 +59,7 @@ void check_help(void)
 static int check_directory(const char *path, struct directory directory)
 {
     struct check_disk disk = {.disk = {.ops = &check_disk_ops}, .directory = directory};
-    int problems = store_check(&disk.disk, print_line, NULL);
+    int problems = store_check(&disk.disk, NULL, print_line, NULL);
     if (problems < 0) {
         fprintf(stderr, "weir check: %s: %s\n", path, error_text(problems));
         return 1;

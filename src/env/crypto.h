@@ -38,4 +38,6 @@ struct crypto {
     // The reverse: writes sealed.len - CRYPTO_AEAD_TAG_LEN bytes; `to` may be sealed.ptr. False: too short, or not what this key,
     // nonce and associated text made; then what is at `to` means nothing.
     bool (*aead_open)(const struct crypto_aead *aead, struct bytes sealed, char *to);
+    // HKDF-SHA-256 (RFC 5869) with one block of output: a key for one purpose (`info`, at most 64 bytes) from a secret.
+    void (*hkdf_sha256)(struct bytes secret, struct bytes salt, struct bytes info, uint8_t ret_key[CRYPTO_SHA256_LEN]);
 };

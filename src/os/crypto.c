@@ -4,6 +4,7 @@
 #include <crypt.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include "base/memory.h"
 #include "base/must.h"
@@ -12,6 +13,7 @@
 #define BCRYPT_TEXT_LEN         60
 #define BCRYPT_PASSWORD_LEN_MAX 72
 #define AEAD_BYTES_MAX          (1u << 30)
+#define HKDF_INFO_MAX           64
 
 void crypto_ed25519_sign(const uint8_t *seed, struct bytes message, uint8_t ret_key[CRYPTO_ED25519_KEY_LEN],
                          uint8_t ret_signature[CRYPTO_ED25519_SIGNATURE_LEN])
@@ -117,6 +119,21 @@ static bool aead_open(const struct crypto_aead *aead, struct bytes sealed, char 
     return genuine;
 }
 
+static void hkdf_sha256(struct bytes secret, struct bytes salt, struct bytes info, uint8_t ret_key[CRYPTO_SHA256_LEN])
+{
+    static const uint8_t no_salt[CRYPTO_SHA256_LEN];
+    uint8_t extracted[CRYPTO_SHA256_LEN], text[HKDF_INFO_MAX + 1];
+    must(secret.len <= INT32_MAX && salt.len <= INT32_MAX && info.len <= HKDF_INFO_MAX);
+    const void *key = salt.len ? (const void *)salt.ptr : no_salt;
+    int key_len = salt.len ? (int)salt.len : CRYPTO_SHA256_LEN;
+    must(HMAC(EVP_sha256(), key, key_len, (const uint8_t *)secret.ptr, secret.len, extracted, NULL));
+    if (info.len)
+        memcpy(text, info.ptr, info.len);
+    text[info.len] = 1;
+    must(HMAC(EVP_sha256(), extracted, sizeof(extracted), text, info.len + 1, ret_key, NULL));
+    OPENSSL_cleanse(extracted, sizeof(extracted));
+}
+
 const struct crypto crypto_machine = {
     .bcrypt_matches = bcrypt_matches,
     .ed25519_verify = ed25519_verify,
@@ -124,4 +141,5 @@ const struct crypto crypto_machine = {
     .sha1 = sha1,
     .aead_seal = aead_seal,
     .aead_open = aead_open,
+    .hkdf_sha256 = hkdf_sha256,
 };

@@ -12,6 +12,7 @@
 #include "store/salvage.h"
 #include "store/sidecar.h"
 #include "store/survey.h"
+#include "store/vault.h"
 
 enum { KINDS = 0x60, STREAMS_MAX = 1 << 20 };
 
@@ -43,18 +44,26 @@ static void count_records(struct check *check, const struct scan_item *item);
 static void count_message(struct check *check, const struct record *record);
 static void print_file(struct check *check, const struct survey_file *file);
 static void print_totals(struct check *check);
+static void print_locked(struct check *check);
 static void problem(struct check *check, uint64_t file, uint64_t offset, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 static void say(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-int store_check(struct disk *disk, void (*print)(void *owner, const char *line), void *owner)
+int store_check(struct disk *disk, const struct store_encryption *encryption,
+                void (*print)(void *owner, const char *line), void *owner)
 {
     struct check *check = mem_alloc_zero(sizeof(*check));
     check->print = print;
     check->owner = owner;
     map_u64_init(&check->streams, STREAMS_MAX);
     struct logger logger = {.owner = check, .write = check_log};
-    int error = survey_open(&check->survey, disk, bytes_make(NULL, 0), true, &logger);
+    struct vault *vault = encryption && encryption->key.len ? vault_new(disk, encryption, &logger) : NULL;
+    disk = vault ? vault_disk(vault) : disk;
+    int error = survey_open(&check->survey, disk, vault, bytes_make(NULL, 0), true, &logger);
+    if (!error)
+        error = vault_check_files(vault, disk, &logger);
+    if (error == ERR_KEY)
+        print_locked(check);
     if (!error && check->survey.is_new) {
         say(check, "there is no log here");
         error = ERR_NOT_OURS;
@@ -68,6 +77,7 @@ int store_check(struct disk *disk, void (*print)(void *owner, const char *line),
         error = others < 0 ? others : 0;
         check->problems += others > 0 ? (uint64_t)others : 0;
     }
+    check->problems += vault_damaged(vault);
     if (!error)
         say(check, check->problems ? "%llu problems" : "no problems", (unsigned long long)check->problems);
     int result = error ? error : check->problems > INT32_MAX ? INT32_MAX : (int)check->problems;
@@ -76,6 +86,7 @@ int store_check(struct disk *disk, void (*print)(void *owner, const char *line),
         mem_free(stream);
     map_u64_deinit(&check->streams);
     survey_close(&check->survey);
+    vault_free(vault);
     mem_free(check);
     return result;
 }
@@ -190,7 +201,7 @@ static int check_file(struct check *check, size_t i)
     const struct survey_file *file = &check->survey.files[i];
     check->entries = check->first_entry = check->records = 0;
     struct scan scan;
-    scan_init(&scan, check->survey.disk, file->file, file->id, file->limit);
+    scan_init(&scan, check->survey.disk, file->file, file->id, file->block_bytes, file->limit);
     struct scan_item item = {.kind = SCAN_BAD};
     int error = 0;
     while (!error && item.kind != SCAN_END) {
@@ -301,6 +312,22 @@ static void print_totals(struct check *check)
             (unsigned long long)stream->messages, (unsigned long long)stream->first, (unsigned long long)stream->last);
     say(check, "proven synced up to file %llu, byte %llu", (unsigned long long)check->survey.mark.file,
         (unsigned long long)check->survey.mark.position);
+}
+
+// Without the key: what the headers say.
+static void print_locked(struct check *check)
+{
+    static const char *const ciphers[] = {"clear", "AES-256-GCM", "ChaCha20-Poly1305"};
+    for (size_t i = 0; i < check->survey.count; i++) {
+        const struct survey_file *file = &check->survey.files[i];
+        if (file->header_ok)
+            say(check, "wal/%016llx.wal: %llu bytes, cluster id \"%.*s\", %s, key id %016llx",
+                (unsigned long long)file->id, (unsigned long long)file->size, BYTES_ARG(file->header.identity),
+                ciphers[file->header.mark.cipher], (unsigned long long)file->header.mark.key_id);
+        else
+            say(check, "wal/%016llx.wal: %llu bytes, not looked at", (unsigned long long)file->id,
+                (unsigned long long)file->size);
+    }
 }
 
 static void problem(struct check *check, uint64_t file, uint64_t offset, const char *format, ...)

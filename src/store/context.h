@@ -17,6 +17,8 @@ enum {
 #define STORE_SEGMENT_FOLDER    "shards/1"
 #define STORE_CHECKPOINT_FOLDER "checkpoint"
 
+struct vault; // vault.h
+
 struct log_file_info {
     uint64_t id;
     uint64_t bytes;       // on disk
@@ -51,7 +53,9 @@ struct log_view {
 
 struct store_context {
     struct store_options options; // the logger and identity are borrowed
-    struct disk *disk;            // borrowed; NULL for the memory store
+    struct disk *disk;            // borrowed, or the vault's; NULL for the memory store
+    struct vault *vault;  // owned by the store; NULL: nothing is encrypted, and nothing of that kind can be read
+    uint32_t block_bytes; // bytes of content in a block of a log file that is made now
     struct store_handler handler; // its owner is borrowed
     struct log_view log;
     struct moment now;      // of this turn

@@ -65,7 +65,14 @@ void batch_encode(char at[BATCH_HEADER_SIZE], const struct batch_header *header)
 int batch_decode(const char at[BATCH_HEADER_SIZE], uint64_t file, uint64_t position,
                  struct batch_header *ret_header) MUST_USE;
 
-static inline uint64_t batch_padded(uint64_t length)
+// In whole blocks of `block` bytes of content.
+static inline uint64_t batch_padded(uint64_t length, uint32_t block)
 {
-    return (length + BATCH_ALIGN - 1) & ~(uint64_t)(BATCH_ALIGN - 1);
+    return (length + block - 1) / block * block;
+}
+
+// The beginning of the first block at or after a position of a file. The header block always has BATCH_ALIGN bytes.
+static inline uint64_t batch_boundary(uint64_t position, uint32_t block)
+{
+    return BATCH_ALIGN + batch_padded(position - BATCH_ALIGN, block);
 }

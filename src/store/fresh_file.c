@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "store/log.h"
+#include "store/vault.h"
 
 enum { SMALL_BYTES = 64 * LOG_FILE_BLOCK }; // of a file on a full disk: for acknowledgements and deletes
 
@@ -61,16 +62,17 @@ void fresh_file_add(struct fresh_file *fresh, const struct scan_item *item)
 
 int fresh_file_make(struct fresh_file *fresh, struct survey *survey, uint64_t last_index, struct log_file **ret_file)
 {
-    uint64_t bytes = LOG_FILE_BLOCK + batch_padded(BATCH_HEADER_SIZE) + BATCH_HEADER_SIZE, valid = 0;
+    uint64_t bytes = 2 * LOG_FILE_BLOCK + BATCH_HEADER_SIZE, valid = 0;
     for (size_t i = 0; i < fresh->count; i++)
         bytes += ENTRY_HEADER_SIZE + fresh->entries[i].records.len;
     uint64_t first = fresh->store->context.options.first_file_bytes;
-    fresh->size = fresh->count ? batch_padded(bytes) + first : first;
+    uint64_t whole = batch_boundary(bytes, fresh->store->context.block_bytes);
+    fresh->size = fresh->count ? whole + first : first;
     fresh->id = survey->last_id + 1;
     log_file_temporary(fresh->id, fresh->temporary);
     remove_leftovers(fresh, survey);
     uint64_t room = first / 2 < SMALL_BYTES ? first / 2 : SMALL_BYTES;
-    int error = get_space(fresh, survey, batch_padded(bytes), room);
+    int error = get_space(fresh, survey, whole, room);
     if (!error)
         error = fill(fresh, last_index, &valid);
     if (!error)
@@ -86,6 +88,7 @@ int fresh_file_make(struct fresh_file *fresh, struct survey *survey, uint64_t la
     *file = (struct log_file){
         .id = fresh->id,
         .size = fresh->size,
+        .block_bytes = fresh->store->context.block_bytes,
         .valid = valid,
         .header_check = fresh->header_check,
         .sound = true,
@@ -125,9 +128,10 @@ static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t b
 static int create_largest(struct fresh_file *fresh, uint64_t least)
 {
     uint64_t most = fresh->size;
+    least = batch_boundary(least, fresh->store->context.block_bytes);
     int error = create(fresh);
     while (error == ERR_NO_SPACE && fresh->size > least) {
-        fresh->size -= batch_padded(fresh->size / 16);
+        fresh->size -= batch_padded(fresh->size / 16, LOG_FILE_BLOCK);
         fresh->size = fresh->size > least ? fresh->size : least;
         error = create(fresh);
     }
@@ -139,7 +143,7 @@ static int create_largest(struct fresh_file *fresh, uint64_t least)
 // There is no ballast: a quarter is for the checkpoints, without which no space is ever given back.
 static void leave_some(struct fresh_file *fresh, uint64_t least)
 {
-    uint64_t size = fresh->size - batch_padded(fresh->size / 4);
+    uint64_t size = fresh->size - batch_padded(fresh->size / 4, LOG_FILE_BLOCK);
     if (size >= least && !run(fresh, (struct disk_request){.op = DISK_TRUNCATE, .file = fresh->file, .length = size}))
         fresh->size = size;
 }
@@ -150,6 +154,7 @@ static int create(struct fresh_file *fresh)
     int error = disk_run(fresh->store->context.disk, &open);
     if (error)
         return error;
+    fresh->size = batch_boundary(fresh->size, fresh->store->context.block_bytes); // takes as much space
     error = run(fresh, (struct disk_request){.op = DISK_ALLOCATE, .file = open.file, .length = fresh->size});
     if (!error) {
         fresh->file = open.file;
@@ -165,7 +170,8 @@ static int take_spare(struct fresh_file *fresh, struct survey *survey, uint64_t 
 {
     for (size_t i = 0; i < survey->count; i++) {
         struct survey_file *found = &survey->files[i];
-        if (!found->file || found->tail_end || found->size < least)
+        uint64_t size = log_file_resized(found->size, found->block_bytes, fresh->store->context.block_bytes);
+        if (!found->file || found->tail_end || size < least)
             continue;
         char name[LOG_FILE_NAME_MAX];
         log_file_name(found->id, name);
@@ -173,7 +179,7 @@ static int take_spare(struct fresh_file *fresh, struct survey *survey, uint64_t 
         if (error)
             return error;
         fresh->file = found->file;
-        fresh->size = found->size;
+        fresh->size = size;
         found->file = NULL;
         return 0;
     }
@@ -284,9 +290,8 @@ static void encode_header(struct fresh_file *fresh, uint64_t last_index, char bl
         .previous_id = previous ? previous->id : 0,
         .previous_valid = previous ? previous->valid : 0,
         .created_ns = store->context.now.wall_ns,
-        .format = LOG_FILE_FORMAT,
-        .minimum_reader = LOG_FILE_MINIMUM_READER,
         .feature_level = LOG_FILE_FEATURE_LEVEL,
+        .mark = vault_mark(store->context.vault),
         .identity = store->context.options.identity,
         .shard_count = 1,
         .shards = {{.shard = STORE_SHARD, .last_index = before, .commit_index = before}},
@@ -294,11 +299,24 @@ static void encode_header(struct fresh_file *fresh, uint64_t last_index, char bl
     log_file_encode(&header, block);
 }
 
-// One batch with all of them. The records' bytes go out from where they were read.
+// One batch with all of them, from front to back. The records' bytes go out from where they were read.
 static int write_entries(struct fresh_file *fresh, uint64_t *position)
 {
-    uint64_t at = *position + BATCH_HEADER_SIZE;
-    for (size_t i = 0; i < fresh->count; i++) {
+    char bytes[BATCH_HEADER_SIZE], zeros[BATCH_ALIGN] = {0};
+    uint64_t at = *position + BATCH_HEADER_SIZE, end = at;
+    for (size_t i = 0; i < fresh->count; i++)
+        end += ENTRY_HEADER_SIZE + fresh->entries[i].records.len;
+    struct batch_header batch = {
+        .length = (uint32_t)(end - *position),
+        .count = (uint32_t)fresh->count,
+        .file = fresh->id,
+        .position = *position,
+    };
+    must(end - *position <= UINT32_MAX);
+    batch_encode(bytes, &batch);
+    struct disk_span span = {.ptr = bytes, .len = sizeof(bytes)};
+    int error = write_at(fresh, *position, &span, 1);
+    for (size_t i = 0; !error && i < fresh->count; i++) {
         struct entry_view *entry = &fresh->entries[i];
         char header[ENTRY_HEADER_SIZE];
         entry_encode(header, &fresh->headers[i]);
@@ -307,23 +325,10 @@ static int write_entries(struct fresh_file *fresh, uint64_t *position)
         entry->offset = at + ENTRY_HEADER_SIZE;
         struct disk_span spans[] = {{.ptr = header, .len = sizeof(header)},
                                     {.ptr = (char *)entry->records.ptr, .len = entry->records.len}};
-        int error = write_at(fresh, at, spans, 2);
-        if (error)
-            return error;
+        error = write_at(fresh, at, spans, 2);
         at += ENTRY_HEADER_SIZE + entry->records.len;
     }
-    char bytes[BATCH_HEADER_SIZE], zeros[BATCH_ALIGN] = {0};
-    struct batch_header batch = {
-        .length = (uint32_t)(at - *position),
-        .count = (uint32_t)fresh->count,
-        .file = fresh->id,
-        .position = *position,
-    };
-    must(at - *position <= UINT32_MAX);
-    batch_encode(bytes, &batch);
-    struct disk_span span = {.ptr = bytes, .len = sizeof(bytes)};
-    int error = write_at(fresh, *position, &span, 1);
-    *position = batch_padded(at);
+    *position = batch_boundary(at, fresh->store->context.block_bytes);
     span = (struct disk_span){.ptr = zeros, .len = *position - at};
     return error || !span.len ? error : write_at(fresh, at, &span, 1);
 }
@@ -340,9 +345,9 @@ static int write_proof(struct fresh_file *fresh, uint64_t *position)
         .synced_position = *position,
     };
     batch_encode(block, &batch);
-    struct disk_span span = {.ptr = block, .len = sizeof(block)};
+    struct disk_span span = {.ptr = block, .len = fresh->store->context.block_bytes};
     int error = write_at(fresh, *position, &span, 1);
-    *position += BATCH_ALIGN;
+    *position += span.len;
     return error;
 }
 

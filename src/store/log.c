@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "store/parts.h"
+#include "store/vault.h"
 
 enum {
     ADMIT_SLACK = 4 * LOG_FILE_BLOCK, // headers and padding of what is queued
@@ -185,7 +186,7 @@ static bool start_batch(struct log *log, size_t first)
 
 static bool has_room(const struct log *log, uint64_t length)
 {
-    return log->position + batch_padded(BATCH_HEADER_SIZE + length) <= log->current->size;
+    return log->position + batch_padded(BATCH_HEADER_SIZE + length, log->current->block_bytes) <= log->current->size;
 }
 
 // Makes a spare the current file, whose header goes out with its first batch. False: not yet.
@@ -227,7 +228,7 @@ static void gather(struct log *log, size_t first)
     for (size_t i = first; i < appender->count; i++) {
         struct appender_entry *entry = appender_at(appender, i);
         uint64_t end = position + entry->length - log->position;
-        bool fits = batch_padded(end) <= log->current->size - log->position;
+        bool fits = batch_padded(end, log->current->block_bytes) <= log->current->size - log->position;
         bool enough =
             end > LOG_BATCH_MAX || log->span_count + 2 > LOG_SPANS_MAX || log->batch_entries == LOG_BATCH_ENTRIES_MAX;
         if (!fits || (enough && log->batch_entries))
@@ -249,7 +250,7 @@ static void gather(struct log *log, size_t first)
     };
     batch_encode(log->batch_header, &header);
     log->batch_position = log->position;
-    log->batch_end = log->position + batch_padded(header.length);
+    log->batch_end = log->position + batch_padded(header.length, log->current->block_bytes);
     add_span(log, NULL, log->zeros, log->batch_end - position);
 }
 
@@ -278,9 +279,8 @@ static void encode_file_header(struct log *log)
         .previous_id = first ? 0 : previous->id,
         .previous_valid = first ? 0 : previous->valid,
         .created_ns = store->context.now.wall_ns,
-        .format = LOG_FILE_FORMAT,
-        .minimum_reader = LOG_FILE_MINIMUM_READER,
         .feature_level = LOG_FILE_FEATURE_LEVEL,
+        .mark = vault_mark(store->context.vault),
         .identity = store->context.options.identity,
         .shard_count = 1,
         .shards = {{.shard = STORE_SHARD, .last_index = log->committed_index, .commit_index = log->committed_index}},

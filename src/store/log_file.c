@@ -8,6 +8,8 @@
 #include "base/must.h"
 #include "base/number.h"
 
+#define LOG_FILE_FORMAT_CLEAR 1u
+
 // See FORMAT.md, "File header".
 enum {
     OFFSET_FORMAT = 8,
@@ -58,14 +60,17 @@ void log_file_encode(const struct log_file_header *header, char block[LOG_FILE_B
     must(header->identity.len <= LOG_FILE_IDENTITY_MAX && header->shard_count <= LOG_FILE_SHARDS_MAX);
     memset(block, 0, LOG_FILE_BLOCK);
     memcpy(block, LOG_FILE_MAGIC, 8);
-    put_u32(block + OFFSET_FORMAT, header->format);
-    put_u32(block + OFFSET_MINIMUM_READER, header->minimum_reader);
+    uint32_t format = header->mark.cipher ? LOG_FILE_FORMAT : LOG_FILE_FORMAT_CLEAR;
+    put_u32(block + OFFSET_FORMAT, format);
+    put_u32(block + OFFSET_MINIMUM_READER, format);
     put_u32(block + OFFSET_FEATURE_LEVEL, header->feature_level);
-    put_u32(block + OFFSET_CIPHER, header->cipher);
+    put_u32(block + OFFSET_CIPHER, header->mark.cipher);
     put_u64(block + OFFSET_ID, header->id);
     put_u64(block + OFFSET_PREVIOUS_ID, header->previous_id);
     put_u64(block + OFFSET_PREVIOUS_VALID, header->previous_valid);
     put_u64(block + OFFSET_CREATED, header->created_ns);
+    put_u64(block + OFFSET_KEY_ID, header->mark.key_id);
+    memcpy(block + OFFSET_SALT, header->mark.salt, SEAL_SALT_LEN);
     put_u32(block + OFFSET_IDENTITY_LENGTH, (uint32_t)header->identity.len);
     put_u32(block + OFFSET_SHARD_COUNT, header->shard_count);
     if (header->identity.len)
@@ -81,6 +86,11 @@ void log_file_encode(const struct log_file_header *header, char block[LOG_FILE_B
     put_u64(block + OFFSET_CHECK, hash_bytes(bytes_make(block, OFFSET_CHECK), 0));
 }
 
+uint64_t log_file_id(const char block[LOG_FILE_BLOCK])
+{
+    return get_u64(block + OFFSET_ID);
+}
+
 uint64_t log_file_check(const char block[LOG_FILE_BLOCK])
 {
     return get_u64(block + OFFSET_CHECK);
@@ -92,7 +102,8 @@ int log_file_decode(const char block[LOG_FILE_BLOCK], uint64_t id, struct log_fi
         get_u64(block + OFFSET_CHECK) != hash_bytes(bytes_make(block, OFFSET_CHECK), 0))
         return ERR_CORRUPT;
     if (get_u32(block + OFFSET_MINIMUM_READER) > LOG_FILE_FORMAT ||
-        get_u32(block + OFFSET_FEATURE_LEVEL) > LOG_FILE_FEATURE_LEVEL || get_u32(block + OFFSET_CIPHER) != 0)
+        get_u32(block + OFFSET_FEATURE_LEVEL) > LOG_FILE_FEATURE_LEVEL ||
+        get_u32(block + OFFSET_CIPHER) > CRYPTO_CHACHA20_POLY1305)
         return ERR_NEWER;
     uint32_t identity = get_u32(block + OFFSET_IDENTITY_LENGTH), shards = get_u32(block + OFFSET_SHARD_COUNT);
     if (identity > LOG_FILE_IDENTITY_MAX || shards > LOG_FILE_SHARDS_MAX)
@@ -105,9 +116,11 @@ int log_file_decode(const char block[LOG_FILE_BLOCK], uint64_t id, struct log_fi
         .format = get_u32(block + OFFSET_FORMAT),
         .minimum_reader = get_u32(block + OFFSET_MINIMUM_READER),
         .feature_level = get_u32(block + OFFSET_FEATURE_LEVEL),
+        .mark = {.cipher = get_u32(block + OFFSET_CIPHER), .key_id = get_u64(block + OFFSET_KEY_ID)},
         .identity = bytes_make(block + OFFSET_IDENTITY, identity),
         .shard_count = shards,
     };
+    memcpy(ret_header->mark.salt, block + OFFSET_SALT, SEAL_SALT_LEN);
     for (uint32_t i = 0; i < shards; i++) {
         const char *at = block + OFFSET_SHARDS + i * SHARD_BYTES;
         ret_header->shards[i] = (struct log_file_shard){

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "env/disk.h"
+#include "store/seal.h"
 
 enum {
     LOG_FILE_BLOCK = 4096,  // header size; batches start at multiples of it
@@ -15,15 +16,15 @@ enum {
     LOG_FILE_SHARDS_MAX = 64,
 };
 
-#define LOG_FILE_MAGIC          "WEIRWAL1"
-#define LOG_FILE_FORMAT         1u // what this program writes
-#define LOG_FILE_MINIMUM_READER 1u // the oldest reader that understands what this program writes
-#define LOG_FILE_FEATURE_LEVEL  1u // record kinds introduced up to this level may be in the directory
+#define LOG_FILE_MAGIC         "WEIRWAL1"
+#define LOG_FILE_FORMAT        2u // what this program reads; 2: encrypted, 1: clear. It writes the older one that will do
+#define LOG_FILE_FEATURE_LEVEL 1u // record kinds introduced up to this level may be in the directory
 
 struct log_file {
     struct list link; // list link: log.files (oldest first, the one being written last), or a list of prepare.h
     uint64_t id;
-    uint64_t size;        // bytes allocated
+    uint64_t size;        // bytes of content that there is space for
+    uint32_t block_bytes; // bytes of content in a block: LOG_FILE_BLOCK, or less in a sealed file
     uint64_t valid;       // end of what counts: the end of the last batch that is durable, block aligned
     uint64_t first_index; // of shard 1, of the entries that count; 0: none
     uint64_t last_index;
@@ -45,8 +46,8 @@ struct log_file_header {
     uint64_t previous_id;    // 0: none
     uint64_t previous_valid; // bytes of the previous file that count; all of them were synced when this file began
     uint64_t created_ns;     // wall clock
-    uint32_t format, minimum_reader, feature_level;
-    uint32_t cipher;       // 0: clear
+    uint32_t format, minimum_reader, feature_level; // encoding makes the first two
+    struct seal_mark mark; // of its encryption; a clear file may have the id of the key that older files need
     struct bytes identity; // borrowed
     uint32_t shard_count;
     struct log_file_shard shards[LOG_FILE_SHARDS_MAX];
@@ -63,8 +64,17 @@ int log_file_parse_temporary(const char *name, uint64_t *ret_id) MUST_USE;
 
 // Fills a whole block.
 void log_file_encode(const struct log_file_header *header, char block[LOG_FILE_BLOCK]);
+// The id that is in a block, whatever else is in it.
+uint64_t log_file_id(const char block[LOG_FILE_BLOCK]);
 // The check of an encoded one: what tells this file from all others.
 uint64_t log_file_check(const char block[LOG_FILE_BLOCK]);
 // ERR_CORRUPT: no valid header of the file with this id (zero, torn, stale or damaged). ERR_NEWER: valid, but written for
 // readers newer than this program. `identity` points into the block.
 int log_file_decode(const char block[LOG_FILE_BLOCK], uint64_t id, struct log_file_header *ret_header) MUST_USE;
+
+// The size of a file of which `block` bytes of a block are content, once another number of them is.
+static inline uint64_t log_file_resized(uint64_t size, uint32_t block, uint32_t new_block)
+{
+    uint64_t bytes = block == LOG_FILE_BLOCK ? size : seal_file_bytes(size, LOG_FILE_BLOCK);
+    return new_block == LOG_FILE_BLOCK ? bytes : seal_content_bytes(bytes, LOG_FILE_BLOCK);
+}

@@ -107,7 +107,8 @@ struct log_file *prepare_make_now(struct prepare *prepare)
         return NULL;
     }
     struct log_file *file = mem_alloc_zero(sizeof(*file));
-    *file = (struct log_file){.id = prepare->last_id, .size = size, .file = open.file};
+    *file = (struct log_file){
+        .id = prepare->last_id, .size = size, .block_bytes = prepare->store->context.block_bytes, .file = open.file};
     list_init(&file->link);
     return file;
 }
@@ -216,6 +217,7 @@ static void begin_new(struct prepare *prepare, enum prepare_job job)
     if (job == PREPARE_CREATE) {
         file = mem_alloc_zero(sizeof(*file));
         file->size = prepare->next_size;
+        file->block_bytes = prepare->store->context.block_bytes;
     }
     begin(prepare, job, file);
 }
@@ -233,6 +235,8 @@ static void begin(struct prepare *prepare, enum prepare_job job, struct log_file
     if (job == PREPARE_RECYCLE) {
         file->id = ++prepare->last_id;
         log_file_name(file->id, prepare->path2);
+        file->size = log_file_resized(file->size, file->block_bytes, prepare->store->context.block_bytes);
+        file->block_bytes = prepare->store->context.block_bytes;
     }
     submit(prepare);
 }

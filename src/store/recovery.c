@@ -10,6 +10,7 @@
 #include "store/parts.h"
 #include "store/salvage.h"
 #include "store/survey.h"
+#include "store/vault.h"
 
 struct recovery {
     struct store *store; // borrowed
@@ -22,6 +23,7 @@ struct recovery {
     bool scanned;            // a file was scanned for what is derived from the log
 };
 
+static int check_keys(struct recovery *recovery);
 static int make_folders(struct recovery *recovery);
 static int replay_files(struct recovery *recovery);
 static int replay_file(struct recovery *recovery, size_t i, struct log_file *file);
@@ -44,8 +46,10 @@ int recovery_run(struct store *store)
     struct recovery recovery = {.store = store};
     fresh_file_init(&recovery.fresh, store);
     struct log_file *current = NULL;
-    int error =
-        survey_open(&recovery.survey, store->context.disk, store->context.options.identity, false, store->logger);
+    int error = survey_open(&recovery.survey, store->context.disk, store->context.vault,
+                            store->context.options.identity, false, store->logger);
+    if (!error)
+        error = check_keys(&recovery);
     if (!error)
         error = make_folders(&recovery);
     if (!error)
@@ -78,6 +82,16 @@ int recovery_run(struct store *store)
     fresh_file_deinit(&recovery.fresh);
     survey_close(&recovery.survey);
     return error;
+}
+
+// Nothing is looked at in a directory that was never encrypted.
+static int check_keys(struct recovery *recovery)
+{
+    const struct store_context *context = &recovery->store->context;
+    bool needed = context->vault != NULL;
+    for (size_t i = 0; i < recovery->survey.count; i++)
+        needed |= recovery->survey.files[i].header_ok && recovery->survey.files[i].header.mark.key_id != 0;
+    return needed ? vault_check_files(context->vault, context->disk, context->options.logger) : 0;
 }
 
 static int make_folders(struct recovery *recovery)
@@ -113,7 +127,8 @@ static int replay_files(struct recovery *recovery)
         if (!found->begun || found->superseded)
             continue;
         struct log_file *file = mem_alloc_zero(sizeof(*file));
-        *file = (struct log_file){.id = found->id, .size = found->size, .sound = found->header_ok};
+        *file = (struct log_file){
+            .id = found->id, .size = found->size, .block_bytes = found->block_bytes, .sound = found->header_ok};
         file->header_check = log_file_check(found->block);
         list_init(&file->link);
         error = replay_file(recovery, i, file);
@@ -164,7 +179,7 @@ static int scan_file(struct recovery *recovery, size_t i, struct log_file *file)
 {
     const struct survey_file *found = &recovery->survey.files[i];
     struct scan scan;
-    scan_init(&scan, recovery->store->context.disk, found->file, found->id, found->limit);
+    scan_init(&scan, recovery->store->context.disk, found->file, found->id, found->block_bytes, found->limit);
     struct scan_item item = {.kind = SCAN_BAD};
     int error = 0;
     while (!error && item.kind != SCAN_END) {
@@ -194,7 +209,7 @@ static int take_item(struct recovery *recovery, size_t i, const struct scan_item
     if (verdict == SURVEY_TAIL) {
         note_index(recovery, item, NULL);
         int error = salvage_check_kinds(item->records, recovery->store->logger);
-        recovery->survey.files[i].tail_end = batch_padded(item->position + item->length);
+        recovery->survey.files[i].tail_end = batch_boundary(item->position + item->length, file->block_bytes);
         if (!error)
             fresh_file_add(&recovery->fresh, item);
         return error;
@@ -267,7 +282,7 @@ static void note_index(struct recovery *recovery, const struct scan_item *item, 
 {
     note_indexes(recovery, item->entry.index, item->entry.index, file);
     if (file)
-        file->valid = batch_padded(item->position + item->length);
+        file->valid = batch_boundary(item->position + item->length, file->block_bytes);
 }
 
 static void note_indexes(struct recovery *recovery, uint64_t first, uint64_t last, struct log_file *file)
@@ -332,7 +347,8 @@ static void give_files(struct recovery *recovery)
         if (!found->file)
             continue;
         struct log_file *file = mem_alloc_zero(sizeof(*file));
-        *file = (struct log_file){.id = found->id, .size = found->size, .file = found->file};
+        *file = (struct log_file){
+            .id = found->id, .size = found->size, .block_bytes = found->block_bytes, .file = found->file};
         found->file = NULL;
         prepare_release(prepare, file);
     }

@@ -16,12 +16,14 @@ static int load(struct scan *scan, uint64_t position, size_t len);
 static int load_blocks(struct scan *scan, size_t len);
 static int is_zero(struct scan *scan, uint64_t from, uint64_t to, bool *ret_zero);
 
-void scan_init(struct scan *scan, struct disk *disk, struct disk_file *file, uint64_t id, uint64_t limit)
+void scan_init(struct scan *scan, struct disk *disk, struct disk_file *file, uint64_t id, uint32_t block_bytes,
+               uint64_t limit)
 {
     *scan = (struct scan){
         .disk = disk,
         .file = file,
         .id = id,
+        .block_bytes = block_bytes,
         .limit = limit,
         .position = BATCH_ALIGN,
         .unreadable = UINT64_MAX,
@@ -68,7 +70,7 @@ static int next_in_batch(struct scan *scan, struct scan_item *ret_item, bool *re
     int error = read_entry(scan, scan->position, end, ret_item, ret_found);
     if (error || *ret_found)
         return error;
-    uint64_t over = batch_padded(scan->position);
+    uint64_t over = batch_boundary(scan->position, scan->block_bytes);
     bool zero = scan->position >= end;
     if (!zero && scan->adrift) {
         error = is_zero(scan, scan->position, over < scan->limit ? over : scan->limit, &zero);
@@ -86,7 +88,7 @@ static int next_in_batch(struct scan *scan, struct scan_item *ret_item, bool *re
 // A batch header at the position, which is the beginning of a block. Not while inside a batch.
 static int next_batch(struct scan *scan, struct scan_item *ret_item, bool *ret_found)
 {
-    if (scan->batch_end || scan->position % BATCH_ALIGN)
+    if (scan->batch_end || scan->position != batch_boundary(scan->position, scan->block_bytes))
         return 0;
     int error = read_batch(scan, scan->position, ret_item, ret_found);
     if (error || !*ret_found)
@@ -155,7 +157,7 @@ static int find_valid(struct scan *scan, uint64_t from, uint64_t *ret_position, 
             struct entry_header entry;
             struct batch_header batch;
             bool is_entry = magic == ENTRY_MAGIC && entry_decode(data + i, scan->id, at + i, &entry) == 0;
-            bool is_batch = magic == BATCH_MAGIC && (at + i) % BATCH_ALIGN == 0 &&
+            bool is_batch = magic == BATCH_MAGIC && at + i == batch_boundary(at + i, scan->block_bytes) &&
                             batch_decode(data + i, scan->id, at + i, &batch) == 0;
             if (is_entry || is_batch) {
                 *ret_position = at + i;
@@ -208,7 +210,7 @@ static int load_blocks(struct scan *scan, size_t len)
 {
     for (size_t done = 0; done < len;) {
         uint64_t at = scan->window_at + done;
-        size_t step = BATCH_ALIGN - at % BATCH_ALIGN;
+        size_t step = (size_t)(batch_boundary(at + 1, scan->block_bytes) - at);
         if (step > len - done)
             step = len - done;
         struct disk_span span = {.ptr = scan->window->data + done, .len = step};

@@ -33,6 +33,7 @@ struct scan {
     struct disk *disk;      // borrowed
     struct disk_file *file; // borrowed
     uint64_t id;
+    uint32_t block_bytes; // bytes of content in a block: batches begin at these
     uint64_t limit;       // where the file's content ends at the latest
     uint64_t position;    // of what comes next
     uint64_t batch_end;   // of the batch `position` is in; 0 outside
@@ -43,7 +44,8 @@ struct scan {
 };
 
 // From the first batch on.
-void scan_init(struct scan *scan, struct disk *disk, struct disk_file *file, uint64_t id, uint64_t limit);
+void scan_init(struct scan *scan, struct disk *disk, struct disk_file *file, uint64_t id, uint32_t block_bytes,
+               uint64_t limit);
 void scan_deinit(struct scan *scan);
 // The next item; END again and again at the end. 0, or an error of the disk other than ERR_IO.
 int scan_next(struct scan *scan, struct scan_item *ret_item) MUST_USE;

@@ -7,6 +7,7 @@
 #include "store/memory.h"
 #include "store/parts.h"
 #include "store/recovery.h"
+#include "store/vault.h"
 
 enum {
     MEMORY_CHUNK_MAX = 256 * 1024, // one message keeps all of its chunk alive
@@ -200,6 +201,13 @@ static struct store *make(const struct store_options *options, struct disk *disk
         memcpy(store->identity, options->identity.ptr, options->identity.len);
     store->context.options.identity = bytes_make(store->identity, options->identity.len);
     store->context.disk = disk;
+    store->context.block_bytes = LOG_FILE_BLOCK;
+    if (options->encryption.key.len && !options->memory) {
+        store->context.vault = vault_new(disk, &options->encryption, options->logger);
+        store->context.disk = vault_disk(store->context.vault);
+        store->context.block_bytes = vault_new_block(store->context.vault);
+    }
+    store->context.options.encryption = (struct store_encryption){0}; // the secrets are the caller's
     store->context.handler = *handler;
     store->context.now = now;
     store->logger = options->logger;
@@ -229,5 +237,6 @@ static void destroy(struct store *store)
         log_free(store->log);
     if (store->memory_log)
         memory_free(store->memory_log);
+    vault_free(store->context.vault);
     mem_free(store);
 }

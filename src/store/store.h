@@ -19,27 +19,40 @@
 #include "base/buffer.h"
 #include "base/record.h"
 #include "env/clock.h"
+#include "env/crypto.h"
 #include "env/disk.h"
 #include "env/log.h"
+#include "env/random.h"
 #include "store/chunk.h"
 
 struct store;
 
 enum store_sync { STORE_SYNC_ALWAYS, STORE_SYNC_INTERVAL, STORE_SYNC_NEVER };
 
+// Encryption at rest (FORMAT.md). No key: what is written is clear, and what is encrypted is refused.
+struct store_encryption {
+    uint32_t
+        cipher; // enum crypto_cipher: what new files are encrypted with; 0: they are clear, the key is for old ones
+    struct bytes key;                   // a secret of any length; borrowed until store_open() or store_check() returns
+    struct bytes old_key;               // the one before it, for files from its time; empty: none
+    const struct crypto *crypto;        // borrowed for life, if there is a key
+    const struct random_source *random; // the same: of salts
+};
+
 struct store_options {
     bool memory;           // no directory: a log that commits at once; messages live in memory, bounded by memory_bytes
     struct bytes identity; // whose directory this is (STAN cluster id), 1–128 bytes; kept in every file header
     enum store_sync sync;  // default ALWAYS
-    uint64_t sync_interval_ns;   // for INTERVAL
-    uint64_t log_bytes;          // budget of the retained log: 512 MiB; past it the oldest file rolls over
-    uint64_t file_bytes;         // of a log file: 64 MiB; at least four times max_payload
-    uint64_t first_file_bytes;   // of the very first, so that the server listens at once: 4 MiB; same lower bound
-    uint64_t checkpoint_bytes;   // log between checkpoints: 128 MiB
-    uint64_t cache_bytes;        // chunks kept in memory for reading: 32 MiB
-    uint64_t inflight_bytes;     // appended but not yet durable, before store_admit() says ERR_AGAIN: 64 MiB
-    uint64_t memory_bytes;       // memory store: all messages together, before ERR_LIMIT: 1 GiB
-    uint32_t max_payload;        // bytes: bounds a record
+    uint64_t sync_interval_ns; // for INTERVAL
+    uint64_t log_bytes;        // budget of the retained log: 512 MiB; past it the oldest file rolls over
+    uint64_t file_bytes;       // of a log file: 64 MiB; at least four times max_payload
+    uint64_t first_file_bytes; // of the very first, so that the server listens at once: 4 MiB; same lower bound
+    uint64_t checkpoint_bytes; // log between checkpoints: 128 MiB
+    uint64_t cache_bytes;      // chunks kept in memory for reading: 32 MiB
+    uint64_t inflight_bytes;   // appended but not yet durable, before store_admit() says ERR_AGAIN: 64 MiB
+    uint64_t memory_bytes;     // memory store: all messages together, before ERR_LIMIT: 1 GiB
+    uint32_t max_payload;      // bytes: bounds a record
+    struct store_encryption encryption;
     const struct logger *logger; // borrowed for life
 };
 
@@ -98,7 +111,7 @@ struct store_handler {
 
 // Opens and recovers, or creates, the directory. Uses disk_run() only; afterwards disk_submit() only. The handler is copied, its
 // owner borrowed for life. Errors, each logged with what to do: ERR_NOT_OURS (files there, but not a Weir directory),
-// ERR_OTHER_CLUSTER, ERR_NEWER, ERR_CORRUPT (nothing left to serve from; nothing was changed), ERR_NO_SPACE, ERR_IO.
+// ERR_OTHER_CLUSTER, ERR_KEY (encrypted, and the key is another one or missing), ERR_NEWER, ERR_CORRUPT (nothing left to serve from; nothing was changed), ERR_NO_SPACE, ERR_IO.
 // The LOCK file is the caller's business (os/). `disk` may be NULL for the memory store. *ret_store is set before the first
 // restore() or replay(), for store_index_add() and store_trim(), and NULL again on failure.
 int store_open(const struct store_options *options, struct disk *disk, const struct store_handler *handler,
@@ -197,5 +210,7 @@ struct store_stats {
 void store_stats_get(const struct store *store, struct store_stats *ret_stats);
 
 // Reads a directory without changing anything and prints what it holds and what is wrong with it to `out`, as lines.
-// Returns the number of problems found, or ERR_NOT_OURS, ERR_NEWER, ERR_IO.
-int store_check(struct disk *disk, void (*print)(void *owner, const char *line), void *owner);
+// Of an encrypted one without its key only what is clear. `encryption` may be NULL: no key. Returns the number of problems found, or
+// ERR_NOT_OURS, ERR_KEY, ERR_NEWER, ERR_IO.
+int store_check(struct disk *disk, const struct store_encryption *encryption,
+                void (*print)(void *owner, const char *line), void *owner);

@@ -21,10 +21,10 @@ static void raise_mark(struct survey *survey, uint64_t file, uint64_t position);
 static void note_break(struct survey *survey, struct survey_place place);
 static int find_end(struct survey *survey);
 
-int survey_open(struct survey *survey, struct disk *disk, struct bytes identity, bool read_only,
-                const struct logger *logger)
+int survey_open(struct survey *survey, struct disk *disk, const struct vault *vault, struct bytes identity,
+                bool read_only, const struct logger *logger)
 {
-    *survey = (struct survey){.disk = disk, .logger = logger, .read_only = read_only};
+    *survey = (struct survey){.disk = disk, .vault = vault, .logger = logger, .read_only = read_only};
     int error = look_at_folder(survey);
     if (!error && !survey->is_new)
         error = look_at_names(survey);
@@ -158,7 +158,10 @@ static int add_file(struct survey *survey, uint64_t id)
     int error = disk_run(survey->disk, &open);
     if (!error) {
         struct survey_file *file = &survey->files[survey->count++];
-        *file = (struct survey_file){.id = id, .file = open.file, .unreadable = UINT64_MAX};
+        *file =
+            (struct survey_file){.id = id, .file = open.file, .unreadable = UINT64_MAX, .block_bytes = LOG_FILE_BLOCK};
+        if (survey->vault)
+            file->block_bytes = vault_block(file->file);
         struct disk_request size = {.op = DISK_SIZE, .file = open.file};
         error = disk_run(survey->disk, &size);
         file->size = file->limit = size.transferred;
@@ -184,12 +187,17 @@ static int read_header(struct survey *survey, struct survey_file *file, struct b
     if (error == ERR_NEWER) {
         logger_write(
             survey->logger, LOG_ERROR,
-            "wal/%016llx.wal was written by a newer version of Weir, or is encrypted: this version cannot read "
-            "the directory; start the newer one",
+            "wal/%016llx.wal was written by a newer version of Weir: this version cannot read the directory; start "
+            "the newer one",
             (unsigned long long)file->id);
         return ERR_NEWER;
     }
     file->header_ok = file->begun = error == 0;
+    if (file->header_ok && file->header.mark.cipher && !vault_has_key(survey->vault, file->header.mark.key_id)) {
+        char path[LOG_FILE_NAME_MAX];
+        log_file_name(file->id, path);
+        return vault_refuse(survey->vault, path, file->header.mark.key_id, survey->logger);
+    }
     if (file->header_ok && identity.len && !bytes_equal(identity, file->header.identity)) {
         logger_write(
             survey->logger, LOG_ERROR,
@@ -241,7 +249,7 @@ static int read_files(struct survey *survey)
 static int read_file(struct survey *survey, struct survey_file *file)
 {
     struct scan scan;
-    scan_init(&scan, survey->disk, file->file, file->id, file->limit);
+    scan_init(&scan, survey->disk, file->file, file->id, file->block_bytes, file->limit);
     struct scan_item item = {.kind = SCAN_BAD};
     int error = 0;
     while (!error && item.kind != SCAN_END) {

@@ -7,6 +7,7 @@
 #include "store/log_file.h"
 #include "store/scan.h"
 #include "store/sidecar.h"
+#include "store/vault.h"
 
 struct logger;
 
@@ -19,13 +20,14 @@ struct survey_place {
 struct survey_file {
     uint64_t id;
     uint64_t size;
-    uint64_t limit;      // no further than this: what the next file's header says, or the size
-    bool limit_known;    // the former
-    bool header_ok;      // a valid header of its own id
-    bool begun;          // the header is valid, or something in it is
-    bool superseded;     // a later file's header says that nothing of it counts
-    uint64_t tail_end;   // set by recovery: end of what has to be copied from it; 0: nothing has
-    uint64_t unreadable; // lowest position the disk could not read; UINT64_MAX: none
+    uint32_t block_bytes; // bytes of content in a block
+    uint64_t limit;       // no further than this: what the next file's header says, or the size
+    bool limit_known;     // the former
+    bool header_ok;       // a valid header of its own id
+    bool begun;           // the header is valid, or something in it is
+    bool superseded;      // a later file's header says that nothing of it counts
+    uint64_t tail_end;    // set by recovery: end of what has to be copied from it; 0: nothing has
+    uint64_t unreadable;  // lowest position the disk could not read; UINT64_MAX: none
     bool indexed; // there is a sidecar that fits to it, and nothing speaks against taking its word for the entries
     struct sidecar_info sidecar; // if indexed
     struct disk_file *file;      // owned until somebody takes it (NULL then)
@@ -41,6 +43,7 @@ struct survey_void {
 
 struct survey {
     struct disk *disk;           // borrowed
+    const struct vault *vault;   // borrowed: whose disk it is; NULL: nothing encrypted can be read
     const struct logger *logger; // borrowed
     bool read_only;
     bool is_new;               // there is no log here, and nothing of others either
@@ -68,9 +71,10 @@ enum survey_verdict {
     SURVEY_NOTHING, // torn tail, end of a file
 };
 
-// `identity` empty: whatever it is. `read_only`: the files are opened so. Errors: ERR_NOT_OURS, ERR_OTHER_CLUSTER, ERR_NEWER, ERR_IO, each logged with what to do.
-int survey_open(struct survey *survey, struct disk *disk, struct bytes identity, bool read_only,
-                const struct logger *logger) MUST_USE;
+// `identity` empty: whatever it is. `read_only`: the files are opened so. Errors: ERR_NOT_OURS, ERR_OTHER_CLUSTER, ERR_KEY,
+// ERR_NEWER, ERR_IO, each logged with what to do.
+int survey_open(struct survey *survey, struct disk *disk, const struct vault *vault, struct bytes identity,
+                bool read_only, const struct logger *logger) MUST_USE;
 // Closes what was not taken. Also after survey_open() failed.
 void survey_close(struct survey *survey);
 // Do all entries of files[i], which is `indexed`, count?

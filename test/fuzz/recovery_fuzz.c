@@ -251,7 +251,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     unsigned lines = 0;
     size_t names = subject->disk.change_count;
-    (void)store_check(&subject->disk.disk, count_line, &lines);
+    (void)store_check(&subject->disk.disk, NULL, count_line, &lines);
     must(lines > 0 && subject->disk.change_count == names && subject->disk.open_handles == 0);
     if (open_store(subject) == 0) {
         append(subject, 12);

@@ -454,12 +454,16 @@ int cold_model_open(struct cold_model *model)
     model->applied_index = model->replayed = 0;
     model->now.mono_ns += 1000000000;
     struct store_handler handler = make_handler(model);
+    sim_crypto_next_life(&model->options.encryption);
     int result = store_open(&model->options, &model->disk->disk, &handler, model->now, &model->store);
     if (result != 0) {
         model->store = NULL;
         return result;
     }
     compare_with_promise(model);
+    if (sim_crypto_nonce_reused()) {
+        cold_model_complain(model, "a nonce was used twice");
+    }
     if (!model->ids_awaited) {
         check_ids(model);
     }

@@ -4,6 +4,7 @@
 // looks at the log. For tests only.
 #pragma once
 
+#include "sim_crypto.h"
 #include "sim_disk.h"
 #include "store/store.h"
 

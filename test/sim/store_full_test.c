@@ -47,6 +47,7 @@ static struct world *world_new(uint64_t seed)
     struct world *world = mem_alloc_zero(sizeof(*world));
     sim_disk_init(&world->disk, seed);
     cold_model_init(&world->model, &world->disk);
+    world->model.options.encryption = sim_crypto_for_seed(seed);
     prng_seed(&world->prng, seed + 4711);
     world->slow = seed % 2;
     // The log's budget is four files; that, the spares and the ballast take up to half of the disk.

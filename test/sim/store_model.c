@@ -326,11 +326,14 @@ int model_open(struct model *model)
     model->refused = false;
     struct store_handler handler = make_handler(model);
     uint64_t appended = model->appended, asked = model->asked_trim;
+    sim_crypto_next_life(&model->options.encryption);
     int error = store_open(&model->options, &model->disk->disk, &handler, model->now, &model->store);
     if (error) {
         model->store = NULL;
         return error;
     }
+    if (sim_crypto_nonce_reused())
+        model_complain(model, "a nonce was used twice");
     if (model->state_last < model->promised && !model->holes_allowed)
         model_complain(model, "message %llu was acknowledged, %llu is the last one recovered",
                        (unsigned long long)model->promised, (unsigned long long)model->state_last);

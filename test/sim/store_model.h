@@ -4,6 +4,7 @@
 // out whether what comes back after a crash is exactly what was promised. For tests only.
 #pragma once
 
+#include "sim_crypto.h"
 #include "sim_disk.h"
 #include "store/store.h"
 

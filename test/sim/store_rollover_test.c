@@ -35,6 +35,7 @@ static struct world *world_new(uint64_t seed)
     struct world *world = mem_alloc_zero(sizeof(*world));
     sim_disk_init(&world->disk, seed);
     cold_model_init(&world->model, &world->disk);
+    world->model.options.encryption = sim_crypto_for_seed(seed);
     prng_seed(&world->prng, seed + 77);
     if (getenv("SEED")) {
         world->model.options.logger = &verbose;
@@ -316,7 +317,7 @@ static struct world *filled_world(uint64_t seed)
     fill(world, (3 + prng_below(&world->prng, 4)) * world->model.options.log_bytes);
     cold_model_stop(&world->model);
     cold_model_promise_all(&world->model);
-    assert_int_equal(store_check(&world->disk.disk, ignore_line, NULL), 0);
+    assert_int_equal(store_check(&world->disk.disk, &world->model.options.encryption, ignore_line, NULL), 0);
     return world;
 }
 
@@ -332,9 +333,9 @@ static void damaged_segments_cost_only_what_is_damaged(void **state)
         } else {
             uint64_t at = prng_below(&world->prng, sim_disk_content(&world->disk, path).len);
             sim_disk_flip(&world->disk, path, at, (unsigned)prng_below(&world->prng, 8));
-            assert_true(store_check(&world->disk.disk, ignore_line, NULL) > 0);
+            assert_true(store_check(&world->disk.disk, &world->model.options.encryption, ignore_line, NULL) > 0);
         }
-        int problems = store_check(&world->disk.disk, ignore_line, NULL);
+        int problems = store_check(&world->disk.disk, &world->model.options.encryption, ignore_line, NULL);
         model->damaged = true;
         assert_int_equal(cold_model_open(model), 0);
         cold_model_read_all(model);
@@ -368,7 +369,7 @@ static void a_damaged_checkpoint_falls_back_to_the_one_before(void **state)
         } else {
             uint64_t at = prng_below(&world->prng, sim_disk_content(&world->disk, path).len);
             sim_disk_flip(&world->disk, path, at, (unsigned)prng_below(&world->prng, 8));
-            assert_true(store_check(&world->disk.disk, ignore_line, NULL) > 0);
+            assert_true(store_check(&world->disk.disk, &world->model.options.encryption, ignore_line, NULL) > 0);
         }
         int result = cold_model_open(model);
         if (result != 0) {
@@ -399,7 +400,7 @@ static void without_any_checkpoint_it_refuses_and_changes_nothing(void **state)
     }
     uint64_t used = sim_disk_used(&world->disk);
     bool refused = false;
-    assert_true(store_check(&world->disk.disk, note_refusal, &refused) > 0);
+    assert_true(store_check(&world->disk.disk, &world->model.options.encryption, note_refusal, &refused) > 0);
     assert_true(refused);
     assert_int_equal(cold_model_open(&world->model), ERR_CORRUPT);
     assert_true(sim_disk_used(&world->disk) == used);

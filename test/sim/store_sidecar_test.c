@@ -30,6 +30,7 @@ static struct world *world_new(uint64_t seed)
     struct cold_model *model = &world->model;
     sim_disk_init(&world->disk, seed);
     cold_model_init(model, &world->disk);
+    model->options.encryption = sim_crypto_for_seed(seed);
     model->now.wall_ns += seed; // no two directories began in the same nanosecond
     prng_seed(&world->prng, seed + 99);
     model->now.wall_ns +=

@@ -33,6 +33,7 @@ struct world *world_new(uint64_t seed)
     struct world *world = mem_alloc_zero(sizeof(*world));
     sim_disk_init(&world->disk, seed);
     model_init(&world->model, &world->disk, seed + 1000000);
+    world->model.options.encryption = sim_crypto_for_seed(seed);
     if (getenv("SEED"))
         world->model.options.logger = &verbose;
     prng_seed(&world->prng, seed + 2000000);

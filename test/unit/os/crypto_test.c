@@ -177,12 +177,35 @@ static void test_aead_empty(void **state)
     }
 }
 
+// RFC 5869, A.1 and A.3: the first block of output.
+static void test_hkdf(void **state)
+{
+    static const uint8_t basic[] = {0x3c, 0xb2, 0x5f, 0x25, 0xfa, 0xac, 0xd5, 0x7a, 0x90, 0x43, 0x4f,
+                                    0x64, 0xd0, 0x36, 0x2f, 0x2a, 0x2d, 0x2d, 0x0a, 0x90, 0xcf, 0x1a,
+                                    0x5a, 0x4c, 0x5d, 0xb0, 0x2d, 0x56, 0xec, 0xc4, 0xc5, 0xbf};
+    static const uint8_t bare[] = {0x8d, 0xa4, 0xe7, 0x75, 0xa5, 0x63, 0xc1, 0x8f, 0x71, 0x5f, 0x80,
+                                   0x2a, 0x06, 0x3c, 0x5a, 0x31, 0xb8, 0xa1, 0x1f, 0x5c, 0x5e, 0xe1,
+                                   0x87, 0x9e, 0xc3, 0x45, 0x4e, 0x5f, 0x3c, 0x73, 0x8d, 0x2d};
+    char secret[22], salt[13], info[10];
+    memset(secret, 0x0b, sizeof(secret));
+    for (int i = 0; i < 13; i++)
+        salt[i] = (char)i;
+    for (int i = 0; i < 10; i++)
+        info[i] = (char)(0xf0 + i);
+    uint8_t made[CRYPTO_SHA256_LEN];
+    crypto_machine.hkdf_sha256(bytes_make(secret, sizeof(secret)), bytes_make(salt, sizeof(salt)),
+                               bytes_make(info, sizeof(info)), made);
+    assert_memory_equal(made, basic, sizeof(made));
+    crypto_machine.hkdf_sha256(bytes_make(secret, sizeof(secret)), BYTES(""), BYTES(""), made);
+    assert_memory_equal(made, bare, sizeof(made));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bcrypt),       cmocka_unit_test(test_bcrypt_length), cmocka_unit_test(test_ed25519),
         cmocka_unit_test(test_ed25519_sign), cmocka_unit_test(test_sha256),        cmocka_unit_test(test_aead),
-        cmocka_unit_test(test_aead_empty),
+        cmocka_unit_test(test_aead_empty),   cmocka_unit_test(test_hkdf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

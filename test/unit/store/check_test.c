@@ -29,7 +29,7 @@ static int check(struct sim_disk *disk, struct lines *lines)
     *lines = (struct lines){0};
     size_t changes = disk->change_count, handles = disk->open_handles;
     uint64_t syncs = disk->syncs;
-    int problems = store_check(&disk->disk, collect, lines);
+    int problems = store_check(&disk->disk, NULL, collect, lines);
     assert_int_equal(disk->change_count, changes);
     assert_int_equal(disk->open_handles, handles);
     assert_int_equal(disk->syncs, syncs);

@@ -90,9 +90,9 @@ static void the_format_is_what_it_was(void **state)
     entry_place(at, 7, 4160);
     assert_memory_equal(at, "WEnt\x50\0\0\0\1\0\0\0\2\0\0\0", 16);
     assert_int_equal(get_u64(at + 56), hash_bytes(bytes_make(at, 56), 4160));
-    assert_int_equal(batch_padded(1), 4096);
-    assert_int_equal(batch_padded(4096), 4096);
-    assert_int_equal(batch_padded(4097), 8192);
+    assert_int_equal(batch_padded(1, 4096), 4096);
+    assert_int_equal(batch_padded(4096, 4096), 4096);
+    assert_int_equal(batch_padded(4097, 4096), 8192);
 }
 
 int main(void)

@@ -19,8 +19,6 @@ static struct log_file_header sample(void)
         .previous_id = 6,
         .previous_valid = 81920,
         .created_ns = 1700000000000000000,
-        .format = LOG_FILE_FORMAT,
-        .minimum_reader = LOG_FILE_MINIMUM_READER,
         .feature_level = LOG_FILE_FEATURE_LEVEL,
         .identity = BYTES("my-cluster"),
         .shard_count = 1,
@@ -44,6 +42,27 @@ static void a_header_comes_back(void **state)
     assert_int_equal(back.shards[0].vote, 3);
     assert_int_equal(back.shards[0].last_index, 400);
     assert_int_equal(back.shards[0].commit_index, 399);
+}
+
+// Only an encrypted file needs a reader that knows of encryption: the version before starts on all others.
+static void encryption_raises_the_minimum_reader(void **state)
+{
+    char block[LOG_FILE_BLOCK];
+    struct log_file_header header = sample(), back;
+    log_file_encode(&header, block);
+    assert_int_equal(get_u32(block + 8), 1);
+    assert_int_equal(get_u32(block + 12), 1);
+    header.mark = (struct seal_mark){.cipher = CRYPTO_CHACHA20_POLY1305, .key_id = 0x1122334455667788, .salt = "salt"};
+    log_file_encode(&header, block);
+    assert_int_equal(get_u32(block + 8), 2);
+    assert_int_equal(get_u32(block + 12), 2);
+    assert_int_equal(get_u32(block + 20), CRYPTO_CHACHA20_POLY1305);
+    assert_int_equal(get_u64(block + 56), 0x1122334455667788);
+    assert_memory_equal(block + 64, "salt", 5);
+    assert_int_equal(log_file_decode(block, 7, &back), 0);
+    assert_int_equal(back.mark.cipher, header.mark.cipher);
+    assert_int_equal(back.mark.key_id, header.mark.key_id);
+    assert_memory_equal(back.mark.salt, header.mark.salt, SEAL_SALT_LEN);
 }
 
 static void each_bit_matters(void **state)
@@ -74,7 +93,7 @@ static void newer_formats_are_refused(void **state)
     assert_int_equal(decode_with(8, 9), 0); // a later format that this reader can read, as it says itself
     assert_int_equal(decode_with(12, LOG_FILE_FORMAT + 1), ERR_NEWER);
     assert_int_equal(decode_with(16, LOG_FILE_FEATURE_LEVEL + 1), ERR_NEWER);
-    assert_int_equal(decode_with(20, 1), ERR_NEWER); // encrypted
+    assert_int_equal(decode_with(20, 3), ERR_NEWER); // a cipher of later
     assert_int_equal(decode_with(96, 129), ERR_CORRUPT);
     assert_int_equal(decode_with(100, 65), ERR_CORRUPT);
 }
@@ -107,9 +126,8 @@ static void names_are_told_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_header_comes_back),
-        cmocka_unit_test(each_bit_matters),
-        cmocka_unit_test(newer_formats_are_refused),
+        cmocka_unit_test(a_header_comes_back),  cmocka_unit_test(encryption_raises_the_minimum_reader),
+        cmocka_unit_test(each_bit_matters),     cmocka_unit_test(newer_formats_are_refused),
         cmocka_unit_test(names_are_told_apart),
     };
     return cmocka_run_group_tests_name("store/log_file", tests, NULL, NULL);

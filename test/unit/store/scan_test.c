@@ -45,7 +45,7 @@ static void add_batch(struct image *image, size_t count, size_t size)
         .length = (uint32_t)(at - start), .count = (uint32_t)count, .file = FILE_ID, .position = start};
     batch_encode(image->bytes + start, &batch);
     image->batches[image->batch_count++] = start;
-    image->position = batch_padded(at);
+    image->position = batch_padded(at, BATCH_ALIGN);
 }
 
 // B: batch, E: entry, e: entry that is not intact, X: bad area, .: end.
@@ -59,7 +59,7 @@ static void expect(struct image *image, const char *expected)
     struct scan scan;
     struct scan_item item = {.kind = SCAN_BAD};
     char found[64] = "";
-    scan_init(&scan, &disk.disk, open.file, FILE_ID, SIZE);
+    scan_init(&scan, &disk.disk, open.file, FILE_ID, BATCH_ALIGN, SIZE);
     for (size_t n = 0; n < 63 && item.kind != SCAN_END; n++) {
         assert_int_equal(scan_next(&scan, &item), 0);
         found[n] = item.kind == SCAN_BATCH ? 'B'
