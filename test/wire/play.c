@@ -19,6 +19,7 @@ struct operation {
 
 enum { OPERATION_NONE, OPERATION_WHOLE, OPERATION_BROKEN };
 
+static bool pay_pong(struct play *play, struct play_step *ret_step);
 static const struct transcript_line *current(const struct play *play);
 static bool step_line(struct play *play, const struct transcript_line *line, struct play_step *ret_step);
 static bool open_conn(struct play *play, size_t index, struct play_step *ret_step);
@@ -29,7 +30,7 @@ static bool hear(struct play *play, const struct transcript_line *line, struct p
 static bool hear_any(struct play *play, const struct transcript_line *first, const struct operation *operation);
 static bool ask_quiet(struct play *play, size_t index, struct play_step *ret_step);
 static bool ask_last(struct play *play, struct play_step *ret_step);
-static void check_nothing_is_left(struct play *play);
+static void check_nothing_is_left(struct play *play, size_t index);
 static bool hear_end(struct play *play, size_t index, struct play_step *ret_step);
 static int take_operation(struct play *play, size_t index, bool wants_info, bool wants_ping, struct operation *ret);
 static int read_operation(struct bytes input, struct operation *ret);
@@ -58,7 +59,7 @@ void play_deinit(struct play *play)
 struct play_step play_next(struct play *play)
 {
     struct play_step step = {.kind = PLAY_FAILED};
-    while (!play->failure[0]) {
+    while (!play->failure[0] && !pay_pong(play, &step)) {
         const struct transcript_line *line = current(play);
         if (line ? step_line(play, line, &step) : ask_last(play, &step))
             break;
@@ -103,6 +104,18 @@ void play_fail(struct play *play, const char *format, ...)
     va_end(arguments);
 }
 
+static bool pay_pong(struct play *play, struct play_step *ret_step)
+{
+    for (size_t i = 0; i < TRANSCRIPT_NAMES_MAX; i++) {
+        if (!play->conns[i].owes_pong || play->conns[i].ended)
+            continue;
+        play->conns[i].owes_pong = false;
+        *ret_step = (struct play_step){.kind = PLAY_SEND, .conn = i, .bytes = BYTES("PONG\r\n")};
+        return true;
+    }
+    return false;
+}
+
 // NULL: all lines are done.
 static const struct transcript_line *current(const struct play *play)
 {
@@ -132,6 +145,7 @@ static bool step_line(struct play *play, const struct transcript_line *line, str
         play->at++;
         return false;
     case TRANSCRIPT_CLOSE:
+        check_nothing_is_left(play, line->conn);
         play->conns[line->conn].end_was_heard = play->conns[line->conn].ended = true;
         ret_step->kind = PLAY_CLOSE;
         break;
@@ -282,8 +296,8 @@ static bool ask_last(struct play *play, struct play_step *ret_step)
 {
     if (play->last == TRANSCRIPT_NAMES_MAX) {
         *ret_step = (struct play_step){.kind = play->settled ? PLAY_DONE : PLAY_SETTLE};
-        if (play->settled)
-            check_nothing_is_left(play);
+        for (size_t i = 0; i < TRANSCRIPT_NAMES_MAX && play->settled; i++)
+            check_nothing_is_left(play, i);
         play->settled = true;
         return true;
     }
@@ -295,12 +309,11 @@ static bool ask_last(struct play *play, struct play_step *ret_step)
     return ask_quiet(play, play->last, ret_step);
 }
 
-static void check_nothing_is_left(struct play *play)
+static void check_nothing_is_left(struct play *play, size_t index)
 {
     struct operation operation;
-    for (size_t i = 0; i < TRANSCRIPT_NAMES_MAX; i++)
-        if (take_operation(play, i, false, false, &operation) == OPERATION_WHOLE)
-            fail_with(play, "nothing more", &operation);
+    if (take_operation(play, index, false, false, &operation) == OPERATION_WHOLE)
+        fail_with(play, "nothing more", &operation);
 }
 
 static bool hear_end(struct play *play, size_t index, struct play_step *ret_step)
@@ -343,6 +356,7 @@ static int take_operation(struct play *play, size_t index, bool wants_info, bool
         bool unseen = (is_first && is_info && !wants_info) || (!wants_ping && bytes_equal(ret->line, BYTES("PING")));
         if (!unseen)
             return OPERATION_WHOLE;
+        conn->owes_pong |= !is_info;
         buffer_consume(&conn->input, ret->len);
     }
 }

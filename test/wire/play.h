@@ -39,6 +39,7 @@ struct play_conn {
     bool end_was_heard; // `closed`, or the client closed it
     bool greeted;       // its first operation was taken
     bool pinged;        // PING of `quiet` is sent
+    bool owes_pong;     // for a PING of the server that nobody expected
     struct buffer input;
 };
 

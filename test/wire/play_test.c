@@ -77,7 +77,7 @@ static void what_is_right_passes(void **state)
 {
     (void)state;
     expect(TALK, (struct server){.answers = {"MSG a 1 2\r\nhi\r\n", "PONG\r\n"}}, "");
-    expect(TALK, (struct server){.answers = {"PING\r\nMSG a 1 2\r\nhi\r\n", "PING\r\nPONG\r\n"}}, "");
+    expect(TALK, (struct server){.answers = {"PING\r\nMSG a 1 2\r\nhi\r\n", "", "PONG\r\n"}}, "");
     expect("== end\n> x\n< -ERR 'x'\nclosed\n", (struct server){.answers = {"-ERR 'x'\r\n"}}, "has not closed");
     expect("== end\n> x\nclosed\n", (struct server){.answers = {NULL}}, "");
     expect("== two\na> x\nb> y\nb<? 1\nb<? 2\n", (struct server){.answers = {"", "2\r\n1\r\n", "PONG\r\n", "PONG\r\n"}},
@@ -222,7 +222,6 @@ static void what_is_no_transcript_is_told_with_its_line(void **state)
 {
     (void)state;
     refuse("# nothing\n", "no section");
-    refuse("> PING\n", "made.up:1: before the first section");
     refuse("== a\n>PING\n", "made.up:2: a blank is missing");
     refuse("== a\n< MSG a 1 2\n", "made.up:2: the payload is missing");
     refuse("== a\na< MSG a 1 2\nb< hi\n", "made.up:3: this should be the payload");
@@ -246,6 +245,14 @@ static void lines_are_for_their_players(void **state)
     expect(text, (struct server){.answers = {"more\r\nend\r\n", "PONG\r\n"}}, "expected: less");
 }
 
+static void what_stands_first_begins_every_section(void **state)
+{
+    (void)state;
+    const char *text = "> first\n< one\n== a\n> second\n< two\n";
+    expect(text, (struct server){.answers = {"one\r\n", "two\r\n", "PONG\r\n"}}, "");
+    expect(text, (struct server){.answers = {"two\r\n"}}, "made.up:2: expected: one");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +266,7 @@ int main(void)
         cmocka_unit_test(protobuf_is_written_and_read),
         cmocka_unit_test(what_is_no_transcript_is_told_with_its_line),
         cmocka_unit_test(lines_are_for_their_players),
+        cmocka_unit_test(what_stands_first_begins_every_section),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,7 +30,7 @@ static struct bytes take_config(struct reading *reading, struct bytes first);
 static bool take_line(struct reading *reading, struct bytes *ret_line);
 static struct bytes take_word(struct bytes *line);
 static int find_name(struct reading *reading, struct bytes name, uint8_t *ret_conn);
-static struct transcript_section *add_section(struct reading *reading, struct bytes title);
+static void add_section(struct reading *reading, struct bytes title);
 static struct transcript_line *add_line(struct reading *reading, enum transcript_kind kind);
 static int fail(struct reading *reading, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static bool change_one_byte(struct bytes text, struct buffer *storage, struct bytes *ret_text);
@@ -60,6 +60,7 @@ void transcript_deinit(struct transcript *transcript)
 {
     for (size_t i = 0; i < transcript->section_count; i++)
         mem_free(transcript->sections[i].lines);
+    mem_free(transcript->begin.lines);
     mem_free(transcript->sections);
     mem_free(transcript->content);
 }
@@ -115,9 +116,6 @@ static int read_line(struct reading *reading, struct bytes line)
         transcript->config = take_config(reading, line);
         return 0;
     }
-    bool is_only = bytes_starts_with(line, BYTES("only "));
-    if (transcript->section_count == 0 && !is_only)
-        return fail(reading, "before the first section there is only configuration and `only`");
     size_t mark = find_mark(line);
     return mark < line.len ? read_talk(reading, line, mark) : read_directive(reading, line);
 }
@@ -268,7 +266,7 @@ static int read_only(struct reading *reading, struct bytes rest)
         if (!bytes_equal(word, bytes_from_string(PLAYERS[i].word)))
             continue;
         reading->players = reading->head_players & PLAYERS[i].players;
-        if (reading->transcript->section_count == 0)
+        if (reading->transcript->section_count == 0 && reading->transcript->begin.count == 0)
             reading->head_players = reading->players;
         return 0;
     }
@@ -321,7 +319,7 @@ static int find_name(struct reading *reading, struct bytes name, uint8_t *ret_co
     return 0;
 }
 
-static struct transcript_section *add_section(struct reading *reading, struct bytes title)
+static void add_section(struct reading *reading, struct bytes title)
 {
     struct transcript *transcript = reading->transcript;
     if (transcript->section_count == transcript->section_capacity) {
@@ -331,12 +329,17 @@ static struct transcript_section *add_section(struct reading *reading, struct by
     }
     struct transcript_section *section = &transcript->sections[transcript->section_count++];
     *section = (struct transcript_section){.title = title, .number = reading->number};
-    return section;
+    if (transcript->begin.count == 0)
+        return;
+    section->count = section->capacity = section->begin_count = transcript->begin.count;
+    section->lines = mem_copy(bytes_make(transcript->begin.lines, section->count * sizeof(*section->lines)));
 }
 
 static struct transcript_line *add_line(struct reading *reading, enum transcript_kind kind)
 {
-    struct transcript_section *section = &reading->transcript->sections[reading->transcript->section_count - 1];
+    struct transcript *transcript = reading->transcript;
+    struct transcript_section *section =
+        transcript->section_count > 0 ? &transcript->sections[transcript->section_count - 1] : &transcript->begin;
     if (section->count == section->capacity) {
         section->capacity = section->capacity * 2 + 16;
         section->lines = mem_realloc(section->lines, section->capacity * sizeof(*section->lines));

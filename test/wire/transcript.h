@@ -47,6 +47,7 @@ struct transcript_section {
     uint8_t players;    // those who have anything to do in it
     struct transcript_line *lines;
     size_t count, capacity;
+    size_t begin_count; // of the lines: those that all sections begin with
 };
 
 struct transcript {
@@ -55,6 +56,7 @@ struct transcript {
     struct bytes config; // the head's `|` lines as they stand in the file
     struct bytes names[TRANSCRIPT_NAMES_MAX];
     size_t name_count;
+    struct transcript_section begin;     // lines before the first section: all begin with them
     struct transcript_section *sections; // owned
     size_t section_count, section_capacity;
 };

@@ -107,7 +107,8 @@ static void run_mutants(struct wire_main *run, const struct transcript *transcri
     const struct variant variant = {run->verbose, 1, CUT_NOWHERE, 0};
     char survivor[PLAY_FAILURE_SIZE] = "", failure[PLAY_FAILURE_SIZE];
     size_t made = 0;
-    for (size_t line = 0; line < section->count && !survivor[0]; line++) {
+    size_t line = section == transcript->sections ? 0 : section->begin_count; // those of all sections once
+    for (; line < section->count && !survivor[0]; line++) {
         for (int mutant = 0; mutant < TRANSCRIPT_MUTANT_COUNT && !survivor[0]; mutant++) {
             struct transcript_section wrong;
             struct buffer storage;
