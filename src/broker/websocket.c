@@ -20,6 +20,7 @@ static bool conn_describe_tls(struct net_conn *net, void *owner,
 static const char *conn_forwarded_ip(const struct net_conn *net);
 static bool may_begin(struct websocket *websocket);
 static void on_secure(void *context, const struct net_tls_info *info);
+static void log_handshake(struct websocket_conn *conn, const char *what, const char *why);
 static void open_conn(struct websocket_conn *conn);
 static void answer_opening(struct websocket_conn *conn, const struct buffer *answer);
 static void hand_over(struct websocket_conn *conn, const struct websocket_opening *opening);
@@ -88,6 +89,8 @@ void websocket_turn_begin(struct websocket *websocket, struct moment now)
         struct websocket_conn *conn = container_of(link, struct websocket_conn, link);
         if (conn->deadline_ms > websocket->now_ms)
             return;
+        if (websocket->options.is_tls && !conn->is_secure)
+            log_handshake(conn, "TLS handshake timeout", "");
         websocket_conn_end(conn);
     }
 }
@@ -184,11 +187,23 @@ static void on_data(void *context, struct bytes data)
 static void on_secure(void *context, const struct net_tls_info *info)
 {
     struct websocket_conn *conn = context;
+    conn->is_secure = !info->failure;
     if (!info->failure || conn->state == WEBSOCKET_CLOSING)
         return;
-    logger_write(conn->websocket->options.logger, LOG_ERROR, "%s:%u - websocket - TLS handshake error: %s",
-                 conn->peer.ip, conn->peer.port, info->failure);
+    log_handshake(conn, "TLS handshake error: ", info->failure);
     websocket_conn_end(conn);
+}
+
+static void log_handshake(struct websocket_conn *conn, const char *what, const char *why)
+{
+    struct websocket *websocket = conn->websocket;
+    uint32_t left_out;
+    if (!log_quota_take(&websocket->handshake_lines, websocket->now_ms, &left_out))
+        return;
+    if (left_out > 0)
+        logger_write(websocket->options.logger, LOG_ERROR, "websocket - %u more TLS handshakes failed", left_out);
+    logger_write(websocket->options.logger, LOG_ERROR, "%s:%u - websocket - %s%s", conn->peer.ip, conn->peer.port, what,
+                 why);
 }
 
 static void on_close(void *context, int error)

@@ -29,7 +29,7 @@ struct websocket_options {
     void (*sha1)(struct bytes data, uint8_t ret_digest[20]);
     bool compression;            // permessage-deflate for clients that offer it, without context takeover
     bool same_origin;            // a browser's page must come from the host it connects to
-    bool is_tls;                 // the listener speaks TLS: only for what same_origin means
+    bool is_tls;                 // the listener speaks TLS: for what same_origin means, and what is logged
     const struct bytes *origins; // borrowed for life: pages allowed to connect; none: all
     size_t origin_count;         // at most WEBSOCKET_ORIGINS_MAX
     uint32_t opening_ms;         // from accept to the end of the handshake, 2,000

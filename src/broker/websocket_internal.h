@@ -7,6 +7,7 @@
 #include "broker/websocket.h"
 #include "codec/deflate.h"
 #include "codec/websocket.h"
+#include "env/log_quota.h"
 
 // Payload of one frame that we send, at most; longer writes become several.
 #define WEBSOCKET_FRAME_MAX (64 * 1024)
@@ -24,6 +25,7 @@ struct websocket {
     uint32_t opening_count;
     uint32_t begun; // accepted until second_ends_ms, against the rate limit
     uint64_t second_ends_ms;
+    struct log_quota handshake_lines; // of failed TLS handshakes
     bool stopping;
     bool called;                     // the inner handler's on_data(), since the turn's end began
     struct buffer scratch;           // input in the clear, during a call
@@ -44,6 +46,7 @@ struct websocket_conn {
     char forwarded_ip[46]; // what a proxy says of the client; empty: nothing
     uint64_t deadline_ms;  // OPENING
     enum websocket_state state;
+    bool is_secure;            // its TLS handshake is done
     bool was_offered;          // to the inner handler
     bool compressed;           // permessage-deflate was agreed on
     bool paused;               // the inner handler wants nothing

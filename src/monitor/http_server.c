@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/memory.h"
 #include "base/must.h"
+#include "env/log_quota.h"
 
 // The page to one request. Outlives its connection while it is held.
 struct http_page {
@@ -28,6 +29,7 @@ struct http_connection {
     size_t sent;            // bytes of it
     size_t noticed;         // of these, when it last counted as progress
     struct http_page *held; // borrowed: its answer comes later; NULL: none
+    bool is_secure;         // its TLS handshake is done
     bool last;              // close when `out` is sent
     bool closing;
 };
@@ -39,10 +41,12 @@ struct http_server {
     struct net_handler handler;
     struct list connections; // struct http_connection, longest silent first
     size_t count;
-    size_t held;     // pages
-    size_t waiting;  // bytes, in `out` of all connections
-    uint64_t now_ms; // monotonic
-    uint64_t now_ns; // wall clock
+    size_t held;                      // pages
+    size_t waiting;                   // bytes, in `out` of all connections
+    uint64_t now_ms;                  // monotonic
+    uint64_t now_ns;                  // wall clock
+    struct log_quota handshake_lines; // of failed TLS handshakes
+    bool is_tls;
     bool stopping;
 };
 
@@ -51,6 +55,7 @@ static void on_data(void *context, struct bytes data);
 static void on_writable(void *context);
 static void on_close(void *context, int error);
 static void on_secure(void *context, const struct net_tls_info *info);
+static void log_handshake(struct http_connection *connection, const char *what, const char *why);
 static void work(struct http_connection *connection);
 static bool answer_next(struct http_connection *connection);
 static void answer_request(struct http_connection *connection, const struct http_request *request);
@@ -66,12 +71,13 @@ static bool send_out(struct http_connection *connection);
 static void close_connection(struct http_connection *connection);
 static void touch(struct http_connection *connection);
 
-struct http_server *http_server_new(void *owner, void (*answer)(void *owner, struct page *page),
+struct http_server *http_server_new(void *owner, void (*answer)(void *owner, struct page *page), bool is_tls,
                                     const struct logger *logger, struct moment now)
 {
     struct http_server *server = mem_alloc_zero(sizeof(*server));
     server->owner = owner;
     server->answer = answer;
+    server->is_tls = is_tls;
     server->logger = logger;
     server->handler = (struct net_handler){
         .owner = server,
@@ -107,10 +113,13 @@ void http_server_turn_begin(struct http_server *server, struct moment now)
         struct http_connection *connection = container_of(link, struct http_connection, link);
         if (connection->alive_ms + HTTP_SERVER_IDLE_MS > server->now_ms)
             return;
-        if (connection->held)
+        if (connection->held) {
             touch(connection); // it is not the client that lets us wait
-        else
-            close_connection(connection);
+            continue;
+        }
+        if (server->is_tls && !connection->is_secure && !connection->closing)
+            log_handshake(connection, "TLS handshake timeout", "");
+        close_connection(connection);
     }
 }
 
@@ -170,11 +179,23 @@ static void on_writable(void *context)
 static void on_secure(void *context, const struct net_tls_info *info)
 {
     struct http_connection *connection = context;
+    connection->is_secure = !info->failure;
     if (!info->failure || connection->closing)
         return;
-    logger_write(connection->server->logger, LOG_ERROR, "%s:%u - monitoring - TLS handshake error: %s",
-                 connection->peer.ip, connection->peer.port, info->failure);
+    log_handshake(connection, "TLS handshake error: ", info->failure);
     close_connection(connection);
+}
+
+static void log_handshake(struct http_connection *connection, const char *what, const char *why)
+{
+    struct http_server *server = connection->server;
+    uint32_t left_out;
+    if (!log_quota_take(&server->handshake_lines, server->now_ms, &left_out))
+        return;
+    if (left_out > 0)
+        logger_write(server->logger, LOG_ERROR, "monitoring - %u more TLS handshakes failed", left_out);
+    logger_write(server->logger, LOG_ERROR, "%s:%u - monitoring - %s%s", connection->peer.ip, connection->peer.port,
+                 what, why);
 }
 
 static void on_close(void *context, int error)

@@ -25,7 +25,8 @@
 struct http_server;
 
 // `answer` fills the page, or holds it. Called within on_data, on_writable and page_finish(). The logger, borrowed for life, may be NULL.
-struct http_server *http_server_new(void *owner, void (*answer)(void *owner, struct page *page),
+// `is_tls`: connections begin with a TLS handshake.
+struct http_server *http_server_new(void *owner, void (*answer)(void *owner, struct page *page), bool is_tls,
                                     const struct logger *logger, struct moment now);
 // All connections must be gone, and all held pages finished.
 void http_server_free(struct http_server *server);

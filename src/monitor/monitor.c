@@ -51,7 +51,7 @@ struct monitor *monitor_new(const struct monitor_options *options, struct moment
     monitor->start = monitor->now = monitor->config_loaded = now;
     monitor->cpu_at_ns = now.mono_ns;
     list_init(&monitor->waiting);
-    monitor->http = http_server_new(monitor, answer, options->broker_options->logger, now);
+    monitor->http = http_server_new(monitor, answer, options->https_port != 0, options->broker_options->logger, now);
     monitor->sys = sys_requests_new(monitor);
     return monitor;
 }

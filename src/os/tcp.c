@@ -58,6 +58,7 @@ void tcp_init(struct tcp *tcp, struct loop *loop)
     list_init(&tcp->close_task.link);
     tcp->close_task.run = tcp_run_closing;
     list_init(&tcp->handshakes);
+    tcp_shares_init(&tcp->shares, TCP_HANDSHAKES_PER_ADDRESS);
     list_init(&tcp->handshake_task.link);
     tcp->handshake_task.run = tcp_secure_run_handshakes;
 }
@@ -67,6 +68,7 @@ void tcp_deinit(struct tcp *tcp)
     must(tcp->count == 0);
     list_remove(&tcp->close_task.link);
     list_remove(&tcp->handshake_task.link);
+    tcp_shares_deinit(&tcp->shares);
     tls_io_deinit(&tcp->tls_io);
     mem_free(tcp->plain_buffer);
     mem_free(tcp->read_buffer);
@@ -81,6 +83,7 @@ int tcp_adopt(struct tcp *tcp, int fd, const struct net_handler *handler, const 
     conn->handler = handler;
     conn->fd = fd;
     conn->tls = security ? security->tls : NULL;
+    conn->address = conn->tls ? tcp_shares_address(peer) : 0;
     list_init(&conn->closing_link);
     list_init(&conn->handshake_link);
     if (uv_poll_init(&tcp->loop->uv, &conn->poll, fd) != 0) {

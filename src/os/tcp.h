@@ -5,7 +5,7 @@
 // Life: tcp_init ──► tcp_adopt* ──► tcp_close_all ──► (turns until tcp->count is 0) ──► tcp_deinit.
 //
 // On connections that become secure (net_start_tls) handshakes begin a few per turn, in the order in which clients began to speak, and
-// only so many are under way at once: they cost a thousand times what a message does. Who waits is not read.
+// only so many are under way at once, of all and of one address: they cost a thousand times what a message does. Who waits is not read.
 //
 // One thread, the loop's. The last memory of connections goes in a later phase of the loop, at the latest in loop_deinit().
 #pragma once
@@ -14,6 +14,7 @@
 
 #include "env/net.h"
 #include "os/loop.h"
+#include "os/tcp_shares.h"
 #include "os/tls_session.h"
 
 // What one recv() takes at most. Larger reads cost no less per byte; smaller ones cost turns.
@@ -23,6 +24,8 @@
 #define TCP_HANDSHAKES_PER_TURN 4
 // Under way at once; each takes some 50 KiB until it is done.
 #define TCP_HANDSHAKES_MAX 1024
+// Of these, of one address (os/tcp_shares.h): a flood from one place leaves room for others.
+#define TCP_HANDSHAKES_PER_ADDRESS (TCP_HANDSHAKES_MAX / 4)
 
 // What a listener knows of TLS for its connections.
 struct tcp_security {
@@ -40,7 +43,8 @@ struct tcp {
 
     struct tls_io tls_io;   // all zeroes until the first secure connection, as the next
     char *plain_buffer;     // owned: what was decrypted of a read
-    struct list handshakes; // struct tcp_conn.handshake_link: those that wait to begin
+    struct list handshakes; // struct tcp_conn.handshake_link: those that wait to begin, let in by `shares`
+    struct tcp_shares shares;
     struct loop_task handshake_task;
     size_t handshaking; // under way
 };

@@ -19,13 +19,15 @@ struct tcp_conn {
     uv_poll_t poll;
     struct list link;           // list link: tcp->conns
     struct list closing_link;   // list link: tcp->closing
-    struct list handshake_link; // list link: tcp->handshakes
+    struct list handshake_link; // list link: tcp->handshakes, or in line at tcp->shares
+    uint64_t address;           // what it counts as there
     int fd;                     // owned
     int error;                  // what on_close will be told
     uint8_t watched;            // uv_poll events asked for now
     bool paused;                // reading, by the handler
     bool blocked;               // the handler was told that less was taken than it offered
     bool closing;
+    bool let_in;  // by tcp->shares
     bool counted; // in tcp->handshaking
 };
 

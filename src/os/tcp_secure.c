@@ -14,6 +14,7 @@
 #define TCP_SECURE_PLAIN_SIZE (TCP_READ_SIZE + TLS_SESSION_RECORD_SIZE)
 
 static void begin(struct tcp_conn *conn);
+static void leave_share(struct tcp_conn *conn);
 static void count_handshake(struct tcp_conn *conn);
 static void wake_next(struct tcp *tcp);
 static void tell(struct tcp_conn *conn);
@@ -131,8 +132,11 @@ bool tcp_secure_must_wait(struct tcp_conn *conn)
 {
     if (conn->session->state != TLS_SESSION_EMPTY)
         return false;
-    if (!list_is_linked(&conn->handshake_link))
-        list_push_back(&conn->tcp->handshakes, &conn->handshake_link);
+    if (!list_is_linked(&conn->handshake_link) && !conn->let_in) {
+        conn->let_in = tcp_shares_enter(&conn->tcp->shares, conn->address, &conn->handshake_link);
+        if (conn->let_in)
+            list_push_back(&conn->tcp->handshakes, &conn->handshake_link);
+    }
     tcp_watch(conn);
     wake_next(conn->tcp);
     return true;
@@ -164,6 +168,7 @@ void tcp_secure_end(struct tcp_conn *conn, bool in_order)
     mem_free(session);
     conn->session = NULL;
     count_handshake(conn);
+    leave_share(conn);
 }
 
 static void begin(struct tcp_conn *conn)
@@ -177,7 +182,24 @@ static void begin(struct tcp_conn *conn)
     } else if (!conn->closing && !conn->paused) {
         tcp_read(conn);
     }
+    if (!conn->counted)
+        leave_share(conn);
     tcp_watch(conn);
+}
+
+// The first in line of its address comes in instead.
+static void leave_share(struct tcp_conn *conn)
+{
+    struct tcp *tcp = conn->tcp;
+    if (!conn->let_in)
+        return;
+    conn->let_in = false;
+    struct list *next = tcp_shares_leave(&tcp->shares, conn->address);
+    if (!next)
+        return;
+    container_of(next, struct tcp_conn, handshake_link)->let_in = true;
+    list_push_back(&tcp->handshakes, next);
+    wake_next(tcp);
 }
 
 static void count_handshake(struct tcp_conn *conn)
@@ -190,6 +212,7 @@ static void count_handshake(struct tcp_conn *conn)
         conn->tcp->handshaking++;
     } else {
         conn->tcp->handshaking--;
+        leave_share(conn);
         wake_next(conn->tcp);
     }
 }

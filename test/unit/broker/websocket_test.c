@@ -206,6 +206,26 @@ static void a_failed_handshake_is_logged(void **state)
     bench_deinit(&bench);
 }
 
+static void a_handshake_that_never_ends_is_logged(void **state)
+{
+    for (int is_secure = 0; is_secure < 2; is_secure++) {
+        struct bench bench;
+        char line[200] = "";
+        struct logger logger = {.owner = line, .level = LOG_INFO, .write = keep_line};
+        bench_init(&bench);
+        bench.options.logger = &logger;
+        bench.options.is_tls = true;
+        start(&bench);
+        if (is_secure)
+            websocket_net_handler(bench.websocket)->on_secure(bench.context, &(struct net_tls_info){.version = "1.3"});
+        bench.now.mono_ns = 2000000000;
+        websocket_turn_begin(bench.websocket, bench.now);
+        assert_true(bench.lower_closing);
+        assert_string_equal(line, is_secure ? "" : "10.0.0.1:0 - websocket - TLS handshake timeout");
+        bench_deinit(&bench);
+    }
+}
+
 static void only_so_many_begin_within_a_second(void **state)
 {
     struct bench bench;
@@ -654,6 +674,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_opening_is_answered_and_handed_over),
         cmocka_unit_test(a_failed_handshake_is_logged),
+        cmocka_unit_test(a_handshake_that_never_ends_is_logged),
         cmocka_unit_test(only_so_many_begin_within_a_second),
         cmocka_unit_test(an_opening_may_come_byte_by_byte_with_frames_behind_it),
         cmocka_unit_test(a_request_that_opens_nothing_is_refused),

@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "base/memory.h"
+#include "env/log_quota.h"
 #include "monitor/http_server.h"
 
 #define SECOND 1000000000ULL
@@ -38,7 +39,9 @@ struct rig {
     bool leaves; // what it holds: its asker's going away is told
     unsigned left;
     struct logger logger;
-    char line[200]; // the last one logged
+    char line[200];   // the last one logged
+    char before[200]; // the line before
+    unsigned lines;
 };
 
 static size_t peer_write(struct net_conn *net, const struct bytes *parts, size_t count)
@@ -109,6 +112,8 @@ static void keep_line(void *owner, enum log_level level, const char *format, va_
 {
     struct rig *rig = owner;
     assert_int_equal(level, LOG_ERROR);
+    rig->lines++;
+    memcpy(rig->before, rig->line, sizeof(rig->before));
     vsnprintf(rig->line, sizeof(rig->line), format, arguments);
 }
 
@@ -117,7 +122,7 @@ static int rig_setup(void **state)
     struct rig *rig = mem_alloc_zero(sizeof(*rig));
     rig->logger = (struct logger){.owner = rig, .level = LOG_INFO, .write = keep_line};
     rig->now.mono_ns = 1000 * SECOND;
-    rig->server = http_server_new(rig, answer, &rig->logger, rig->now);
+    rig->server = http_server_new(rig, answer, true, &rig->logger, rig->now);
     struct peer *peer = &rig->peer;
     peer->net.ops = &peer_ops;
     peer->room = SIZE_MAX;
@@ -321,6 +326,35 @@ static void a_failed_handshake_is_logged(void **state)
     assert_true(rig->peer.closed);
 }
 
+// At most so many lines a second; the others are counted.
+static void a_handshake_that_never_ends_is_logged(void **state)
+{
+    enum { COUNT = LOG_QUOTA_LINES + 5 };
+    struct rig *rig = *state;
+    const struct net_handler *handler = rig->peer.handler;
+    struct peer others[COUNT];
+    rig->peer.handler->on_secure(rig->peer.context, &(struct net_tls_info){.version = "1.3"});
+    for (size_t i = 0; i < COUNT; i++) {
+        others[i] = (struct peer){.net.ops = &peer_ops, .handler = handler, .room = SIZE_MAX};
+        others[i].context =
+            handler->on_accept(handler->owner, &others[i].net, &(struct net_peer){.ip = "127.0.0.2", .port = 7});
+    }
+    pass(rig, HTTP_SERVER_IDLE_MS);
+    assert_string_equal(rig->line, "127.0.0.2:7 - monitoring - TLS handshake timeout");
+    assert_int_equal(rig->lines, LOG_QUOTA_LINES);
+    assert_true(rig->peer.closed && others[COUNT - 1].closed);
+    pass(rig, 1000);
+    assert_int_equal(rig->lines, LOG_QUOTA_LINES);
+    for (size_t i = 0; i < COUNT; i++)
+        handler->on_close(others[i].context, 0);
+    struct peer late = {.net.ops = &peer_ops, .handler = handler, .room = SIZE_MAX};
+    late.context = handler->on_accept(handler->owner, &late.net, &(struct net_peer){.ip = "127.0.0.3", .port = 7});
+    handler->on_secure(late.context, &(struct net_tls_info){.failure = "no shared cipher"});
+    assert_int_equal(rig->lines, LOG_QUOTA_LINES + 2);
+    assert_string_equal(rig->before, "monitoring - 5 more TLS handshakes failed");
+    handler->on_close(late.context, 0);
+}
+
 static void a_page_may_come_later_and_the_next_request_waits(void **state)
 {
     struct rig *rig = *state;
@@ -446,6 +480,7 @@ int main(void)
         T(silence_and_half_requests_end_at_the_deadline),
         T(a_complete_request_keeps_a_connection_alive),
         T(a_failed_handshake_is_logged),
+        T(a_handshake_that_never_ends_is_logged),
         T(little_progress_is_none),
         T(answers_that_wait_have_a_budget),
         T(a_page_may_come_later_and_the_next_request_waits),

@@ -450,6 +450,49 @@ static void a_flood_begins_few_handshakes_per_turn(void **state)
         tls_client_close(&clients[i]);
 }
 
+static void say_hello(struct tls_client *client)
+{
+    char hello[1024];
+    SSL_do_handshake(client->ssl);
+    int len = BIO_read(client->out, hello, sizeof(hello));
+    assert_int_equal(send(client->fd, hello, (size_t)len, 0), len);
+    tls_fixture_turns(client->rig);
+}
+
+// They said hello and say no more.
+static void a_flood_from_one_address_leaves_room_for_others(void **state)
+{
+    enum { SHARE = 3, FLOOD = 8 };
+    struct tls_fixture *rig = *state;
+    struct tls_client flood[FLOOD], other;
+    rig->tcp.shares.max = SHARE;
+    for (size_t i = 0; i < FLOOD; i++) {
+        tls_client_open(&flood[i], rig, NULL);
+        say_hello(&flood[i]);
+    }
+    assert_int_equal(rig->tcp.handshaking, SHARE);
+    rig->peer_ip = "127.0.0.2";
+    tls_client_open(&other, rig, NULL);
+    assert_int_equal(tls_client_handshake(&other), 1);
+    tls_client_expect_echo(&other);
+    tls_client_close(&other);
+    // Whoever is done, or gone, or gives up in line, makes room for the next.
+    tls_client_carry(&flood[0]);
+    assert_int_equal(tls_client_handshake(&flood[0]), 1);
+    tls_client_close(&flood[1]);
+    tls_client_close(&flood[FLOOD - 1]);
+    assert_int_equal(rig->tcp.handshaking, SHARE);
+    for (size_t i = 2; i < FLOOD - 1; i++) {
+        tls_client_carry(&flood[i]);
+        assert_int_equal(tls_client_handshake(&flood[i]), 1);
+    }
+    assert_int_equal(rig->tcp.handshaking, 0);
+    for (size_t i = 0; i < FLOOD - 1; i++) {
+        if (i != 1)
+            tls_client_close(&flood[i]);
+    }
+}
+
 static void a_reload_is_for_new_connections(void **state)
 {
     struct tls_fixture *rig = *state;
@@ -510,6 +553,7 @@ int main(void)
         T(a_handshake_may_end_at_any_byte),
         T(garbage_in_the_middle_ends_it),
         T(a_flood_begins_few_handshakes_per_turn),
+        T(a_flood_from_one_address_leaves_room_for_others),
         T(a_reload_is_for_new_connections),
         T(a_handler_that_does_not_ask_is_served_too),
     };

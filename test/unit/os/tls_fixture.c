@@ -119,6 +119,7 @@ int tls_fixture_setup(void **state)
     tcp_init(&rig->tcp, &rig->test.loop);
     buffer_init(&rig->got, GOT_MAX);
     rig->tls = tls_new();
+    rig->peer_ip = "127.0.0.1";
     tls_fixture_load(rig, "server", false, NULL);
     rig->handler = (struct net_handler){rig, rig_accept, rig_data, rig_writable, rig_closed, rig_secure, NULL};
     *state = rig;
@@ -156,7 +157,8 @@ static void adopt(struct loop_task *task)
 {
     struct adoption *adoption = container_of(task, struct adoption, task);
     struct tcp_security security = {adoption->rig->tls, adoption->at_once};
-    struct net_peer peer = {.ip = "127.0.0.1"};
+    struct net_peer peer = {.port = 1};
+    snprintf(peer.ip, sizeof(peer.ip), "%s", adoption->rig->peer_ip);
     assert_int_equal(tcp_adopt(&adoption->rig->tcp, adoption->fd, &adoption->rig->handler, &peer, &security), 0);
 }
 

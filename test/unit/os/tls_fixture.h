@@ -18,9 +18,10 @@ struct tls_fixture {
     struct net_handler handler;
     struct net_conn *conn; // of the last accepted, NULL after on_close
     struct buffer got;
-    bool starts_late;   // net_start_tls() from the first on_data, with what it gave
-    bool pauses_first;  // reading is paused when the handshake starts
-    bool keeps_failure; // net_close() is left to the test
+    const char *peer_ip; // of the next connection
+    bool starts_late;    // net_start_tls() from the first on_data, with what it gave
+    bool pauses_first;   // reading is paused when the handshake starts
+    bool keeps_failure;  // net_close() is left to the test
     unsigned writables, closes, secured;
     int close_error;
     char failure[128];
