@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/must.h"
 #include "cmd/commands.h"
+#include "cmd/intake_target.h"
 #include "os/directory.h"
 #include "store/store.h"
 
@@ -41,6 +42,8 @@ int check_run(int count, char **arguments)
     if (error)
         fprintf(stderr, "weir check: %s: %s\n", path,
                 error == ERR_IN_USE ? "in use by a server: stop it first" : error_text(error));
+    else if (intake_target_is_unfinished(&directory))
+        fprintf(stderr, "weir check: %s: an import was not finished here: repeat `weir import`\n", path);
     else
         code = check_directory(path, directory);
     directory_close(&directory);

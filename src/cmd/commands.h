@@ -11,6 +11,7 @@
     X(req, "send a request, print the reply")                                                                          \
     X(bench, "put load on a server and measure")                                                                       \
     X(check, "look at a data directory, change nothing")                                                               \
+    X(import, "move in with the data of a NATS Streaming server")                                                      \
     X(version, "print the version")
 
 #define X(name, line)                                                                                                  \

@@ -10,6 +10,9 @@
 
 #include "base/memory.h"
 #include "cmd/commands.h"
+#include "cmd/intake.h"
+#include "cmd/intake_show.h"
+#include "cmd/intake_target.h"
 #include "cmd/persona.h"
 #include "cmd/serve_files.h"
 #include "cmd/serve_reload.h"
@@ -65,6 +68,7 @@ static int start_log(struct serve *serve);
 static int start_all(struct serve *serve);
 static int start_workers(struct serve *serve);
 static int start_tls(struct serve *serve);
+static int import_first(struct serve *serve);
 static int open_directory(struct serve *serve);
 static int open_port(struct serve *serve, struct listener *listener, const char *host, int port, const char *what);
 static int start_node(struct serve *serve);
@@ -168,7 +172,10 @@ static int start_all(struct serve *serve)
         error = open_port(serve, &serve->websockets, websocket->host, websocket->port, "websockets");
     if (!error)
         error = start_tls(serve);
-    if (!error && serve->options.streaming && serve->options.store == OPTIONS_STORE_FILE)
+    bool stores = serve->options.streaming && serve->options.store == OPTIONS_STORE_FILE;
+    if (!error && stores && serve->options.import_source)
+        error = import_first(serve);
+    if (!error && stores)
         error = open_directory(serve);
     if (!error)
         error = start_node(serve);
@@ -210,6 +217,37 @@ static int start_tls(struct serve *serve)
     return error;
 }
 
+// Only into a directory that has nothing yet, so that the flag may stay where it is.
+static int import_first(struct serve *serve)
+{
+    const struct logger *logger = &serve->log.logger;
+    struct intake_log log = {.logger = logger, .told_ns = clock_mono_ns()};
+    struct intake intake = {
+        .source = serve->options.import_source,
+        .directory = serve->options.directory,
+        .cluster_id = serve->options.cluster_id,
+        .logger = logger,
+        .progress = intake_show_log,
+        .owner = &log,
+    };
+    if (intake_target_is_taken(intake.directory)) {
+        logger_write(logger, LOG_INFO, "Nothing is imported from %s: the data directory %s has data already",
+                     intake.source, intake.directory);
+        return 0;
+    }
+    importer_options_default(&intake.options);
+    intake.options.key = intake_key(NULL);
+    logger_write(logger, LOG_INFO, "Importing %s", intake.source);
+    int error = intake_run(&intake);
+    char line[512];
+    intake_show_line(&intake, line, sizeof(line));
+    if (error)
+        logger_write(logger, LOG_FATAL, "nothing was imported; `weir import` can pass over what is damaged");
+    else
+        logger_write(logger, LOG_INFO, "%s", line);
+    return error;
+}
+
 static int open_directory(struct serve *serve)
 {
     const char *path = serve->options.directory;
@@ -225,6 +263,11 @@ static int open_directory(struct serve *serve)
         logger_write(&serve->log.logger, LOG_FATAL, "the data directory %s is %s", path,
                      error == ERR_IN_USE ? "in use by another process: stop it, or choose another --dir"
                                          : error_text(error));
+    if (!error && intake_target_is_unfinished(&serve->directory)) {
+        logger_write(&serve->log.logger, LOG_FATAL,
+                     "an import into the data directory %s was not finished: repeat it, or choose another --dir", path);
+        error = ERR_NOT_OURS;
+    }
     return error;
 }
 

@@ -58,6 +58,27 @@ int directory_lock(struct directory *directory, bool create)
     return 0;
 }
 
+// Locks of fcntl() belong to the process and end with the first close of the file, whichever descriptor that is; so it is opened once.
+int directory_lock_foreign(struct directory *directory, const char *name, long *ret_pid)
+{
+    *ret_pid = 0;
+    int fd = openat(directory->fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : file_error(errno);
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    bool taken = fcntl(fd, F_SETLK, &lock) == 0 && flock(fd, LOCK_SH | LOCK_NB) == 0;
+    if (taken) {
+        directory->lock_fd = fd;
+        return 0;
+    }
+    int error = errno == EAGAIN || errno == EACCES ? ERR_IN_USE : ERR_IO;
+    lock.l_type = F_RDLCK;
+    if (error == ERR_IN_USE && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+        *ret_pid = lock.l_pid;
+    close(fd);
+    return error;
+}
+
 void directory_execute(const struct directory *directory, struct disk_request *request, char *bounce)
 {
     uint64_t begin_ns = clock_mono_ns();

@@ -27,5 +27,10 @@ void directory_close(struct directory *directory);
 // file counts as locked and nothing is changed. ERR_IN_USE, ERR_PERMISSION, ERR_IO.
 int directory_lock(struct directory *directory, bool create) MUST_USE;
 
+// Keeps others from writing to a directory that is another server's, and finds out whether one does: `name` is the file that it locks
+// whole for itself as long as it runs (fcntl; others use flock, so both are taken, shared). Nothing is created or changed; without
+// such a file nobody is there. ERR_IN_USE: *ret_pid is who has it, 0 if that cannot be told. ERR_PERMISSION, ERR_IO.
+int directory_lock_foreign(struct directory *directory, const char *name, long *ret_pid) MUST_USE;
+
 // Executes: fills result, transferred, duration_ns and the out-fields of the operation. `bounce`: see file_write().
 void directory_execute(const struct directory *directory, struct disk_request *request, char *bounce);

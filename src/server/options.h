@@ -40,6 +40,7 @@ struct options {
     const char *const *server_tags; // no flag: shown by monitoring, in lower case
     size_t server_tag_count;
     const char *directory;     // --dir: "./data"
+    const char *import_source; // --import: a NATS Streaming store to begin with; NULL: none
     const char *cluster_id;    // -cid: "test-cluster"
     uint32_t store;            // -st: enum options_store
     uint32_t sync;             // --sync: enum options_sync

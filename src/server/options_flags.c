@@ -87,6 +87,7 @@
 
 #define STORE_FLAGS \
     {"dir", FLAG_STRING, AT(directory), 0, 0, NULL, "DIR", "where the data is (./data)"}, \
+    {"import", FLAG_STRING, AT(import_source), 0, 0, NULL, "DIR", "move in at the first start with what a NATS Streaming server has in its --dir"}, \
     {"cid,cluster_id", FLAG_STRING, AT(cluster_id), 0, 0, NULL, "ID", "NATS Streaming cluster id (test-cluster)"}, \
     {"st,store", FLAG_CHOICE, AT(store), 0, 0, "file,memory", "file|memory", "where messages are kept (file; as nats-streaming-server: memory)"}, \
     {"sync", FLAG_CHOICE, AT(sync), 0, 0, "always,interval,never", "WHEN", \

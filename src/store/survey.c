@@ -93,7 +93,7 @@ static int list(struct survey *survey, const char *path, struct disk_names *ret_
 // Is there a log, nothing at all, or something of others?
 static int look_at_folder(struct survey *survey)
 {
-    static const char *const harmless[] = {"LOCK", "lost+found", "shards", "checkpoint"};
+    static const char *const harmless[] = {"LOCK", "IMPORTING", "lost+found", "shards", "checkpoint"};
     struct disk_names names;
     int error = list(survey, ".", &names);
     if (error && error != ERR_NOT_FOUND) {

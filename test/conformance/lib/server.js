@@ -25,16 +25,20 @@ process.on('exit', () => {
 })
 
 class Server {
-  /** Starts one and waits until it is ready. `flags` are its flags besides the usual ones; `http`: with a monitoring port; `program`: not $WEIR. */
-  static async start (flags = [], { http = false, program: chosen = program } = {}) {
+  /**
+   * Starts one and waits until it is ready. `flags` are its flags besides the usual ones; `http`: with a monitoring port; `program`: not $WEIR;
+   * `prepare`: called with the path of its data directory before it starts; `port`: not a free one.
+   */
+  static async start (flags = [], { http = false, program: chosen = program, prepare = () => {}, port = -1 } = {}) {
     const server = new Server()
     server.program = chosen
     server.isPeer = path.basename(chosen) === 'nats-server'
     server.flags = flags
     server.http = http
     server.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-conformance-'))
-    server.port = -1
+    server.port = port
     server.httpPort = http ? -1 : 0
+    await prepare(path.join(server.directory, 'data'))
     await server.launch()
     return server
   }

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+// Moving in with the data of a NATS Streaming server: stores that a real one left, stores that a small writer makes (lib/filestore.js)
+// with every kind of damage, and clients that go on as if nothing had happened. Each test imports into a directory of its own.
+'use strict'
+
+const assert = require('assert')
+const { execFile, spawn } = require('child_process')
+const fs = require('fs')
+const path = require('path')
+const { test, run } = require('./lib/tap')
+const { Server, program } = require('./lib/server')
+const { StanClient, START, message } = require('./lib/stan')
+const { writeStore, recorded, temporary, damage, fingerprint, record, messageOf, encode, SUB, AES, CHACHA } = require('./lib/filestore')
+const { Queue, until, within } = require('./lib/wait')
+
+/** Runs the program until it ends; { status, out, err }. */
+function weir (...args) {
+  return within(new Promise((resolve) => {
+    execFile(program, args, { env: { ...process.env, NATS_STREAMING_ENCRYPTION_KEY: '' } }, (error, out, err) => {
+      resolve({ status: error ? error.code : 0, out, err })
+    })
+  }), `weir ${args[0]}`, 30000)
+}
+
+const weirImport = (...args) => weir('import', ...args)
+/** A start that is refused. */
+const weirServe = (...args) => weir('serve', '-a', '127.0.0.1', '-p', '-1', ...args)
+
+/** Imports, and starts a server on what came of it. The source must be as it was. */
+async function moveIn (t, source, { flags = [], importFlags = [], port } = {}) {
+  const before = fingerprint(source)
+  let summary
+  const server = await Server.start(flags, {
+    port,
+    prepare: async (directory) => {
+      const done = await weirImport(source, '--dir', directory, ...importFlags)
+      assert.strictEqual(done.status, 0, done.err)
+      summary = done
+    }
+  })
+  t.after(() => server.stop())
+  assert.strictEqual(fingerprint(source), before)
+  return { server, ...summary }
+}
+
+const messages = (from, to, made = (seq) => ({})) =>
+  Array.from({ length: to - from + 1 }, (_, i) => ({ seq: from + i, data: `m${from + i}`, time: 1700000000000000000n + BigInt(from + i), ...made(from + i) }))
+
+/** Everything that a channel has, from its first message on. */
+async function readAll (server, channel, count) {
+  const client = await StanClient.connect(server)
+  const subscription = await client.subscribe(channel, { startPosition: START.FIRST, maxInFlight: 100000 })
+  const got = await subscription.queue.take(count)
+  await client.publish(channel, 'the end')
+  const end = await subscription.next()
+  assert.strictEqual(end.data, 'the end')
+  assert.strictEqual(end.sequence, got.length ? got[got.length - 1].sequence + 1 : 1)
+  await client.leave()
+  return got
+}
+
+/** A client of the old server that has lost its connection: it listens where it listened, and says nothing about itself. */
+async function former (server, inbox, ackInbox, channel) {
+  const client = await StanClient.open(server)
+  const queue = new Queue(`a message for ${inbox}`)
+  client.nc.subscribe(inbox, { callback: (error, raw) => error || queue.push(require('node-nats-streaming/lib/pb').pb.MsgProto.deserializeBinary(raw.data)) })
+  await client.nc.flush()
+  const ack = (sequence) => client.nc.publish(ackInbox, message('Ack', { subject: channel, sequence }))
+  return { client, queue, ack, leave: () => client.leave() }
+}
+
+const sequences = (taken) => taken.map((one) => (one.getSequence ? one.getSequence() : one.sequence))
+const span = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
+
+// ---- what a real server left
+
+for (const [name, importFlags] of [['plain', []], ['aes', ['--encryption-key', 'testkey']]]) {
+  test(`IM-10 channels come over with numbers, times and payloads (${name})`, async (t) => {
+    const { data, channelsz } = recorded(t, name)
+    const { server, out } = await moveIn(t, data, { importFlags })
+    for (const line of ['3 channels', '371 messages', '5 clients', '1 durable subscription', '1 durable queue group', '1 queue group', '1 other']) assert.ok(out.includes(line), out)
+    for (const channel of channelsz.channels) {
+      const got = await readAll(server, channel.name, channel.msgs)
+      assert.deepStrictEqual(sequences(got), span(channel.first_seq, channel.last_seq))
+      if (channel.name === 'orders') {
+        got.forEach((one, i) => assert.ok(one.data.startsWith(`order ${i + 1} `)))
+        if (name === 'plain') assert.strictEqual(got[0].timestamp, Number(1795410274897475049n))
+      }
+      if (channel.name === 'binary') assert.deepStrictEqual([...got[0].bytes], [0, 1, 2, 255, 254, 13, 10, 0])
+    }
+  })
+}
+
+test('IM-11 a plain durable that was closed goes on where it was', async (t) => {
+  const { server } = await moveIn(t, recorded(t, 'plain').data)
+  // Its client never closed; nobody answers for it any more.
+  const client = await StanClient.connect(server, { clientId: 'audit' })
+  const ledger = await client.subscribe('orders', { durableName: 'ledger', maxInFlight: 20, startPosition: START.FIRST })
+  const got = await ledger.queue.take(20)
+  assert.deepStrictEqual(sequences(got), span(61, 80))
+  assert.deepStrictEqual(got.map((one) => one.redelivered), [...Array(10).fill(true), ...Array(10).fill(false)])
+})
+
+test('IM-12 a durable queue group goes on: what its members had goes to others, then what nobody had', async (t) => {
+  const { server } = await moveIn(t, recorded(t, 'plain').data)
+  const client = await StanClient.connect(server)
+  const group = await client.subscribe('training.jobs', { qGroup: 'gpu', durableName: 'trainers', maxInFlight: 1000 })
+  // worker-2's deliveries had not been written when the old server was killed: they come again, none is missed.
+  const got = sequences(await group.queue.take(105))
+  assert.deepStrictEqual(got.sort((x, y) => x - y), span(16, 120))
+})
+
+test('IM-13 subscriptions of running clients go on at their inboxes, old ack inboxes count', async (t) => {
+  const { data, channelsz } = recorded(t, 'plain')
+  const { server } = await moveIn(t, data)
+  const viewer = channelsz.channels.find((one) => one.name === 'orders').subscriptions.find((one) => one.last_sent === 224)
+  const client = await former(server, viewer.inbox, viewer.ack_inbox, 'orders')
+  assert.deepStrictEqual(sequences(await client.queue.take(20)), span(200, 219)) // as many as it may have in flight
+  for (const sequence of [200, 201, 205]) client.ack(sequence)
+  assert.deepStrictEqual(sequences(await client.queue.take(3)), span(220, 222))
+  await client.leave()
+})
+
+test('IM-13 clients are known by their connections, and heard', async (t) => {
+  const { server } = await moveIn(t, recorded(t, 'plain').data)
+  const client = await StanClient.open(server)
+  client.response = { getPingRequests: () => '_STAN.discover.test-cluster.pings', getCloseRequests: () => '_STAN.close.test-cluster' }
+  assert.deepStrictEqual(await client.ping(Buffer.from('M268ZU33VS1QV22XRD295T')), { size: 0, error: '' }) // publisher
+  assert.strictEqual((await client.ping(Buffer.from('M268ZU33VS1QV22XRD31GD'))).error, 'client has been replaced or is no longer registered') // gone
+  const fields = { clientId: 'publisher', connId: Buffer.from('M268ZU33VS1QV22XRD295T') }
+  assert.strictEqual((await client.publish('orders', 'more', fields)).error, '')
+  assert.strictEqual(await client.bye('publisher'), '')
+  assert.strictEqual(await client.bye('gone'), 'stan: unknown clientID')
+  await client.leave()
+})
+
+test('IM-14 limits are those of the new server: the oldest go as they would have', async (t) => {
+  const { data, channelsz } = recorded(t, 'sliced')
+  const { server, out } = await moveIn(t, data, { flags: ['-mm', '200'] })
+  assert.ok(out.includes('331 messages'), out)
+  const orders = channelsz.channels.find((one) => one.name === 'orders')
+  assert.deepStrictEqual([orders.first_seq, orders.msgs], [51, 200])
+  // subs.dat lagged behind when the server was killed, so the durable has 51 to 60 again.
+  const client = await former(server, orders.subscriptions[0].inbox, orders.subscriptions[0].ack_inbox, 'orders')
+  client.ack(51)
+  await client.client.nc.flush()
+  await client.leave()
+  const reader = await StanClient.connect(server)
+  const all = await reader.subscribe('orders', { maxInFlight: 1000 })
+  assert.deepStrictEqual(sequences(await all.queue.take(200)), span(51, 250))
+})
+
+test('IM-21 an encrypted store needs its key', async (t) => {
+  const { data } = recorded(t, 'aes')
+  const directory = path.join(temporary(t), 'data')
+  const without = await weirImport(data, '--dir', directory)
+  assert.match(without.err, /look encrypted: the key is needed/)
+  const wrong = await weirImport(data, '--dir', directory, '--encryption-key', 'sesame')
+  assert.match(wrong.err, /binary\/msgs\.1\.dat:4: sequence 1 cannot be decrypted/)
+  for (const done of [without, wrong]) assert.strictEqual(done.status, 1)
+  assert.ok(!wrong.err.includes('sesame'), 'a key is shown to nobody')
+})
+
+// ---- made-up stores
+
+for (const [name, cipher] of [['AES', AES], ['ChaCha20', CHACHA]]) {
+  test(`IM-21 ${name}, and clear text from before`, async (t) => {
+    const directory = temporary(t)
+    writeStore(directory, { channels: { a: { slices: [messages(1, 3)] } }, key: 'k', cipher })
+    damage(directory, 'a/msgs.1.dat', (bytes) => Buffer.concat([bytes, record(messageOf('a', { seq: 4, data: 'clear', time: 1700000000000000009n }))]))
+    const { server } = await moveIn(t, directory, { importFlags: ['--encryption-key', 'k'] })
+    assert.deepStrictEqual((await readAll(server, 'a', 4)).map((one) => one.data), ['m1', 'm2', 'm3', 'clear'])
+  })
+}
+
+test('IM-03 slices in the order of their numbers, gaps, fillers, replies', async (t) => {
+  const directory = temporary(t)
+  const slices = Array.from({ length: 11 }, (_, i) => messages(10 * i + 11, 10 * i + 20, (seq) => ({ reply: `r${seq}` })))
+  slices[4] = messages(51, 60, () => ({ data: '' })) // as a node of a cluster fills a gap
+  writeStore(directory, { channels: { a: { slices, index: true }, empty: {} } })
+  fs.rmSync(path.join(directory, 'a/msgs.3.dat'))
+  const { server, out } = await moveIn(t, directory)
+  assert.match(out, /10 sequence numbers .* are not there/)
+  const got = await readAll(server, 'a', 100)
+  assert.deepStrictEqual(sequences(got), [...span(11, 30), ...span(41, 120)])
+  assert.strictEqual(got[0].reply, 'r11')
+  assert.strictEqual(got[30].data, '')
+})
+
+test('IM-05 positions of every kind of subscription', async (t) => {
+  const directory = temporary(t)
+  const subs = [
+    [SUB.NEW, { id: 1, client: 'a', durable: 'd', isDurable: true, inbox: 'in.1', ackInbox: 'ack.1' }],
+    ...span(1, 5).map((seq) => [SUB.PENDING, { id: 1, seq }]),
+    [SUB.ACK, { id: 1, seq: 2 }], [SUB.ACK, { id: 1, seq: 4 }],
+    [SUB.UPDATE, { id: 1, client: 'a', durable: 'd', isDurable: true, isClosed: true, lastSent: 5 }],
+    // A group without members that remembers where it was.
+    [SUB.NEW, { id: 2, group: 'd:shadow', isDurable: true, isClosed: true, lastSent: 6 }],
+    [SUB.PENDING, { id: 2, seq: 3 }],
+    // Deleted, and of a client that is not there.
+    [SUB.NEW, { id: 3, client: 'a', inbox: 'in.3', ackInbox: 'ack.3', lastSent: 2 }], [SUB.DELETE, { id: 3 }],
+    [SUB.NEW, { id: 4, client: 'nobody', inbox: 'in.4', ackInbox: 'ack.4', lastSent: 2 }],
+    // Behind what there is.
+    [SUB.NEW, { id: 5, client: 'b', durable: 'far', isDurable: true, inbox: 'in.5', ackInbox: 'ack.5', lastSent: 99 }], [SUB.PENDING, { id: 5, seq: 77 }]
+  ]
+  writeStore(directory, { clients: [{ id: 'a' }, { id: 'b' }, { id: 'c' }, { gone: 'c' }, { id: 'b', connId: 'again' }], channels: { jobs: { slices: [messages(1, 10)], subs } } })
+  const { server, out } = await moveIn(t, directory)
+  assert.match(out, /2 clients/)
+  assert.match(out, /1 subscriptions had lost their client/)
+  assert.match(out, /1 messages that were not acknowledged are not in the store any more/)
+  assert.match(out, /1 positions lay behind the last message/)
+  const a = await StanClient.connect(server, { clientId: 'a' })
+  const d = await a.subscribe('jobs', { durableName: 'd' })
+  assert.deepStrictEqual(sequences(await d.queue.take(8)), [1, 3, 5, 6, 7, 8, 9, 10])
+  const group = await a.subscribe('jobs', { qGroup: 'shadow', durableName: 'd' })
+  assert.deepStrictEqual(sequences(await group.queue.take(5)), [3, 7, 8, 9, 10])
+  const far = await former(server, 'in.5', 'ack.5', 'jobs')
+  await a.store('jobs', 'new')
+  assert.strictEqual((await far.queue.next()).getSequence(), 11)
+  await far.leave()
+})
+
+// ---- damage
+
+/** A store of one channel with 30 messages in three slices. */
+const small = (t, more = {}) => writeStore(temporary(t), { clients: [{ id: 'a' }], channels: { a: { slices: [messages(1, 10), messages(11, 20), messages(21, 30)], ...more } } })
+
+const damages = {
+  'a flipped bit in a payload': { name: 'a/msgs.2.dat', at: 4, change: (bytes) => { bytes[14] ^= 1; return bytes }, says: /check of a record does not fit/, lost: [11] },
+  'a flipped bit in a length': { name: 'a/msgs.2.dat', at: 4, change: (bytes) => { bytes[4] ^= 4; return bytes }, says: /check of a record does not fit|no record begins/, lost: [11] },
+  'a huge length': { name: 'a/msgs.2.dat', at: 4, change: (bytes) => { bytes[7] = 0xff; return bytes }, says: /no record begins here/, lost: [11] },
+  'a length past the end': { name: 'a/msgs.2.dat', at: 4, change: (bytes) => { bytes[6] = 0x10; return bytes }, says: /ends within a record/, lost: [11] },
+  'a torn tail': { name: 'a/msgs.3.dat', change: (bytes) => bytes.subarray(0, bytes.length - 3), says: /ends within a record/, lost: [30], eof: true },
+  'a torn header': { name: 'a/msgs.3.dat', change: (bytes) => Buffer.concat([bytes, Buffer.from([9, 0, 0])]), says: /ends within a record/, lost: [], eof: true },
+  'an empty file': { name: 'a/msgs.3.dat', change: () => Buffer.alloc(0), says: /empty, as after a power cut/, lost: span(21, 30), eof: true },
+  'another version': { name: 'a/msgs.3.dat', change: (bytes) => { bytes[0] = 2; return bytes }, says: /not a file of version 1/, lost: span(21, 30) },
+  'a message twice': { name: 'a/msgs.2.dat', change: (bytes) => Buffer.concat([bytes, bytes.subarray(4)]), says: /sequence 11 after 20/, lost: [] },
+  'a record that is no message': { name: 'a/msgs.1.dat', change: (bytes) => Buffer.concat([bytes, record(Buffer.from([0x0a, 0x7f]))]), says: /no message/, lost: [] },
+  'an unknown record of a subscription': { name: 'a/subs.dat', change: (bytes) => Buffer.concat([bytes, record(encode({ 1: 1 }), { type: 9 })]), says: /type 9 that cannot be used/, lost: [] },
+  'a damaged record of a subscription': { name: 'a/subs.dat', change: (bytes) => Buffer.concat([bytes, Buffer.from([4, 0, 0, 5, 1, 2, 3, 4, 8, 1, 16, 2])]), says: /check of a record does not fit/, lost: [] },
+  'a damaged record of a client': { name: 'clients.dat', change: (bytes) => { bytes[13] ^= 0x20; return bytes }, says: /check of a record does not fit/, lost: [] }
+}
+
+for (const [what, { name, at, change, says, lost, eof }] of Object.entries(damages)) {
+  test(`IM-06 ${what}: the import stops and says where, or passes over it`, async (t) => {
+    const directory = small(t)
+    damage(directory, name, (bytes) => change(Buffer.from(bytes)))
+    const target = path.join(temporary(t), 'data')
+    const stopped = await weirImport(directory, '--dir', target)
+    assert.strictEqual(stopped.status, 1, stopped.out)
+    assert.match(stopped.err, says)
+    const place = new RegExp(`${name.replace(/[./]/g, '\\$&')}:${at === undefined ? '\\d+' : at}:`)
+    if (!/empty|version/.test(what)) assert.match(stopped.err, place)
+    // What it left is no data directory, and no obstacle.
+    const served = await weirServe('--dir', target)
+    assert.match(served.err, /was not finished/)
+    const dry = await weirImport(directory, '--dry-run', '--keep-going')
+    const { server, out, err } = await moveIn(t, directory, { importFlags: eof ? ['--truncate-bad-eof'] : ['--keep-going'] })
+    if (!eof) {
+      assert.match(err, says)
+      assert.match(out, /problems were passed over/)
+      assert.ok(dry.out.includes(out.split('\n')[2]), dry.out)
+    }
+    assert.deepStrictEqual(sequences(await readAll(server, 'a', 30 - lost.length)), span(1, 30).filter((seq) => !lost.includes(seq)))
+  })
+}
+
+test('IM-06 every byte of a small store flipped, one after the other: no crash, and nothing invented', async (t) => {
+  const directory = writeStore(temporary(t), { clients: [{ id: 'a' }], channels: { a: { slices: [messages(1, 2)], subs: [[SUB.NEW, { id: 1, client: 'a', inbox: 'i', ackInbox: 'k' }], [SUB.PENDING, { id: 1, seq: 1 }]] } } })
+  for (const name of ['clients.dat', 'a/msgs.1.dat', 'a/subs.dat', 'server.dat']) {
+    const whole = fs.readFileSync(path.join(directory, name))
+    for (let at = 0; at < whole.length; at += name === 'server.dat' ? 40 : 7) {
+      const bytes = Buffer.from(whole)
+      bytes[at] ^= 1 << at % 8
+      fs.writeFileSync(path.join(directory, name), bytes)
+      const done = await weirImport(directory, '--dry-run', '--keep-going')
+      assert.ok(done.status === 0 || done.status === 1, `${name}:${at}: ${done.err}`)
+      if (done.status === 0) assert.match(done.out, /\b[012] messages/)
+      else assert.match(done.err, /server\.dat/)
+    }
+    fs.writeFileSync(path.join(directory, name), whole)
+  }
+})
+
+test('ST-C26 checks with another polynomial, and none', async (t) => {
+  for (const [check, importFlags] of [[0x82f63b78, ['--file_crc_poly', String(0x82f63b78)]], [0, ['--file_crc=false']]]) {
+    const directory = writeStore(temporary(t), { clients: [{ id: 'a' }], channels: { a: { slices: [messages(1, 3)] } }, check })
+    const refused = await weirImport(directory, '--dry-run')
+    assert.match(refused.err, /server\.dat:4: damaged, or checked with another polynomial/)
+    const { server } = await moveIn(t, directory, { importFlags })
+    assert.deepStrictEqual(sequences(await readAll(server, 'a', 3)), [1, 2, 3])
+  }
+})
+
+// ---- where from, where to
+
+test('IM-20 what is no store, and what an import does not fill', async (t) => {
+  const empty = temporary(t)
+  const directory = small(t)
+  for (const [args, says, status] of [
+    [[empty, '--dry-run'], /there is no server\.dat/, 1],
+    [['/nowhere/at/all', '--dry-run'], /not found/, 1],
+    [[directory, '--dir', directory], /it is not empty/, 1],
+    [[directory], /--dir DATA is missing/, 2],
+    [['--dir', empty], /the --dir of a NATS Streaming server is missing/, 2],
+    [[directory, directory, '--dir', empty], /there is one SOURCE/, 2],
+    [[directory, '--dir', empty, '--drx'], /drx/, 2]
+  ]) {
+    const done = await weirImport(...args)
+    assert.match(done.err, says)
+    assert.strictEqual(done.status, status)
+  }
+  assert.match((await weirImport(directory, '--dir', path.join(empty, 'new'))).out, /Imported/)
+  assert.match((await weirImport(directory, '--dir', path.join(empty, 'new'))).err, /data directory already/)
+})
+
+test('IM-22 a node of a cluster brings its messages, and it is said what it does not bring', async (t) => {
+  const directory = writeStore(temporary(t), { nodeId: 'a', channels: { a: { slices: [messages(1, 3)] } } })
+  const { server, out } = await moveIn(t, directory)
+  assert.match(out, /It was a node of a cluster/)
+  assert.deepStrictEqual(sequences(await readAll(server, 'a', 3)), [1, 2, 3])
+})
+
+test('IM-06 a server that is running on the store is found and named', async (t) => {
+  const directory = small(t)
+  fs.writeFileSync(path.join(directory, '.rootdir.lck'), '')
+  // As nats-streaming-server locks it: fcntl, the whole file.
+  const holder = spawn('python3', ['-c', 'import fcntl,sys\nf=open(sys.argv[1],"w")\nfcntl.lockf(f,fcntl.LOCK_EX)\nprint("locked",flush=True)\nsys.stdin.read()', path.join(directory, '.rootdir.lck')])
+  await new Promise((resolve) => holder.stdout.once('data', resolve))
+  const ended = new Promise((resolve) => holder.once('close', resolve))
+  const done = await weirImport(directory, '--dry-run')
+  holder.stdin.end()
+  await ended
+  assert.strictEqual(done.status, 1)
+  assert.match(done.err, new RegExp(`process id ${holder.pid} is running on it`))
+  assert.strictEqual((await weirImport(directory, '--dry-run')).status, 0)
+})
+
+test('IM-20 an import that is killed leaves nothing that is served; the next one begins anew', async (t) => {
+  const directory = writeStore(temporary(t), { channels: { a: { slices: [messages(1, 20000, () => ({ data: 'x'.repeat(1000) }))] } } })
+  const target = path.join(temporary(t), 'data')
+  const child = spawn(program, ['import', directory, '--dir', target])
+  const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(signal)))
+  await until(() => fs.existsSync(path.join(target, 'wal')), 'the import writes')
+  child.kill('SIGKILL')
+  assert.strictEqual(await ended, 'SIGKILL')
+  const served = await weirServe('--dir', target)
+  assert.match(served.err, /was not finished: repeat it/)
+  assert.strictEqual((await weirImport(directory, '--dir', target)).status, 0)
+  assert.match((await weir('check', target)).out, /20000 messages in the log, sequences 1 to 20000/)
+})
+
+test('IM-20 serve --import moves in once', async (t) => {
+  const directory = writeStore(temporary(t), { clusterId: 'old', channels: { a: { slices: [messages(1, 3)] } } })
+  const other = await weirServe('--dir', path.join(temporary(t), 'd'), '--import', directory)
+  assert.match(other.err, /the store is of the cluster id old, not test-cluster/)
+  const server = await Server.start(['-cid', 'old', '--import', directory])
+  t.after(() => server.stop())
+  assert.match(server.log, /Imported .*: 1 channels with 3 messages/)
+  await server.restart('SIGTERM')
+  assert.match(server.log, /has data already/)
+  assert.match(server.log, /Recovered 1 channels with 3 messages/)
+})
+
+run({ atOnce: 4 })
