@@ -148,7 +148,8 @@ void account_reap(struct broker *broker)
     list_foreach(link, &broker->retired)
     {
         struct account *account = container_of(link, struct account, link);
-        if (!list_empty(&account->connections) || account->inlet_count > 0 || account->watch_count > 0)
+        if (!list_empty(&account->connections) || account->inlet_count > 0 || account->watch_count > 0 ||
+            account->leaving_count > 0)
             continue;
         if (broker->remotes)
             withdraw(account);
@@ -168,11 +169,11 @@ void account_check(const struct account *account)
         const struct connection *connection = container_of(link, struct connection, member);
         must(connection->account == account);
         connections += !connection->refused;
-        subscriptions += connection->subscriptions.count;
+        subscriptions += connection->is_leaving ? 0 : connection->subscriptions.count;
     }
     must(connections == account->connection_count && subscriptions == account->subscription_count);
-    must(trie_count(account->trie) == subscriptions + account->inlet_count + account->remote_count +
-                                          account->import_count + (account->responses != NULL));
+    must(trie_count(account->trie) == subscriptions + account->leaving_count + account->inlet_count +
+                                          account->remote_count + account->import_count + (account->responses != NULL));
     broker_inlet_check(account);
     broker_watch_check(account);
     trie_check(account->trie);

@@ -27,6 +27,7 @@ void broker_options_default(struct broker_options *options)
         .congested_bytes = 256 * 1024,
         .max_connections = 65536,
         .max_closed = 10000,
+        .leave_turn_max = 256,
         .max_subscriptions = 0,
         .max_accounts = 100000,
         .max_responses = 262144,
@@ -66,6 +67,8 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
     list_init(&broker->connections);
     list_init(&broker->dirty);
     list_init(&broker->paused);
+    list_init(&broker->leaving);
+    broker->leave_budget = broker->options.leave_turn_max;
     list_init(&broker->deferred);
     list_init(&broker->watch_dirty);
     list_init(&broker->logins);
@@ -82,6 +85,8 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
 void broker_free(struct broker *broker)
 {
     must(list_empty(&broker->connections));
+    broker->leave_budget = UINT32_MAX;
+    connection_leave_some(broker);
     wheel_cancel(&broker->wheel, &broker->lame_timer);
     broker_route_drop_deferred(broker);
     remote_free(broker->remotes);
@@ -113,6 +118,7 @@ void broker_turn_begin(struct broker *broker, struct moment now)
     if (now_ms > broker->now_ms)
         broker->now_ms = now_ms;
     broker->now = now;
+    broker->leave_budget = broker->options.leave_turn_max;
     broker->tracing = logger_is_enabled(broker->options.logger, LOG_TRACE);
 }
 
@@ -121,6 +127,7 @@ bool broker_turn_end(struct broker *broker)
     must(broker->depth == 0);
     broker->called = false;
     wheel_advance(&broker->wheel, broker->now_ms);
+    connection_leave_some(broker);
     broker_inlet_resume_paused(broker);
     broker_route_deferred(broker);
     for (int round = 0; round < BROKER_WATCH_ROUNDS; round++) {
@@ -136,7 +143,7 @@ bool broker_turn_end(struct broker *broker)
         remote_return(broker->remotes);
     // Whoever was called in here may have work for a turn's end of his own, and that may be over already.
     return broker->called || broker->resume || !list_empty(&broker->deferred) || !list_empty(&broker->dirty) ||
-           !list_empty(&broker->watch_dirty);
+           !list_empty(&broker->watch_dirty) || !list_empty(&broker->leaving);
 }
 
 uint64_t broker_next_deadline_ms(const struct broker *broker)
@@ -196,7 +203,7 @@ void broker_check(const struct broker *broker)
         const struct connection *connection = container_of(link, struct connection, link);
         must(connection->broker == broker);
         connection_check(connection);
-        subscriptions += connection->subscriptions.count;
+        subscriptions += connection->is_leaving ? 0 : connection->subscriptions.count;
         counts[connection->refused]++;
     }
     must(counts[false] == broker->connection_count && counts[true] == broker->refused_count);

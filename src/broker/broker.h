@@ -51,6 +51,7 @@ struct broker_options {
     uint64_t congested_bytes;   // queued to one connection before a watch calls its subjects congested, 256 KiB
     uint32_t max_connections;   // 65,536
     uint32_t max_closed;        // closed connections that monitoring can show, 10,000
+    uint32_t leave_turn_max;    // subscriptions of connections that went, taken out in one turn, 256: some 200 us
     uint32_t max_subscriptions; // per connection; 0: unlimited
     uint32_t max_accounts;      // `$G` and `$SYS` included: 100,000
     uint32_t

@@ -19,7 +19,6 @@ static void begin_closing(struct connection *connection, const char *reason);
 static bool is_told_elsewhere(enum wire_error error);
 static const char *reason_of(enum wire_error error);
 static void connection_close(struct connection *connection);
-static void remove_subscriptions(struct connection *connection);
 static void write_queue(struct connection *connection);
 static void leave_congestion(struct connection *connection);
 static void touch_watches(struct connection *connection, bool was_congested);
@@ -79,7 +78,7 @@ void connection_on_close(void *context, int error)
         closed_add(broker, connection);
     }
     connection->state = CONNECTION_CLOSED;
-    remove_subscriptions(connection);
+    connection_leave(connection);
     outbound_clear(&connection->outbound, &broker->cache);
     connection_release_tail(connection);
     wheel_cancel(&broker->wheel, &connection->ping);
@@ -97,7 +96,11 @@ void connection_on_close(void *context, int error)
     else
         broker->connection_count--;
     mem_free(connection->client);
-    mem_free(connection);
+    connection->client = NULL;
+    if (connection->is_leaving)
+        connection->is_gone = true;
+    else
+        mem_free(connection);
 }
 
 void connection_account_set(struct connection *connection, struct account *account)
@@ -193,7 +196,7 @@ void connection_flush(struct connection *connection)
     if (connection->state == CONNECTION_CLOSING) {
         // Not earlier: the operation that was being carried out may lie in the tail.
         connection_release_tail(connection);
-        remove_subscriptions(connection);
+        connection_leave(connection);
     }
     if (!connection->blocked)
         write_queue(connection);
@@ -233,7 +236,8 @@ void connection_check(const struct connection *connection)
     must(connection->login != CONNECTION_LOGIN_CHECKING || connection->identity->job ||
          connection->state == CONNECTION_CLOSED);
     must(connection->state != CONNECTION_CLOSED ||
-         (connection->subscriptions.count == 0 && connection->outbound.size_bytes == 0));
+         ((connection->subscriptions.count == 0 || connection->is_leaving) && connection->outbound.size_bytes == 0));
+    must(!connection->is_leaving || (connection->state != CONNECTION_OPEN && connection->subscriptions.count > 0));
     must(connection->state != CONNECTION_OPEN || connection->outbound.size_bytes == 0 || connection->flush_queued);
 }
 
@@ -349,13 +353,6 @@ static void connection_close(struct connection *connection)
     wheel_cancel(&broker->wheel, &connection->ping);
     wheel_cancel(&broker->wheel, &connection->deadline);
     net_close(connection->net);
-}
-
-static void remove_subscriptions(struct connection *connection)
-{
-    struct subscription *subscription;
-    while ((subscription = subscription_set_pop(&connection->subscriptions)))
-        subscription_end(subscription);
 }
 
 static void write_queue(struct connection *connection)

@@ -158,7 +158,7 @@ static void push(struct inspection *inspection, struct inspection_connection *co
 static void add_counters(struct inspection_sublist *sublist, const struct account *account)
 {
     struct trie_stats stats = trie_stats(account->trie);
-    sublist->subscriptions += stats.entries;
+    sublist->subscriptions += stats.entries - account->leaving_count;
     sublist->cache += stats.cache_subjects;
     sublist->inserts += stats.inserts;
     sublist->removes += stats.removes;
@@ -192,6 +192,8 @@ static void add_all(struct inspection *inspection, struct inspection_sublist *su
     list_foreach(link, &account->connections)
     {
         struct connection *connection = container_of(link, struct connection, member);
+        if (connection->is_leaving)
+            continue;
         subscription_set_foreach(subscription, &connection->subscriptions)
         {
             if (sublist->list_count >= list_max)
@@ -206,7 +208,8 @@ static void add_subscription(struct inspection *inspection, struct inspection_su
                              struct trie_entry *entry, uint64_t list_max)
 {
     struct target *target = container_of(entry, struct target, entry);
-    if (target->kind != TARGET_SUBSCRIPTION || target->dead)
+    if (target->kind != TARGET_SUBSCRIPTION || target->dead ||
+        container_of(target, struct subscription, target)->connection->is_leaving)
         return;
     sublist->total++;
     struct inspection_subscription *to = list_next(inspection, sublist, list_max);

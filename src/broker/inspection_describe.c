@@ -28,7 +28,7 @@ void inspection_describe(const struct connection *connection, struct inspection_
         .out_msgs = connection->traffic.out_msgs,
         .in_bytes = connection->traffic.in_bytes,
         .out_bytes = connection->traffic.out_bytes,
-        .subscription_count = connection->subscriptions.count,
+        .subscription_count = connection->is_leaving ? 0 : connection->subscriptions.count,
         .user = connection_user_name(connection),
         .account = account_name(connection->account),
         .tls_first = connection->tls_first,

@@ -89,6 +89,8 @@ void subscription_remove(struct subscription *subscription)
 {
     struct connection *connection = subscription->connection;
     subscription_set_remove(&connection->subscriptions, connection->broker->sid_seed, subscription);
+    connection->account->subscription_count--;
+    connection->broker->stats.subscriptions--;
     subscription_end(subscription);
 }
 
@@ -97,7 +99,7 @@ void subscription_end(struct subscription *subscription)
     struct connection *connection = subscription->connection;
     struct broker *broker = connection->broker;
     must(!subscription->target.dead);
-    if (connection_is_traced(connection)) {
+    if (connection_is_traced(connection) && !connection->is_gone) {
         char room[NUMBER_MAX_DIGITS];
         connection_trace_end(connection, subscription_sid_text(subscription, room));
     }
@@ -110,8 +112,6 @@ void subscription_end(struct subscription *subscription)
         broker_watch_touch(account, pattern, false);
     }
     trie_remove(account->trie, &subscription->target.entry);
-    account->subscription_count--;
-    broker->stats.subscriptions--;
     broker_bury(broker, &subscription->target);
 }
 

@@ -40,7 +40,7 @@ int subscription_add(struct connection *connection, struct bytes subject, struct
                      struct bytes sid) MUST_USE;
 // It is gone at once for all later messages, also for those being routed.
 void subscription_remove(struct subscription *subscription);
-// The same for one that its connection's set does not have any more.
+// The same for one that its connection's set does not have any more, and that is counted no more.
 void subscription_end(struct subscription *subscription);
 // Ends after `max` messages since its beginning, which may be at once; 0: at once.
 void subscription_limit(struct subscription *subscription, uint64_t max);

@@ -150,6 +150,8 @@ static int start_workers(struct serve *serve)
     uint32_t count = serve->options.threads ? serve->options.threads : serve_workers_default(usage.cores);
     // One arena for each: the other threads allocate little, and more would only be idle memory.
     mallopt(M_ARENA_MAX, (int)count);
+    // What is freed is joined with its neighbours at once: glibc would put that off, and then do it for a million pieces in one go.
+    mallopt(M_MXFAST, 0);
     int error = serve_workers_init(&serve->workers, count, &serve->loop, &serve->log.logger);
     if (error)
         logger_write(&serve->log.logger, LOG_FATAL, "no file descriptors left for %u threads (ulimit -n)", count);

@@ -89,6 +89,7 @@ static void run_init(struct run *run, uint8_t bits)
     options.congested_bytes = bits & 8 ? 50 : 500;
     options.max_subscriptions = bits & 16 ? 3 : 0;
     options.max_connections = bits & 32 ? 3 : 100;
+    options.leave_turn_max = bits & 64 ? 1 : 256;
     options.seed = bits;
     options.max_traced_bytes = bits & 2 ? 5 : 0;
     run->logger = (struct logger){.owner = run, .level = LOG_DEBUG, .write = on_line, .trace = bits & 64};

@@ -250,6 +250,7 @@ static void open_model(struct model *model, uint64_t seed)
     struct broker_options options;
     broker_options_default(&options);
     options.seed = seed;
+    options.leave_turn_max = pick(model, 2) ? 1 : 256;
     options.remote_window_bytes = pick(model, 2) ? 1024 * 1024 : 500 + (uint64_t)pick(model, 20000);
     town_init(&model->town, 2 + (uint32_t)pick(model, 3), &options);
     for (int i = 0; i < CLIENTS; i++)

@@ -202,6 +202,58 @@ static void who_is_turned_away_counts_as_ended(void **state)
     world_deinit(&world);
 }
 
+static uint64_t count_subscriptions(const struct world *world)
+{
+    struct broker_stats stats;
+    broker_stats_get(world->broker, &stats);
+    return stats.subscriptions;
+}
+
+// Gone at once for everybody else, and out of the way in slices.
+static void many_subscriptions_end_a_few_at_a_time(void **state)
+{
+    struct broker_options options = options_make();
+    options.leave_turn_max = 10;
+    struct world world;
+    world_init(&world, &options);
+    struct peer *rich = peer_connect(&world, "");
+    struct peer *other = peer_connect(&world, "\"headers\":true,\"no_responders\":true");
+    for (int i = 0; i < 30; i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "SUB many.%d %d\r\nSUB shared%s %d\r\n", i % 20, i, i % 2 ? " q" : "", 100 + i);
+        peer_say(rich, line);
+    }
+    peer_say(other, "SUB inbox.* 1\r\nSUB shared q 2\r\n");
+    assert_int_equal(count_subscriptions(&world), 62);
+    peer_close(rich);
+    assert_int_equal(count_subscriptions(&world), 2);
+    int turns = 1;
+    for (bool again = true; again; turns++) {
+        peer_give_bytes(other, BYTES("PUB many.3 inbox.x 0\r\n\r\nPUB shared 2\r\nhi\r\n"));
+        again = broker_turn_end(world.broker);
+        peer_expect(other, "HMSG inbox.x 1 38 38\r\nNATS/1.0 503\r\nNats-Subject: many.3\r\n\r\n\r\n"
+                           "MSG shared 2 2\r\nhi\r\n");
+        broker_check(world.broker);
+        broker_turn_begin(world.broker, world.now);
+        assert_int_equal(count_subscriptions(&world), 2);
+    }
+    assert_in_range(turns, 6, 9);
+    world_deinit(&world);
+}
+
+// The broker can go before they have.
+static void a_broker_may_end_before_they_have(void **state)
+{
+    struct broker_options options = options_make();
+    options.leave_turn_max = 1;
+    struct world world;
+    world_init(&world, &options);
+    struct peer *rich = peer_connect(&world, "");
+    peer_say(rich, "SUB a 1\r\nSUB b.* 2\r\nSUB c q 3\r\nSUB d 4\r\n");
+    peer_close(rich);
+    world_deinit(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +264,8 @@ int main(void)
         cmocka_unit_test(limits_change_for_who_is_connected),
         cmocka_unit_test(connections_over_a_lower_limit_are_closed),
         cmocka_unit_test(who_is_turned_away_counts_as_ended),
+        cmocka_unit_test(many_subscriptions_end_a_few_at_a_time),
+        cmocka_unit_test(a_broker_may_end_before_they_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

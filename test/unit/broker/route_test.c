@@ -303,6 +303,7 @@ static void churn(uint64_t seed)
     struct broker_options options;
     broker_options_default(&options);
     options.seed = seed;
+    options.leave_turn_max = 1 + (uint32_t)(seed % 5);
     struct model *model = mem_alloc_zero(sizeof(*model));
     world_init(&model->world, &options);
     prng_seed(&model->prng, seed);
