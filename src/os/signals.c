@@ -25,10 +25,19 @@ void signals_start(struct signals *signals, struct loop *loop, void *owner, bool
     }
 }
 
+// In between they are blocked: libuv gives each its default effect first, which is to kill.
 void signals_stop(struct signals *signals)
 {
-    for (int i = 0; i < SIGNALS_COUNT; i++)
+    sigset_t all, before;
+    sigfillset(&all);
+    must(pthread_sigmask(SIG_BLOCK, &all, &before) == 0);
+    for (int i = 0; i < SIGNALS_COUNT; i++) {
+        int number = signals->handles[i].signum;
         uv_close((uv_handle_t *)&signals->handles[i], NULL);
+        if (!signals->stopping || (number != SIGINT && number != SIGTERM))
+            must(signal(number, SIG_IGN) != SIG_ERR);
+    }
+    must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 }
 
 static void signals_on_signal(uv_signal_t *handle, int number)

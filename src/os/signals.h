@@ -22,5 +22,6 @@ struct signals {
 // One per process: dispositions are the process's.
 void signals_start(struct signals *signals, struct loop *loop, void *owner, bool (*on_stop)(void *owner, int number),
                    void (*on_request)(void *owner, int number));
-// Signals have their default effect again. The memory may go after loop_deinit().
+// The process is about to end: signals are not heard any more, and do not kill it in its last steps. Only whoever asked for the stop and
+// asks again ends it at once. The memory may go after loop_deinit().
 void signals_stop(struct signals *signals);
