@@ -141,7 +141,9 @@ static bool step_line(struct play *play, const struct transcript_line *line, str
         play->at++;
         return false;
     case TRANSCRIPT_LET:
-        pattern_vars_set(&play->vars, line->text, line->payload);
+        buffer_clear(&play->out);
+        pattern_substitute(line->payload, &play->vars, &play->out);
+        pattern_vars_set(&play->vars, line->text, buffer_bytes(&play->out));
         play->at++;
         return false;
     case TRANSCRIPT_CLOSE:

@@ -25,7 +25,6 @@ static void become(const struct wire_server *server, const char *program, const 
 static bool wait_for_log(struct wire_server *server, size_t from, const char *words, const char *or_words);
 static const char *find_in_log(const struct wire_server *server, size_t from, const char *words);
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *where);
-static uint64_t now_ms(void);
 
 bool wire_server_start(struct wire_server *server, const char *program, const char *threads, struct bytes config)
 {
@@ -100,6 +99,13 @@ void wire_server_read_log(struct wire_server *server)
     server->log_fd = -1;
 }
 
+uint64_t wire_server_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static void write_config(const struct wire_server *server, struct bytes config)
 {
     char path[128];
@@ -130,9 +136,9 @@ static void become(const struct wire_server *server, const char *program, const 
 // False: the log ended, or it took too long.
 static bool wait_for_log(struct wire_server *server, size_t from, const char *words, const char *or_words)
 {
-    uint64_t until_ms = now_ms() + LIMIT_MS;
+    uint64_t until_ms = wire_server_now_ms() + LIMIT_MS;
     while (!find_in_log(server, from, words) && !(or_words && find_in_log(server, from, or_words))) {
-        uint64_t at_ms = now_ms();
+        uint64_t at_ms = wire_server_now_ms();
         struct pollfd wanted = {.fd = server->log_fd, .events = POLLIN};
         if (server->log_fd < 0 || at_ms >= until_ms)
             return false;
@@ -155,11 +161,4 @@ static int remove_one(const char *path, const struct stat *status, int kind, str
     (void)kind;
     (void)where;
     return remove(path);
-}
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }

@@ -27,3 +27,6 @@ bool wire_server_reload(struct wire_server *server, struct bytes config);
 void wire_server_lame_duck(struct wire_server *server);
 // Takes what it has logged, so that it never waits for us; call it when log_fd is readable.
 void wire_server_read_log(struct wire_server *server);
+
+// A clock that never goes back.
+uint64_t wire_server_now_ms(void);

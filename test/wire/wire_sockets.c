@@ -21,12 +21,14 @@
 #include "wire_main.h"
 #include "wire_server.h"
 
-enum { LIMIT_MS = 20000 };
+// For the answer to one line, and for a section: a server whose PINGs never end is not waited for.
+enum { LIMIT_MS = 20000, SECTION_LIMIT_MS = 90000 };
 
 struct stage {
     struct play play;
     struct wire_server server;
     bool byte_by_byte;
+    uint64_t until_ms;             // the section's limit
     int fds[TRANSCRIPT_NAMES_MAX]; // -1: none
 };
 
@@ -83,6 +85,7 @@ static void play_section(struct wire_main *run, struct stage *stage, const struc
     buffer_init(&config, SIZE_MAX / 4);
     transcript_config(transcript->config, &config);
     const char *threads = getenv("WEIR_THREADS");
+    stage->until_ms = wire_server_now_ms() + SECTION_LIMIT_MS;
     bool is_up = wire_server_start(&stage->server, program(), threads ? threads : "1", buffer_bytes(&config));
     buffer_deinit(&config);
     if (!is_up)
@@ -160,7 +163,8 @@ static void wait_for_server(struct stage *stage)
         for (size_t i = 0; i < TRANSCRIPT_NAMES_MAX; i++)
             wanted[i] = (struct pollfd){.fd = stage->fds[i], .events = POLLIN};
         wanted[TRANSCRIPT_NAMES_MAX] = (struct pollfd){.fd = stage->server.log_fd, .events = POLLIN};
-        int ready = poll(wanted, TRANSCRIPT_NAMES_MAX + 1, LIMIT_MS);
+        bool is_late = wire_server_now_ms() > stage->until_ms;
+        int ready = is_late ? 0 : poll(wanted, TRANSCRIPT_NAMES_MAX + 1, LIMIT_MS);
         if (ready == 0)
             play_timeout(&stage->play);
         if (ready == 0)
