@@ -465,7 +465,8 @@ test('ST-B10 when a member\'s connection is lost, the others get its messages af
   await goes.leave()
   const got = await other.queue.take(3)
   assert.deepStrictEqual(got.map((one) => [one.sequence, one.count]), [[1, 1], [2, 1], [3, 1]])
-  for (const one of got) assert.ok(one.at - begin > 650 && one.at - begin < 1500, `after ${one.at - begin} ms`)
+  // The usual grace is 5 s.
+  for (const one of got) assert.ok(one.at - begin > 650 && one.at - begin < 4000, `after ${one.at - begin} ms`)
 })
 
 test('ST-B10 with a disconnect_grace of 0 they get them at once', { alone: true }, async (t) => {
