@@ -4,6 +4,9 @@
 'use strict'
 
 const assert = require('assert')
+const fs = require('fs')
+const os = require('os')
+const path = require('path')
 const nats = require('nats')
 const { Server } = require('./lib/server')
 const { test, run } = require('./lib/tap')
@@ -53,6 +56,35 @@ test('CO-P17 clients of a lame duck go to the other server and lose nothing', { 
     await old.stop()
     await other.stop()
   }
+})
+
+test('CO-Y33, CO-Y36 the system account hears once that the server goes, and that it stops', { alone: true }, async (t) => {
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'weir-lame-duck-')), 'server.conf')
+  t.after(() => fs.rmSync(path.dirname(file), { recursive: true }))
+  fs.writeFileSync(file, 'accounts { A { users: [{user: a, password: a}] }, SYS { users: [{user: s, password: s}] } }\nsystem_account: SYS\n')
+  const server = await Server.start(['-c', file, '--lame_duck_duration', '120s', '--lame_duck_grace_period', '60s'])
+  t.after(() => server.stop())
+  const got = { plain: [], group: [] }
+  const listen = async (name, options) => {
+    const connection = await nats.connect({ servers: server.url, user: 's', pass: 's', reconnect: false })
+    connection.subscribe('$SYS.SERVER.*.*', {
+      ...options,
+      callback: (error, message) => { if (!error) got[name].push(message.subject.split('.').pop()) }
+    })
+    await connection.flush()
+  }
+  // More than there are workers, so that each worker has one of each kind.
+  for (let i = 0; i < 6; i++) await listen('plain', {})
+  for (let i = 0; i < 6; i++) await listen('group', { queue: 'watchers' })
+  const told = (name, event) => got[name].filter((one) => one === event).length
+  server.child.kill('SIGUSR2')
+  await until(() => told('plain', 'LAMEDUCK') === 6 && told('group', 'LAMEDUCK') === 1, 'all hear of it')
+  server.child.kill('SIGINT')
+  const { code } = await server.ended
+  assert.strictEqual(code, 0)
+  // What is in the connections when the server has gone is read before their end.
+  await until(() => told('plain', 'SHUTDOWN') === 6 && told('group', 'SHUTDOWN') === 1, 'all hear the end')
+  assert.deepStrictEqual([told('plain', 'LAMEDUCK'), told('group', 'LAMEDUCK')], [6, 1])
 })
 
 run()
