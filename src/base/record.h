@@ -57,6 +57,7 @@ enum record_kind {
     RECORD_CLIENT_ADD = 0x8020,
     RECORD_CLIENT_CLOSE = 0x8021, // closing began: its members are being removed
     RECORD_CLIENT_REMOVE = 0x8022,
+    RECORD_CHANNEL_LEFT = 0x8023, // object: stream id; since when nobody uses it (stan/inactivity.h)
     // Checkpoint files only: images of objects. Body starts with the index (8 bytes) at which the image was taken.
     RECORD_IMAGE_STREAM = 0x8040,
     RECORD_IMAGE_CONSUMER = 0x8041,
@@ -64,6 +65,7 @@ enum record_kind {
     RECORD_IMAGE_COUNTERS = 0x8043, // next free ids of a shard
     RECORD_IMAGE_STREAM_MORE = 0x8044,
     RECORD_IMAGE_CONSUMER_MORE = 0x8045,
+    RECORD_IMAGE_CHANNEL_LEFT = 0x8046,
     RECORD_IMAGE_GONE = 0x804f, // the object of the image kind in `flags` was deleted
 };
 

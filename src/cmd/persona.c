@@ -69,6 +69,9 @@ static const char streaming_help[] =
     "    -mm,  --max_msgs <int>           Messages per channel (default: 1000000; 0: unlimited)\n"
     "    -mb,  --max_bytes <size>         Size of a channel (default: 1024000000; 0: unlimited)\n"
     "    -ma,  --max_age <duration>       How long messages are kept (default: 0s, for ever)\n"
+    "    -mi,  --max_inactivity <duration>\n"
+    "                                     Then a channel without subscriptions and messages is removed (default: 0s,\n"
+    "                                     never)\n"
     "    -sc,  --stan_config <file>       Configuration file with a streaming block\n"
     "    -hbi, --hb_interval <duration>   Between heartbeats to a client (default: 30s)\n"
     "    -hbt, --hb_timeout <duration>    For the answer to one (default: 10s)\n"
@@ -76,6 +79,7 @@ static const char streaming_help[] =
     "    -SD,  --stan_debug               As -D\n"
     "    -SV,  --stan_trace               As -V\n"
     "    -SDV                             As -DV\n"
+    "          --replace_durable          Who subscribes to a durable in use takes it over\n"
     "          --sync <when>              Sync to disk: always (default), interval or never\n"
     "\nEmbedded NATS Server Options:\n";
 

@@ -18,7 +18,6 @@
 static int read_number(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_narrow_number(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_time(struct config_reader *reader, const struct conf_member *member, void *target);
-static int read_inactivity(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_window(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_grace(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_discard(struct config_reader *reader, const struct conf_member *member, void *target);
@@ -42,8 +41,10 @@ static struct bytes move_bytes(struct bytes bytes, struct arena *strings);
                    CONFIG_RELOAD_YES, DEFAULT("1024000000"), "bytes of a channel's messages; the oldest go"),          \
         CONFIG_OWN("max_age,ma,maxage", "a duration; 0: for ever", LIMIT(max_age_ns), read_time, CONFIG_RELOAD_YES,    \
                    DEFAULT("0"), "so long messages are kept"),                                                         \
-        CONFIG_OWN("max_inactivity,mi,maxinactivity", "0", LIMIT(max_inactivity_ns), read_inactivity,                  \
-                   CONFIG_RELOAD_NO, DEFAULT("0"), "channels are not removed by themselves yet"),                      \
+        CONFIG_OWN("max_inactivity,mi,maxinactivity", "a duration; 0: never", LIMIT(max_inactivity_ns), read_time,     \
+                   CONFIG_RELOAD_YES, DEFAULT("0"),                                                                    \
+                   "a channel without subscriptions, offline durables included, is removed when it had no message "    \
+                   "for so long"),                                                                                     \
         CONFIG_OWN("discard", "old or new", LIMIT(discard_new), read_discard, CONFIG_RELOAD_YES, DEFAULT("old"),       \
                    "what a full channel does: drop its oldest messages, or refuse new ones and drop only what "        \
                    "everybody has finished"),                                                                          \
@@ -165,15 +166,6 @@ static int read_time(struct config_reader *reader, const struct conf_member *mem
         return 0;
     }
     return config_reader_duration(reader, member, target);
-}
-
-static int read_inactivity(struct config_reader *reader, const struct conf_member *member, void *target)
-{
-    int error = read_time(reader, member, target);
-    if (!error && *(uint64_t *)target)
-        return config_reader_fail(reader, member->place, "%s: channels are not removed by themselves yet; leave it out",
-                                  member->name.ptr);
-    return error;
 }
 
 static int read_window(struct config_reader *reader, const struct conf_member *member, void *target)

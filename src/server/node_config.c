@@ -111,6 +111,7 @@ void node_config_stan(const struct options *options, struct stan_options *ret_st
     ret_stan->channel = options->channel;
     ret_stan->rules = options->channel_rules;
     ret_stan->rule_count = options->channel_rule_count;
+    ret_stan->replace_durable = options->replace_durable;
     ret_stan->heartbeat_interval_ns = options->heartbeat_interval_ns;
     ret_stan->heartbeat_timeout_ns = options->heartbeat_timeout_ns;
     ret_stan->heartbeat_fail_count = options->heartbeat_fail_count;

@@ -97,6 +97,7 @@ struct options {
     struct channel_limit channel;
     const struct channel_rule *channel_rules; // no flag
     size_t channel_rule_count;
+    bool replace_durable;           // --replace_durable: who subscribes to a durable in use takes it over
     uint64_t heartbeat_interval_ns; // -hbi: 30 s
     uint64_t heartbeat_timeout_ns;  // -hbt: 10 s
     uint32_t heartbeat_fail_count;  // -hbf: 10

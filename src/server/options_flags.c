@@ -108,6 +108,9 @@
      "of a channel (1024000000); 0: unlimited"}, \
     {"ma,max_age", FLAG_DURATION, AT(channel.max_age_ns), 0, INT64_MAX, NULL, "TIME", \
      "messages are kept (0: for ever)"}, \
+    {"mi,max_inactivity", FLAG_DURATION, AT(channel.max_inactivity_ns), 0, INT64_MAX, NULL, "TIME", \
+     "then a channel without subscriptions and new messages is removed (0: never)"}, \
+    {"replace_durable", FLAG_BOOL, AT(replace_durable), 0, 0, NULL, NULL, "who subscribes to a durable in use takes it over"}, \
     {"hbi,hb_interval", FLAG_DURATION, AT(heartbeat_interval_ns), 10 * MS, DAY, NULL, "TIME", \
      "between heartbeats to a client (30s)"}, \
     {"hbt,hb_timeout", FLAG_DURATION, AT(heartbeat_timeout_ns), 10 * MS, DAY, NULL, "TIME", \
@@ -126,7 +129,6 @@
     {"SD,stan_debug", FLAG_BOOL, AT(debug), 0, 0, NULL, NULL, NULL}, \
     {"SV,stan_trace", FLAG_BOOL, AT(trace), 0, 0, NULL, NULL, NULL}, \
     {"SDV", FLAG_BOOL, AT(debug_and_trace), 0, 0, NULL, NULL, NULL}, \
-    {"mi,max_inactivity", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "channels are not removed by themselves yet"}, \
     {"ns,nats_server", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "Weir is the NATS server itself; clients connect to it"}, \
     {"ft_group", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "one server serves a directory; fault tolerance will come with clusters"}, \
     {"clustered", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "clusters of servers are not there yet: run one server"}, \
@@ -148,7 +150,6 @@
     {"sql_no_caching", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "SQL stores are not served: -st file or memory"}, \
     {"sql_max_open_conns", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "SQL stores are not served: -st file or memory"}, \
     {"sql_bulk_insert_limit", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "SQL stores are not served: -st file or memory"}, \
-    {"replace_durable", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "a durable that is in use is not handed over yet"}, \
     {"file_slice_archive_script", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "segments are not archived yet"}, \
     {"syslog_name", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
     {"partitioning", FLAG_IGNORED_BOOL, AT(ignored), 0, 0, NULL, NULL, NULL}, \

@@ -108,7 +108,7 @@ void answer_reject(struct stan *stan, enum answer_kind kind, struct bytes reply,
 bool answer_error_waits(int error)
 {
     return error == ERR_LIMIT || error == ERR_EXISTS || error == ERR_NOT_FOUND || error == ERR_IDS_FULL ||
-           error == ERR_FULL;
+           error == ERR_FULL || error == ERR_IN_USE;
 }
 
 const char *answer_error_text(enum answer_kind kind, int error)
@@ -126,6 +126,7 @@ const char *answer_error_text(enum answer_kind kind, int error)
         return kind == ANSWER_SUBSCRIBE ? "too many subscriptions per channel"
                : kind == ANSWER_CONNECT ? "stan: too many clients"
                                         : "stan: the server's memory store is full";
+    case ERR_IN_USE: return "stan: channel is being deleted";       // ST-E18
     case ERR_EXISTS: return "stan: duplicate durable registration"; // ST-E14
     default: return "stan: the server could not store the request";
     }

@@ -9,8 +9,13 @@ int channels_create(struct stan *stan, struct bytes name, struct stream **ret_st
 {
     struct stream_config config;
     uint64_t index;
+    if (inactivity_is_removing(&stan->inactivity, name))
+        return ERR_IN_USE;
     channel_limits_config(stan->limits, name, &config);
-    return engine_stream_create(stan->engine, &config, stan_time(stan), ret_stream, &index);
+    int error = engine_stream_create(stan->engine, &config, stan_time(stan), ret_stream, &index);
+    if (!error)
+        (void)!inactivity_note(&stan->inactivity, *ret_stream); // else it is noted when it is looked at
+    return error;
 }
 
 void channels_follow_limits(struct stan *stan)
@@ -30,6 +35,12 @@ void channels_follow_limits(struct stan *stan)
                          "channel %.*s keeps its former limits until the next start: %s", BYTES_ARG(config.name),
                          error_text(error));
     }
+    inactivity_look_soon(&stan->inactivity);
+}
+
+uint64_t channels_max_inactivity_ns(const struct stan *stan, struct bytes name)
+{
+    return is_rescued(name) ? 0 : channel_limits_find(stan->limits, name)->max_inactivity_ns;
 }
 
 // What a damaged log left without a name is for people to look at: no limit takes anything of it away.

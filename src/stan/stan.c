@@ -56,6 +56,8 @@ struct stan *stan_new(const struct stan_options *options, struct broker *broker,
     buffer_init(&stan->backlog, BACKLOG_MAX);
     registry_init(&stan->registry, stan, options->max_clients);
     shard_machine_add(shard, &stan->registry.machine);
+    inactivity_init(&stan->inactivity, stan);
+    shard_machine_add(shard, &stan->inactivity.machine);
     answer_init(stan);
     struct engine_adapter adapter;
     subscribe_adapter(stan, &adapter);
@@ -115,6 +117,7 @@ void stan_free(struct stan *stan)
     subscribe_forget_all(stan);
     engine_adapter_set(stan->engine, ENGINE_PROTOCOL_STAN, &none);
     registry_deinit(&stan->registry);
+    inactivity_deinit(&stan->inactivity);
     hold_deinit(&stan->answers);
     buffer_deinit(&stan->scratch);
     buffer_deinit(&stan->backlog);
@@ -132,6 +135,7 @@ void stan_turn_end(struct stan *stan)
     wheel_advance(&stan->wheel, moment_mono_ms(stan->now));
     subscribe_reap_orphans(stan);
     registry_reap(&stan->registry);
+    inactivity_turn_end(&stan->inactivity);
     if (publish_is_waiting(stan))
         publish_resume(stan);
 }
@@ -146,6 +150,8 @@ uint64_t stan_next_deadline_ms(const struct stan *stan)
     uint64_t deadline = UINT64_MAX, retry = moment_mono_ms(stan->now) + RETRY_MS;
     if (!stan->wheel_ready || !wheel_next(&stan->wheel, &deadline))
         deadline = UINT64_MAX;
+    uint64_t inactivity = inactivity_next_deadline_ms(&stan->inactivity);
+    deadline = inactivity < deadline ? inactivity : deadline;
     bool waiting = publish_is_waiting(stan) || !list_empty(&stan->orphans) || !list_empty(&stan->registry.unfinished);
     return waiting && retry < deadline ? retry : deadline;
 }

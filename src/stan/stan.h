@@ -24,6 +24,7 @@ struct stan_options {
     uint64_t heartbeat_timeout_ns;  // 10 s (ST-C17)
     uint32_t heartbeat_fail_count;  // 10 (ST-C18)
     uint32_t max_clients;           // 65,536
+    bool replace_durable;           // who subscribes to a durable in use takes it over (ST-C21)
     const struct logger *logger;    // borrowed for life
 };
 

@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 #include "base/wheel.h"
 #include "shard/hold.h"
+#include "stan/inactivity.h"
 #include "stan/registry.h"
 #include "stan/stan.h"
 #include "stan/stan.pb-c.h"
@@ -35,6 +36,7 @@ struct stan {
     struct wheel wheel; // heartbeats, probes
     bool wheel_ready;
     struct registry registry;
+    struct inactivity inactivity;
     struct inlet inlets[STAN_INLET_COUNT];
     bool inlet_open[STAN_INLET_COUNT];
     struct hold answers;
@@ -111,10 +113,13 @@ static inline struct bytes stan_field(ProtobufCBinaryData field)
 
 // --- channels (channels.c) ------------------------------------------------------------------------------------------
 
-// A stream for a channel of this valid name, with the configured limits. ERR_LIMIT, admission errors.
+// A stream for a channel of this valid name, with the configured limits. ERR_LIMIT; ERR_IN_USE: one of this name is being removed;
+// admission errors.
 int channels_create(struct stan *stan, struct bytes name, struct stream **ret_stream) MUST_USE;
 // The channels that are there get the limits that count for them now (ST-B20).
 void channels_follow_limits(struct stan *stan);
+// 0: the channel is never removed for inactivity.
+uint64_t channels_max_inactivity_ns(const struct stan *stan, struct bytes name);
 
 bool publish_on_message(struct stan *stan, const struct inlet_message *message);
 // The same for a run (see struct inlet).
@@ -132,6 +137,8 @@ size_t subscribe_consumer_name(struct bytes client_id, struct bytes durable, str
 void subscribe_adapter(struct stan *stan, struct engine_adapter *ret_adapter);
 // Proposes the end of subscriptions that have lost their client.
 void subscribe_reap_orphans(struct stan *stan);
+// Does a subscribe request of this channel wait for where it begins?
+bool subscribe_is_coming(const struct stan *stan, struct bytes channel);
 // Removals proposed after last_good are not in the log.
 void subscribe_drop_tail(struct stan *stan, uint64_t last_good);
 // The program ends: subscriptions let go of their members.

@@ -44,6 +44,7 @@ static int subscribing_remove(struct subscribing *subscribing, bool unsubscribe,
 static struct subscribing *find_subscribing(struct stan *stan, struct bytes client_id, struct bytes channel,
                                             struct bytes inbox);
 static struct subscribing *subscribing_of(struct stan *stan, const struct member *member);
+static int end_only(struct stan *stan, struct consumer *consumer);
 static void refuse(struct stan *stan, struct bytes reply, int error, const char *text);
 static void consumer_ready(void *owner, int error, struct consumer *consumer, uint64_t index);
 static struct subscription *find(struct stan *stan, struct bytes client_id, struct bytes channel, struct bytes inbox);
@@ -54,6 +55,7 @@ static void interest_changed(struct broker_watch *watch, enum broker_interest in
 static void take_ack(struct stan *stan, struct member *member, struct bytes payload);
 static bool on_former_ack(struct inlet *inlet, const struct inlet_message *message);
 static int subscription_remove(struct subscription *subscription, bool unsubscribe, uint64_t *ret_index);
+static int member_end(struct stan *stan, struct member *member, bool unsubscribe, uint64_t *ret_index);
 
 void subscribe_adapter(struct stan *stan, struct engine_adapter *ret_adapter)
 {
@@ -156,6 +158,16 @@ void subscribe_reap_orphans(struct stan *stan)
             return; // the log takes nothing; later
         list_remove(&subscription->of_client);
     }
+}
+
+bool subscribe_is_coming(const struct stan *stan, struct bytes channel)
+{
+    list_foreach(link, &stan->subscribing)
+    {
+        if (bytes_equal(container_of(link, struct subscribing, link)->channel, channel))
+            return true;
+    }
+    return false;
 }
 
 void subscribe_forget_client(struct stan *stan, struct stan_client *client)
@@ -325,9 +337,14 @@ static void consumer_ready(void *owner, int error, struct consumer *consumer, ui
     struct subscribing *subscribing = owner;
     struct stan *stan = subscribing->stan;
     struct member *member;
+    uint64_t created = index;
     if (!error)
         error = engine_member_add(stan->engine, consumer, &subscribing->config, stan_time(stan), &member, &index);
+    if (error == ERR_EXISTS && stan->options.replace_durable && end_only(stan, consumer) == 0)
+        error = engine_member_add(stan->engine, consumer, &subscribing->config, stan_time(stan), &member, &index);
     if (error) {
+        if (consumer && created) // nobody will ever join it, or knows that there is a durable
+            (void)!engine_consumer_delete(stan->engine, consumer, stan_time(stan), &index);
         refuse(stan, subscribing->reply, error, answer_error_text(ANSWER_SUBSCRIBE, error));
         subscribing_free(subscribing);
         return;
@@ -339,6 +356,17 @@ static void consumer_ready(void *owner, int error, struct consumer *consumer, ui
     subscribing->add_index = index;
 }
 
+// The one subscription of a durable is closed, for another to take its place and what it held (ST-B06).
+static int end_only(struct stan *stan, struct consumer *consumer)
+{
+    struct member *member = consumer_member_next(consumer, NULL);
+    struct subscription *subscription = member ? member_context(member) : NULL;
+    struct subscribing *subscribing = member && !subscription ? subscribing_of(stan, member) : NULL;
+    uint64_t index;
+    return subscription ? subscription_remove(subscription, false, &index)
+                        : subscribing_remove(subscribing, false, &index);
+}
+
 // Closed before it was durable, or before it was even proposed. ERR_NOT_FOUND for NULL, admission errors.
 static int subscribing_remove(struct subscribing *subscribing, bool unsubscribe, uint64_t *ret_index)
 {
@@ -346,7 +374,7 @@ static int subscribing_remove(struct subscribing *subscribing, bool unsubscribe,
         return ERR_NOT_FOUND;
     struct stan *stan = subscribing->stan;
     if (subscribing->member) {
-        int error = engine_member_remove(stan->engine, subscribing->member, unsubscribe, stan_time(stan), ret_index);
+        int error = member_end(stan, subscribing->member, unsubscribe, ret_index);
         if (!error)
             subscribing->remove_index = *ret_index;
         return error;
@@ -527,8 +555,14 @@ static bool on_former_ack(struct inlet *inlet, const struct inlet_message *messa
 static int subscription_remove(struct subscription *subscription, bool unsubscribe, uint64_t *ret_index)
 {
     struct stan *stan = subscription->stan;
-    int error = engine_member_remove(stan->engine, subscription->member, unsubscribe, stan_time(stan), ret_index);
+    int error = member_end(stan, subscription->member, unsubscribe, ret_index);
     if (!error)
         subscription->remove_index = *ret_index;
     return error;
+}
+
+static int member_end(struct stan *stan, struct member *member, bool unsubscribe, uint64_t *ret_index)
+{
+    int error = inactivity_note(&stan->inactivity, consumer_stream(member_consumer(member)));
+    return error ? error : engine_member_remove(stan->engine, member, unsubscribe, stan_time(stan), ret_index);
 }

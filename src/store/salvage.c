@@ -23,6 +23,7 @@ static const struct {
     {RECORD_CLIENT_ADD, "client add"},
     {RECORD_CLIENT_CLOSE, "client close"},
     {RECORD_CLIENT_REMOVE, "client remove"},
+    {RECORD_CHANNEL_LEFT, "channel left"},
 };
 
 static bool next_valid(struct bytes records, size_t *at, struct record *ret_record, size_t *ret_used);

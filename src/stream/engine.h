@@ -166,6 +166,7 @@ struct stream_state {
     uint64_t messages, bytes;
     uint64_t first_sequence; // of the oldest message; last + 1 when empty
     uint64_t last_sequence;  // committed
+    uint64_t last_proposed;  // sequence; last_sequence unless a message is on its way
     uint64_t last_time_ns;
     uint32_t consumers, members;
 };

@@ -100,6 +100,7 @@ void stream_state_get(const struct stream *stream, struct stream_state *ret_stat
         .bytes = stream->state.bytes,
         .first_sequence = stream->state.first_sequence,
         .last_sequence = stream->state.last_sequence,
+        .last_proposed = stream->tail.last_sequence,
         .last_time_ns = stream->state.last_time_ns,
         .consumers = stream->consumer_count,
         .members = stream->member_count,

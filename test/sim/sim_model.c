@@ -201,6 +201,20 @@ void sim_model_sub_back(struct sim_model *model, struct sim_sub *sub, uint64_t l
     sub->link = link;
 }
 
+// From here on its messages are like those that were refused: none may appear again.
+void sim_model_channel_gone(struct sim_model *model, uint32_t channel)
+{
+    struct sim_channel *gone = &model->channels[channel];
+    memset(gone->stored, 0, gone->stored_count * sizeof(*gone->stored));
+    gone->last_sequence = 0;
+    for (size_t i = 0; i < model->publish_count; i++)
+        if (model->publishes[i]->channel == channel)
+            model->publishes[i]->state = SIM_PUBLISH_REFUSED;
+    for (size_t i = 0; i < model->consumer_count; i++)
+        if (model->consumers[i]->channel == channel)
+            model->consumers[i]->ended = true;
+}
+
 void sim_model_crashed(struct sim_model *model, uint64_t now_ns)
 {
     const uint64_t long_ago_ns = 4000000000; // after so long on a healthy disk a sync must have returned

@@ -196,6 +196,9 @@ void sim_model_ack_maybe(struct sim_sub *sub, uint64_t sequence);
 void sim_model_ack_consumed(struct sim_model *model, struct sim_sub *sub, uint64_t sequence, uint64_t life,
                             uint64_t now_ns);
 
+// Nobody used it for long enough: it must be gone by now, with what it held, and begins anew with its next message.
+void sim_model_channel_gone(struct sim_model *model, uint32_t channel);
+
 // --- the node
 void sim_model_crashed(struct sim_model *model, uint64_t now_ns);
 void sim_model_started(struct sim_model *model, uint64_t now_ns);

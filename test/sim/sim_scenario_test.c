@@ -187,6 +187,40 @@ static void test_a_replay_fits_a_small_queue(void **state)
     finish(world);
 }
 
+// ST-B21: a channel goes when nobody has used it for long enough, whatever kills come between, and not before.
+static void test_a_channel_without_use_is_removed(void **state)
+{
+    struct sim_world *world = *state;
+    world->node.options.channel.max_inactivity_ns = 60 * SECOND;
+    sim_world_restart(world, SIM_LOSS_ALL);
+    for (int round = 0; round < 2; round++) {
+        publish_many(world, 3, 100);
+        struct sim_sub *sub = subscribe(world, 0, "", 5);
+        sim_world_pass(world, 65 * SECOND);
+        assert_true(sim_client_end_sub(&world->clients[0], sub, false));
+        for (int i = 0; i < 2; i++) {
+            sim_world_pass(world, 20 * SECOND);
+            sim_world_restart(world, SIM_LOSS_ALL);
+        }
+        sim_world_pass(world, 5 * SECOND);
+        // Not yet: everything can be read. That is use, so it begins once more.
+        sub = subscribe(world, 0, "", 5);
+        sim_world_pass(world, 2 * SECOND);
+        assert_true(sub->consumer->held_count > 3);
+        assert_int_equal(sub->consumer->held[3].deliveries, 1);
+        assert_true(sim_client_end_sub(&world->clients[0], sub, false));
+        for (int i = 0; i < 2; i++) {
+            sim_world_pass(world, 35 * SECOND);
+            sim_world_restart(world, SIM_LOSS_RANDOM);
+        }
+        sim_world_pass(world, 5 * SECOND);
+        sim_model_channel_gone(&world->model, 0);
+    }
+    publish_many(world, 2, 100);
+    finish(world);
+    assert_int_equal(world->model.channels[0].last_sequence, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +231,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_full_disk_still_takes_acknowledgements, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_client_that_reconnects_often_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_replay_fits_a_small_queue, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_channel_without_use_is_removed, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -485,7 +485,7 @@ static void streaming_blocks(void **state)
     static const char block[] = "streaming { cid: my-cluster, store: FILE, dir: /d, sync: interval, sync_interval: "
                                 "10ms, hbi: \"1s\", hbt: 2s, hbf: 3\n"
                                 " store_limits { mc: 1, max_subs: 2, max_msgs: 3, mb: 4KB, ma: \"24h\" }, sd: true, "
-                                "stan_trace: false, partitioning: true\n"
+                                "stan_trace: false, partitioning: true, replace_duplicate_durable: true\n"
                                 " file { compact: false } }";
     accept_as(OPTIONS_NATS_STREAMING, "-c main", block);
     const struct options *options = &config.options;
@@ -501,7 +501,7 @@ static void streaming_blocks(void **state)
     assert_int_equal(options->channel.max_msgs, 3);
     assert_int_equal(options->channel.max_bytes, 4096);
     assert_int_equal(options->channel.max_age_ns, 86400 * SECOND);
-    assert_true(options->debug);
+    assert_true(options->debug && options->replace_durable);
     assert_int_equal(config.warning_count, 2);
     config_deinit(&config);
     // A file of its own, with and without the block, and flags over it.
@@ -554,7 +554,7 @@ static void expect_channel(const char *name, uint64_t max_msgs, uint64_t max_byt
 static void limits_of_single_channels(void **state)
 {
     static const char text[] = "streaming { store: memory, store_limits { max_msgs: 10, max_bytes: 1MB, per_channel {\n"
-                               " foo { mm: 0 }, \"foo.>\" { max_count: 5, maxBytes: -1 }\n"
+                               " foo { mm: 0, mi: 1h }, \"foo.>\" { max_count: 5, maxBytes: -1 }\n"
                                " \"foo.*\" { mb: 7 }, \"bar baz\" { } } } }";
     accept_as(OPTIONS_NATS_STREAMING, "-c main -mm 20", text);
     expect_channel("foo", 0, 1024 * 1024); // no limit, as 0 says
@@ -562,6 +562,7 @@ static void limits_of_single_channels(void **state)
     expect_channel("foo.a", 5, 7);
     expect_channel("bar baz", 20, 1024 * 1024); // what is inherited is the flag's
     expect_channel("other", 20, 1024 * 1024);
+    assert_int_equal(config.options.channel_rules[0].limit.max_inactivity_ns, 3600 * SECOND);
     config_deinit(&config);
     const char *bad[][2] = {
         {"channels: 5", "main:1:38: channels: a map { … } is expected here"},

@@ -5,6 +5,19 @@
 
 #include "base/memory.h"
 
+static void say_publish(struct rig *rig, const char *channel, const char *id, const char *guid, size_t size,
+                        const char *reply)
+{
+    char subject[128], data[4 * KIB] = "";
+    StanPb__PubMsg message = STAN_PB__PUB_MSG__INIT;
+    message.client_id = rig_text(id);
+    message.guid = rig_text(guid);
+    message.subject = rig_text(channel);
+    message.data = (ProtobufCBinaryData){size, (uint8_t *)data};
+    snprintf(subject, sizeof(subject), "_STAN.pub.test-cluster.%s", channel);
+    rig_say(rig, bytes_from_string(subject), reply, &message.base);
+}
+
 static StanPb__SubscriptionRequest subscription_request(const char *id, const char *inbox)
 {
     StanPb__SubscriptionRequest request = STAN_PB__SUBSCRIPTION_REQUEST__INIT;
@@ -131,6 +144,19 @@ void rig_pass(struct rig *rig, uint64_t seconds)
     rig_settle(rig);
 }
 
+void rig_pass_checkpoint(struct rig *rig, const char *channel, const char *id)
+{
+    struct store_stats before, now;
+    store_stats_get(shard_store(rig->shard), &before);
+    do {
+        char guid[32];
+        snprintf(guid, sizeof(guid), "%llu", (unsigned long long)rig->now.mono_ns);
+        rig_publish_to(rig, channel, id, guid, "");
+        rig_settle(rig);
+        store_stats_get(shard_store(rig->shard), &now);
+    } while (now.checkpoints == before.checkpoints);
+}
+
 void rig_expect_heard(struct rig *rig, const char *text)
 {
     rig->heard[rig->heard_len] = '\0';
@@ -180,25 +206,12 @@ void rig_close(struct rig *rig, const char *id, const char *reply)
 
 void rig_publish(struct rig *rig, const char *id, const char *guid, size_t size, const char *reply)
 {
-    char data[4 * KIB] = "";
-    StanPb__PubMsg message = STAN_PB__PUB_MSG__INIT;
-    message.client_id = rig_text(id);
-    message.guid = rig_text(guid);
-    message.subject = rig_text("channel");
-    message.data = (ProtobufCBinaryData){size, (uint8_t *)data};
-    rig_say(rig, BYTES("_STAN.pub.test-cluster.channel"), reply, &message.base);
+    say_publish(rig, "channel", id, guid, size, reply);
 }
 
 void rig_publish_to(struct rig *rig, const char *channel, const char *id, const char *guid, const char *reply)
 {
-    char subject[128];
-    StanPb__PubMsg message = STAN_PB__PUB_MSG__INIT;
-    message.client_id = rig_text(id);
-    message.guid = rig_text(guid);
-    message.subject = rig_text(channel);
-    message.data = rig_text("data");
-    snprintf(subject, sizeof(subject), "_STAN.pub.test-cluster.%s", channel);
-    rig_say(rig, bytes_from_string(subject), reply, &message.base);
+    say_publish(rig, channel, id, guid, KIB, reply);
 }
 
 void rig_subscribe(struct rig *rig, const char *id, const char *inbox, bool by_time, const char *reply)

@@ -45,6 +45,9 @@ void rig_settle(struct rig *rig);
 // Time goes by: seconds in a few turns.
 void rig_pass(struct rig *rig, uint64_t seconds);
 
+// Publishes until one more checkpoint is complete.
+void rig_pass_checkpoint(struct rig *rig, const char *channel, const char *id);
+
 // What answers said since the last call, "reply-subject text;" each; `text` without the "stan: " of errors, "ok" for all others.
 void rig_expect_heard(struct rig *rig, const char *text);
 void rig_expect_counts(struct rig *rig, uint64_t clients, uint64_t subscriptions, uint64_t consumers);
@@ -55,7 +58,7 @@ void rig_say(struct rig *rig, struct bytes subject, const char *reply, const Pro
 void rig_connect(struct rig *rig, const char *id, const char *reply);
 void rig_close(struct rig *rig, const char *id, const char *reply);
 void rig_publish(struct rig *rig, const char *id, const char *guid, size_t size, const char *reply);
-void rig_publish_to(struct rig *rig, const char *channel, const char *id, const char *guid, const char *reply);
+void rig_publish_to(struct rig *rig, const char *channel, const char *id, const char *guid, const char *reply); // 1 KiB
 void rig_subscribe(struct rig *rig, const char *id, const char *inbox, bool by_time, const char *reply);
 void rig_subscribe_durable(struct rig *rig, const char *id, const char *inbox, const char *durable, const char *reply);
 void rig_sub_close(struct rig *rig, const char *id, const char *inbox, const char *reply);

@@ -108,29 +108,15 @@ static void a_subscription_is_closed_before_it_begins(void **state)
     rig_expect_counts(rig, 1, 0, 0);
 }
 
-// Publishes until one more checkpoint is complete.
-static void pass_checkpoint(struct rig *rig, const char *id)
-{
-    struct store_stats before, now;
-    store_stats_get(shard_store(rig->shard), &before);
-    do {
-        char guid[32];
-        snprintf(guid, sizeof(guid), "%llu", (unsigned long long)rig->now.mono_ns);
-        rig_publish(rig, id, guid, KIB, "");
-        rig_settle(rig);
-        store_stats_get(shard_store(rig->shard), &now);
-    } while (now.checkpoints == before.checkpoints);
-}
-
 // That a client has gone is part of the checkpoint after that, also of one that only says what has changed.
 static void a_client_that_has_gone_stays_away(void **state)
 {
     struct rig *rig = *state;
     rig_connect(rig, "a", "");
     rig_connect(rig, "b", "");
-    pass_checkpoint(rig, "b");
+    rig_pass_checkpoint(rig, "channel", "b");
     rig_close(rig, "a", "");
-    pass_checkpoint(rig, "b");
+    rig_pass_checkpoint(rig, "channel", "b");
     rig_expect_counts(rig, 1, 0, 0);
     rig_stop(rig);
     rig_start(rig);
