@@ -11,7 +11,7 @@
 #include "stan/stan_internal.h"
 
 enum {
-    BACKLOG_HEADER = 8,  // bytes: reply length, payload length
+    BACKLOG_HEADER = 12, // bytes: lengths of reply, headers, payload
     GUID_MAX = 256,      // bytes; clients send 22
     HELD_MAX = 64 << 20, // bytes of answers that wait for the disk; duplicates add to them without adding to the log
 };
@@ -30,11 +30,11 @@ struct arrival {
 static void arrival_decode(struct stan *stan, struct bytes payload, const struct arrival *previous,
                            struct arrival *ret_arrival);
 static bool is_addressed(const struct stan *stan, struct bytes subject, const struct arrival *arrival);
-static int publish_now(struct stan *stan, struct bytes reply, struct arrival *arrival);
+static int publish_now(struct stan *stan, struct bytes reply, struct bytes headers, struct arrival *arrival);
 static void refuse(struct stan *stan, struct bytes reply, struct bytes guid, const char *text, bool waits);
 static struct stream *channel(struct stan *stan, struct bytes name, int *ret_error);
 static bool backlog_is_empty(const struct stan *stan);
-static bool backlog_append(struct stan *stan, struct bytes reply, struct bytes payload);
+static bool backlog_append(struct stan *stan, struct bytes reply, struct bytes headers, struct bytes payload);
 
 bool publish_on_message(struct stan *stan, const struct inlet_message *message)
 {
@@ -60,10 +60,11 @@ bool publish_on_run(struct stan *stan, const struct inlet_message *messages, siz
         if (arrivals[i].valid && !is_addressed(stan, messages[i].subject, &arrivals[i]))
             refuse(stan, messages[i].reply, arrivals[i].publish.guid, INVALID, false);
         else
-            error = backlog_is_empty(stan) ? publish_now(stan, messages[i].reply, &arrivals[i]) : ERR_AGAIN;
+            error = backlog_is_empty(stan) ? publish_now(stan, messages[i].reply, messages[i].headers, &arrivals[i])
+                                           : ERR_AGAIN;
         if (error == ERR_AGAIN) {
             keeps_up = false;
-            if (!backlog_append(stan, messages[i].reply, messages[i].payload))
+            if (!backlog_append(stan, messages[i].reply, messages[i].headers, messages[i].payload))
                 refuse(stan, messages[i].reply, arrivals[i].publish.guid, answer_error_text(ANSWER_PUBLISH, ERR_AGAIN),
                        false);
         }
@@ -84,12 +85,13 @@ void publish_resume(struct stan *stan)
     while (more && head < taken.len) {
         const char *at = taken.ptr + head;
         struct bytes reply = bytes_make(at + BACKLOG_HEADER, get_u32(at));
-        struct bytes payload = bytes_make(reply.ptr + reply.len, get_u32(at + 4));
+        struct bytes headers = bytes_make(reply.ptr + reply.len, get_u32(at + 4));
+        struct bytes payload = bytes_make(headers.ptr + headers.len, get_u32(at + 8));
         struct arrival arrival;
         arrival_decode(stan, payload, NULL, &arrival);
-        more = publish_now(stan, reply, &arrival) != ERR_AGAIN;
+        more = publish_now(stan, reply, headers, &arrival) != ERR_AGAIN;
         if (more)
-            head += BACKLOG_HEADER + reply.len + payload.len;
+            head += BACKLOG_HEADER + reply.len + headers.len + payload.len;
     }
     if (more) {
         buffer_deinit(&taken);
@@ -141,7 +143,7 @@ static bool is_addressed(const struct stan *stan, struct bytes subject, const st
 }
 
 // ERR_AGAIN: nothing was done. Else the publisher was, or will be, answered.
-static int publish_now(struct stan *stan, struct bytes reply, struct arrival *arrival)
+static int publish_now(struct stan *stan, struct bytes reply, struct bytes headers, struct arrival *arrival)
 {
     if (hold_bytes(&stan->answers) > HELD_MAX)
         return ERR_AGAIN;
@@ -166,6 +168,7 @@ static int publish_now(struct stan *stan, struct bytes reply, struct arrival *ar
     if (!error) {
         struct publish message = {
             .reply = publish->reply,
+            .headers = headers,
             .payload = publish->data,
             .dedupe = arrival->client ? arrival->id : hash128_bytes(publish->guid, client->id_hash),
         };
@@ -219,17 +222,21 @@ static bool backlog_is_empty(const struct stan *stan)
     return stan->backlog_head == stan->backlog.len;
 }
 
-static bool backlog_append(struct stan *stan, struct bytes reply, struct bytes payload)
+static bool backlog_append(struct stan *stan, struct bytes reply, struct bytes headers, struct bytes payload)
 {
-    size_t size = BACKLOG_HEADER + reply.len + payload.len;
+    const struct bytes parts[] = {reply, headers, payload};
+    size_t size = BACKLOG_HEADER + reply.len + headers.len + payload.len;
     char *to = buffer_reserve(&stan->backlog, size);
     if (!to)
         return false;
-    put_u32(to, (uint32_t)reply.len);
-    put_u32(to + 4, (uint32_t)payload.len);
-    if (reply.len)
-        memcpy(to + BACKLOG_HEADER, reply.ptr, reply.len);
-    memcpy(to + BACKLOG_HEADER + reply.len, payload.ptr, payload.len);
+    for (size_t i = 0; i < 3; i++)
+        put_u32(to + 4 * i, (uint32_t)parts[i].len);
+    to += BACKLOG_HEADER;
+    for (size_t i = 0; i < 3; i++) {
+        if (parts[i].len)
+            memcpy(to, parts[i].ptr, parts[i].len);
+        to += parts[i].len;
+    }
     buffer_commit(&stan->backlog, size);
     return true;
 }

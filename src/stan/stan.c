@@ -60,7 +60,7 @@ struct stan *stan_new(const struct stan_options *options, struct broker *broker,
     shard_machine_add(shard, &stan->inactivity.machine);
     answer_init(stan);
     struct engine_adapter adapter;
-    subscribe_adapter(stan, &adapter);
+    deliver_adapter(stan, &adapter);
     engine_adapter_set(stan->engine, ENGINE_PROTOCOL_STAN, &adapter);
     return stan;
 }
@@ -246,7 +246,7 @@ static bool on_sub_close(struct inlet *inlet, const struct inlet_message *messag
 
 static bool on_ack(struct inlet *inlet, const struct inlet_message *message)
 {
-    subscribe_on_ack(stan_of(inlet, STAN_INLET_ACK), message);
+    acknowledge_on_message(stan_of(inlet, STAN_INLET_ACK), message);
     return true;
 }
 

@@ -130,11 +130,11 @@ bool publish_is_waiting(const struct stan *stan);
 
 void subscribe_on_request(struct stan *stan, const struct inlet_message *message);
 void subscribe_on_unsubscribe(struct stan *stan, const struct inlet_message *message, bool close_only);
-void subscribe_on_ack(struct stan *stan, const struct inlet_message *message);
 // Under which name the engine has the consumer of a subscription with a durable name, a group, or both (group without its
 // "durable:"). Writes less than CHANNEL_NAME_MAX bytes, returns how many.
 size_t subscribe_consumer_name(struct bytes client_id, struct bytes durable, struct bytes group, char *to);
-void subscribe_adapter(struct stan *stan, struct engine_adapter *ret_adapter);
+// The subscription of a request has become a member: the request is over. Returns the index of its removal, if that was proposed, or 0.
+uint64_t subscribe_joined(struct stan *stan, const struct member *member);
 // Proposes the end of subscriptions that have lost their client.
 void subscribe_reap_orphans(struct stan *stan);
 // Does a subscribe request of this channel wait for where it begins?
@@ -145,6 +145,14 @@ void subscribe_drop_tail(struct stan *stan, uint64_t last_good);
 void subscribe_forget_all(struct stan *stan);
 // The client is going: requests that wait are given up, its subscriptions become orphans.
 void subscribe_forget_client(struct stan *stan, struct stan_client *client);
+
+void deliver_adapter(struct stan *stan, struct engine_adapter *ret_adapter);
+// Its member goes, or the program ends. Frees it.
+void deliver_forget(struct subscription *subscription);
+
+void acknowledge_on_message(struct stan *stan, const struct inlet_message *message);
+// For subscription.former_ack: where the server told the client to acknowledge whose place we have taken (IM-13).
+bool acknowledge_on_former(struct inlet *inlet, const struct inlet_message *message);
 
 void heartbeat_start(struct stan_client *client);
 void heartbeat_stop(struct stan_client *client);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tidy: prefix subscribe
-// Subscriptions (ST-P03 … ST-P06, ST-P10) as members of the engine's consumers.
+// Subscriptions (ST-P03 … ST-P05) as members of the engine's consumers. What they get is sent in deliver.c, what they say about it
+// heard in acknowledge.c.
 //
 // Which consumer a subscription joins is its name: "d.<client>.<durable>" a plain durable (ST-B06), "q.<group>" a queue group,
 // "Q.<durable>:<group>" a durable queue group (ST-B08), "s.<n>" a subscription of its own (ST-B13).
@@ -9,7 +10,6 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "stan/channel.h"
-#include "stan/envelope.h"
 #include "stan/member_data.h"
 #include "stan/stan_internal.h"
 #include "subject/subject.h"
@@ -48,19 +48,8 @@ static int end_only(struct stan *stan, struct consumer *consumer);
 static void refuse(struct stan *stan, struct bytes reply, int error, const char *text);
 static void consumer_ready(void *owner, int error, struct consumer *consumer, uint64_t index);
 static struct subscription *find(struct stan *stan, struct bytes client_id, struct bytes channel, struct bytes inbox);
-static bool deliver(void *owner, const struct delivery *delivery);
-static void member_added(void *owner, struct member *member, bool recovered);
-static void member_removed(void *owner, struct member *member);
-static void interest_changed(struct broker_watch *watch, enum broker_interest interest);
-static void take_ack(struct stan *stan, struct member *member, struct bytes payload);
-static bool on_former_ack(struct inlet *inlet, const struct inlet_message *message);
 static int subscription_remove(struct subscription *subscription, bool unsubscribe, uint64_t *ret_index);
 static int member_end(struct stan *stan, struct member *member, bool unsubscribe, uint64_t *ret_index);
-
-void subscribe_adapter(struct stan *stan, struct engine_adapter *ret_adapter)
-{
-    *ret_adapter = (struct engine_adapter){stan, deliver, member_added, member_removed, NULL};
-}
 
 void subscribe_on_request(struct stan *stan, const struct inlet_message *message)
 {
@@ -126,16 +115,6 @@ done:
     stan_pb__unsubscribe_request__free_unpacked(decoded, (ProtobufCAllocator *)(uintptr_t)&answer_allocator);
 }
 
-void subscribe_on_ack(struct stan *stan, const struct inlet_message *message)
-{
-    uint32_t number;
-    if (stan_subject_number(message->subject, &number))
-        return;
-    struct member *member = engine_member_by_id(stan->engine, number);
-    if (member && member_context(member))
-        take_ack(stan, member, message->payload);
-}
-
 size_t subscribe_consumer_name(struct bytes client_id, struct bytes durable, struct bytes group, char *to)
 {
     int length;
@@ -147,6 +126,15 @@ size_t subscribe_consumer_name(struct bytes client_id, struct bytes durable, str
         length = snprintf(to, CHANNEL_NAME_MAX, "d.%.*s.%.*s", BYTES_ARG(client_id), BYTES_ARG(durable));
     must(length > 0 && length < CHANNEL_NAME_MAX);
     return (size_t)length;
+}
+
+uint64_t subscribe_joined(struct stan *stan, const struct member *member)
+{
+    struct subscribing *subscribing = subscribing_of(stan, member);
+    uint64_t remove_index = subscribing ? subscribing->remove_index : 0;
+    if (subscribing)
+        subscribing_free(subscribing);
+    return remove_index;
 }
 
 void subscribe_reap_orphans(struct stan *stan)
@@ -220,7 +208,7 @@ void subscribe_forget_all(struct stan *stan)
         subscribing_free(subscribing);
     }
     while (!list_empty(&stan->all))
-        member_removed(stan, container_of(list_first(&stan->all), struct subscription, link)->member);
+        deliver_forget(container_of(list_first(&stan->all), struct subscription, link));
 }
 
 // In the order in which the servers we replace check. NULL: fine.
@@ -444,112 +432,6 @@ static struct subscription *find(struct stan *stan, struct bytes client_id, stru
     struct stream_state state;
     stream_state_get(consumer_stream(member_consumer(found->member)), &state);
     return bytes_equal(state.config.name, channel) ? found : NULL;
-}
-
-static bool deliver(void *owner, const struct delivery *delivery)
-{
-    struct stan *stan = owner;
-    struct subscription *subscription = member_context(delivery->member);
-    if (!subscription || broker_watch_is_behind(&subscription->watch))
-        return false;
-    const struct message_record *message = delivery->message;
-    struct envelope_delivery envelope = {
-        .sequence = message->sequence,
-        .subject = stream_name(delivery->stream),
-        .reply = message->reply,
-        .data_len = message->payload.len,
-        .time_ns = message->time_ns,
-        .redelivery_count = delivery->redelivery_count,
-    };
-    buffer_clear(&stan->scratch);
-    char *head = buffer_reserve(&stan->scratch, envelope_head_size(&envelope) + ENVELOPE_TAIL_MAX);
-    must(head);
-    size_t head_len = envelope_head_encode(head, &envelope);
-    size_t tail_len = envelope_tail_encode(head + head_len, &envelope);
-    const struct bytes parts[] = {bytes_make(head, head_len), message->payload, bytes_make(head + head_len, tail_len)};
-    const struct bytes none = {0};
-    if (broker_publish(stan->broker, subscription->inbox, none, none, parts, 3) == 0)
-        return false;
-    stan->stats.out_msgs++;
-    stan->stats.out_bytes += message->payload.len;
-    return true;
-}
-
-static void member_added(void *owner, struct member *member, bool recovered)
-{
-    struct stan *stan = owner;
-    struct member_data data;
-    if (member_data_decode(member_config_get(member)->data, &data))
-        return;
-    struct subscription *subscription = mem_alloc_zero(sizeof(*subscription));
-    subscription->stan = stan;
-    subscription->member = member;
-    subscription->inbox = data.inbox;
-    subscription->ack_inbox = data.ack_inbox;
-    // By number: its id may be another's by now.
-    struct stan_client *client = registry_by_number(&stan->registry, data.client);
-    subscription->client = client && !client->close_index && !client->closing ? client : NULL;
-    struct subscribing *subscribing = subscribing_of(stan, member);
-    if (subscribing) {
-        subscription->remove_index = subscribing->remove_index;
-        subscribing_free(subscribing);
-    }
-    list_push_back(&stan->all, &subscription->link);
-    member_set_context(member, subscription);
-    // Without its client it was cut short by a crash or by the client's end: it goes at the turn's end.
-    list_push_back(subscription->client ? &subscription->client->subscriptions : &stan->orphans,
-                   &subscription->of_client);
-    if (subscription->client && subscription->client->failures)
-        engine_member_set_suspect(stan->engine, member, true);
-    stan->subscriptions++;
-    subscription->former_ack.on_message = on_former_ack;
-    if (data.ack_inbox.len && broker_inlet_add(stan->broker, &subscription->former_ack, data.ack_inbox))
-        logger_write(stan->options.logger, LOG_WARN,
-                     "%.*s is no subject: what its subscription acknowledges is not heard", BYTES_ARG(data.ack_inbox));
-    subscription->watch.on_change = interest_changed;
-    interest_changed(&subscription->watch, broker_watch_add(stan->broker, &subscription->watch, subscription->inbox));
-}
-
-static void member_removed(void *owner, struct member *member)
-{
-    struct stan *stan = owner;
-    struct subscription *subscription = member_context(member);
-    if (!subscription)
-        return;
-    member_set_context(member, NULL);
-    broker_watch_remove(stan->broker, &subscription->watch);
-    if (subscription->former_ack.implementation)
-        broker_inlet_remove(stan->broker, &subscription->former_ack);
-    list_remove(&subscription->of_client);
-    list_remove(&subscription->link);
-    stan->subscriptions--;
-    mem_free(subscription);
-}
-
-static void interest_changed(struct broker_watch *watch, enum broker_interest interest)
-{
-    struct subscription *subscription = container_of(watch, struct subscription, watch);
-    enum member_state state = interest == BROKER_INTEREST_NONE    ? MEMBER_GONE
-                              : interest == BROKER_INTEREST_READY ? MEMBER_READY
-                                                                  : MEMBER_CONGESTED;
-    engine_member_set_state(subscription->stan->engine, subscription->member, state, stan_time(subscription->stan));
-}
-
-static void take_ack(struct stan *stan, struct member *member, struct bytes payload)
-{
-    struct envelope_ack ack;
-    if (envelope_ack_decode(payload, &ack))
-        return;
-    // A late acknowledgement of something that is not pending any more is nothing to tell anybody (ST-B09).
-    (void)!engine_ack(stan->engine, member_consumer(member), ack.sequence, stan_time(stan));
-}
-
-// Where the server told the client to acknowledge whose place we have taken (IM-13).
-static bool on_former_ack(struct inlet *inlet, const struct inlet_message *message)
-{
-    struct subscription *subscription = container_of(inlet, struct subscription, former_ack);
-    take_ack(subscription->stan, subscription->member, message->payload);
-    return true;
 }
 
 static int subscription_remove(struct subscription *subscription, bool unsubscribe, uint64_t *ret_index)

@@ -315,7 +315,8 @@ void engine_member_set_suspect(struct engine *engine, struct member *member, boo
 int engine_ack(struct engine *engine, struct consumer *consumer, uint64_t sequence, struct engine_time now);
 
 // Gives a message back that is with a member: it goes out again after the delay. `member`: who says so; NULL: whoever has it.
-// `count`: the delivery was an attempt. 0, or ERR_NOT_FOUND when the message is not with that member (any more).
+// `count`: the delivery was an attempt. Sequence 0: all that the member has. 0, or ERR_NOT_FOUND when the message is not with that
+// member (any more).
 int engine_nak(struct engine *engine, struct consumer *consumer, const struct member *member, uint64_t sequence,
                uint64_t delay_ns, bool count, struct engine_time now);
 // The ack wait of a message that is with a member begins anew. As engine_nak().

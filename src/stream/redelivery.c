@@ -9,6 +9,8 @@ enum { EXPIRY_BATCH = 1024 };
 
 static const uint64_t WAIT_MAX_NS = 1ULL << 62; // so that no sum overflows
 
+static void give_back(struct consumer *consumer, struct pending *pending, uint64_t delay_ns, bool count);
+static int extend_all(const struct member *member);
 static struct pending *find_out(const struct consumer *consumer, const struct member *member, uint64_t sequence);
 static void ack_wait_over(struct consumer *consumer, struct pending *pending);
 static uint64_t backoff_of(const struct stream_config *config, uint32_t attempts);
@@ -17,17 +19,13 @@ int engine_nak(struct engine *engine, struct consumer *consumer, const struct me
                uint64_t delay_ns, bool count, struct engine_time now)
 {
     engine_time_set(engine, now);
-    struct pending *pending = find_out(consumer, member, sequence);
+    struct list *all = member && sequence == 0 ? list_first(&member->out) : NULL;
+    struct pending *pending = all ? container_of(all, struct pending, link) : find_out(consumer, member, sequence);
     if (!pending)
         return ERR_NOT_FOUND;
-    pending->attempts -= !count && pending->attempts > 0;
-    if (delay_ns == 0 || redelivery_ran_out(consumer, pending))
-        pending_set_waiting(consumer, pending);
-    else
-        pending_set_delayed(consumer, pending, engine->now.mono_ns + (delay_ns < WAIT_MAX_NS ? delay_ns : WAIT_MAX_NS));
-    uint64_t left_ms = pending->state == PENDING_DELAYED ? (pending->node.key - engine->now.mono_ns) / 1000000 : 0;
-    journal_returned(consumer, sequence, pending->attempts, left_ms ? engine_record_time_ms(engine) + left_ms : 0);
-    consumer_wake(consumer);
+    give_back(consumer, pending, delay_ns, count);
+    while (all && (all = list_first(&member->out)))
+        give_back(consumer, container_of(all, struct pending, link), delay_ns, count);
     return 0;
 }
 
@@ -36,6 +34,8 @@ int engine_extend(struct engine *engine, struct consumer *consumer, const struct
                   struct engine_time now)
 {
     engine_time_set(engine, now);
+    if (member && sequence == 0)
+        return extend_all(member);
     struct pending *pending = find_out(consumer, member, sequence);
     if (!pending)
         return ERR_NOT_FOUND;
@@ -147,6 +147,32 @@ uint64_t redelivery_until_ms(const struct consumer *consumer, const struct pendi
     uint64_t left_ms =
         pending->node.key > engine->now.mono_ns ? (pending->node.key - engine->now.mono_ns) / 1000000 : 0;
     return left_ms > ENGINE_RETRY_MS ? engine_record_time_ms(engine) + left_ms : 0;
+}
+
+static void give_back(struct consumer *consumer, struct pending *pending, uint64_t delay_ns, bool count)
+{
+    const struct engine *engine = consumer->stream->engine;
+    pending->attempts -= !count && pending->attempts > 0;
+    if (delay_ns == 0 || redelivery_ran_out(consumer, pending))
+        pending_set_waiting(consumer, pending);
+    else
+        pending_set_delayed(consumer, pending, engine->now.mono_ns + (delay_ns < WAIT_MAX_NS ? delay_ns : WAIT_MAX_NS));
+    uint64_t left_ms = pending->state == PENDING_DELAYED ? (pending->node.key - engine->now.mono_ns) / 1000000 : 0;
+    uint64_t until_ms = left_ms ? engine_record_time_ms(engine) + left_ms : 0;
+    journal_returned(consumer, pending->sequence, pending->attempts, until_ms);
+    consumer_wake(consumer);
+}
+
+// What was with a recovered member keeps no deadline until it is back.
+static int extend_all(const struct member *member)
+{
+    struct list *link = list_first(&member->out);
+    if (!link)
+        return ERR_NOT_FOUND;
+    struct pending *pending = container_of(link, struct pending, link);
+    if (pending->deadline_ns != UINT64_MAX)
+        redelivery_restart_deadlines(pending->member);
+    return 0;
 }
 
 // What the member, or anybody if it is NULL, has; NULL otherwise.

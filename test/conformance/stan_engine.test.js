@@ -602,13 +602,13 @@ test('ST-B17 wildcards are refused in subscriptions and publishes', async (t) =>
   }
 })
 
-test('ST-B18 there is nothing but Ack: other words on the ack inbox are ignored', { alone: true }, async (t) => {
+test('ST-B18 besides Ack and our own words nothing on the ack inbox counts', { alone: true }, async (t) => {
   const client = await connect(t)
   const channel = unique('nack')
   await client.store(channel, 'a')
   const subscription = await client.subscribe(channel, { ackWaitInSecs: 1 })
   const first = await subscription.next()
-  for (const word of ['-NAK', '+WPI', '+TERM', '+NXT', '+ACK', '', '\0', 'x'.repeat(1000)]) client.nc.publish(subscription.ackInbox, word)
+  for (const word of ['-NAK 2', '-NAK 1 {', '-nak', '+WPI 2', '+TERM', '+NXT', '+ACK', '', '\0', 'x'.repeat(1000)]) client.nc.publish(subscription.ackInbox, word)
   client.nc.publish(subscription.ackInbox, Buffer.from([0x10])) // a number cut short
   client.nc.publish(subscription.ackInbox, Buffer.from([0x12, 0x01, 0x01])) // the sequence as text
   await client.nc.flush()

@@ -4,6 +4,7 @@
 #include "base/must.h"
 #include "stan.pb-c.h"
 #include "stan/envelope.h"
+#include "stan/verdict.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -44,6 +45,18 @@ static void ack(const uint8_t *data, size_t size)
         stan_pb__ack__free_unpacked(theirs, NULL);
 }
 
+// What is a verdict stays in its bounds, and no Ack of a client's (they begin with the channel or the sequence) is taken for one.
+static void verdict(const uint8_t *data, size_t size)
+{
+    struct verdict ours;
+    struct bytes payload = bytes_make(data, size);
+    int error = verdict_decode(payload, &ours);
+    must(error == 0 || error == ERR_INVALID || error == ERR_NOT_FOUND);
+    must(error == ERR_NOT_FOUND || (data[0] != 0x0a && data[0] != 0x10));
+    if (error == 0 && ours.reason.len)
+        must(ours.reason.ptr >= payload.ptr && ours.reason.ptr + ours.reason.len == payload.ptr + size);
+}
+
 // A decoded publish, encoded by us as a delivery and as an answer, comes back through protobuf-c.
 static void encoders(const uint8_t *data, size_t size)
 {
@@ -81,6 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     publish(data, size);
     ack(data, size);
+    verdict(data, size);
     encoders(data, size);
     return 0;
 }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix acknowledge
+// What subscribers say about messages on their ack inbox: an Ack (ST-P06), or one of our verdicts. Neither is answered, and what
+// does not make sense is nothing to tell anybody: the message comes again.
+#include "stan/envelope.h"
+#include "stan/stan_internal.h"
+#include "stan/verdict.h"
+
+static void take(struct stan *stan, struct member *member, struct bytes payload);
+static void carry_out(struct stan *stan, struct member *member, const struct verdict *verdict);
+
+void acknowledge_on_message(struct stan *stan, const struct inlet_message *message)
+{
+    uint32_t number;
+    if (stan_subject_number(message->subject, &number))
+        return;
+    struct member *member = engine_member_by_id(stan->engine, number);
+    if (member && member_context(member))
+        take(stan, member, message->payload);
+}
+
+bool acknowledge_on_former(struct inlet *inlet, const struct inlet_message *message)
+{
+    struct subscription *subscription = container_of(inlet, struct subscription, former_ack);
+    take(subscription->stan, subscription->member, message->payload);
+    return true;
+}
+
+static void take(struct stan *stan, struct member *member, struct bytes payload)
+{
+    struct verdict verdict;
+    struct envelope_ack ack;
+    int error = verdict_decode(payload, &verdict);
+    if (!error)
+        carry_out(stan, member, &verdict);
+    // A late acknowledgement of something that is not pending any more is nothing to tell anybody (ST-B09).
+    if (error == ERR_NOT_FOUND && envelope_ack_decode(payload, &ack) == 0)
+        (void)!engine_ack(stan->engine, member_consumer(member), ack.sequence, stan_time(stan));
+}
+
+static void carry_out(struct stan *stan, struct member *member, const struct verdict *verdict)
+{
+    struct consumer *consumer = member_consumer(member);
+    switch (verdict->kind) {
+    case VERDICT_IN_PROGRESS:
+        (void)!engine_extend(stan->engine, consumer, member, verdict->sequence, stan_time(stan));
+        break;
+    case VERDICT_GIVE_BACK:
+        (void)!engine_nak(stan->engine, consumer, member, verdict->sequence, verdict->delay_ns, verdict->count,
+                          stan_time(stan));
+        break;
+    case VERDICT_TERMINATE:
+        (void)!engine_terminate(stan->engine, consumer, verdict->sequence, verdict->reason, stan_time(stan));
+        break;
+    }
+}
