@@ -30,9 +30,7 @@ struct remotes *remote_new(struct broker *broker)
     map_u64_init(&remotes->connections, SIZE_MAX / 64);
     map_u64_init(&remotes->accounts, SIZE_MAX / 64);
     map_u64_init(&remotes->watches, SIZE_MAX / 64);
-    map_init_seeded(&remotes->interests, SIZE_MAX / 64, prng_next(&broker->prng));
-    buffer_init(&remotes->key, SIZE_MAX / 2);
-    list_init(&remotes->changed);
+    remotes->interest_seed = prng_next(&broker->prng);
     map_u64_init(&remotes->waits, SIZE_MAX / 64);
     list_init(&remotes->waiting);
     list_init(&remotes->done);
@@ -41,6 +39,7 @@ struct remotes *remote_new(struct broker *broker)
         struct remote_link *link = &remotes->links[i];
         link->acked_round = i == remotes->self ? UINT64_MAX : 0;
         map_u64_init(&link->targets, SIZE_MAX / 64);
+        map_u64_init(&link->strangers, SIZE_MAX / 64);
         map_u64_init(&link->watches, SIZE_MAX / 64);
         list_init(&link->behind);
     }
@@ -64,8 +63,7 @@ void remote_free(struct remotes *remotes)
     map_u64_deinit(&remotes->waits);
     map_u64_deinit(&remotes->accounts);
     map_u64_deinit(&remotes->watches);
-    map_deinit(&remotes->interests);
-    buffer_deinit(&remotes->key);
+    table_deinit(&remotes->interests);
     mem_free(remotes);
 }
 
@@ -93,7 +91,7 @@ bool broker_remote_is_idle(const struct broker *broker)
         if (link->open || link->sent != link->returned)
             return false;
     }
-    return list_empty(&remotes->done) && list_empty(&remotes->changed);
+    return list_empty(&remotes->done) && !remotes->changed;
 }
 
 void broker_remote_count_connections(struct broker *broker, uint32_t elsewhere)
@@ -209,6 +207,7 @@ void remote_check(const struct remotes *remotes)
         must(link->returned <= link->sent);
         must(link->sent != link->returned || link->open || link->under_way_bytes == 0);
         map_u64_check(&link->targets);
+        map_u64_check(&link->strangers);
         map_u64_check(&link->watches);
     }
     map_u64_check(&remotes->connections);

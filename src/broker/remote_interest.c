@@ -3,37 +3,41 @@
 // a group) changes its weight; what comes and goes within a turn is never told. Theirs lies in our tries as targets.
 //
 // A round is the interest of one turn: it is known everywhere when the batch that ends it has come back from every worker.
+#include "base/hash.h"
 #include "broker/connection.h"
 #include "broker/remote_internal.h"
 #include "subject/subject.h"
 
-static struct bytes make_key(struct remotes *remotes, const struct account *account, struct bytes pattern,
-                             struct bytes queue);
-static struct remote_interest *interest_new(struct remotes *remotes, const struct account *account, struct bytes key,
-                                            size_t queue_len);
+static struct remote_interest *interest_find(const struct remotes *remotes, uint32_t account, struct bytes pattern,
+                                             struct bytes queue, uint32_t hash);
+static struct remote_interest *interest_new(struct remotes *remotes, uint32_t account, struct bytes pattern,
+                                            struct bytes queue, uint32_t hash);
+static void interest_end(struct remotes *remotes, struct remote_interest *interest);
+static uint32_t interest_hash(const struct remotes *remotes, uint32_t account, struct bytes pattern,
+                              struct bytes queue);
+static struct bytes interest_pattern(const struct remote_interest *interest);
+static struct bytes interest_queue(const struct remote_interest *interest);
 static void touch(struct remotes *remotes, struct remote_interest *interest);
+static struct remote_interest *take_changed(struct remotes *remotes);
 static uint32_t interest_weight(const struct remote_interest *interest);
 static void announce(struct remotes *remotes, uint32_t worker, const struct remote_interest *interest);
-static struct remote_target_set *set_new(struct remotes *remotes, uint32_t from, const struct remote_record *record);
-static void set_weight(struct remote_target_set *set, uint32_t weight);
-static void set_free(struct remote_target_set *set);
-
-static struct bytes interest_queue(const struct remote_interest *interest)
-{
-    return bytes_make(interest->key + 8, interest->queue_len);
-}
-
-static struct bytes interest_pattern(const struct remote_interest *interest)
-{
-    return bytes_skip(bytes_make(interest->key, interest->key_len), 8 + interest->queue_len);
-}
+static void receive_new(struct remotes *remotes, uint32_t from, const struct remote_record *record);
+static void receive_stranger(struct remote_link *link, const struct remote_record *record);
+static struct remote_target *target_new(struct account *account, uint32_t worker, struct bytes pattern,
+                                        struct bytes queue);
+static struct remote_target *targets_new(struct account *account, uint32_t worker, uint32_t weight,
+                                         struct bytes pattern, struct bytes queue);
+static struct bytes pattern_of(const struct remote_target *first);
+static void target_end(struct remote_target *target, struct bytes pattern);
+static void targets_set_weight(struct remote_target *first, uint32_t weight);
+static void targets_end(struct remote_target *first);
 
 uint64_t remote_interest_add(struct remotes *remotes, struct account *account, struct bytes pattern, struct bytes queue)
 {
-    struct bytes key = make_key(remotes, account, pattern, queue);
-    struct remote_interest *interest = map_find(&remotes->interests, key);
+    uint32_t hash = interest_hash(remotes, account->id, pattern, queue);
+    struct remote_interest *interest = interest_find(remotes, account->id, pattern, queue, hash);
     if (!interest)
-        interest = interest_new(remotes, account, key, queue.len);
+        interest = interest_new(remotes, account->id, pattern, queue, hash);
     interest->count++;
     // One more member changes who is drawn: that, too, is known before its client goes on.
     if (queue.len > 0)
@@ -44,7 +48,8 @@ uint64_t remote_interest_add(struct remotes *remotes, struct account *account, s
 
 void remote_interest_remove(struct remotes *remotes, struct account *account, struct bytes pattern, struct bytes queue)
 {
-    struct remote_interest *interest = map_find(&remotes->interests, make_key(remotes, account, pattern, queue));
+    uint32_t hash = interest_hash(remotes, account->id, pattern, queue);
+    struct remote_interest *interest = interest_find(remotes, account->id, pattern, queue, hash);
     must(interest && interest->count > 0);
     interest->count--;
     touch(remotes, interest);
@@ -52,22 +57,19 @@ void remote_interest_remove(struct remotes *remotes, struct account *account, st
 
 void remote_interest_flush(struct remotes *remotes)
 {
-    if (list_empty(&remotes->changed))
+    if (!remotes->changed)
         return;
-    struct list *link;
-    while ((link = list_pop_front(&remotes->changed))) {
-        struct remote_interest *interest = container_of(link, struct remote_interest, changed);
+    struct remote_interest *interest;
+    while ((interest = take_changed(remotes))) {
         if (interest_weight(interest) != interest->announced) {
             for (uint32_t i = 0; i < remotes->count; i++) {
                 if (i != remotes->self)
                     announce(remotes, i, interest);
             }
-            interest->announced = interest_weight(interest);
+            interest->announced = interest_weight(interest) & INT32_MAX;
         }
-        if (interest->count == 0) {
-            must(map_remove(&remotes->interests, bytes_make(interest->key, interest->key_len)) == interest);
-            mem_free(interest);
-        }
+        if (interest->count == 0)
+            interest_end(remotes, interest);
     }
     // Somebody may wait for this round though all that began in it has ended again: so it is completed in any case.
     for (uint32_t i = 0; i < remotes->count; i++) {
@@ -82,48 +84,59 @@ void remote_interest_flush(struct remotes *remotes)
 
 void remote_interest_receive(struct remotes *remotes, uint32_t from, const struct remote_record *record)
 {
-    struct map_u64 *targets = &remotes->links[from].targets;
-    struct remote_target_set *set = map_u64_find(targets, record->id);
-    if (!set && record->subject_len > 0)
-        set = set_new(remotes, from, record);
-    if (!set)
+    struct remote_link *link = &remotes->links[from];
+    struct remote_target *first = map_u64_find(&link->targets, record->id);
+    if (!first) {
+        if (map_u64_find(&link->strangers, record->id))
+            receive_stranger(link, record);
+        else if (record->weight > 0)
+            receive_new(remotes, from, record);
         return;
-    set_weight(set, record->weight);
-    if (record->weight > 0)
+    }
+    if (record->weight > 0) {
+        targets_set_weight(first, record->weight);
         return;
-    must(map_u64_remove(targets, record->id) == set);
-    set_free(set);
+    }
+    must(map_u64_remove(&link->targets, record->id) == first);
+    targets_end(first);
 }
 
 void remote_interest_adopt(struct remotes *remotes, struct account *account)
 {
     for (uint32_t i = 0; i < remotes->count; i++) {
+        struct remote_link *link = &remotes->links[i];
         size_t pos = 0;
-        struct remote_target_set *set;
-        while ((set = map_u64_next(&remotes->links[i].targets, &pos, NULL))) {
-            if (set->account || set->account_id != account->id)
+        struct remote_stranger *stranger;
+        uint64_t id;
+        while ((stranger = map_u64_next(&link->strangers, &pos, &id))) {
+            if (stranger->account != account->id)
                 continue;
-            uint32_t weight = set->weight;
-            set->weight = 0;
-            set->account = account;
-            set_weight(set, weight);
+            struct bytes pattern = bytes_make(stranger->text, stranger->pattern_len);
+            struct bytes queue = bytes_make(stranger->text + stranger->pattern_len, stranger->queue_len);
+            int error = map_u64_add(&link->targets, id, targets_new(account, i, stranger->weight, pattern, queue));
+            must(error == 0 && map_u64_remove(&link->strangers, id) == stranger);
+            mem_free(stranger);
         }
     }
 }
 
 void remote_interest_drop(struct remotes *remotes)
 {
-    size_t pos = 0;
+    uint32_t at = 0;
     struct remote_interest *interest;
-    while ((interest = map_next(&remotes->interests, &pos, NULL)))
+    while ((interest = table_next(&remotes->interests, &at)))
         mem_free(interest);
     for (uint32_t i = 0; i < remotes->count; i++) {
-        struct remote_target_set *set;
-        for (pos = 0; (set = map_u64_next(&remotes->links[i].targets, &pos, NULL));) {
-            set_weight(set, 0);
-            set_free(set);
-        }
-        map_u64_deinit(&remotes->links[i].targets);
+        struct remote_link *link = &remotes->links[i];
+        size_t pos = 0;
+        struct remote_target *first;
+        while ((first = map_u64_next(&link->targets, &pos, NULL)))
+            targets_end(first);
+        struct remote_stranger *stranger;
+        for (pos = 0; (stranger = map_u64_next(&link->strangers, &pos, NULL));)
+            mem_free(stranger);
+        map_u64_deinit(&link->targets);
+        map_u64_deinit(&link->strangers);
     }
 }
 
@@ -140,62 +153,108 @@ void remote_interest_acked(struct remotes *remotes)
 
 void remote_interest_check(const struct remotes *remotes)
 {
-    size_t pos = 0;
+    uint32_t at = 0;
     const struct remote_interest *interest;
-    while ((interest = map_next(&remotes->interests, &pos, NULL))) {
-        must(interest->count > 0 || list_is_linked(&interest->changed));
-        must(interest->announced == interest_weight(interest) || list_is_linked(&interest->changed));
+    table_check(&remotes->interests);
+    while ((interest = table_next(&remotes->interests, &at))) {
+        must(interest->count > 0 || interest->is_changed);
+        must(interest->announced == interest_weight(interest) || interest->is_changed);
     }
     for (uint32_t i = 0; i < remotes->count; i++) {
-        const struct remote_target_set *set;
-        for (pos = 0; (set = map_u64_next(&remotes->links[i].targets, &pos, NULL));) {
+        size_t pos = 0;
+        const struct remote_target *first;
+        while ((first = map_u64_next(&remotes->links[i].targets, &pos, NULL))) {
             uint32_t count = 0;
-            for (const struct remote_target *target = set->first; target; target = target->next) {
+            for (const struct remote_target *target = first; target; target = target->next) {
                 must(trie_entry_is_inserted(&target->target.entry) && target->worker == i && !target->target.dead);
                 count++;
             }
-            must(set->weight > 0 && count == (set->account ? set->weight : 0));
+            must(count == first->weight);
         }
+        const struct remote_stranger *stranger;
+        for (pos = 0; (stranger = map_u64_next(&remotes->links[i].strangers, &pos, NULL));)
+            must(stranger->weight > 0 && !map_u64_find(&remotes->accounts, stranger->account));
     }
 }
 
-static struct bytes make_key(struct remotes *remotes, const struct account *account, struct bytes pattern,
-                             struct bytes queue)
+static struct remote_interest *interest_find(const struct remotes *remotes, uint32_t account, struct bytes pattern,
+                                             struct bytes queue, uint32_t hash)
 {
-    struct buffer *key = &remotes->key;
-    uint32_t head[2] = {account->id, (uint32_t)queue.len};
-    buffer_clear(key);
-    char *at = buffer_reserve(key, sizeof(head) + queue.len + pattern.len);
-    must(at);
-    at = broker_copy(at, bytes_make((const char *)head, sizeof(head)));
-    at = broker_copy(at, queue);
-    at = broker_copy(at, pattern);
-    return bytes_make(key->ptr, (size_t)(at - key->ptr));
+    const struct table_slot *slot = table_find(&remotes->interests, hash);
+    for (; slot->item && slot->hash == hash; slot++) {
+        struct remote_interest *interest = slot->item;
+        if (interest->account == account && bytes_equal(interest_pattern(interest), pattern) &&
+            bytes_equal(interest_queue(interest), queue))
+            return interest;
+    }
+    return NULL;
 }
 
-static struct remote_interest *interest_new(struct remotes *remotes, const struct account *account, struct bytes key,
-                                            size_t queue_len)
+static struct remote_interest *interest_new(struct remotes *remotes, uint32_t account, struct bytes pattern,
+                                            struct bytes queue, uint32_t hash)
 {
-    struct remote_interest *interest = mem_alloc(sizeof(*interest) + key.len);
+    must(pattern.len <= UINT16_MAX && queue.len <= UINT16_MAX); // the trie took them
+    size_t size = offsetof(struct remote_interest, text) + pattern.len + queue.len;
+    struct remote_interest *interest = mem_alloc(size > sizeof(*interest) ? size : sizeof(*interest));
     *interest = (struct remote_interest){
         .id = ++remotes->next_id,
         .round = remotes->round,
-        .account = account->id,
-        .queue_len = (uint32_t)queue_len,
-        .key_len = key.len,
+        .account = account,
+        .pattern_len = (uint16_t)pattern.len,
+        .queue_len = (uint16_t)queue.len,
     };
-    list_init(&interest->changed);
-    broker_copy(interest->key, key);
-    int error = map_add(&remotes->interests, bytes_make(interest->key, key.len), interest);
-    must(error == 0);
+    broker_copy(broker_copy(interest->text, pattern), queue);
+    table_add(&remotes->interests, hash, interest);
     return interest;
+}
+
+static void interest_end(struct remotes *remotes, struct remote_interest *interest)
+{
+    uint32_t hash = interest_hash(remotes, interest->account, interest_pattern(interest), interest_queue(interest));
+    table_remove(&remotes->interests, hash, interest);
+    mem_free(interest);
+}
+
+static uint32_t interest_hash(const struct remotes *remotes, uint32_t account, struct bytes pattern, struct bytes queue)
+{
+    uint64_t seed = remotes->interest_seed + account;
+    if (queue.len > 0)
+        seed += hash_bytes(queue, seed);
+    return hash_bytes32(pattern, seed);
+}
+
+static struct bytes interest_pattern(const struct remote_interest *interest)
+{
+    return bytes_make(interest->text, interest->pattern_len);
+}
+
+static struct bytes interest_queue(const struct remote_interest *interest)
+{
+    return bytes_make(interest->text + interest->pattern_len, interest->queue_len);
 }
 
 static void touch(struct remotes *remotes, struct remote_interest *interest)
 {
     bool changed = interest_weight(interest) != interest->announced || interest->count == 0;
-    if (changed && !list_is_linked(&interest->changed))
-        list_push_back(&remotes->changed, &interest->changed);
+    if (!changed || interest->is_changed)
+        return;
+    interest->is_changed = true;
+    interest->next = NULL;
+    if (remotes->changed)
+        remotes->changed_last->next = interest;
+    else
+        remotes->changed = interest;
+    remotes->changed_last = interest;
+}
+
+static struct remote_interest *take_changed(struct remotes *remotes)
+{
+    struct remote_interest *interest = remotes->changed;
+    if (interest) {
+        remotes->changed = interest->next;
+        interest->is_changed = false;
+    }
+    return interest;
 }
 
 static uint32_t interest_weight(const struct remote_interest *interest)
@@ -217,56 +276,95 @@ static void announce(struct remotes *remotes, uint32_t worker, const struct remo
     broker_copy(broker_copy((char *)(record + 1), pattern), queue);
 }
 
-static struct remote_target_set *set_new(struct remotes *remotes, uint32_t from, const struct remote_record *record)
+static void receive_new(struct remotes *remotes, uint32_t from, const struct remote_record *record)
 {
+    struct remote_link *link = &remotes->links[from];
+    struct account *account = map_u64_find(&remotes->accounts, record->account);
     struct bytes pattern = remote_record_subject(record), queue = remote_record_queue(record);
-    struct remote_target_set *set = mem_alloc(sizeof(*set) + pattern.len + queue.len);
-    *set = (struct remote_target_set){
-        .account = map_u64_find(&remotes->accounts, record->account),
-        .account_id = record->account,
-        .worker = from,
-        .pattern_len = record->subject_len,
-        .queue_len = record->queue_len,
-    };
-    broker_copy(broker_copy(set->text, pattern), queue);
-    int error = map_u64_add(&remotes->links[from].targets, record->id, set);
+    int error;
+    if (account) {
+        error = map_u64_add(&link->targets, record->id, targets_new(account, from, record->weight, pattern, queue));
+    } else {
+        struct remote_stranger *stranger = mem_alloc(sizeof(*stranger) + pattern.len + queue.len);
+        *stranger = (struct remote_stranger){record->account, record->weight, record->subject_len, record->queue_len};
+        broker_copy(broker_copy(stranger->text, pattern), queue);
+        error = map_u64_add(&link->strangers, record->id, stranger);
+    }
     must(error == 0);
-    return set;
 }
 
-static void set_weight(struct remote_target_set *set, uint32_t weight)
+static void receive_stranger(struct remote_link *link, const struct remote_record *record)
 {
-    struct account *account = set->account;
-    if (!account) {
-        set->weight = weight; // until it is known here
+    struct remote_stranger *stranger = map_u64_find(&link->strangers, record->id);
+    stranger->weight = record->weight;
+    if (record->weight > 0)
         return;
+    must(map_u64_remove(&link->strangers, record->id) == stranger);
+    mem_free(stranger);
+}
+
+static struct remote_target *target_new(struct account *account, uint32_t worker, struct bytes pattern,
+                                        struct bytes queue)
+{
+    struct remote_target *target = mem_alloc_zero(sizeof(*target));
+    target->target.kind = TARGET_REMOTE;
+    target->account = account;
+    target->worker = worker;
+    int error = trie_insert(account->trie, &target->target.entry, pattern, queue);
+    must(error == 0); // the other worker's trie took it
+    account->remote_count++;
+    broker_inlet_count_overlap(account, NULL, pattern, 1);
+    return target;
+}
+
+static struct remote_target *targets_new(struct account *account, uint32_t worker, uint32_t weight,
+                                         struct bytes pattern, struct bytes queue)
+{
+    struct remote_target *first = target_new(account, worker, pattern, queue);
+    first->weight = 1;
+    targets_set_weight(first, weight);
+    return first;
+}
+
+// From the pattern that the first has in the trie.
+static struct bytes pattern_of(const struct remote_target *first)
+{
+    char *scratch = first->account->broker->scratch;
+    return bytes_make(scratch, trie_entry_pattern(&first->target.entry, scratch, SUBJECT_LEN_MAX));
+}
+
+static void target_end(struct remote_target *target, struct bytes pattern)
+{
+    struct account *account = target->account;
+    broker_inlet_count_overlap(account, NULL, pattern, -1);
+    account->remote_count--;
+    trie_remove(account->trie, &target->target.entry);
+    broker_bury(account->broker, &target->target);
+}
+
+// Not to 0.
+static void targets_set_weight(struct remote_target *first, uint32_t weight)
+{
+    must(weight > 0);
+    if (first->weight == weight)
+        return;
+    struct bytes pattern = pattern_of(first);
+    for (; first->weight < weight; first->weight++) {
+        struct remote_target *target =
+            target_new(first->account, first->worker, pattern, trie_entry_queue(&first->target.entry));
+        target->next = first->next;
+        first->next = target;
     }
-    struct bytes pattern = bytes_make(set->text, set->pattern_len);
-    struct bytes queue = bytes_make(set->text + set->pattern_len, set->queue_len);
-    for (; set->weight < weight; set->weight++) {
-        struct remote_target *target = mem_alloc_zero(sizeof(*target));
-        target->target.kind = TARGET_REMOTE;
-        target->account = account;
-        target->worker = set->worker;
-        target->next = set->first;
-        set->first = target;
-        int error = trie_insert(account->trie, &target->target.entry, pattern, queue);
-        must(error == 0); // the other worker's trie took it
-        account->remote_count++;
-        broker_inlet_count_overlap(account, NULL, pattern, 1);
-    }
-    for (; set->weight > weight; set->weight--) {
-        struct remote_target *target = set->first;
-        set->first = target->next;
-        broker_inlet_count_overlap(account, NULL, pattern, -1);
-        account->remote_count--;
-        trie_remove(account->trie, &target->target.entry);
-        broker_bury(account->broker, &target->target);
+    for (; first->weight > weight; first->weight--) {
+        struct remote_target *target = first->next;
+        first->next = target->next;
+        target_end(target, pattern);
     }
 }
 
-static void set_free(struct remote_target_set *set)
+static void targets_end(struct remote_target *first)
 {
-    must(!set->first);
-    mem_free(set);
+    struct bytes pattern = pattern_of(first);
+    targets_set_weight(first, 1);
+    target_end(first, pattern);
 }

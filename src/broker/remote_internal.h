@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "base/map_u64.h"
 #include "base/shared_block.h"
+#include "base/table.h"
 #include "broker/broker_internal.h"
 #include "broker/remote.h"
 
@@ -57,7 +58,8 @@ struct remote_link {
     uint64_t drain_mark;       // what was sent when draining began
     uint64_t returned;         // the same
     uint64_t acked_round;      // everything announced up to it is known there
-    struct map_u64 targets;    // struct remote_target_set by the id of their interest
+    struct map_u64 targets;    // struct remote_target, the first of them, by the id of their interest
+    struct map_u64 strangers;  // struct remote_stranger, owned, by the same
     struct map_u64 watches;    // struct remote_watch by their id: those they asked of us
     struct list behind;        // struct watch_entry.behind: asked while too much was under way
     uint64_t paused_id;        // the connection of theirs paused last, for an inlet here
@@ -78,49 +80,50 @@ struct remotes {
     struct map_u64 connections; // struct connection by id
     struct map_u64 accounts;    // struct account by id
 
-    struct map interests;   // struct remote_interest by account, queue and pattern
-    struct list changed;    // struct remote_interest.changed
-    struct buffer key;      // scratch
-    uint64_t next_id;       // of interests and watches
-    uint64_t round;         // that will announce what changes now
-    uint64_t acked_round;   // by all
-    struct list waiting;    // struct remote_wait.link
-    struct map_u64 waits;   // struct remote_wait by the id of its connection
-    struct map_u64 watches; // struct watch_entry by id: those we asked of the others
-    struct list done;       // struct remote_batch.link: worked through, go home at the turn's end
-    struct list spare;      // the same, for the next to gather
+    struct table interests;               // struct remote_interest, owned, by account, queue and pattern
+    uint64_t interest_seed;               // of their hash
+    struct remote_interest *changed;      // list of those to be announced
+    struct remote_interest *changed_last; // not to be used while that is empty
+    uint64_t next_id;                     // of interests and watches
+    uint64_t round;                       // that will announce what changes now
+    uint64_t acked_round;                 // by all
+    struct list waiting;                  // struct remote_wait.link
+    struct map_u64 waits;                 // struct remote_wait by the id of its connection
+    struct map_u64 watches;               // struct watch_entry by id: those we asked of the others
+    struct list done;                     // struct remote_batch.link: worked through, go home at the turn's end
+    struct list spare;                    // the same, for the next to gather
     uint32_t spare_count;
     struct remote_link links[]; // by worker; its own is unused
 };
 
-// What connections and inlets of ours want: one per account, pattern and queue group.
+// What connections and inlets of ours want: one per account, pattern and queue group. There may be millions.
 struct remote_interest {
-    struct list changed; // list link: remotes.changed
+    struct remote_interest *next; // list link: remotes.changed
     uint64_t id;
-    uint64_t round;     // in which it was, or will be, announced
-    uint32_t account;   // id
-    uint32_t count;     // of subscriptions and inlets
-    uint32_t announced; // weight the others know: count, or 1 without a queue
-    uint32_t queue_len;
-    size_t key_len;
-    char key[]; // account id, queue length (4 bytes each), queue, pattern
+    uint64_t round;          // in which it was, or will be, announced
+    uint32_t account;        // id
+    uint32_t count;          // of subscriptions and inlets
+    uint32_t announced : 31; // weight the others know: count, or 1 without a queue
+    bool is_changed : 1;     // in remotes.changed
+    uint16_t pattern_len;
+    uint16_t queue_len;
+    char text[]; // pattern, queue
 };
 
-// What another worker's connections want, as entries of our trie: of a queue group one for each member, so that all members of
-// the server are drawn with the same chance.
+// What another worker's connections want, as entries of our trie, which has the words: of a queue group one for each member, so that
+// all members of the server are drawn with the same chance.
 struct remote_target {
-    struct target target;    // first: what the trie gives back
-    struct account *account; // borrowed
+    struct target target;       // first: what the trie gives back
+    struct account *account;    // borrowed; lives while account.remote_count > 0
+    struct remote_target *next; // list link: the next for the same interest; not to be used once target.dead
     uint32_t worker;
-    struct remote_target *next; // list link: remote_target_set.first; not to be used once target.dead
+    uint32_t weight; // of the first, which remote_link.targets has: how many they are
 };
 
-struct remote_target_set {
-    struct account *account; // borrowed; lives while account.remote_count > 0; NULL: not known here yet
-    uint32_t account_id;
-    struct remote_target *first; // owned by the trie until buried
+// The same while its account is not known here.
+struct remote_stranger {
+    uint32_t account; // id
     uint32_t weight;
-    uint32_t worker;
     uint32_t pattern_len;
     uint32_t queue_len;
     char text[]; // pattern, queue

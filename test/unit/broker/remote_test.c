@@ -576,6 +576,33 @@ static void test_accounts_stay_apart(void **state)
     town_deinit(&town);
 }
 
+// What others want of an account is remembered until it comes here.
+static void test_interest_comes_before_its_account(void **state)
+{
+    (void)state;
+    struct town town;
+    open_town(&town, 2);
+    struct bytes names[] = {BYTES("A")}, part = BYTES("1"), none = {0};
+    assert_int_equal(world_accounts(town.workers[0].world.broker, names, 1), 0);
+    struct account *account = account_find(town.workers[0].world.broker, names[0]);
+    struct drain stays = {.inlet.on_message = take}, goes = {.inlet.on_message = take};
+    assert_int_equal(account_inlet_add(account, &stays.inlet, BYTES("stays.*")), 0);
+    assert_int_equal(account_inlet_add(account, &goes.inlet, BYTES("goes")), 0);
+    town_settle(&town);
+    broker_inlet_remove(town.workers[0].world.broker, &goes.inlet);
+    town_settle(&town);
+    assert_int_equal(world_accounts(town.workers[1].world.broker, names, 1), 0);
+    struct account *other = account_find(town.workers[1].world.broker, names[0]);
+    assert_int_equal(account_publish(other, BYTES("stays.1"), none, none, &part, 1), 1);
+    assert_int_equal(account_publish(other, BYTES("goes"), none, none, &part, 1), 0);
+    town_settle(&town);
+    assert_int_equal(stays.count, 1);
+    broker_inlet_remove(town.workers[0].world.broker, &stays.inlet);
+    town_settle(&town);
+    assert_int_equal(account_publish(other, BYTES("stays.1"), none, none, &part, 1), 0);
+    town_deinit(&town);
+}
+
 static void test_ids_are_the_servers(void **state)
 {
     (void)state;
@@ -611,6 +638,7 @@ int main(void)
         cmocka_unit_test(test_replay_at_the_readers_speed),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_accounts_stay_apart),
+        cmocka_unit_test(test_interest_comes_before_its_account),
         cmocka_unit_test(test_ids_are_the_servers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
