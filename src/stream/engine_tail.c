@@ -48,7 +48,10 @@ static void take_back(struct tail_op *op)
     switch (op->kind) {
     case TAIL_STREAM_CREATE: stream_free(op->object); break;
     case TAIL_CONSUMER_CREATE: consumer_free(op->object); break;
-    case TAIL_MEMBER_ADD: member_free(op->object); break;
+    case TAIL_MEMBER_ADD:
+        redelivery_release(op->object); // what an import gave it
+        member_free(op->object);
+        break;
     case TAIL_MEMBER_REMOVE: member_return(op->object, op->with_consumer); break;
     case TAIL_STREAM_UPDATE: break;
     case TAIL_STREAM_DELETE:

@@ -10,8 +10,10 @@ const path = require('path')
 const { test, run } = require('./lib/tap')
 const { Server, program } = require('./lib/server')
 const { StanClient, START, message } = require('./lib/stan')
+const stanClient = require('./lib/stan_client')
+const { OldServer } = require('./lib/old_server')
 const { writeStore, recorded, temporary, damage, fingerprint, record, messageOf, encode, SUB, AES, CHACHA } = require('./lib/filestore')
-const { Queue, until, within } = require('./lib/wait')
+const { Queue, event, until, within } = require('./lib/wait')
 
 /** Runs the program until it ends; { status, out, err }. */
 function weir (...args) {
@@ -159,6 +161,56 @@ test('IM-21 an encrypted store needs its key', async (t) => {
   assert.match(wrong.err, /binary\/msgs\.1\.dat:4: sequence 1 cannot be decrypted/)
   for (const done of [without, wrong]) assert.strictEqual(done.status, 1)
   assert.ok(!wrong.err.includes('sesame'), 'a key is shown to nobody')
+})
+
+// ---- clients that stay
+
+test('IM-13 unmodified clients of a server that went away go on at its address', async (t) => {
+  const old = await OldServer.start(t)
+  const options = { cluster: 'old', stanPingInterval: 1000, stanMaxPingOut: 5 }
+  const publisher = await stanClient.connect(t, old, { id: 'publisher', ...options })
+  const worker = await stanClient.connect(t, old, { id: 'worker', ...options })
+  const surprises = []
+  for (const client of [publisher, worker]) for (const name of ['close', 'connection_lost', 'error']) client.on(name, () => surprises.push(name))
+  for (const data of 'abcdef') await stanClient.publish(publisher, 'jobs', data)
+  const jobs = await stanClient.subscribe(worker, 'jobs', { group: 'gpu', durable: 'trainers', manual: true, ackWait: 2000, maxInFlight: 4, all: true })
+  const own = await stanClient.subscribe(worker, 'jobs', { manual: true, ackWait: 60000, maxInFlight: 2, all: true })
+  const first = await jobs.queue.take(4)
+  await own.queue.take(2)
+  first[1].ack()
+  assert.strictEqual((await jobs.queue.next()).data, 'e') // so the acknowledgement of b is with the old server
+
+  const back = [publisher, worker].map((client) => event(client, 'reconnect'))
+  const directory = await old.leave(temporary(t))
+  const { server, out } = await moveIn(t, directory, { flags: ['-cid', 'old'], port: old.port })
+  assert.match(out, /2 clients/)
+  assert.match(out, /6 messages were sent and not acknowledged/)
+  await Promise.all(back)
+
+  // What was received from the old server is acknowledged to the new one, where the old one said.
+  for (const one of [first[0], first[2]]) one.ack()
+  assert.strictEqual((await jobs.queue.next()).data, 'f')
+  // Numbers go on; the other subscription has two in flight still and gets nothing new.
+  await stanClient.publish(publisher, 'jobs', 'g')
+  const g = await jobs.queue.next()
+  assert.deepStrictEqual([g.data, g.sequence, g.redelivered], ['g', 7, false])
+  assert.strictEqual(own.queue.length, 0)
+  // Nobody acknowledged d and e: they come again, and only they.
+  for (const wanted = new Set(['d', 'e', 'f', 'g']); wanted.size;) {
+    const one = await jobs.queue.next()
+    assert.ok('defg'.includes(one.data) && one.redelivered, one.data)
+    wanted.delete(one.data)
+    one.ack()
+  }
+  // The clients' pings are answered, and what they ask for is done.
+  let pings = 0
+  const publishOnce = worker.nc.publish
+  worker.nc.publish = function (subject, ...rest) { if (subject === worker.pingRequests) pings++; return publishOnce.call(this, subject, ...rest) }
+  await until(() => pings >= 2 && worker.pingOut === 0, 'two pings are answered')
+  await stanClient.ended(jobs, 'close')
+  await stanClient.ended(own, 'unsubscribe')
+  assert.deepStrictEqual(surprises, [])
+  assert.ok(!/no subject/.test(server.log))
 })
 
 // ---- made-up stores

@@ -8,7 +8,7 @@
 #include "base/number.h"
 #include "stan/import/filestore_reader.h"
 
-static void take_folder(struct filestore_listing *listing, struct disk *disk, struct bytes name);
+static int take_folder(struct filestore_listing *listing, struct disk *disk, struct bytes name) MUST_USE;
 static void take_file(struct filestore_listing *listing, struct disk *disk, struct filestore_channel *channel,
                       const char *file);
 static bool is_other(struct bytes name);
@@ -25,16 +25,18 @@ int filestore_listing_read(struct filestore_listing *listing, struct disk *disk)
     *listing = (struct filestore_listing){.names = request.names.names};
     listing->channels = mem_alloc_zero((request.names.count + 1) * sizeof(*listing->channels));
     const char *name = request.names.names;
-    for (size_t i = 0; i < request.names.count; i++, name += strlen(name) + 1) {
+    for (size_t i = 0; i < request.names.count && !error; i++, name += strlen(name) + 1) {
         struct bytes text = bytes_from_string(name);
         if (bytes_equal(text, BYTES("clients.dat"))) {
             listing->has_clients = true;
             listing->bytes += size_of(disk, name);
         } else if (!is_other(text)) {
-            take_folder(listing, disk, text);
+            error = take_folder(listing, disk, text);
         }
     }
-    return 0;
+    if (error)
+        filestore_listing_deinit(listing);
+    return error;
 }
 
 void filestore_listing_deinit(struct filestore_listing *listing)
@@ -47,11 +49,12 @@ void filestore_listing_deinit(struct filestore_listing *listing)
 }
 
 // Only folders are channels.
-static void take_folder(struct filestore_listing *listing, struct disk *disk, struct bytes name)
+static int take_folder(struct filestore_listing *listing, struct disk *disk, struct bytes name)
 {
     struct disk_request request = {.op = DISK_LIST, .path = name.ptr};
-    if (disk_run(disk, &request))
-        return;
+    int error = disk_run(disk, &request);
+    if (error)
+        return error == ERR_INVALID || error == ERR_NOT_FOUND ? 0 : error;
     struct filestore_channel *channel = &listing->channels[listing->count++];
     channel->name = name;
     channel->slices = mem_alloc((request.names.count + 1) * sizeof(*channel->slices));
@@ -61,6 +64,7 @@ static void take_folder(struct filestore_listing *listing, struct disk *disk, st
     mem_free(request.names.names);
     if (channel->slice_count)
         qsort(channel->slices, channel->slice_count, sizeof(*channel->slices), by_number);
+    return 0;
 }
 
 static void take_file(struct filestore_listing *listing, struct disk *disk, struct filestore_channel *channel,

@@ -52,6 +52,7 @@ struct importer {
 };
 
 static int read_server(struct importer *importer);
+static void look_at_subjects(struct importer *importer, const struct filestore_server *server);
 static const struct filestore_crc *crc_of(const struct importer *importer);
 static int step(struct importer *importer);
 static int step_clients(struct importer *importer);
@@ -178,7 +179,33 @@ static int read_server(struct importer *importer)
         logger_write(logger, LOG_ERROR, "server.dat:4: its cluster id is none: only letters, digits, - and _");
         return ERR_UNSUPPORTED;
     }
+    look_at_subjects(importer, &server);
     return 0;
+}
+
+// All servers of today make them of the cluster id, as we do; a store that is old enough may have others, which clients keep.
+static void look_at_subjects(struct importer *importer, const struct filestore_server *server)
+{
+    const struct {
+        const char *prefix;
+        struct bytes subject;
+    } known[] = {
+        {"_STAN.discover.", server->discovery}, {"_STAN.pub.", server->publish}, {"_STAN.sub.", server->subscribe},
+        {"_STAN.unsub.", server->unsubscribe},  {"_STAN.close.", server->close}, {"_STAN.subclose.", server->sub_close},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        struct bytes prefix = bytes_from_string(known[i].prefix), subject = known[i].subject;
+        if (subject.len == 0 ||
+            (bytes_starts_with(subject, prefix) && bytes_equal(bytes_skip(subject, prefix.len), importer->cluster_id)))
+            continue;
+        importer->stats.other_subjects = true;
+        logger_write(
+            importer->options.logger, LOG_WARN,
+            "the old server used the subject %.*s and not %s%.*s: clients of it that are running must be started "
+            "anew (discover_prefix can be configured)",
+            (int)(subject.len < 200 ? subject.len : 200), subject.ptr, known[i].prefix,
+            BYTES_ARG(importer->cluster_id));
+    }
 }
 
 static const struct filestore_crc *crc_of(const struct importer *importer)
@@ -211,6 +238,7 @@ static int step_clients(struct importer *importer)
         if (bad)
             error = problem(importer, bad, "a record of type %u that cannot be used", frame.type);
     }
+    count_read(importer);
     filestore_reader_close(&importer->reader);
     for (struct list *link = importer->clients.list.next; !error && link != &importer->clients.list;
          link = link->next) {

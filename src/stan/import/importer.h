@@ -36,7 +36,8 @@ struct importer_stats {
     struct seed_counts seed;
     uint64_t problems;                // that were passed over
     uint64_t bytes_read, bytes_total; // of files
-    bool clustered;                   // it was a node of a cluster: its subscriptions are elsewhere (IM-22)
+    bool other_subjects; // clients were told subjects that are not those of this cluster id: they must start anew
+    bool clustered;      // it was a node of a cluster: its subscriptions are elsewhere (IM-22)
 };
 
 // Looks at the store: its server.dat, and what files there are. ERR_NOT_FOUND: no store; ERR_UNSUPPORTED: another kind of it;

@@ -78,9 +78,9 @@ function seal (data, channel, key, cipher) {
  * Writes a store. `channels`: { name: { slices: [[{ seq, data, time, reply }]], subs: [[type, fields]], index: true } }; `clients`:
  * fields, or { gone: id }; `check`, `key`, `cipher` as above. Gives the paths of the message files.
  */
-function writeStore (directory, { clusterId = 'test-cluster', nodeId = '', clients = [], channels = {}, check = IEEE, key, cipher = AES } = {}) {
+function writeStore (directory, { clusterId = 'test-cluster', nodeId = '', clients = [], channels = {}, check = IEEE, key, cipher = AES, prefix = '_STAN' } = {}) {
   const put = (name, bytes) => fs.writeFileSync(path.join(directory, name), bytes)
-  const subject = (name) => `_STAN.${name}.${clusterId}`
+  const subject = (name) => `${name === 'discover' ? '_STAN' : prefix}.${name}.${clusterId}`
   const info = [clusterId, ...['discover', 'pub', 'sub', 'unsub', 'close', 'subclose', 'ack'].map(subject), nodeId]
   put('server.dat', file([record(encode(Object.fromEntries(info.map((text, i) => [i + 1, text]))), { check })]))
   put('clients.dat', file(clients.map((one) => (one.gone ? record(encode({ 1: one.gone }), { type: 2, check }) : record(clientOf(one), { type: 1, check })))))

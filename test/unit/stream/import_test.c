@@ -194,6 +194,22 @@ static void test_positions_that_cannot_be(void **state)
     assert_int_equal(state_of(c).pending, 0);
 }
 
+// What the log did not take leaves nothing behind.
+static void test_refused(void **state)
+{
+    struct fake_host *h = *state;
+    struct stream *s = fill(h);
+    fake_host_settle(h);
+    struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_SEQUENCE, 52);
+    const struct import_pending pending[] = {{53, 1, member_id(fake_member(h, c, 1, 60000))}, {57, 1, 0}};
+    uint64_t index;
+    assert_int_equal(engine_import_position(h->engine, c, 59, pending, 2, h->now, &index), 0);
+    fake_host_refuse(h);
+    engine_check(h->engine);
+    assert_null(find(h));
+    fake_host_settle(h);
+}
+
 // Every second one of many is pending: more than one record of acknowledgements.
 static void test_many(void **state)
 {
@@ -223,6 +239,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_positions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_nothing_pending, setup, teardown),
         cmocka_unit_test_setup_teardown(test_positions_that_cannot_be, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
