@@ -14,8 +14,8 @@
 
 #define READ_BYTES 65536
 
-static void make_digest(const struct conf_value *root, char digest[CONFIG_DIGEST_SIZE]);
 static int read_file(void *owner, const char *path, struct buffer *content);
+static void make_digest(const struct conf_value *root, char digest[CONFIG_DIGEST_SIZE]);
 static int read_all(int fd, struct buffer *content);
 static const char *find_variable(void *owner, const char *name);
 
@@ -34,6 +34,25 @@ int config_source_read(struct config *config, enum options_persona persona, int 
     return 0;
 }
 
+// O_NONBLOCK: a fifo without a writer is refused below, not waited for.
+int config_source_read_file(const char *path, struct buffer *content)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : errno == EACCES ? ERR_PERMISSION : ERR_IO;
+    struct stat status;
+    int error = ERR_IO;
+    if (fstat(fd, &status) == 0)
+        error = S_ISDIR(status.st_mode) || S_ISFIFO(status.st_mode) ? ERR_UNSUPPORTED : read_all(fd, content);
+    close(fd);
+    return error;
+}
+
+static int read_file(void *owner, const char *path, struct buffer *content)
+{
+    return config_source_read_file(path, content);
+}
+
 static void make_digest(const struct conf_value *root, char digest[CONFIG_DIGEST_SIZE])
 {
     uint8_t bytes[CRYPTO_SHA256_LEN];
@@ -46,20 +65,6 @@ static void make_digest(const struct conf_value *root, char digest[CONFIG_DIGEST
     memcpy(digest, "sha256:", 7);
     for (size_t i = 0; i < sizeof(bytes); i++)
         snprintf(digest + 7 + 2 * i, 3, "%02x", bytes[i]);
-}
-
-// O_NONBLOCK: a fifo without a writer is refused below, not waited for.
-static int read_file(void *owner, const char *path, struct buffer *content)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : errno == EACCES ? ERR_PERMISSION : ERR_IO;
-    struct stat status;
-    int error = ERR_IO;
-    if (fstat(fd, &status) == 0)
-        error = S_ISDIR(status.st_mode) || S_ISFIFO(status.st_mode) ? ERR_UNSUPPORTED : read_all(fd, content);
-    close(fd);
-    return error;
 }
 
 static int read_all(int fd, struct buffer *content)

@@ -186,6 +186,8 @@ static void start(struct session *session)
     node_config_shard(&options, &shard);
     node_config_stan(&options, &stan);
     shard.store.logger = shard.logger = stan.logger = session->run->logger;
+    if (session->run->encryption)
+        shard.store.encryption = *session->run->encryption;
     stan.max_clients = UINT32_MAX / 4;
     session->now = clock_now();
     session->broker = broker_new(&broker, session->now);

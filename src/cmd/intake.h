@@ -6,10 +6,11 @@
 #include "stan/import/importer.h"
 
 struct intake {
-    const char *source;              // the old server's --dir
-    const char *directory;           // the new one's; NULL: a dry run
-    const char *cluster_id;          // that the store must be of; NULL: whichever it is of
-    struct importer_options options; // source, crypto and logger are filled in here
+    const char *source;                        // the old server's --dir
+    const char *directory;                     // the new one's; NULL: a dry run
+    const char *cluster_id;                    // that the store must be of; NULL: whichever it is of
+    struct importer_options options;           // source, crypto and logger are filled in here
+    const struct store_encryption *encryption; // of the new directory; NULL: none
     const struct logger *logger;
     // Now and then, and at the end; may be NULL.
     void (*progress)(void *owner, const struct importer_stats *stats);

@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "cmd/commands.h"
+#include "cmd/encryption.h"
 #include "cmd/intake.h"
 #include "cmd/intake_show.h"
 #include "cmd/intake_target.h"
@@ -59,8 +60,9 @@ struct serve {
     struct offload_pool offload_pool;
     struct offload_port offload; // for the loop
     char id[NODE_ID_SIZE];
-    struct node *node;   // owned; NULL: not started
-    uint64_t stop_by_ms; // UINT64_MAX: not stopping
+    struct node *node;            // owned; NULL: not started
+    uint64_t stop_by_ms;          // UINT64_MAX: not stopping
+    struct encryption encryption; // owned: until the store is open
     bool has_directory;
     bool has_disk;
     bool has_offload;
@@ -76,6 +78,7 @@ static int import_first(struct serve *serve);
 static int open_directory(struct serve *serve);
 static int open_port(struct serve *serve, struct listener *listener, const char *host, int port, const char *what);
 static int start_node(struct serve *serve);
+static int load_keys(struct serve *serve);
 static int start_offload(struct serve *serve);
 static int start_listening(struct serve *serve, struct listener *listener, const struct net_handler *handler);
 static int write_pid(struct serve *serve);
@@ -182,6 +185,8 @@ static int start_all(struct serve *serve)
     if (!error)
         error = start_tls(serve);
     bool stores = serve->options.streaming && serve->options.store == OPTIONS_STORE_FILE;
+    if (!error && stores)
+        error = load_keys(serve);
     if (!error && stores && serve->options.import_source)
         error = import_first(serve);
     if (!error && stores)
@@ -245,7 +250,9 @@ static int import_first(struct serve *serve)
         return 0;
     }
     importer_options_default(&intake.options);
-    intake.options.key = intake_key(NULL);
+    // The variable is gone if it was taken for the new store: then it is for the old one too, as it was before the move.
+    intake.options.key = serve->encryption.key ? serve->encryption.store.key : intake_key(NULL);
+    intake.encryption = &serve->encryption.store;
     logger_write(logger, LOG_INFO, "Importing %s", intake.source);
     int error = intake_run(&intake);
     char line[512];
@@ -308,6 +315,7 @@ static int start_node(struct serve *serve)
         .logger = &serve->log.logger,
         .auth = serve->config.auth,
         .crypto = &crypto_machine,
+        .encryption = &serve->encryption.store,
         .offload = &serve->offload.offload,
         .offloads = serve->workers.offloads,
         .server_id = serve->id,
@@ -326,6 +334,7 @@ static int start_node(struct serve *serve)
         logger_write(&serve->log.logger, LOG_INFO, "Starting %s monitor on %s:%u", is_https ? "https" : "http",
                      http_host, serve->monitoring.port);
     error = node_start(&serve->options, &env, clock_now(), &serve->node);
+    encryption_deinit(&serve->encryption);
     if (error)
         return error;
     serve_workers_spread(&serve->workers, &serve->clients, &serve->client_spread, node_worker_handler);
@@ -336,6 +345,23 @@ static int start_node(struct serve *serve)
     if (error)
         logger_write(&serve->log.logger, LOG_FATAL, "cannot start the threads of %u workers", serve->workers.count);
     return error;
+}
+
+static int load_keys(struct serve *serve)
+{
+    char message[ENCRYPTION_MESSAGE_SIZE];
+    const struct options *options = &serve->options;
+    int error = encryption_load(&serve->encryption, options, &serve->log.logger, message);
+    if (error) {
+        logger_write(&serve->log.logger, LOG_FATAL, "%s", message);
+        return error;
+    }
+    if (serve->encryption.key) {
+        process_empty_core();
+        logger_write(&serve->log.logger, LOG_INFO, "Encryption at rest: %s for new files, the key is from %s",
+                     options_cipher_name(options), serve->encryption.from);
+    }
+    return 0;
 }
 
 // One processor is left to messages.

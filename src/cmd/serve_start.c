@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd/config_source.h"
+#include "cmd/encryption.h"
 #include "cmd/persona.h"
 #include "cmd/serve_files.h"
 #include "cmd/serve_tls.h"
@@ -170,6 +171,8 @@ static bool find_unusable(const struct config *config, char *message, size_t siz
         snprintf(message, size, "Could not write pidfile: %s: %s", options->pid_file, error_text(error));
         return true;
     }
+    if (options->streaming && options->store == OPTIONS_STORE_FILE && encryption_check(options, message))
+        return true;
     return serve_tls_check(config, message) != 0;
 }
 
@@ -185,7 +188,8 @@ static void announce_store(const struct logger *logger, const struct options *op
         logger_write(logger, LOG_INFO, "STREAM: Message store is %s", options_store_name(options));
     if (options->store == OPTIONS_STORE_MEMORY)
         logger_write(logger, LOG_WARN,
-                     "messages are kept in memory only (--store memory): they are gone when the server is");
+                     "messages are kept in memory only (--store memory): they are gone when the server is%s",
+                     options_encrypts(options) ? "; there is nothing to encrypt" : "");
     else if (options->sync != OPTIONS_SYNC_ALWAYS)
         logger_write(logger, LOG_WARN,
                      "--sync %s: a crash of the machine can lose acknowledged messages; only `always` prevents that",

@@ -7,12 +7,10 @@
 #define AT(field) offsetof(struct config, field)
 
 #define NO_CLUSTER "clusters of servers are not there yet; leave it out and run one server"
-#define NO_CIPHER  "encryption at rest is not there yet; use an encrypted volume"
 #define OWN_STORE  "the store of Weir does not need it"
 
 static int read_sync(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_on(struct config_reader *reader, const struct conf_member *member, void *target);
-static int read_off(struct config_reader *reader, const struct conf_member *member, void *target);
 
 static const struct config_key keys[] = {
     CONFIG_KEY("cluster_id,cid,id", CONFIG_STRING, AT(options.cluster_id), 0, 0, CONFIG_RELOAD_NO, "test-cluster",
@@ -29,6 +27,16 @@ static const struct config_key keys[] = {
                "kept in the log before it rolls over"),
     CONFIG_KEY("memory_bytes", CONFIG_BYTES, AT(options.memory_bytes), MIB, 16 * 1024 * GIB, CONFIG_RELOAD_NO, "1GB",
                "of messages in a memory store"),
+    CONFIG_KEY("encrypt", CONFIG_BOOL, AT(options.encrypt), 0, 0, CONFIG_RELOAD_NO, "false",
+               "what is kept on disk; needs a key, of which the variable `NATS_STREAMING_ENCRYPTION_KEY` wins"),
+    CONFIG_ONE_OF("encryption_cipher", "AES,CHACHA,NONE", AT(options.encryption_cipher), CONFIG_RELOAD_NO, "AES",
+                  "for new files; NONE: the key only reads the old ones"),
+    CONFIG_KEY("encryption_key_file", CONFIG_STRING, AT(options.encryption_key_file), 0, 0, CONFIG_RELOAD_NO, NULL,
+               "with the key"),
+    CONFIG_KEY("encryption_old_key_file", CONFIG_STRING, AT(options.encryption_old_key_file), 0, 0, CONFIG_RELOAD_NO,
+               NULL, "with the key before it, while there are files from its time"),
+    CONFIG_SECRET("encryption_key", AT(options.encryption_key), CONFIG_RELOAD_NO,
+                  "the key itself; better in a file of its own"),
     CONFIG_MAP("store_limits,limits,storelimits", 0, &config_store_limits_block, NULL, CONFIG_RELOAD_NO,
                "what a channel may hold"),
     CONFIG_KEY("hb_interval,hbi,server_to_client_hb_interval", CONFIG_DURATION, AT(options.heartbeat_interval_ns),
@@ -51,13 +59,11 @@ static const struct config_key keys[] = {
     CONFIG_NO_EFFECT("partitioning", "one server serves all channels"),
     CONFIG_NO_EFFECT("syslog_name", "the program's name is used"),
     CONFIG_NO_EFFECT("io_batch_size,io_sleep_time", "one sync serves all that waits"),
-    CONFIG_OWN("encrypt", "false", 0, read_off, CONFIG_RELOAD_NO, "false", NO_CIPHER),
     CONFIG_KEY("replace_durable,replace_durables,replace_duplicate_durable,replace_duplicate_durables", CONFIG_BOOL,
                AT(options.replace_durable), 0, 0, CONFIG_RELOAD_NO, "false",
                "who subscribes to a durable in use takes it over; the subscription before is closed"),
     CONFIG_NOT_SERVED("ns,nats_server,nats_server_url", "Weir is the NATS server itself; clients connect to it"),
     CONFIG_NOT_SERVED("discover_prefix", "it is always _STAN.discover"),
-    CONFIG_NOT_SERVED("encryption_cipher,encryption_key", NO_CIPHER),
     CONFIG_NOT_SERVED("cluster,clustered", NO_CLUSTER),
     CONFIG_NOT_SERVED("ft_group,ft_group_name",
                       "one server serves a directory; fault tolerance will come with clusters"),
@@ -109,14 +115,4 @@ static int read_on(struct config_reader *reader, const struct conf_member *membe
     int error = config_reader_bool(reader, member, &on);
     *(bool *)target |= !error && on;
     return error;
-}
-
-static int read_off(struct config_reader *reader, const struct conf_member *member, void *target)
-{
-    bool on;
-    int error = config_reader_bool(reader, member, &on);
-    if (error || !on)
-        return error;
-    const struct config_key *key = config_key_find(&config_streaming_block, member->name);
-    return config_reader_fail(reader, member->place, "%s: %s", member->name.ptr, key->help);
 }

@@ -345,6 +345,8 @@ static void make_shard(struct node *node)
     struct shard_options shard;
     node_config_shard(&node->options, &shard);
     shard.store.logger = node->env.logger;
+    if (node->env.encryption)
+        shard.store.encryption = *node->env.encryption;
     shard.logger = node->env.logger;
     shard.admitting = on_admitting;
     shard.owner = node;

@@ -23,6 +23,7 @@ struct node;
 struct auth_config;
 struct crypto;
 struct offload;
+struct store_encryption;
 struct worker;
 
 // Of a server id, with its NUL: 56 characters, the length of a public nkey, whose first letter N means "server".
@@ -33,17 +34,18 @@ void node_make_id(const struct random_source *random, char ret_id[NODE_ID_SIZE])
 
 // All borrowed for the node's life.
 struct node_env {
-    struct disk *disk;                        // the data directory, locked; NULL with a memory store
-    const struct random_source *random;       // used in node_start() only
-    const struct process_source *process;     // may be NULL
-    const struct logger *logger;              // may be NULL; any thread may write
-    struct auth_config *auth;                 // whom to let in; used in node_start() only; NULL: everybody
-    const struct crypto *crypto;              // needed when an auth_config has nkeys or password hashes
-    struct offload *offload;                  // needed when one has password hashes: worker 0's
-    struct offload *const *offloads;          // the same, by worker, for the others; borrowed in node_start() only
-    const char *server_id;                    // of node_make_id(); copied; NULL: the node makes one
-    uint16_t port;                            // where clients will connect
-    const struct websocket_config *websocket; // NULL: no websockets; needs `crypto`
+    struct disk *disk;                         // the data directory, locked; NULL with a memory store
+    const struct random_source *random;        // used in node_start() only
+    const struct process_source *process;      // may be NULL
+    const struct logger *logger;               // may be NULL; any thread may write
+    struct auth_config *auth;                  // whom to let in; used in node_start() only; NULL: everybody
+    const struct crypto *crypto;               // needed when an auth_config has nkeys or password hashes
+    const struct store_encryption *encryption; // used in node_start() only; NULL: none
+    struct offload *offload;                   // needed when one has password hashes: worker 0's
+    struct offload *const *offloads;           // the same, by worker, for the others; borrowed in node_start() only
+    const char *server_id;                     // of node_make_id(); copied; NULL: the node makes one
+    uint16_t port;                             // where clients will connect
+    const struct websocket_config *websocket;  // NULL: no websockets; needs `crypto`
     uint16_t websocket_port;
     uint16_t http_port;  // where monitoring will be; 0: nowhere
     uint16_t https_port; // or there

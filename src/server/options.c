@@ -88,6 +88,8 @@ int options_check(const struct options *options, char ret_message[OPTIONS_MESSAG
         wrong = "-max_pending is less than -max_payload: no reader could be sent such a message";
     else if (options->streaming && options->store == OPTIONS_STORE_FILE && !options->directory)
         wrong = "for FILE stores, root directory must be specified: -dir";
+    else if (options->encryption_old_key_file && !options_encrypts(options))
+        wrong = "-encryption_old_key_file: there is no new key: -encrypt and -encryption_key_file";
     else if (options_advertised(options, 0, host, &port))
         wrong = "-client_advertise: HOST, HOST:PORT or [IPV6]:PORT is expected";
     else if (options->check_config && !options->config_file)
@@ -137,6 +139,17 @@ bool options_help(size_t index, char *ret_line, size_t size)
 const char *options_store_name(const struct options *options)
 {
     return options->store == OPTIONS_STORE_FILE ? "FILE" : "MEMORY";
+}
+
+bool options_encrypts(const struct options *options)
+{
+    return options->encrypt || options->encryption_key || options->encryption_key_file;
+}
+
+const char *options_cipher_name(const struct options *options)
+{
+    static const char *const names[] = {"AES-256-GCM", "ChaCha20-Poly1305", "none"};
+    return names[options->encryption_cipher];
 }
 
 const char *options_sync_name(const struct options *options)

@@ -23,6 +23,7 @@ enum options_persona {
 };
 
 enum options_store { OPTIONS_STORE_FILE, OPTIONS_STORE_MEMORY };
+enum options_cipher { OPTIONS_CIPHER_AES, OPTIONS_CIPHER_CHACHA, OPTIONS_CIPHER_NONE };
 enum options_sync { OPTIONS_SYNC_ALWAYS, OPTIONS_SYNC_INTERVAL, OPTIONS_SYNC_NEVER };
 
 // Strings are borrowed from the command line, from whoever read the configuration file, or static.
@@ -39,15 +40,20 @@ struct options {
     const char *server_name;      // -n: NULL: the server's id
     const char *const *server_tags; // no flag: shown by monitoring, in lower case
     size_t server_tag_count;
-    const char *directory;     // --dir: "./data"
-    const char *import_source; // --import: a NATS Streaming store to begin with; NULL: none
-    const char *cluster_id;    // -cid: "test-cluster"
-    uint32_t store;            // -st: enum options_store
-    uint32_t sync;             // --sync: enum options_sync
-    uint64_t sync_interval_ns; // --sync_interval: 1 s
-    uint64_t log_bytes;        // --log_bytes: budget of the retained log, 512 MiB
-    uint64_t memory_bytes;     // --memory_bytes: of the memory store, 1 GiB
-    uint64_t log_file_bytes;   // no flag, small in tests; 0: the store's default, as for the next two
+    const char *directory;      // --dir: "./data"
+    const char *import_source;  // --import: a NATS Streaming store to begin with; NULL: none
+    const char *cluster_id;     // -cid: "test-cluster"
+    uint32_t store;             // -st: enum options_store
+    uint32_t sync;              // --sync: enum options_sync
+    uint64_t sync_interval_ns;  // --sync_interval: 1 s
+    uint64_t log_bytes;         // --log_bytes: budget of the retained log, 512 MiB
+    uint64_t memory_bytes;      // --memory_bytes: of the memory store, 1 GiB
+    bool encrypt;               // --encrypt: what is kept on disk (ST-C23)
+    uint32_t encryption_cipher; // --encryption_cipher: enum options_cipher; NONE: the key only reads what there is
+    const char *encryption_key; // --encryption_key: never shown; NULL: none. The environment's wins, then the file's
+    const char *encryption_key_file;     // --encryption_key_file
+    const char *encryption_old_key_file; // --encryption_old_key_file: of the key before this one
+    uint64_t log_file_bytes;             // no flag, small in tests; 0: the store's default, as for the next two
     uint64_t log_first_bytes;
     uint64_t checkpoint_bytes;
 
@@ -135,6 +141,10 @@ int options_advertised(const struct options *options, uint16_t port, char ret_ho
 // One line of the description of Weir's flags at a time, from index 0 on; false when there is none. Without a newline.
 bool options_help(size_t index, char *ret_line, size_t size);
 
+// Has encryption at rest been asked for?
+bool options_encrypts(const struct options *options);
+
 // What users read: "FILE" or "MEMORY"; "always", "interval" or "never".
 const char *options_store_name(const struct options *options);
 const char *options_sync_name(const struct options *options);
+const char *options_cipher_name(const struct options *options); // "AES-256-GCM", …

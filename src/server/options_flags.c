@@ -96,7 +96,16 @@
     {"log_bytes", FLAG_BYTES, AT(log_bytes), 16 * MIB, 1024 * GIB, NULL, "SIZE", \
      "kept in the log before it rolls over (512M)"}, \
     {"memory_bytes", FLAG_BYTES, AT(memory_bytes), MIB, 16 * 1024 * GIB, NULL, "SIZE", \
-     "of messages in a memory store (1G)"},
+     "of messages in a memory store (1G)"}, \
+    {"encrypt", FLAG_BOOL, AT(encrypt), 0, 0, NULL, NULL, "what is kept on disk"}, \
+    {"encryption_cipher", FLAG_CHOICE, AT(encryption_cipher), 0, 0, "AES,CHACHA,NONE", "AES|CHACHA|NONE", \
+     "for new files (AES); NONE: the key only reads the old ones"}, \
+    {"encryption_key_file", FLAG_STRING, AT(encryption_key_file), 0, 0, NULL, "FILE", \
+     "with the key; the variable NATS_STREAMING_ENCRYPTION_KEY wins"}, \
+    {"encryption_old_key_file", FLAG_STRING, AT(encryption_old_key_file), 0, 0, NULL, "FILE", \
+     "with the key before it, while there are files from its time"}, \
+    {"encryption_key", FLAG_STRING, AT(encryption_key), 0, 0, NULL, "KEY", \
+     "the key itself, which others then see"},
 
 #define STREAMING_FLAGS \
     {"mc,max_channels", FLAG_COUNT, AT(max_channels), 0, UINT32_MAX, NULL, "N", "channels (100); 0: unlimited"}, \
@@ -143,8 +152,6 @@
     {"cluster_raft_logging", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "clusters of servers are not there yet: run one server"}, \
     {"cluster_proceed_on_restore_failure", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "clusters of servers are not there yet: run one server"}, \
     {"cluster_allow_add_remove_node", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "clusters of servers are not there yet: run one server"}, \
-    {"encrypt", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "encryption at rest is not there yet; use an encrypted volume"}, \
-    {"encryption_cipher,encryption_key", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "encryption at rest is not there yet; use an encrypted volume"}, \
     {"sql_driver", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "SQL stores are not served: -st file or memory"}, \
     {"sql_source", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "SQL stores are not served: -st file or memory"}, \
     {"sql_no_caching", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "SQL stores are not served: -st file or memory"}, \

@@ -46,6 +46,7 @@ int shard_open(struct shard *shard, struct disk *disk, struct moment now)
     shard->now = (struct engine_time){now.mono_ns, now.wall_ns};
     shard_handler_fill(shard, &handler);
     int error = store_open(&shard->options.store, disk, &handler, now, &shard->store);
+    shard->options.store.encryption = (struct store_encryption){0}; // the keys were the caller's
     if (error)
         return error;
     shard->serving = true;

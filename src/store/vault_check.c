@@ -20,8 +20,8 @@ int vault_refuse(const struct vault *vault, const char *path, uint64_t key_id, c
     else
         logger_write(
             logger, LOG_ERROR,
-            "%s is encrypted (its key has the id %016llx) and no key was given; nothing was changed: give it with "
-            "--encryption_key_file or in NATS_STREAMING_ENCRYPTION_KEY",
+            "%s is encrypted (its key has the id %016llx) and no key was given; nothing was changed: start with "
+            "--encrypt, and the key in a file (--encryption_key_file) or in NATS_STREAMING_ENCRYPTION_KEY",
             path, (unsigned long long)key_id);
     return ERR_KEY;
 }

@@ -54,7 +54,9 @@ bool sim_node_start(struct sim_node *sim, uint64_t now_ns)
 {
     must(!sim->node);
     sim->now_ns = now_ns;
+    sim_crypto_next_life(&sim->encryption);
     sim->env = (struct node_env){
+        .encryption = &sim->encryption,
         .disk = sim->disk ? &sim->disk->disk : NULL,
         .random = &sim->random,
         .logger = &sim->logger,
@@ -67,6 +69,7 @@ bool sim_node_start(struct sim_node *sim, uint64_t now_ns)
     sim->starts++;
     sim_trace_note(sim->trace, "the node starts");
     int error = node_start(&sim->options, &sim->env, moment_of(sim), &sim->node);
+    must(!sim_crypto_nonce_reused());
     if (error) {
         sim->node = NULL;
         return false;

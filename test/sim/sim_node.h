@@ -4,6 +4,7 @@
 #pragma once
 
 #include "server/node.h"
+#include "sim_crypto.h"
 #include "sim_disk.h"
 #include "sim_net.h"
 #include "sim_trace.h"
@@ -20,10 +21,11 @@ struct sim_node {
     struct sim_workers workers; // as many as options.threads says
     struct random_source random;
     struct logger logger;
-    struct sim_disk *disk; // owned; NULL with a memory store
-    uint64_t now_ns;       // monotonic
-    int64_t wall_ns;       // what the wall clock shows beyond now_ns
-    uint64_t step_ns;      // a disk step takes at most so long
+    struct sim_disk *disk;              // owned; NULL with a memory store
+    struct store_encryption encryption; // of the disk; no key: none
+    uint64_t now_ns;                    // monotonic
+    int64_t wall_ns;                    // what the wall clock shows beyond now_ns
+    uint64_t step_ns;                   // a disk step takes at most so long
     uint64_t disk_due_ns;
     bool again; // the node wants another turn at once
     bool stopping;

@@ -73,6 +73,7 @@ void sim_world_init(struct sim_world *world, int level, uint64_t seed, bool verb
     sim_node_init(&world->node, &world->net, &world->prng, &world->trace, level == 0);
     sim_model_init(&world->model, &world->trace, 1 + (uint32_t)prng_below(&world->prng, 3));
     init_options(world);
+    world->node.encryption = sim_crypto_for_seed(seed);
     init_tls(world, seed);
     init_clients(world);
 }

@@ -533,8 +533,20 @@ static void streaming_blocks(void **state)
     refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { cluster_id: \"a.b\" }", "letters, digits");
     refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { store: SQL }", "main:1:20: store: one of file,memory");
     refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { cluster { } }", "clusters of servers");
-    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { encrypt: true, encryption_key: hush }",
-              "encryption at rest");
+    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { encryption_cipher: DES }", "one of AES,CHACHA,NONE");
+    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { encryption_old_key_file: old }", "there is no new key");
+    accept_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { encrypt: true, encryption_cipher: chacha }"); // ST-C23
+    assert_true(options_encrypts(options));
+    assert_int_equal(options->encryption_cipher, OPTIONS_CIPHER_CHACHA);
+    config_deinit(&config);
+    accept_as(OPTIONS_NATS_STREAMING, "-c main --encryption_key hush", "streaming { encryption_cipher: AES }");
+    assert_true(options_encrypts(options));
+    assert_int_equal(options->encryption_cipher, OPTIONS_CIPHER_AES);
+    assert_string_equal(options->encryption_key, "hush");
+    config_deinit(&config);
+    accept_as(OPTIONS_WEIR, "-c main", "streaming { encryption_key_file: file, encryption_old_key_file: old }");
+    assert_true(options_encrypts(options));
+    config_deinit(&config);
     refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { store: FILE }", "root directory must be specified");
     refuse_as(OPTIONS_NATS_STREAMING, "-sc stan -c none", "", "none: cannot read the file: not found");
 }
