@@ -19,6 +19,7 @@ struct operation {
 
 enum { OPERATION_NONE, OPERATION_WHOLE, OPERATION_BROKEN };
 
+static void forget_conns(struct play *play);
 static bool pay_pong(struct play *play, struct play_step *ret_step);
 static const struct transcript_line *current(const struct play *play);
 static bool step_line(struct play *play, const struct transcript_line *line, struct play_step *ret_step);
@@ -59,6 +60,8 @@ void play_deinit(struct play *play)
 struct play_step play_next(struct play *play)
 {
     struct play_step step = {.kind = PLAY_FAILED};
+    if (play->restarted)
+        forget_conns(play);
     while (!play->failure[0] && !pay_pong(play, &step)) {
         const struct transcript_line *line = current(play);
         if (line ? step_line(play, line, &step) : ask_last(play, &step))
@@ -102,6 +105,16 @@ void play_fail(struct play *play, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(play->failure + len, sizeof(play->failure) - (size_t)len, format, arguments);
     va_end(arguments);
+}
+
+static void forget_conns(struct play *play)
+{
+    for (size_t i = 0; i < TRANSCRIPT_NAMES_MAX; i++) {
+        buffer_deinit(&play->conns[i].input);
+        play->conns[i] = (struct play_conn){.opened = false};
+        buffer_init(&play->conns[i].input, INPUT_MAX);
+    }
+    play->restarted = false;
 }
 
 static bool pay_pong(struct play *play, struct play_step *ret_step)
@@ -153,6 +166,10 @@ static bool step_line(struct play *play, const struct transcript_line *line, str
         break;
     case TRANSCRIPT_ADVANCE: ret_step->kind = PLAY_ADVANCE; break;
     case TRANSCRIPT_LAME_DUCK: ret_step->kind = PLAY_LAME_DUCK; break;
+    case TRANSCRIPT_RESTART:
+        play->restarted = true;
+        ret_step->kind = PLAY_RESTART;
+        break;
     case TRANSCRIPT_RELOAD:
         buffer_clear(&play->out);
         transcript_config(line->text, &play->out);

@@ -21,6 +21,7 @@ enum play_kind {
     PLAY_ADVANCE,   // the clock by `duration_ns`
     PLAY_RELOAD,    // with the configuration `bytes`
     PLAY_LAME_DUCK, //
+    PLAY_RESTART,   // the server stops in good order and starts again on its data; all connections are gone then
     PLAY_SETTLE,    // all lines are done: wait a moment for what nobody expects, if waiting costs nothing
     PLAY_DONE,      //
     PLAY_FAILED,    // play.failure says why
@@ -51,6 +52,7 @@ struct play {
     uint64_t heard; // of a run of `<?` lines from `at` on: those that have come
     size_t last;    // at the end: the connection that is asked
     bool settled;   // PLAY_SETTLE was done
+    bool restarted; // PLAY_RESTART was said: names stand for new connections
     struct pattern_vars vars;
     struct play_conn conns[TRANSCRIPT_NAMES_MAX];
     struct buffer out;

@@ -196,6 +196,10 @@ static int read_directive(struct reading *reading, struct bytes line)
         add_line(reading, TRANSCRIPT_LAME_DUCK);
         return 0;
     }
+    if (bytes_equal(line, BYTES("restart"))) {
+        add_line(reading, TRANSCRIPT_RESTART);
+        return 0;
+    }
     if (bytes_equal(line, BYTES("reload"))) {
         struct transcript_line *added = add_line(reading, TRANSCRIPT_RELOAD);
         struct bytes first;
@@ -345,6 +349,7 @@ static struct transcript_line *add_line(struct reading *reading, enum transcript
         section->lines = mem_realloc(section->lines, section->capacity * sizeof(*section->lines));
     }
     section->players |= kind == TRANSCRIPT_LET ? 0 : reading->players;
+    section->has_restart |= kind == TRANSCRIPT_RESTART;
     struct transcript_line *line = &section->lines[section->count++];
     *line = (struct transcript_line){.kind = (uint8_t)kind, .players = reading->players, .number = reading->number};
     return line;

@@ -25,6 +25,7 @@ enum transcript_kind {
     TRANSCRIPT_ADVANCE,   // duration_ns
     TRANSCRIPT_RELOAD,    // text: the `|` lines as they stand in the file; transcript_config()
     TRANSCRIPT_LAME_DUCK, //
+    TRANSCRIPT_RESTART,   //
 };
 
 struct transcript_line {
@@ -45,6 +46,7 @@ struct transcript_section {
     struct bytes title; // borrowed
     unsigned number;    // of its line
     uint8_t players;    // those who have anything to do in it
+    bool has_restart;   // so it needs a store that outlives the server
     struct transcript_line *lines;
     size_t count, capacity;
     size_t begin_count; // of the lines: those that all sections begin with

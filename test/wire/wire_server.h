@@ -9,6 +9,7 @@
 
 struct wire_server {
     bool is_nats_server;
+    const char *program, *threads; // borrowed
     pid_t pid;
     int log_fd; // its standard error; -1: closed
     uint16_t port;
@@ -22,6 +23,8 @@ bool wire_server_start(struct wire_server *server, const char *program, const ch
 bool wire_server_stop(struct wire_server *server);
 void wire_server_deinit(struct wire_server *server);
 
+// Ends it in good order and starts it again on its data, on another port. False as for start and stop.
+bool wire_server_restart(struct wire_server *server);
 // Another configuration; returns when it is in force, false if it was refused.
 bool wire_server_reload(struct wire_server *server, struct bytes config);
 void wire_server_lame_duck(struct wire_server *server);

@@ -62,6 +62,7 @@ static bool read_config(struct stage *stage, struct bytes text, struct config *c
 static int read_content(void *owner, const char *path, struct buffer *content);
 static void obey(struct stage *stage, const struct play_step *step);
 static void send_bytes(struct stage *stage, struct seat *seat, struct bytes bytes);
+static void restart(struct stage *stage);
 static void wait_for_server(struct stage *stage);
 static void pass(struct stage *stage, uint64_t duration_ns);
 static void step_once(struct stage *stage, uint64_t until_ns);
@@ -168,7 +169,8 @@ static bool stage_open(struct stage *stage, const struct transcript *transcript,
         return false;
     sim_net_init(&stage->net, &stage->prng, &faults);
     stage->net.now_ns = stage->now_ns;
-    sim_node_init(&stage->node, &stage->net, &stage->prng, &stage->trace, variant->seed != 2);
+    sim_node_init(&stage->node, &stage->net, &stage->prng, &stage->trace,
+                  variant->seed != 2 && !stage->play.section->has_restart);
     stage->node.options = stage->config.options;
     stage->node.options.store = stage->node.disk ? OPTIONS_STORE_FILE : OPTIONS_STORE_MEMORY;
     // Small, but a message of the default max_payload must fit.
@@ -238,6 +240,7 @@ static void obey(struct stage *stage, const struct play_step *step)
             sim_node_reload(&stage->node, &stage->fresh.options, stage->fresh.auth);
         break;
     case PLAY_LAME_DUCK: sim_node_lame_duck(&stage->node); break;
+    case PLAY_RESTART: restart(stage); break;
     case PLAY_SETTLE: pass(stage, SETTLE_MS * MS); break;
     case PLAY_DONE:
     case PLAY_FAILED: break;
@@ -252,6 +255,16 @@ static void send_bytes(struct stage *stage, struct seat *seat, struct bytes byte
         if (piece < bytes.len)
             step_once(stage, stage->now_ns);
     }
+}
+
+static void restart(struct stage *stage)
+{
+    sim_node_shutdown(&stage->node);
+    while (stage->node.node && stage->steps < STEPS_MAX)
+        step_once(stage, stage->now_ns + MS);
+    sim_net_deliver(&stage->net, stage->now_ns); // what is left of the links learns of it
+    if (stage->node.node || !sim_node_start(&stage->node, stage->now_ns))
+        play_fail(&stage->play, "the simulated server does not stop and start: --verbose says why");
 }
 
 static void wait_for_server(struct stage *stage)

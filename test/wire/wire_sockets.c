@@ -117,6 +117,12 @@ static void obey(struct stage *stage, const struct play_step *step)
         break;
     case PLAY_LAME_DUCK: wire_server_lame_duck(&stage->server); break;
     case PLAY_ADVANCE: play_fail(&stage->play, "time passes in the simulation only"); break;
+    case PLAY_RESTART:
+        for (size_t i = 0; i < TRANSCRIPT_NAMES_MAX; i++)
+            close_conn(stage, i);
+        if (!wire_server_restart(&stage->server))
+            play_fail(&stage->play, "the server does not stop and start: --verbose shows its log");
+        break;
     case PLAY_SETTLE:
     case PLAY_DONE:
     case PLAY_FAILED: break;
