@@ -180,6 +180,11 @@ static void announce_ignored(const struct logger *logger, const struct options *
 {
     for (uint32_t i = 0; i < options->ignored.count; i++)
         logger_write(logger, LOG_WARN, "-%s has no effect here", options->ignored.names[i]);
+    if (options_nats_is_idle(&options->nats))
+        logger_write(
+            logger, LOG_WARN,
+            "user, password, token, credentials and TLS of a client have no effect: they are for a NATS server "
+            "elsewhere (-ns)");
 }
 
 static void announce_store(const struct logger *logger, const struct options *options)
@@ -192,6 +197,6 @@ static void announce_store(const struct logger *logger, const struct options *op
                      options_encrypts(options) ? "; there is nothing to encrypt" : "");
     else if (options->sync != OPTIONS_SYNC_ALWAYS)
         logger_write(logger, LOG_WARN,
-                     "--sync %s: a crash of the machine can lose acknowledged messages; only `always` prevents that",
-                     options_sync_name(options));
+                     "--sync %s%s: a crash of the machine can lose acknowledged messages; only `always` prevents that",
+                     options_sync_name(options), options->file_sync ? "" : " (file_sync is false)");
 }

@@ -69,7 +69,8 @@ int config_read(struct config *config, enum options_persona persona, int count, 
         if (path)
             error = config_load(config, source, path, ret_message);
         if (!error && streaming_path)
-            error = config_load_streaming(config, source, streaming_path, ret_message);
+            error = path ? config_load_streaming(config, source, streaming_path, ret_message)
+                         : config_load(config, source, streaming_path, ret_message);
         if (!error)
             error = read_arguments(config, count, arguments, ret_message);
     }
@@ -83,8 +84,11 @@ int config_load(struct config *config, const struct conf_source *source, const c
     int error = read_file(&config->conf, source, path, ret_message);
     if (error)
         return error;
-    // NATS Streaming's server takes its keys from the file itself when it has no `streaming` block.
-    if (config->options.persona == OPTIONS_NATS_STREAMING && !find_key(&config->conf, "streaming"))
+    // NATS Streaming's server takes its keys from the file itself when it has no `streaming` block, and a lone file of -sc is read as
+    // one of -c, too.
+    bool is_lone = path == config->options.streaming_config_file;
+    config->options.streaming |= is_lone;
+    if ((is_lone || config->options.persona == OPTIONS_NATS_STREAMING) && !find_key(&config->conf, "streaming"))
         reader.also = &config_streaming_block;
     return config_reader_apply(&reader, &config_server_block, &config->conf.root, config);
 }
@@ -144,6 +148,7 @@ void config_forget_files(struct config *config)
     arena_init(&strings, STRINGS_CHUNK, CONFIG_STRINGS_BYTES);
     move_strings(&config_server_block, config, &strings);
     move_strings(&config_streaming_block, config, &strings);
+    move_strings(&config_streaming_tls_block, config, &strings);
     move_strings(&config_authorization_block, config, &strings);
     move_strings(&config_websocket_block, websocket, &strings);
     move_strings(&config_websocket_authorization_block, websocket, &strings);

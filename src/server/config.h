@@ -58,7 +58,7 @@ int config_read(struct config *config, enum options_persona persona, int count, 
 // The parts of config_read(). A file's keys over what is in the config.
 int config_load(struct config *config, const struct conf_source *source, const char *path,
                 char ret_message[CONFIG_MESSAGE_SIZE]) MUST_USE;
-// A file of -sc: the `streaming` block in it, or, without one, its members as if they were that block.
+// A file of -sc beside one of -c: the `streaming` block in it, or, without one, its members as if they were that block.
 int config_load_streaming(struct config *config, const struct conf_source *source, const char *path,
                           char ret_message[CONFIG_MESSAGE_SIZE]) MUST_USE;
 // Checks what no key can know alone, and makes `auth`.

@@ -63,7 +63,8 @@ extern const struct config_block config_source_block;  // struct auth_import_spe
 extern const struct config_block config_websocket_block;               // struct websocket_config
 extern const struct config_block config_websocket_authorization_block; // struct websocket_config
 
-extern const struct config_block config_streaming_block;    // struct config
-extern const struct config_block config_store_limits_block; // struct config
-extern const struct config_block config_channel_block;      // struct channel_limit
-extern const struct config_block config_file_block;         // struct config
+extern const struct config_block config_streaming_block;     // struct config
+extern const struct config_block config_store_limits_block;  // struct config
+extern const struct config_block config_channel_block;       // struct channel_limit
+extern const struct config_block config_streaming_tls_block; // struct config
+extern const struct config_block config_file_block;          // struct config

@@ -32,6 +32,7 @@ struct comparison {
 
 static int compare_block(struct comparison *comparison, const struct config_block *block, const char *prefix,
                          const void *old, const void *fresh);
+static int compare_secrets(struct comparison *comparison, const struct options *old, const struct options *fresh);
 static void note(struct config_changes *changes, const char *prefix, struct bytes name, const char *value);
 static bool is_of_log(struct bytes name);
 static int compare_tls(struct comparison *comparison, const struct tls_options *old, const struct tls_options *fresh);
@@ -51,6 +52,10 @@ int config_compare(const struct config *old, const struct config *fresh, struct 
         error = compare_block(&comparison, &own_block, "", old, fresh);
     if (!error)
         error = compare_block(&comparison, &config_streaming_block, "streaming.", old, fresh);
+    if (!error)
+        error = compare_secrets(&comparison, &old->options, &fresh->options);
+    if (!error)
+        error = compare_block(&comparison, &config_streaming_tls_block, "streaming.tls.", old, fresh);
     if (!error && !config_channels_equal(&old->options, &fresh->options))
         note(ret_changes, "", BYTES("streaming.store_limits"), NULL);
     if (!error)
@@ -90,6 +95,19 @@ static int compare_block(struct comparison *comparison, const struct config_bloc
         note(comparison->changes, prefix, name, after);
     }
     return 0;
+}
+
+// Of NATS Streaming; others are auth's.
+static int compare_secrets(struct comparison *comparison, const struct options *old, const struct options *fresh)
+{
+    const char *wrong = string_differs(old->encryption_key, fresh->encryption_key) ? "encryption_key"
+                        : string_differs(old->nats.password, fresh->nats.password) ? "password"
+                        : string_differs(old->nats.token, fresh->nats.token)       ? "token"
+                                                                                   : NULL;
+    if (!wrong)
+        return 0;
+    snprintf(comparison->message, CONFIG_MESSAGE_SIZE, "config reload not supported for streaming.%s", wrong);
+    return ERR_UNSUPPORTED;
 }
 
 static void note(struct config_changes *changes, const char *prefix, struct bytes name, const char *value)

@@ -243,7 +243,7 @@ static int refuse_name(struct config_reader *reader, const struct config_block *
     bool lenient =
         reader->config->options.persona == OPTIONS_NATS_STREAMING &&
         (block == &config_server_block || block == &config_streaming_block || block == &config_store_limits_block ||
-         block == &config_channel_block || block == &config_file_block);
+         block == &config_channel_block || block == &config_file_block || block == &config_streaming_tls_block);
     if (!lenient)
         return config_reader_fail(reader, member->place, "unknown key \"%.*s\"%s", len, member->name.ptr, hint);
     config_reader_warn(reader, member->place, "unknown key \"%.*s\" has no effect%s", len, member->name.ptr, hint);

@@ -9,7 +9,6 @@
 #define NO_CLUSTER "clusters of servers are not there yet; leave it out and run one server"
 #define OWN_STORE  "the store of Weir does not need it"
 
-static int read_sync(struct config_reader *reader, const struct conf_member *member, void *target);
 static int read_on(struct config_reader *reader, const struct conf_member *member, void *target);
 
 static const struct config_key keys[] = {
@@ -54,24 +53,44 @@ static const struct config_key keys[] = {
     CONFIG_OWN("sd,stan_debug", "true or false", AT(options.debug), read_on, CONFIG_RELOAD_YES, "false", "as `debug`"),
     CONFIG_OWN("sv,stan_trace", "true or false", AT(options.trace), read_on, CONFIG_RELOAD_YES, "false", "as `trace`"),
     CONFIG_MAP("file,file_options", 0, &config_file_block, NULL, CONFIG_RELOAD_NO, "of NATS Streaming's file store"),
-    CONFIG_NO_EFFECT("credentials,username,user,password,pass,token,nkey_seed_file,secure,tls",
-                     "it is for a NATS server elsewhere; Weir is the NATS server itself"),
     CONFIG_NO_EFFECT("partitioning", "one server serves all channels"),
     CONFIG_NO_EFFECT("syslog_name", "the program's name is used"),
     CONFIG_NO_EFFECT("io_batch_size,io_sleep_time", "one sync serves all that waits"),
+    CONFIG_KEY("discover_prefix", CONFIG_STRING, AT(options.discover_prefix), 0, 0, CONFIG_RELOAD_NO, "_STAN.discover",
+               "subject under which clients look for the cluster id; they must be told the same"),
+    CONFIG_KEY("nats_server,ns,nats_server_url", CONFIG_STRING, AT(options.nats.url), 0, 0, CONFIG_RELOAD_NO, NULL,
+               "a NATS server elsewhere, whose clients are served; not there yet. What follows is for it alone"),
+    CONFIG_KEY("credentials", CONFIG_STRING, AT(options.nats.credentials_file), 0, 0, CONFIG_RELOAD_NO, NULL, "a file"),
+    CONFIG_KEY("username,user", CONFIG_STRING, AT(options.nats.user), 0, 0, CONFIG_RELOAD_NO, NULL, "a user"),
+    CONFIG_SECRET("password,pass", AT(options.nats.password), CONFIG_RELOAD_NO, "of that user"),
+    CONFIG_SECRET("token", AT(options.nats.token), CONFIG_RELOAD_NO, "instead"),
+    CONFIG_KEY("nkey_seed_file", CONFIG_STRING, AT(options.nats.nkey_seed_file), 0, 0, CONFIG_RELOAD_NO, NULL,
+               "instead: a file"),
+    CONFIG_KEY("secure", CONFIG_BOOL, AT(options.nats.secure), 0, 0, CONFIG_RELOAD_NO, "false",
+               "TLS, whoever the server is"),
+    CONFIG_MAP("tls", 0, &config_streaming_tls_block, NULL, CONFIG_RELOAD_NO, "TLS with certificates"),
     CONFIG_KEY("replace_durable,replace_durables,replace_duplicate_durable,replace_duplicate_durables", CONFIG_BOOL,
                AT(options.replace_durable), 0, 0, CONFIG_RELOAD_NO, "false",
                "who subscribes to a durable in use takes it over; the subscription before is closed"),
-    CONFIG_NOT_SERVED("ns,nats_server,nats_server_url", "Weir is the NATS server itself; clients connect to it"),
-    CONFIG_NOT_SERVED("discover_prefix", "it is always _STAN.discover"),
     CONFIG_NOT_SERVED("cluster,clustered", NO_CLUSTER),
     CONFIG_NOT_SERVED("ft_group,ft_group_name",
                       "one server serves a directory; fault tolerance will come with clusters"),
     CONFIG_NOT_SERVED("sql,sql_options", "SQL stores are not served: `store: file` or `store: memory`"),
 };
+static const struct config_key tls_keys[] = {
+    CONFIG_KEY("client_cert", CONFIG_STRING, AT(options.nats.cert_file), 0, 0, CONFIG_RELOAD_NO, NULL,
+               "certificate of this server as a client (PEM)"),
+    CONFIG_KEY("client_key", CONFIG_STRING, AT(options.nats.key_file), 0, 0, CONFIG_RELOAD_NO, NULL, "its key (PEM)"),
+    CONFIG_KEY("client_ca,client_cacert", CONFIG_STRING, AT(options.nats.ca_file), 0, 0, CONFIG_RELOAD_NO, NULL,
+               "who signs certificates of servers (PEM)"),
+    CONFIG_KEY("server_name,server_hostname", CONFIG_STRING, AT(options.nats.server_name), 0, 0, CONFIG_RELOAD_NO, NULL,
+               "whom the server's certificate must name"),
+    CONFIG_KEY("skip_verify,insecure", CONFIG_BOOL, AT(options.nats.skip_verify), 0, 0, CONFIG_RELOAD_NO, "false",
+               "whoever the server is"),
+};
 static const struct config_key file_keys[] = {
-    CONFIG_OWN("sync,do_sync,sync_on_flush,file_sync", "true or false", 0, read_sync, CONFIG_RELOAD_NO, "true",
-               "false is `sync: never` of [streaming](#streaming)"),
+    CONFIG_KEY("sync,do_sync,sync_on_flush,file_sync", CONFIG_BOOL, AT(options.file_sync), 0, 0, CONFIG_RELOAD_NO,
+               "true", "false is `sync: never` of [streaming](#streaming): a crash of the machine loses messages"),
     CONFIG_NO_EFFECT("compact,compact_enabled,compact_frag,compact_fragmentation,compact_interval,compact_min_size",
                      OWN_STORE),
     CONFIG_NO_EFFECT("buffer_size,read_buffer_size,crc,do_crc,crc_poly,auto_sync,fds_limit,file_descriptors_limit,"
@@ -80,10 +99,12 @@ static const struct config_key file_keys[] = {
     CONFIG_NO_EFFECT("slice_max_msgs,slice_max_count,slice_msgs,slice_count,slice_max_bytes,slice_max_size,slice_bytes,"
                      "slice_size,slice_max_age,slice_age,slice_max_time,slice_time_limit",
                      OWN_STORE),
-    CONFIG_NOT_SERVED("slice_archive_script,slice_archive,slice_script", "segments are not archived yet"),
+    CONFIG_NOT_SERVED("slice_archive_script,slice_archive,slice_script",
+                      "there are no slices to archive; `weir backup` copies what a running server has"),
 };
 
 const struct config_block config_streaming_block = CONFIG_BLOCK_OF("streaming", keys);
+const struct config_block config_streaming_tls_block = CONFIG_BLOCK_OF("streaming tls", tls_keys);
 const struct config_block config_file_block = CONFIG_BLOCK_OF("streaming file", file_keys);
 
 int config_streaming_read(struct config_reader *reader, const struct conf_member *member, void *target)
@@ -97,15 +118,6 @@ int config_streaming_read(struct config_reader *reader, const struct conf_member
         return ERR_INVALID;
     config->options.streaming = true;
     return config_reader_apply(reader, &config_streaming_block, &member->value, config);
-}
-
-static int read_sync(struct config_reader *reader, const struct conf_member *member, void *target)
-{
-    bool sync;
-    int error = config_reader_bool(reader, member, &sync);
-    if (!error && !sync)
-        reader->config->options.sync = OPTIONS_SYNC_NEVER;
-    return error;
 }
 
 // One of two keys with one meaning may be off while the other is on.

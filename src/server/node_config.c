@@ -107,6 +107,7 @@ void node_config_stan(const struct options *options, struct stan_options *ret_st
 {
     stan_options_default(ret_stan);
     ret_stan->cluster_id = bytes_from_string(options->cluster_id);
+    ret_stan->discover_prefix = bytes_from_string(options->discover_prefix);
     ret_stan->max_channels = options->max_channels;
     ret_stan->channel = options->channel;
     ret_stan->rules = options->channel_rules;

@@ -7,6 +7,9 @@
 #include "base/number.h"
 #include "server/options_internal.h"
 #include "server/units.h"
+#include "subject/subject.h"
+
+#define DISCOVER_PREFIX_MAX 128
 
 static void resolve(struct options *options);
 static int check_cluster_id(const char *id, char *message);
@@ -18,10 +21,12 @@ void options_default(struct options *options, enum options_persona persona)
         .streaming = persona != OPTIONS_NATS_SERVER,
         .host = "0.0.0.0",
         .port = 4222,
-        .directory = persona == OPTIONS_WEIR ? "./data" : NULL,
+        .directory = persona == OPTIONS_NATS_SERVER ? NULL : "./data",
         .cluster_id = "test-cluster",
+        .discover_prefix = "_STAN.discover",
         .store = persona == OPTIONS_WEIR ? OPTIONS_STORE_FILE : OPTIONS_STORE_MEMORY,
         .sync = OPTIONS_SYNC_ALWAYS,
+        .file_sync = true,
         .sync_interval_ns = SECOND,
         .log_bytes = 512 * MIB,
         .memory_bytes = GIB,
@@ -74,6 +79,11 @@ int options_check(const struct options *options, char ret_message[OPTIONS_MESSAG
     uint16_t port;
     if (options->jetstream)
         wrong = "-js: JetStream is not served yet; leave it out, or run with -js=false";
+    else if (options->nats.url)
+        wrong = "-ns (nats_server): a NATS server elsewhere is not served yet; Weir is the NATS server itself";
+    else if (strlen(options->discover_prefix) > DISCOVER_PREFIX_MAX ||
+             !subject_is_valid_publish(bytes_from_string(options->discover_prefix)))
+        wrong = "discover_prefix: a subject without wildcards, of at most 128 bytes, is expected";
     else if (options->https_port != 0 && options->http_port != 0)
         wrong = "-m and -ms: monitoring is served over HTTP or over HTTPS, not both";
     else if (options->https_port != 0 && !tls_options_is_on(&options->tls))
@@ -136,6 +146,17 @@ bool options_help(size_t index, char *ret_line, size_t size)
     return false;
 }
 
+bool options_nats_is_idle(const struct options_nats *nats)
+{
+    const char *const texts[] = {nats->credentials_file, nats->user,      nats->password, nats->token,
+                                 nats->nkey_seed_file,   nats->cert_file, nats->key_file, nats->ca_file,
+                                 nats->server_name};
+    bool said = nats->secure || nats->skip_verify;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        said |= texts[i] != NULL;
+    return said && !nats->url;
+}
+
 const char *options_store_name(const struct options *options)
 {
     return options->store == OPTIONS_STORE_FILE ? "FILE" : "MEMORY";
@@ -164,6 +185,8 @@ static void resolve(struct options *options)
     options->debug |= options->debug_and_trace || options->debug_and_verbose;
     options->trace |= options->debug_and_trace || options->debug_and_verbose || options->trace_verbose;
     options->trace_verbose |= options->debug_and_verbose;
+    if (!options->file_sync)
+        options->sync = OPTIONS_SYNC_NEVER;
     if (options->port == 0)
         options->port = 4222;
 }

@@ -26,6 +26,22 @@ enum options_store { OPTIONS_STORE_FILE, OPTIONS_STORE_MEMORY };
 enum options_cipher { OPTIONS_CIPHER_AES, OPTIONS_CIPHER_CHACHA, OPTIONS_CIPHER_NONE };
 enum options_sync { OPTIONS_SYNC_ALWAYS, OPTIONS_SYNC_INTERVAL, OPTIONS_SYNC_NEVER };
 
+// A NATS server elsewhere, whose clients NATS Streaming is served to (ST-C06…C08). Without a URL the rest means nothing.
+struct options_nats {
+    const char *url;              // -ns: NULL: none
+    const char *credentials_file; // no flag, as all up to the TLS files
+    const char *user;
+    const char *password; // never shown
+    const char *token;    // never shown
+    const char *nkey_seed_file;
+    bool secure;           // -secure: TLS without verification of the server
+    const char *cert_file; // -tls_client_cert, -tls_client_key, -tls_client_cacert
+    const char *key_file;
+    const char *ca_file;
+    const char *server_name; // no flag
+    bool skip_verify;        // no flag
+};
+
 // Strings are borrowed from the command line, from whoever read the configuration file, or static.
 struct options {
     uint32_t persona;           // enum options_persona
@@ -40,17 +56,19 @@ struct options {
     const char *server_name;      // -n: NULL: the server's id
     const char *const *server_tags; // no flag: shown by monitoring, in lower case
     size_t server_tag_count;
-    const char *directory;      // --dir: "./data"
-    const char *import_source;  // --import: a NATS Streaming store to begin with; NULL: none
-    const char *cluster_id;     // -cid: "test-cluster"
-    uint32_t store;             // -st: enum options_store
-    uint32_t sync;              // --sync: enum options_sync
-    uint64_t sync_interval_ns;  // --sync_interval: 1 s
-    uint64_t log_bytes;         // --log_bytes: budget of the retained log, 512 MiB
-    uint64_t memory_bytes;      // --memory_bytes: of the memory store, 1 GiB
-    bool encrypt;               // --encrypt: what is kept on disk (ST-C23)
-    uint32_t encryption_cipher; // --encryption_cipher: enum options_cipher; NONE: the key only reads what there is
-    const char *encryption_key; // --encryption_key: never shown; NULL: none. The environment's wins, then the file's
+    const char *directory;       // --dir: "./data"
+    const char *import_source;   // --import: a NATS Streaming store to begin with; NULL: none
+    const char *cluster_id;      // -cid: "test-cluster"
+    const char *discover_prefix; // no flag: "_STAN.discover" (ST-C02)
+    uint32_t store;              // -st: enum options_store
+    uint32_t sync;               // --sync: enum options_sync
+    bool file_sync;              // --file_sync: false is --sync never (ST-C27); sync says it afterwards
+    uint64_t sync_interval_ns;   // --sync_interval: 1 s
+    uint64_t log_bytes;          // --log_bytes: budget of the retained log, 512 MiB
+    uint64_t memory_bytes;       // --memory_bytes: of the memory store, 1 GiB
+    bool encrypt;                // --encrypt: what is kept on disk (ST-C23)
+    uint32_t encryption_cipher;  // --encryption_cipher: enum options_cipher; NONE: the key only reads what there is
+    const char *encryption_key;  // --encryption_key: never shown; NULL: none. The environment's wins, then the file's
     const char *encryption_key_file;     // --encryption_key_file
     const char *encryption_old_key_file; // --encryption_old_key_file: of the key before this one
     uint64_t log_file_bytes;             // no flag, small in tests; 0: the store's default, as for the next two
@@ -103,6 +121,7 @@ struct options {
     struct channel_limit channel;
     const struct channel_rule *channel_rules; // no flag
     size_t channel_rule_count;
+    struct options_nats nats;
     bool replace_durable;           // --replace_durable: who subscribes to a durable in use takes it over
     uint64_t heartbeat_interval_ns; // -hbi: 30 s
     uint64_t heartbeat_timeout_ns;  // -hbt: 10 s
@@ -143,6 +162,8 @@ bool options_help(size_t index, char *ret_line, size_t size);
 
 // Has encryption at rest been asked for?
 bool options_encrypts(const struct options *options);
+// Is anything said about a NATS server elsewhere but where it is? Then it has no effect.
+bool options_nats_is_idle(const struct options_nats *nats);
 
 // What users read: "FILE" or "MEMORY"; "always", "interval" or "never".
 const char *options_store_name(const struct options *options);

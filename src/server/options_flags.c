@@ -138,7 +138,11 @@
     {"SD,stan_debug", FLAG_BOOL, AT(debug), 0, 0, NULL, NULL, NULL}, \
     {"SV,stan_trace", FLAG_BOOL, AT(trace), 0, 0, NULL, NULL, NULL}, \
     {"SDV", FLAG_BOOL, AT(debug_and_trace), 0, 0, NULL, NULL, NULL}, \
-    {"ns,nats_server", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "Weir is the NATS server itself; clients connect to it"}, \
+    {"ns,nats_server", FLAG_STRING, AT(nats.url), 0, 0, NULL, "URL", NULL}, \
+    {"secure", FLAG_BOOL, AT(nats.secure), 0, 0, NULL, NULL, NULL}, \
+    {"tls_client_key", FLAG_STRING, AT(nats.key_file), 0, 0, NULL, "FILE", NULL}, \
+    {"tls_client_cert", FLAG_STRING, AT(nats.cert_file), 0, 0, NULL, "FILE", NULL}, \
+    {"tls_client_cacert", FLAG_STRING, AT(nats.ca_file), 0, 0, NULL, "FILE", NULL}, \
     {"ft_group", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "one server serves a directory; fault tolerance will come with clusters"}, \
     {"clustered", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "clusters of servers are not there yet: run one server"}, \
     {"cluster_node_id", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "clusters of servers are not there yet: run one server"}, \
@@ -157,7 +161,7 @@
     {"sql_no_caching", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "SQL stores are not served: -st file or memory"}, \
     {"sql_max_open_conns", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "SQL stores are not served: -st file or memory"}, \
     {"sql_bulk_insert_limit", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "SQL stores are not served: -st file or memory"}, \
-    {"file_slice_archive_script", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "segments are not archived yet"}, \
+    {"file_slice_archive_script", FLAG_REFUSED, 0, 0, 0, NULL, NULL, "there are no slices to archive; weir backup copies what a running server has"}, \
     {"syslog_name", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
     {"partitioning", FLAG_IGNORED_BOOL, AT(ignored), 0, 0, NULL, NULL, NULL}, \
     {"file_compact_enabled", FLAG_IGNORED_BOOL, AT(ignored), 0, 0, NULL, NULL, NULL}, \
@@ -168,7 +172,7 @@
     {"file_read_buffer_size", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
     {"file_crc", FLAG_IGNORED_BOOL, AT(ignored), 0, 0, NULL, NULL, NULL}, \
     {"file_crc_poly", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
-    {"file_sync", FLAG_IGNORED_BOOL, AT(ignored), 0, 0, NULL, NULL, NULL}, \
+    {"file_sync", FLAG_BOOL, AT(file_sync), 0, 0, NULL, NULL, NULL}, \
     {"file_auto_sync", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
     {"file_slice_max_msgs", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
     {"file_slice_max_bytes", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
@@ -177,11 +181,7 @@
     {"file_parallel_recovery", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
     {"file_truncate_bad_eof", FLAG_IGNORED_BOOL, AT(ignored), 0, 0, NULL, NULL, NULL}, \
     {"io_batch_size", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
-    {"io_sleep_time", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
-    {"secure", FLAG_IGNORED_BOOL, AT(ignored), 0, 0, NULL, NULL, NULL}, \
-    {"tls_client_key", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
-    {"tls_client_cert", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
-    {"tls_client_cacert", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL},
+    {"io_sleep_time", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL},
 // clang-format on
 
 static const struct flag weir_flags[] = {

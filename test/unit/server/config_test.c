@@ -1,84 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration file (CO-X03) and the command line together: what keys set, what is refused and where, that flags win, and that
 // no message shows a secret. Secrets in these tests contain the word "hush".
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "server/config.h"
+#include "config_rig.h"
 #include "server/config_key.h"
 #include "server/options_internal.h"
-
-#define SECOND 1000000000ULL
-
-// "main" of a test; "stan" beside it.
-static const char *main_text, *stan_text;
-static struct config config;
-static char message[CONFIG_MESSAGE_SIZE];
-
-static int read_file(void *owner, const char *path, struct buffer *content)
-{
-    const char *text = strcmp(path, "main") == 0 ? main_text : strcmp(path, "stan") == 0 ? stan_text : NULL;
-    return text ? buffer_append(content, bytes_from_string(text)) : ERR_NOT_FOUND;
-}
-
-static const char *environment(void *owner, const char *name)
-{
-    return strcmp(name, "PORT") == 0 ? "4333" : strcmp(name, "PASS") == 0 ? "'hush hush'" : NULL;
-}
-
-static const struct conf_source source = {NULL, read_file, environment};
-
-// Arguments are split at blanks.
-static int read_config(enum options_persona persona, const char *arguments, const char *text)
-{
-    static char copy[512];
-    char *list[16];
-    int count = 0;
-    snprintf(copy, sizeof(copy), "%s", arguments);
-    for (char *at = copy; at && *at; count++) {
-        list[count] = at;
-        at = strchr(at, ' ');
-        if (at)
-            *at++ = '\0';
-    }
-    main_text = text;
-    message[0] = '\0';
-    return config_read(&config, persona, count, list, &source, message);
-}
-
-static void accept_as(enum options_persona persona, const char *arguments, const char *text)
-{
-    if (read_config(persona, arguments, text))
-        fail_msg("%s\n  says %s", text, message);
-    assert_non_null(config.auth);
-}
-
-static void accept(const char *text)
-{
-    accept_as(OPTIONS_NATS_SERVER, "-c main", text);
-}
-
-static void refuse_as(enum options_persona persona, const char *arguments, const char *text, const char *wanted)
-{
-    if (!read_config(persona, arguments, text))
-        fail_msg("accepted: %s", text);
-    if (!strstr(message, wanted))
-        fail_msg("%s\n  says %s\n  not  %s", text, message, wanted);
-    assert_null(strstr(message, "hush"));
-    assert_null(strchr(message, '\n'));
-    config_deinit(&config);
-}
-
-static void refuse(const char *text, const char *wanted)
-{
-    refuse_as(OPTIONS_NATS_SERVER, "-c main", text, wanted);
-}
 
 static void an_empty_file_leaves_the_defaults(void **state)
 {
@@ -479,171 +407,6 @@ static void websocket_blocks(void **state)
     refuse("websocket { port: x }", "main:1:19: port: an integer from -1 to 65535");
 }
 
-// ST-C01…C18
-static void streaming_blocks(void **state)
-{
-    static const char block[] = "streaming { cid: my-cluster, store: FILE, dir: /d, sync: interval, sync_interval: "
-                                "10ms, hbi: \"1s\", hbt: 2s, hbf: 3\n"
-                                " store_limits { mc: 1, max_subs: 2, max_msgs: 3, mb: 4KB, ma: \"24h\" }, sd: true, "
-                                "stan_trace: false, partitioning: true, replace_duplicate_durable: true\n"
-                                " file { compact: false } }";
-    accept_as(OPTIONS_NATS_STREAMING, "-c main", block);
-    const struct options *options = &config.options;
-    assert_string_equal(options->cluster_id, "my-cluster");
-    assert_int_equal(options->store, OPTIONS_STORE_FILE);
-    assert_string_equal(options->directory, "/d");
-    assert_int_equal(options->sync, OPTIONS_SYNC_INTERVAL);
-    assert_int_equal(options->heartbeat_interval_ns, SECOND);
-    assert_int_equal(options->heartbeat_timeout_ns, 2 * SECOND);
-    assert_int_equal(options->heartbeat_fail_count, 3);
-    assert_int_equal(options->max_channels, 1);
-    assert_int_equal(options->channel.max_subscriptions, 2);
-    assert_int_equal(options->channel.max_msgs, 3);
-    assert_int_equal(options->channel.max_bytes, 4096);
-    assert_int_equal(options->channel.max_age_ns, 86400 * SECOND);
-    assert_true(options->debug && options->replace_durable);
-    assert_int_equal(config.warning_count, 2);
-    config_deinit(&config);
-    // A file of its own, with and without the block, and flags over it.
-    stan_text = block;
-    accept_as(OPTIONS_NATS_STREAMING, "-sc stan -c main -cid other -st memory", "port: 4999");
-    assert_int_equal(options->port, 4999);
-    assert_string_equal(options->cluster_id, "other");
-    assert_int_equal(options->store, OPTIONS_STORE_MEMORY);
-    config_deinit(&config);
-    stan_text = "id: third\nstore: MEMORY\nport: 5\n";
-    accept_as(OPTIONS_NATS_STREAMING, "-sc stan", "");
-    assert_string_equal(options->cluster_id, "third");
-    config_deinit(&config);
-    // NATS Streaming's server reads its keys from the file of -c, too.
-    accept_as(OPTIONS_NATS_STREAMING, "-c main", "port: 4998\nid: fourth\ndir: x\nstore: file");
-    assert_int_equal(options->port, 4998);
-    assert_string_equal(options->cluster_id, "fourth");
-    config_deinit(&config);
-    refuse("id: fifth", "unknown key \"id\"");
-    // It takes what it does not know, too.
-    accept_as(OPTIONS_NATS_STREAMING, "-c main", "whatever: 5\nstreaming { strore: FILE, limits { max_chanels: 3 } }");
-    assert_int_equal(config.warning_count, 3);
-    assert_string_equal(config.warnings[1], "main:2:13: unknown key \"strore\" has no effect; did you mean \"store\"?");
-    config_deinit(&config);
-    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "authorization { usr: a }", "did you mean \"user\"?");
-    accept_as(OPTIONS_WEIR, "-c main", "streaming: false");
-    assert_false(options->streaming);
-    config_deinit(&config);
-    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { cluster_id: \"a.b\" }", "letters, digits");
-    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { store: SQL }", "main:1:20: store: one of file,memory");
-    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { cluster { } }", "clusters of servers");
-    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { encryption_cipher: DES }", "one of AES,CHACHA,NONE");
-    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { encryption_old_key_file: old }", "there is no new key");
-    accept_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { encrypt: true, encryption_cipher: chacha }"); // ST-C23
-    assert_true(options_encrypts(options));
-    assert_int_equal(options->encryption_cipher, OPTIONS_CIPHER_CHACHA);
-    config_deinit(&config);
-    accept_as(OPTIONS_NATS_STREAMING, "-c main --encryption_key hush", "streaming { encryption_cipher: AES }");
-    assert_true(options_encrypts(options));
-    assert_int_equal(options->encryption_cipher, OPTIONS_CIPHER_AES);
-    assert_string_equal(options->encryption_key, "hush");
-    config_deinit(&config);
-    accept_as(OPTIONS_WEIR, "-c main", "streaming { encryption_key_file: file, encryption_old_key_file: old }");
-    assert_true(options_encrypts(options));
-    config_deinit(&config);
-    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { store: FILE }", "root directory must be specified");
-    refuse_as(OPTIONS_NATS_STREAMING, "-sc stan -c none", "", "none: cannot read the file: not found");
-}
-
-static void expect_channel(const char *name, uint64_t max_msgs, uint64_t max_bytes)
-{
-    const struct options *options = &config.options;
-    struct channel_limits *limits =
-        channel_limits_new(&options->channel, options->channel_rules, options->channel_rule_count);
-    const struct channel_limit *limit = channel_limits_find(limits, bytes_from_string(name));
-    assert_int_equal(limit->max_msgs, max_msgs);
-    assert_int_equal(limit->max_bytes, max_bytes);
-    channel_limits_free(limits);
-}
-
-// ST-C10…C13, ST-C15
-static void limits_of_single_channels(void **state)
-{
-    static const char text[] = "streaming { store: memory, store_limits { max_msgs: 10, max_bytes: 1MB, per_channel {\n"
-                               " foo { mm: 0, mi: 1h }, \"foo.>\" { max_count: 5, maxBytes: -1 }\n"
-                               " \"foo.*\" { mb: 7 }, \"bar baz\" { } } } }";
-    accept_as(OPTIONS_NATS_STREAMING, "-c main -mm 20", text);
-    expect_channel("foo", 0, 1024 * 1024); // no limit, as 0 says
-    expect_channel("foo.a.b", 5, 0);
-    expect_channel("foo.a", 5, 7);
-    expect_channel("bar baz", 20, 1024 * 1024); // what is inherited is the flag's
-    expect_channel("other", 20, 1024 * 1024);
-    assert_int_equal(config.options.channel_rules[0].limit.max_inactivity_ns, 3600 * SECOND);
-    config_deinit(&config);
-    const char *bad[][2] = {
-        {"channels: 5", "main:1:38: channels: a map { … } is expected here"},
-        {"channels { a: 5 }", "main:1:42: a: a map { … } is expected here"},
-        {"channels { a* { } }", "main:1:39: channels: invalid channel name"},
-        {"channels { \"a.>.b\" { } }", "invalid channel name"},
-        {"channels { a/b { } }", "invalid channel name"},
-        {"channels { a { max_msgs: x } }", "main:1:53: max_msgs: an integer of at least -1"},
-        {"channels { a { max_subs: 5000000000 } }", "max_subs: an integer from -1 to 4294967295"},
-        {"channels { a { max_age: x } }", "max_age: a duration such as"},
-        {"max_channels: 1, channels { a { }, b { }, \"c.*\" { } }",
-         "main:1:45: channels: 2 are named here, but max_channels is 1"},
-    };
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        char line[200];
-        snprintf(line, sizeof(line), "streaming { store_limits { %s } }", bad[i][0]);
-        refuse_as(OPTIONS_NATS_STREAMING, "-c main", line, bad[i][1]);
-    }
-    refuse_as(OPTIONS_WEIR, "-c main", "streaming { limits { channels { a { max_mgs: 1 } } } }",
-              "did you mean \"max_msgs\"?");
-    refuse_as(OPTIONS_NATS_STREAMING, "-c main -mc 1", "streaming { limits { channels { a { }, b { } } } }",
-              "max_channels is 1");
-}
-
-// The keys that nats-streaming-server has not, for all channels and for some.
-static void channels_say_how_their_messages_are_treated(void **state)
-{
-    accept_as(
-        OPTIONS_WEIR, "-c main",
-        "streaming { store_limits { discard: new, max_deliver: 5, backoff: [\"1s\", 2s, 100ms], dead_letter: dead\n"
-        " duplicate_window: \"1h\", disconnect_grace: 1m\n"
-        " channels { a { discard: OLD, max_deliver: -1, backoff: [], dead_letter: \"\", duplicate_window: 0s,\n"
-        " disconnect_grace: \"0\" }, b { backoff: 3s } } } }");
-    const struct channel_limit *all = &config.options.channel, *a = &config.options.channel_rules[0].limit;
-    assert_true(all->discard_new);
-    assert_int_equal(all->max_deliver, 5);
-    assert_int_equal(all->backoff_count, 3);
-    assert_int_equal(all->backoff_ns[1], 2 * SECOND);
-    assert_memory_equal(all->dead_letter.ptr, "dead", 4);
-    assert_int_equal(all->duplicate_window_ns, 3600 * SECOND);
-    assert_int_equal(all->disconnect_grace_ns, 60 * SECOND);
-    assert_false(a->discard_new);
-    assert_int_equal(a->max_deliver + a->backoff_count + a->dead_letter.len, 0);
-    assert_int_equal(a->duplicate_window_ns + a->disconnect_grace_ns, 0);
-    const uint32_t given = CHANNEL_GIVES_DISCARD | CHANNEL_GIVES_DELIVERIES | CHANNEL_GIVES_BACKOFF |
-                           CHANNEL_GIVES_DEAD_LETTER | CHANNEL_GIVES_WINDOW | CHANNEL_GIVES_GRACE;
-    assert_int_equal(a->given, given);
-    assert_int_equal(config.options.channel_rules[1].limit.backoff_count, 1);
-    config_deinit(&config);
-    const char *bad[][2] = {
-        {"discard: newest", "discard: old or new is expected here"},
-        {"max_deliver: many", "max_deliver: an integer"},
-        {"backoff: soon", "backoff: a duration such as"},
-        {"backoff: [1s, soon]", "main:1:42: backoff: a duration such as"},
-        {"backoff: [1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8]", "an array of at most 16 durations"},
-        {"dead_letter: a.*", "dead_letter: the name of a channel"},
-        {"dead_letter: 5", "dead_letter: the name of a channel"},
-        {"duplicate_window: 169h", "at most \"168h\""},
-        {"disconnect_grace: 25h", "at most \"24h\""},
-        {"dead_letter: a, channels { a { dead_letter: b } }",
-         "dead messages of \"a\" would go from channel to channel"},
-    };
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        char line[200];
-        snprintf(line, sizeof(line), "streaming { store_limits { %s } }", bad[i][0]);
-        refuse_as(OPTIONS_WEIR, "-c main", line, bad[i][1]);
-    }
-}
-
 static void the_files_can_be_forgotten(void **state)
 {
     accept("listen: \"127.0.0.3:5\"\nhttp: \"127.0.0.4:6\"\nserver_name: sn\nprof_port: 1\nauthorization {user: u, "
@@ -813,7 +576,8 @@ static void the_documented_defaults_are_the_defaults(void **state)
 
 static bool has_key_at(size_t offset)
 {
-    static const char *const names[] = {"", "streaming", "streaming store_limits", "authorization"};
+    static const char *const names[] = {
+        "", "streaming", "streaming store_limits", "streaming tls", "streaming file", "authorization"};
     for (size_t i = 0; config_key_block(i); i++) {
         const struct config_block *block = config_key_block(i);
         bool tls = strcmp(block->name, "tls") == 0;
@@ -868,9 +632,6 @@ int main(void)
         cmocka_unit_test(accounts_that_make_no_sense_are_refused),
         cmocka_unit_test(tls_blocks),
         cmocka_unit_test(websocket_blocks),
-        cmocka_unit_test(streaming_blocks),
-        cmocka_unit_test(limits_of_single_channels),
-        cmocka_unit_test(channels_say_how_their_messages_are_treated),
         cmocka_unit_test(the_files_can_be_forgotten),
         cmocka_unit_test(a_reload_knows_what_changed),
         cmocka_unit_test(what_needs_a_restart_refuses_a_reload),

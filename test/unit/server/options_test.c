@@ -202,7 +202,8 @@ static void each_persona_has_its_defaults_and_flags(void **state)
     assert_int_equal(parse_as(OPTIONS_NATS_STREAMING, &options, "-cid other -SDV"), 0);
     assert_true(options.streaming && options.debug && options.trace);
     assert_int_equal(options.store, OPTIONS_STORE_MEMORY);
-    expect_refused_as(OPTIONS_NATS_STREAMING, "-st file", "root directory must be specified");
+    assert_int_equal(parse_as(OPTIONS_NATS_STREAMING, &options, "-st file"), 0);
+    assert_string_equal(options.directory, "./data");
     assert_int_equal(parse_as(OPTIONS_NATS_STREAMING, &options, "-st FILE -dir /d"), 0);
     assert_int_equal(options.store, OPTIONS_STORE_FILE);
     assert_int_equal(parse(&options, "-cid x -js=false"), 0);
