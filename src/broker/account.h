@@ -36,8 +36,8 @@ uint32_t account_id(const struct account *account);
 struct broker *account_broker(const struct account *account);
 
 // As broker_inlet_add() and its like, in this account. Inlets and watches are removed by broker_inlet_remove() and
-// broker_watch_remove(), which know where they are. A watch is to be added when all workers have the account: one that gets it later
-// is not asked again, and its connections are not counted (`$G` and `$SYS` are always there).
+// broker_watch_remove(), which know where they are. With several workers only `$G` and `$SYS` may be watched, which is checked: others come and
+// go by a reload at different times on each, and a worker that gets one later would not be asked again.
 int account_inlet_add(struct account *account, struct inlet *inlet, struct bytes subject) MUST_USE;
 size_t account_publish(struct account *account, struct bytes subject, struct bytes reply, struct bytes headers,
                        const struct bytes *parts, size_t part_count);

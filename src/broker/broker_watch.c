@@ -48,6 +48,8 @@ enum broker_interest broker_watch_add(struct broker *broker, struct broker_watch
 enum broker_interest account_watch_add(struct account *account, struct broker_watch *watch,
                                        struct bytes literal_subject)
 {
+    const struct broker *broker = account->broker;
+    must(!broker->remotes || account == broker->global || account == broker->system); // all workers have them
     struct watch_entry *entry = entry_new(account, watch, literal_subject);
     entry->reported = own_interest(account, literal_subject, &entry->ready);
     if (account->broker->remotes)

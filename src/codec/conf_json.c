@@ -8,13 +8,13 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "codec/utf8.h"
 
 static int write_value(const struct conf_value *value, struct buffer *out);
 static int write_map(const struct conf_value *map, struct buffer *out);
 static int write_array(const struct conf_value *array, struct buffer *out);
 static int write_string(struct bytes text, struct buffer *out);
 static int write_character(struct bytes rest, size_t size, struct buffer *out);
-static size_t character_size(struct bytes rest);
 static int write_float(double value, struct buffer *out);
 static int write_time(const struct conf_value *value, struct buffer *out);
 static int compare_names(const void *a, const void *b);
@@ -75,7 +75,7 @@ static int write_string(struct bytes text, struct buffer *out)
 {
     int error = buffer_append_char(out, '"');
     while (text.len > 0 && !error) {
-        size_t size = character_size(text);
+        size_t size = utf8_len(text);
         error = write_character(text, size, out);
         text = bytes_skip(text, size ? size : 1);
     }
@@ -97,23 +97,6 @@ static int write_character(struct bytes rest, size_t size, struct buffer *out)
     if (size == 3 && (memcmp(rest.ptr, "\xe2\x80\xa8", 3) == 0 || memcmp(rest.ptr, "\xe2\x80\xa9", 3) == 0))
         return buffer_printf(out, "\\u20%02x", (unsigned char)rest.ptr[2] - 0x80);
     return buffer_append(out, bytes_make(rest.ptr, size));
-}
-
-// Of the UTF-8 character that begins here; 0: there is none.
-static size_t character_size(struct bytes rest)
-{
-    unsigned char c = (unsigned char)rest.ptr[0];
-    size_t size = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-    if (size > rest.len)
-        return 0;
-    for (size_t i = 1; i < size; i++) {
-        if (((unsigned char)rest.ptr[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    unsigned char second = size > 1 ? (unsigned char)rest.ptr[1] : 0;
-    bool overlong = (c == 0xe0 && second < 0xa0) || (c == 0xf0 && second < 0x90);
-    bool beyond = (c == 0xed && second >= 0xa0) || (c == 0xf4 && second >= 0x90);
-    return overlong || beyond ? 0 : size;
 }
 
 // The fewest digits that read back as the same number.

@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "base/memory.h"
+#include "codec/utf8.h"
 
 enum { FIXED_SEED = 0x57454952 }; // any but 0, which would mean a random one
 
@@ -16,6 +17,7 @@ struct sink {
     size_t len;
 };
 
+static json_t *load_repaired(struct bytes json);
 static size_t strings_size(const json_t *object, const struct json_field *fields, size_t count);
 static int read_field(const json_t *value, const struct json_field *field, void *base, char **at);
 static int read_number(const json_t *value, enum json_field_type type, void *target);
@@ -32,6 +34,8 @@ void json_fields_init(void)
 int json_fields_read(struct bytes json, const struct json_field *fields, size_t count, void *base, char **ret_owned)
 {
     json_t *object = json.len > 0 ? json_loadb(json.ptr, json.len, 0, NULL) : NULL;
+    if (!object && json.len > 0)
+        object = load_repaired(json);
     char *owned = NULL;
     int error = json_is_object(object) ? 0 : ERR_INVALID;
     if (error)
@@ -71,6 +75,17 @@ int json_fields_write(const char *verb, const struct json_field *fields, size_t 
 done:
     json_decref(object);
     return error;
+}
+
+static json_t *load_repaired(struct bytes json)
+{
+    struct buffer text;
+    buffer_init(&text, 3 * json.len);
+    int error = utf8_repair_json(json, &text);
+    bool is_other = !error && !bytes_equal(buffer_bytes(&text), json);
+    json_t *object = is_other ? json_loadb(text.ptr, text.len, 0, NULL) : NULL;
+    buffer_deinit(&text);
+    return object;
 }
 
 static size_t strings_size(const json_t *object, const struct json_field *fields, size_t count)

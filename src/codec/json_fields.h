@@ -27,7 +27,8 @@ void json_fields_init(void);
 
 // Reads the object into `base`; unknown members are ignored, absent and null ones leave the field alone. `*ret_owned` is
 // the memory of all strings (free it with mem_free()). ERR_INVALID: not one JSON object, or a member of the wrong type or
-// out of range; then there is nothing to free and `base` is unspecified.
+// out of range; then there is nothing to free and `base` is unspecified. What is no UTF-8 in a string is read as U+FFFD, as by Go's
+// library, and so by nats-server.
 int json_fields_read(struct bytes json, const struct json_field *fields, size_t count, void *base,
                      char **ret_owned) MUST_USE;
 

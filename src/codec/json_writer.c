@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/must.h"
+#include "codec/utf8.h"
 
 static void begin(struct json_writer *writer, char opening, char closing);
 static void begin_value(struct json_writer *writer);
@@ -11,7 +12,6 @@ static void new_line(struct json_writer *writer);
 static void put(struct json_writer *writer, struct bytes bytes);
 static void put_escaped(struct json_writer *writer, struct bytes text);
 static size_t plain_len(struct bytes text);
-static size_t sequence_len(struct bytes text);
 
 void json_writer_init(struct json_writer *writer, struct buffer *out)
 {
@@ -207,29 +207,10 @@ static size_t plain_len(struct bytes text)
         unsigned char c = (unsigned char)text.ptr[len];
         if (c < ' ' || c == '"' || c == '\\' || c == 0x7f)
             break;
-        size_t step = sequence_len(bytes_skip(text, len));
+        size_t step = utf8_len(bytes_skip(text, len));
         if (step == 0)
             break;
         len += step;
     }
     return len;
-}
-
-// Bytes of the UTF-8 sequence at the front; 0: not a valid one (overlong, a surrogate, too large or cut short).
-static size_t sequence_len(struct bytes text)
-{
-    const unsigned char *p = (const unsigned char *)text.ptr;
-    if (p[0] < 0x80)
-        return 1;
-    size_t len = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-    if (len == 0 || text.len < len)
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
-    bool surrogate = p[0] == 0xed && p[1] >= 0xa0;
-    bool too_large = p[0] == 0xf4 && p[1] >= 0x90;
-    return overlong || surrogate || too_large ? 0 : len;
 }

@@ -16,6 +16,15 @@ async function connect (t, options) {
   return raw
 }
 
+for (const name of ['"caf\xe9"', '"\xed\xa0\x80"', '"\\ud800"', '"\xff\xfe"']) {
+  test(`CO-P02 CONNECT with ${JSON.stringify(name)} for a name is taken`, async (t) => {
+    const raw = await Raw.open(server)
+    t.after(() => raw.destroy())
+    raw.send(Buffer.from(`CONNECT {"verbose":true,"name":${name},"user":"\xe9"}\r\n`, 'latin1'))
+    assert.deepStrictEqual(await raw.flush(), ['+OK'])
+  })
+}
+
 test('CO-P01 INFO is the first line, a JSON object with the fields clients read', async (t) => {
   const raw = await Raw.open(server)
   t.after(() => raw.destroy())

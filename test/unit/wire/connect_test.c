@@ -65,7 +65,6 @@ static void test_refuses(void **state)
                                       "{\"name\":1}",
                                       "{\"protocol\":\"1\"}",
                                       "{\"protocol\":1.5}",
-                                      "{\"name\":\"\xff\"}",
                                       "{}x",
                                       "{\"protocol\":99999999999}"};
     struct wire_connect connect;
@@ -73,6 +72,29 @@ static void test_refuses(void **state)
         if (connect_parse(bytes_from_string(BAD[i]), &connect) != ERR_INVALID)
             fail_msg("'%s' passes", BAD[i]);
     }
+}
+
+// As nats-server reads it.
+static void test_repairs(void **state)
+{
+    static const struct {
+        const char *json, *name;
+        size_t len;
+    } cases[] = {
+        {"{\"name\":\"caf\xe9\"}", "caf\xef\xbf\xbd", 6},
+        {"{\"name\":\"\xff\xfe\"}", "\xef\xbf\xbd\xef\xbf\xbd", 6},
+        {"{\"name\":\"\\ud800x\"}", "\xef\xbf\xbdx", 4},
+        {"{\"nam\xe9\":1,\"other\":{\"\xe9\":[\"\xe9\"]},\"name\":\"x\"}", "x", 1},
+    };
+    struct wire_connect connect;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(connect_parse(bytes_from_string(cases[i].json), &connect), 0);
+        assert_true(bytes_equal(connect.name, bytes_make(cases[i].name, cases[i].len)));
+        connect_deinit(&connect);
+    }
+    assert_int_equal(connect_parse(BYTES("\xe9{}"), &connect), ERR_INVALID);
+    assert_int_equal(connect_parse(BYTES("{}\xe9"), &connect), ERR_INVALID);
+    assert_int_equal(connect_parse(BYTES("{\"name\":\"a\001b\"}"), &connect), ERR_INVALID);
 }
 
 static void test_protocol(void **state)
@@ -124,9 +146,10 @@ static void test_there_and_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_reads_what_a_client_sends),
-        cmocka_unit_test(test_refuses),      cmocka_unit_test(test_protocol),
-        cmocka_unit_test(test_deep_nesting), cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_reads_what_a_client_sends),
+        cmocka_unit_test(test_refuses),        cmocka_unit_test(test_repairs),
+        cmocka_unit_test(test_protocol),       cmocka_unit_test(test_deep_nesting),
+        cmocka_unit_test(test_there_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
