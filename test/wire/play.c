@@ -31,6 +31,7 @@ static bool hear(struct play *play, const struct transcript_line *line, struct p
 static bool hear_any(struct play *play, const struct transcript_line *first, const struct operation *operation);
 static bool ask_quiet(struct play *play, size_t index, struct play_step *ret_step);
 static bool ask_last(struct play *play, struct play_step *ret_step);
+static bool settle(struct play *play, struct play_step *ret_step);
 static void check_nothing_is_left(struct play *play, size_t index);
 static bool hear_end(struct play *play, size_t index, struct play_step *ret_step);
 static int take_operation(struct play *play, size_t index, bool wants_info, bool wants_ping, struct operation *ret);
@@ -167,6 +168,8 @@ static bool step_line(struct play *play, const struct transcript_line *line, str
     case TRANSCRIPT_ADVANCE: ret_step->kind = PLAY_ADVANCE; break;
     case TRANSCRIPT_LAME_DUCK: ret_step->kind = PLAY_LAME_DUCK; break;
     case TRANSCRIPT_RESTART:
+        if (settle(play, ret_step))
+            return true;
         play->restarted = true;
         ret_step->kind = PLAY_RESTART;
         break;
@@ -314,10 +317,8 @@ static bool ask_quiet(struct play *play, size_t index, struct play_step *ret_ste
 static bool ask_last(struct play *play, struct play_step *ret_step)
 {
     if (play->last == TRANSCRIPT_NAMES_MAX) {
-        *ret_step = (struct play_step){.kind = play->settled ? PLAY_DONE : PLAY_SETTLE};
-        for (size_t i = 0; i < TRANSCRIPT_NAMES_MAX && play->settled; i++)
-            check_nothing_is_left(play, i);
-        play->settled = true;
+        if (!settle(play, ret_step))
+            *ret_step = (struct play_step){.kind = PLAY_DONE};
         return true;
     }
     struct play_conn *conn = &play->conns[play->last];
@@ -326,6 +327,16 @@ static bool ask_last(struct play *play, struct play_step *ret_step)
         return false;
     }
     return ask_quiet(play, play->last, ret_step);
+}
+
+// True: the runner is to wait first. Then nobody may have heard anything more.
+static bool settle(struct play *play, struct play_step *ret_step)
+{
+    for (size_t i = 0; i < TRANSCRIPT_NAMES_MAX && play->settled; i++)
+        check_nothing_is_left(play, i);
+    play->settled = !play->settled;
+    ret_step->kind = PLAY_SETTLE;
+    return play->settled;
 }
 
 static void check_nothing_is_left(struct play *play, size_t index)

@@ -22,7 +22,7 @@ enum play_kind {
     PLAY_RELOAD,    // with the configuration `bytes`
     PLAY_LAME_DUCK, //
     PLAY_RESTART,   // the server stops in good order and starts again on its data; all connections are gone then
-    PLAY_SETTLE,    // all lines are done: wait a moment for what nobody expects, if waiting costs nothing
+    PLAY_SETTLE,    // wait a moment for what nobody expects, if waiting costs nothing
     PLAY_DONE,      //
     PLAY_FAILED,    // play.failure says why
 };
