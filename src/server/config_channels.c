@@ -52,7 +52,7 @@ static struct bytes move_bytes(struct bytes bytes, struct arena *strings);
                    "deliveries of a message to a durable or group, then it is dead"),                                  \
         CONFIG_OWN("backoff", "a duration, or an array of up to 16", LIMIT(backoff_ns), read_backoff,                  \
                    CONFIG_RELOAD_YES, DEFAULT("[]"),                                                                   \
-                   "how long a message that was not acknowledged waits before each redelivery; the last one repeats"), \
+                   "the least time from a delivery to the next one; the last one repeats"),                            \
         CONFIG_OWN("dead_letter", "a channel's name; empty: none", LIMIT(dead_letter), read_dead_letter,               \
                    CONFIG_RELOAD_YES, DEFAULT("\"\""), "the channel that gets dead messages"),                         \
         CONFIG_OWN("duplicate_window", "a duration, up to 168h; 0: none", LIMIT(duplicate_window_ns), read_window,     \

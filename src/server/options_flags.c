@@ -172,7 +172,7 @@
     {"file_read_buffer_size", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
     {"file_crc", FLAG_IGNORED_BOOL, AT(ignored), 0, 0, NULL, NULL, NULL}, \
     {"file_crc_poly", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
-    {"file_sync", FLAG_BOOL, AT(file_sync), 0, 0, NULL, NULL, NULL}, \
+    {"file_sync", FLAG_BOOL, AT(file_sync), 0, 0, NULL, NULL, "--file_sync=false: as --sync never"}, \
     {"file_auto_sync", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
     {"file_slice_max_msgs", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
     {"file_slice_max_bytes", FLAG_IGNORED, AT(ignored), 0, 0, NULL, NULL, NULL}, \
