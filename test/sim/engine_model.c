@@ -2,10 +2,15 @@
 #include "engine_model.h"
 
 #include "base/must.h"
+#include "base/varint.h"
 
 static const uint64_t GRACE_NS = 5000000000ull;
 
-static void check_may_come_again(struct engine_model *model, const struct model_delivery *at);
+static void check_may_come_again(struct engine_model *model, const struct model_delivery *at,
+                                 const struct stream_config *config);
+static void remember_deaths(struct engine_model *model, struct bytes entry);
+static void check_entry(struct bytes entry, uint32_t letters);
+static uint64_t dead_number(struct bytes body, size_t which);
 static void check_choice(struct engine_model *model, const struct delivery *delivery);
 static void forget_messages(struct engine_model *model);
 static bool is_free(struct engine_model *model, const struct member *member, uint32_t in_flight);
@@ -44,14 +49,15 @@ void engine_model_delivered(struct engine_model *model, const struct delivery *d
     memcpy(&number, delivery->message->payload.ptr, 8);
     must(message->number == number && message->index <= model->host->applied); // M1
     must(sequence >= stream.first_sequence && sequence <= stream.last_sequence);
-    must(at->ack_index == 0); // M2
-    if (delivery->redelivery_count == 0) {
+    must(at->ack_index == 0);                                                                   // M2
+    must(!stream.config.max_deliver || delivery->redelivery_count < stream.config.max_deliver); // M7
+    if (delivery->redelivery_count == 0 && !at->ever_uncounted) {
         must(sequence > consumer->last_first); // M3
         consumer->last_first = sequence;
         check_choice(model, delivery); // M6
         model->first++;
     } else {
-        check_may_come_again(model, at); // M4
+        check_may_come_again(model, at, &stream.config); // M4
         model->again++;
     }
     must(delivery->redelivery_count <= at->deliveries && delivery->redelivery_count >= at->committed); // M5
@@ -63,6 +69,7 @@ void engine_model_delivered(struct engine_model *model, const struct delivery *d
         .last_ns = model->host->now.mono_ns,
         .ack_wait_ns = config->ack_wait_ns,
         .index = UINT64_MAX,
+        .ever_uncounted = at->ever_uncounted,
     };
     uint64_t fact[] = {consumer->id, at->member, sequence, delivery->redelivery_count, model->host->now.mono_ns};
     model->trace = hash_bytes(bytes_make(fact, sizeof(fact)), model->trace);
@@ -73,7 +80,32 @@ void engine_model_acked(struct engine_model *model, struct consumer *consumer, u
     struct model_delivery *at = &engine_model_consumer(model, consumer)->at[sequence];
     at->ack_index = UINT64_MAX;
     at->ack_low = 0;
+    at->terminated = false; // it came in time
     model->acks++;
+}
+
+void engine_model_given_back(struct engine_model *model, struct consumer *consumer, uint64_t sequence,
+                             uint64_t delay_ns, bool count)
+{
+    struct model_delivery *at = &engine_model_consumer(model, consumer)->at[sequence];
+    at->released = true;
+    at->not_before_ns = delay_ns ? model->host->now.mono_ns + delay_ns : 0;
+    at->nak_index = UINT64_MAX;
+    if (count || at->deliveries == 0)
+        return;
+    at->uncounted = at->ever_uncounted = true;
+    at->deliveries--;
+    at->committed = at->committed < at->deliveries ? at->committed : at->deliveries;
+}
+
+void engine_model_terminated(struct engine_model *model, struct consumer *consumer, uint64_t sequence)
+{
+    engine_model_consumer(model, consumer)->at[sequence].terminated = true;
+}
+
+void engine_model_extended(struct engine_model *model, struct consumer *consumer, uint64_t sequence)
+{
+    engine_model_consumer(model, consumer)->at[sequence].last_ns = model->host->now.mono_ns;
 }
 
 void engine_model_member_state(struct engine_model *model, uint32_t id, enum member_state state)
@@ -107,6 +139,7 @@ void engine_model_turned(struct engine_model *model)
                 at->ack_low = model->turned_index + 1;
             at->ack_index = at->ack_index == UINT64_MAX ? index : at->ack_index;
             at->index = at->index == UINT64_MAX ? index : at->index;
+            at->nak_index = at->nak_index == UINT64_MAX ? index : at->nak_index;
         }
     }
     model->turned_index = index;
@@ -126,6 +159,8 @@ void engine_model_refused(struct engine_model *model)
             }
             if (at->index != UINT64_MAX && at->index > good)
                 at->index = UINT64_MAX - 1; // its record is lost for ever
+            if (at->nak_index != UINT64_MAX && at->nak_index > good)
+                at->nak_index = UINT64_MAX - 1;
         }
     }
 }
@@ -146,11 +181,27 @@ void engine_model_crashed(struct engine_model *model)
             if (at->index > good)
                 at->committed = 0;
             at->released = true;
+            // An image does not remember the last second of a delay.
+            at->not_before_ns -= at->not_before_ns > 1000000000 ? 1000000000 : at->not_before_ns;
+            if (at->nak_index > good) { // what was said is forgotten, or not
+                at->deliveries += at->uncounted;
+                at->not_before_ns = 0;
+            }
+            at->nak_index = 0;
+            at->terminated = false;
         }
         consumer->last_first = 0;
     }
+    for (size_t i = 0; i < good; i++)
+        remember_deaths(model, bytes_make(model->host->entries[i].records, model->host->entries[i].len));
     list_foreach(link, &model->host->reads) must(!"no read survives a crash");
     memset(model->members, 0, sizeof(model->members));
+}
+
+void engine_model_check_letters(const struct engine_model *model, uint32_t letters)
+{
+    for (size_t i = 0; i < model->host->entry_count; i++)
+        check_entry(bytes_make(model->host->entries[i].records, model->host->entries[i].len), letters);
 }
 
 struct model_consumer *engine_model_consumer(struct engine_model *model, const struct consumer *consumer)
@@ -179,12 +230,67 @@ struct model_member *engine_model_member(struct engine_model *model, uint32_t id
     return member;
 }
 
-static void check_may_come_again(struct engine_model *model, const struct model_delivery *at)
+static void check_may_come_again(struct engine_model *model, const struct model_delivery *at,
+                                 const struct stream_config *config)
 {
-    uint64_t now_ns = model->host->now.mono_ns;
+    const uint64_t rounding_ns = 3000000; // records have milliseconds
+    uint64_t now_ns = model->host->now.mono_ns, wait_ns = at->ack_wait_ns;
     const struct model_member *member = engine_model_member(model, at->member);
     bool graced = member->state == MEMBER_GONE && now_ns - member->gone_ns >= GRACE_NS;
-    must(at->released || graced || now_ns - at->last_ns >= at->ack_wait_ns);
+    if (config->backoff_count && at->deliveries) {
+        uint32_t last = config->backoff_count - 1u, step = at->deliveries - 1 < last ? at->deliveries - 1 : last;
+        wait_ns = config->backoff_ns[step] > wait_ns ? config->backoff_ns[step] : wait_ns;
+    }
+    must(at->released || graced || now_ns - at->last_ns >= wait_ns);
+    must(now_ns + rounding_ns >= at->not_before_ns);
+}
+
+// Whoever died in this entry is dead for ever.
+static void remember_deaths(struct engine_model *model, struct bytes entry)
+{
+    while (entry.len) {
+        struct record record;
+        size_t used;
+        must(record_get(entry, false, &record, &used) == 0);
+        for (size_t c = 0; c < MODEL_CONSUMERS && record.kind == RECORD_DEAD; c++) {
+            if (model->consumers[c].id == record.object)
+                model->consumers[c].at[dead_number(record.body, 0)].terminated = true;
+        }
+        entry = bytes_skip(entry, used);
+    }
+}
+
+// As many copies as deaths that name one, each with the sequence that its death names.
+static void check_entry(struct bytes entry, uint32_t letters)
+{
+    uint64_t copies = 0, deaths = 0, copied = 0, died = 0;
+    while (entry.len) {
+        struct record record;
+        size_t used;
+        must(record_get(entry, true, &record, &used) == 0);
+        if (record.kind == RECORD_MESSAGE && record.object == letters) {
+            copies++;
+            copied += get_u64(record.whole.ptr + 16);
+        }
+        if (record.kind == RECORD_DEAD && dead_number(record.body, 6) == letters) {
+            deaths++;
+            died += dead_number(record.body, 7);
+        }
+        entry = bytes_skip(entry, used);
+    }
+    must(copies == deaths && copied == died);
+}
+
+// One of the numbers at the front of a DEAD record.
+static uint64_t dead_number(struct bytes body, size_t which)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i <= which; i++) {
+        size_t used;
+        must(varint_get(body, &number, &used) == 0);
+        body = bytes_skip(body, used);
+    }
+    return number;
 }
 
 static void check_choice(struct engine_model *model, const struct delivery *delivery)

@@ -4,9 +4,14 @@
 //   M1  it is a committed message, with the content that was published under that sequence
 //   M2  it is not acknowledged (an acknowledgement may be forgotten only by a crash before its record was committed)
 //   M3  the first delivery of a sequence comes after those of all smaller ones
-//   M4  another delivery comes only after the ack wait, the grace of its member, its removal, or a crash
-//   M5  its count is the number of deliveries before; after a crash at least of those that were committed
+//   M4  another delivery comes only after the ack wait (from the last extension on) and the stream's backoff, the grace of its member,
+//       its removal, a crash, or after it was given back; and not before the delay with which it was given back
+//   M5  its count is the number of deliveries before that count; after a crash at least of those that were committed
 //   M6  a first delivery keeps its member within max_in_flight, and goes to a member with the fewest in flight
+//   M7  it is not terminated (which may be forgotten only by a crash before that was recorded), and within the stream's max_deliver
+// and at the end on the log
+//   M8  a dead letter and the record of its death are in one entry
+//   M9  a stream with discard_new dropped nothing that a consumer had not finished
 #pragma once
 
 #include "fake_host.h"
@@ -29,6 +34,12 @@ struct model_delivery {
     uint64_t ack_low;   // the entry that has the acknowledgement is not before this
     bool maybe;         // it was acknowledged before a crash, perhaps in time
     bool released;      // it may come again
+    bool terminated;
+    // Given back:
+    uint64_t not_before_ns; // 0: none
+    uint64_t nak_index;     // entry that says so; 0: not given back, UINT64_MAX: not recorded yet
+    bool uncounted;         // the delivery did not count
+    bool ever_uncounted;    // so it may go out as if it were the first time
 };
 
 struct model_consumer {
@@ -61,11 +72,17 @@ void engine_model_published(struct engine_model *model, uint32_t stream, const s
                             uint64_t number, uint64_t id);
 void engine_model_delivered(struct engine_model *model, const struct delivery *delivery);
 void engine_model_acked(struct engine_model *model, struct consumer *consumer, uint64_t sequence);
+void engine_model_given_back(struct engine_model *model, struct consumer *consumer, uint64_t sequence,
+                             uint64_t delay_ns, bool count);
+void engine_model_terminated(struct engine_model *model, struct consumer *consumer, uint64_t sequence);
+void engine_model_extended(struct engine_model *model, struct consumer *consumer, uint64_t sequence);
 void engine_model_member_state(struct engine_model *model, uint32_t id, enum member_state state);
 void engine_model_member_removed(struct engine_model *model, uint32_t id);
 // After each turn: what was in memory has an index now.
 void engine_model_turned(struct engine_model *model);
 void engine_model_refused(struct engine_model *model);
 void engine_model_crashed(struct engine_model *model);
+// M8, over the whole log.
+void engine_model_check_letters(const struct engine_model *model, uint32_t letters);
 struct model_consumer *engine_model_consumer(struct engine_model *model, const struct consumer *consumer);
 struct model_member *engine_model_member(struct engine_model *model, uint32_t id);

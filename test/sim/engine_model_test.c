@@ -15,17 +15,18 @@
 #include "base/prng.h"
 #include "engine_model.h"
 
-enum { SEEDS = 60, STEPS = 1500, STREAMS = 3, CONSUMERS = 4, MAX_MEMBERS = 40 };
+enum { SEEDS = 60, STEPS = 1500, STREAMS = 4, CONSUMERS = 4, MAX_MEMBERS = 40, TOTALS = 8 };
 
 struct run {
     struct fake_host host;
     struct engine_model model;
     struct prng prng;
     bool calm; // the second phase: nothing is refused
-    uint64_t crashes, refusals, duplicates;
+    uint64_t crashes, refusals, duplicates, given_back, full, dead;
 };
 
-static const char *const STREAM_NAMES[STREAMS] = {"jobs", "events", "small"};
+// What is special about one stream each: nothing; deliveries that run out; a limit; a limit beyond which publishes are refused.
+static const char *const STREAM_NAMES[STREAMS] = {"jobs", "events", "small", "tight"};
 static const char *const CONSUMER_NAMES[CONSUMERS] = {"group", "durable", "plain", "dgroup"};
 
 static bool chance(struct run *run, uint64_t percent)
@@ -77,11 +78,33 @@ static struct member *random_member(struct run *run)
     return member;
 }
 
+static void create_stream(struct run *run, size_t n)
+{
+    struct stream_config config = {
+        .account = 1,
+        .name = bytes_from_string(STREAM_NAMES[n]),
+        .max_msgs = n >= 2 ? 40 : 0,
+        .duplicate_window_ns = 120000000000ull,
+        .disconnect_grace_ns = 5000000000ull,
+        .discard_new = n == 3,
+    };
+    if (n == 1) {
+        config.max_deliver = 4;
+        config.backoff_count = 2;
+        config.backoff_ns[0] = 2000000000ull;
+        config.backoff_ns[1] = 3500000000ull;
+        config.dead_letter = BYTES("letters");
+    }
+    struct stream *stream;
+    uint64_t index;
+    must(engine_stream_create(run->host.engine, &config, run->host.now, &stream, &index) == 0);
+}
+
 static void do_create(struct run *run)
 {
     size_t n = prng_below(&run->prng, STREAMS);
     if (!engine_stream_find(run->host.engine, 1, bytes_from_string(STREAM_NAMES[n]))) {
-        fake_stream(&run->host, STREAM_NAMES[n], n == 2 ? 40 : 0);
+        create_stream(run, n);
         return;
     }
     struct stream *stream = random_stream(run);
@@ -121,7 +144,12 @@ static void do_publish(struct run *run)
         }
         struct publish publish = {.payload = bytes_make(&number, 8), .dedupe = {id, state.id}};
         struct publish_result result;
-        must(engine_publish(run->host.engine, stream, &publish, run->host.now, &result) == 0);
+        int error = engine_publish(run->host.engine, stream, &publish, run->host.now, &result);
+        if (error == ERR_FULL && state.config.discard_new) {
+            run->full++;
+            return;
+        }
+        must(error == 0);
         must(result.duplicate == (id != number));
         engine_model_published(&run->model, state.id, &result, number, id);
         run->duplicates += result.duplicate;
@@ -144,6 +172,32 @@ static void do_ack(struct run *run)
     struct consumer *consumer = random_consumer(run);
     if (consumer)
         ack_some(run, consumer, 30);
+}
+
+// Somebody says something about a message that is pending.
+static void do_verdict(struct run *run)
+{
+    struct pending_info info[8];
+    struct consumer *consumer = random_consumer(run);
+    size_t count = consumer ? consumer_pending_list(consumer, 0, info, 8) : 0;
+    if (count == 0)
+        return;
+    uint64_t sequence = info[prng_below(&run->prng, count)].sequence;
+    struct engine *engine = run->host.engine;
+    if (chance(run, 20)) {
+        if (engine_extend(engine, consumer, NULL, sequence, run->host.now) == 0)
+            engine_model_extended(&run->model, consumer, sequence);
+    } else if (chance(run, 15)) {
+        if (engine_terminate(engine, consumer, sequence, BYTES("why"), run->host.now) == 0)
+            engine_model_terminated(&run->model, consumer, sequence);
+    } else {
+        uint64_t delay_ns = chance(run, 50) ? 0 : prng_below(&run->prng, 4000) * 1000000;
+        bool counts = chance(run, 60);
+        if (engine_nak(engine, consumer, NULL, sequence, delay_ns, counts, run->host.now) == 0) {
+            engine_model_given_back(&run->model, consumer, sequence, delay_ns, counts);
+            run->given_back++;
+        }
+    }
 }
 
 static void do_member(struct run *run)
@@ -201,8 +255,10 @@ static void step(struct run *run)
         do_create(run);
     else if (what < 25)
         do_publish(run);
-    else if (what < 45)
+    else if (what < 38)
         do_ack(run);
+    else if (what < 45)
+        do_verdict(run);
     else if (what < 55)
         do_member(run);
     else if (what < 70)
@@ -268,6 +324,18 @@ static void calm_down(struct run *run)
     engine_check(run->host.engine);
 }
 
+// What the consumer is not known to have acknowledged is dead.
+static void check_finished(struct run *run, struct consumer *c, uint64_t first, uint64_t last)
+{
+    struct dead_info info;
+    const struct model_delivery *at = engine_model_consumer(&run->model, c)->at;
+    for (uint64_t n = first; n <= last; n++) {
+        bool dead = consumer_dead_list(c, n, &info, 1) == 1 && info.sequence == n;
+        must(at[n].ack_index || at[n].maybe || at[n].terminated || dead);
+        run->dead += dead;
+    }
+}
+
 // Nothing is lost: whoever has members has seen and acknowledged everything that is there.
 static void check_nothing_owed(struct run *run)
 {
@@ -275,24 +343,27 @@ static void check_nothing_owed(struct run *run)
          s = engine_stream_next(run->host.engine, s)) {
         struct stream_state stream;
         stream_state_get(s, &stream);
+        if (bytes_equal(stream.config.name, BYTES("letters"))) {
+            engine_model_check_letters(&run->model, stream.id);
+            continue;
+        }
         for (uint64_t n = 1; n <= stream.last_sequence; n++)
             must(run->model.messages[stream.id][n].number);
         for (struct consumer *c = stream_consumer_next(s, NULL); c; c = stream_consumer_next(s, c)) {
             struct consumer_state state;
             consumer_state_get(c, &state);
+            uint64_t start = state.config.start_sequence;
+            if (stream.config.discard_new)
+                check_finished(run, c, start, stream.first_sequence - 1); // M9
             if (state.members == 0)
                 continue;
             must(state.pending == 0 && state.waiting == 0 && state.ack_floor == stream.last_sequence);
-            uint64_t first = state.config.start_sequence > stream.first_sequence ? state.config.start_sequence
-                                                                                 : stream.first_sequence;
-            const struct model_delivery *at = engine_model_consumer(&run->model, c)->at;
-            for (uint64_t n = first; n <= stream.last_sequence; n++)
-                must(at[n].ack_index || at[n].maybe);
+            check_finished(run, c, start > stream.first_sequence ? start : stream.first_sequence, stream.last_sequence);
         }
     }
 }
 
-static uint64_t run_seed(uint64_t seed, uint64_t totals[5])
+static uint64_t run_seed(uint64_t seed, uint64_t totals[TOTALS])
 {
     struct run *run = mem_alloc_zero(sizeof(*run));
     prng_seed(&run->prng, seed);
@@ -307,8 +378,9 @@ static uint64_t run_seed(uint64_t seed, uint64_t totals[5])
     calm_down(run);
     check_nothing_owed(run);
     uint64_t trace = run->model.trace;
-    uint64_t seen[5] = {run->model.first, run->model.again, run->crashes, run->refusals, run->duplicates};
-    for (int i = 0; i < 5; i++)
+    uint64_t seen[TOTALS] = {run->model.first, run->model.again, run->crashes, run->refusals,
+                             run->duplicates,  run->given_back,  run->full,    run->dead};
+    for (int i = 0; i < TOTALS; i++)
         totals[i] += seen[i];
     fake_host_deinit(&run->host);
     mem_free(run);
@@ -317,16 +389,16 @@ static uint64_t run_seed(uint64_t seed, uint64_t totals[5])
 
 static void test_random_runs(void **state)
 {
-    uint64_t totals[5] = {0};
+    uint64_t totals[TOTALS] = {0};
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
         run_seed(seed, totals);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < TOTALS; i++)
         assert_true(totals[i] > SEEDS / 2);
 }
 
 static void test_same_seed_same_run(void **state)
 {
-    uint64_t totals[5] = {0};
+    uint64_t totals[TOTALS] = {0};
     for (uint64_t seed = 1000; seed < 1005; seed++)
         assert_int_equal(run_seed(seed, totals), run_seed(seed, totals));
 }
@@ -335,7 +407,7 @@ static void test_same_seed_same_run(void **state)
 int main(int argc, char **argv)
 {
     if (argc == 3) {
-        uint64_t totals[5] = {0};
+        uint64_t totals[TOTALS] = {0};
         for (uint64_t seed = strtoull(argv[1], NULL, 10); seed <= strtoull(argv[2], NULL, 10); seed++) {
             print_message("seed %llu\n", (unsigned long long)seed);
             run_seed(seed, totals);
