@@ -14,6 +14,8 @@ enum { MS = 1000000 };
 #define SLACK_NS (10000ULL * MS)
 // A timer of the node may fire early by less than a millisecond, its resolution.
 #define TIMER_NS (1ULL * MS)
+// So long a message may be delivered after its maximum age: it is looked at once a turn, and the record has to be durable.
+#define LATE_NS (4000ULL * MS)
 // With several workers what they tell each other is under way for less than this.
 #define WORKERS_NS (1ULL * MS)
 
@@ -21,6 +23,8 @@ static struct sim_publish *published(struct sim_model *model, const struct sim_s
                                      const struct sim_delivery *delivery);
 static void check_stored(struct sim_model *model, const struct sim_sub *sub, const struct sim_delivery *delivery,
                          struct sim_publish *publish);
+static void check_age(struct sim_model *model, const struct sim_sub *sub, const struct sim_delivery *delivery);
+static bool is_young(const struct sim_model *model, uint64_t time_ns);
 static void check_copy(struct sim_model *model, struct sim_publish *publish, uint64_t sequence);
 static void check_first(struct sim_model *model, struct sim_sub *sub, const struct sim_delivery *delivery);
 static void check_order(struct sim_model *model, const struct sim_sub *sub, const struct sim_delivery *delivery);
@@ -59,6 +63,7 @@ void sim_model_delivered(struct sim_model *model, struct sim_sub *sub, const str
     if (!publish || delivery->sequence > 1000000)
         return;
     check_stored(model, sub, delivery, publish);
+    check_age(model, sub, delivery);
     struct sim_held *held = held_at(consumer, delivery->sequence);
     if (delivery->redelivered != (delivery->redelivery_count > 0))
         sim_trace_fail(trace, "M9 sub %u: redelivered %d with count %u", sub->id, delivery->redelivered,
@@ -214,6 +219,24 @@ static void check_stored(struct sim_model *model, const struct sim_sub *sub, con
         channel->last_sequence = sequence;
 }
 
+// M10. What is too old goes with a record, so a disk that fails keeps it; and a clock that jumped forward is noticed in a while.
+static void check_age(struct sim_model *model, const struct sim_sub *sub, const struct sim_delivery *delivery)
+{
+    uint64_t left_ns = model->wall_ns - (model->now_ns - delivery->stamp.earliest_ns);
+    bool late = delivery->time_ns + model->max_age_ns + LATE_NS < left_ns;
+    bool excused =
+        model->jump_ns || !model->disk_healthy || model->disk_small || model->crash_ns + LATE_NS > model->now_ns;
+    if (model->max_age_ns && late && !excused)
+        sim_trace_fail(model->trace, "M10 sub %u: sequence %" PRIu64 " is %.3f s older than it may be", sub->id,
+                       delivery->sequence, (double)(left_ns - delivery->time_ns - model->max_age_ns) / 1e9);
+}
+
+// Cannot have gone because of its age, whatever the clock showed.
+static bool is_young(const struct sim_model *model, uint64_t time_ns)
+{
+    return time_ns + model->max_age_ns > model->wall_max_ns;
+}
+
 // M2 for refused messages, M6.
 static void check_copy(struct sim_model *model, struct sim_publish *publish, uint64_t sequence)
 {
@@ -347,6 +370,9 @@ static bool is_owed(const struct sim_model *model, const struct sim_consumer *co
     if (!model->limited)
         return true;
     const struct sim_consumer *reader = model->readers[consumer->channel];
+    const struct sim_channel *channel = &model->channels[consumer->channel];
+    if (model->max_age_ns && !is_young(model, channel->stored[sequence].time_ns))
+        return false;
     return consumer == reader || (reader && sequence < reader->held_count && reader->held[sequence].deliveries > 0);
 }
 
@@ -361,7 +387,8 @@ static void check_channel_end(struct sim_model *model, uint32_t channel)
         if (at->stored[s].publish)
             time_ns = at->stored[s].time_ns;
         bool readable = reader && s < reader->held_count && reader->held[s].deliveries > 0;
-        if (reader && !readable && !model->limited)
+        bool must_be_there = !model->limited || (model->only_aged && is_young(model, at->stored[s].time_ns));
+        if (reader && !readable && must_be_there)
             sim_trace_fail(model->trace, "M1 %s: sequence %" PRIu64 " of %" PRIu64 " cannot be read", at->name, s,
                            at->last_sequence);
     }

@@ -42,6 +42,13 @@ void sim_model_deinit(struct sim_model *model)
     mem_free(model->consumers);
 }
 
+void sim_model_clock(struct sim_model *model, uint64_t now_ns, uint64_t wall_ns)
+{
+    model->now_ns = now_ns;
+    model->wall_ns = wall_ns;
+    model->wall_max_ns = wall_ns > model->wall_max_ns ? wall_ns : model->wall_max_ns;
+}
+
 struct sim_publish *sim_model_publish_new(struct sim_model *model, uint32_t client, uint32_t channel, uint32_t size)
 {
     struct sim_publish *publish = mem_alloc_zero(sizeof(*publish));

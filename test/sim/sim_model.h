@@ -11,6 +11,7 @@
 //   M7 a member gets no new message while it has MaxInflight unacknowledged ones
 //   M8 a message is delivered again only where section 6 of ARCHITECTURE.md allows it; a synced acknowledgement is final
 //   M9 a redelivery says so, and its count is at least the number of deliveries before it
+//   M10 with a maximum age (and no other limit) nothing younger is gone, and nothing much older is delivered
 //
 // Times are virtual. What a client knows is late; where the truth is not known exactly, the model is lenient.
 #pragma once
@@ -142,6 +143,9 @@ struct sim_model {
     uint64_t grace_ns;                              // disconnect grace
     bool has_workers;                               // several
     bool limited;                                   // channels have limits: the oldest messages may go
+    uint64_t max_age_ns;                            // 0: none
+    bool only_aged;                                 // limited by nothing but that
+    uint64_t now_ns, wall_ns, wall_max_ns;          // virtual time; the wall clock, and the latest that it ever showed
     uint64_t jump_ns;                               // when the wall clock last jumped forward; 0: never
     uint64_t crash_ns;                              // when the node last died or started; 0: never
     uint64_t synced_ns;                             // what the node got before this is on the disk
@@ -154,6 +158,9 @@ struct sim_model {
 
 void sim_model_init(struct sim_model *model, struct sim_trace *trace, uint32_t channels);
 void sim_model_deinit(struct sim_model *model);
+
+// The clocks, as they are from now on.
+void sim_model_clock(struct sim_model *model, uint64_t now_ns, uint64_t wall_ns);
 
 // --- publishing
 struct sim_publish *sim_model_publish_new(struct sim_model *model, uint32_t client, uint32_t channel, uint32_t size);

@@ -104,6 +104,12 @@ static void init_options(struct sim_world *world)
         options->channel.max_msgs = 20 + prng_below(prng, 60);
         world->model.limited = true;
     }
+    if (world->seed % 7 == 3) {
+        options->channel.max_age_ns = (5 + world->seed % 5) * SECOND;
+        world->model.max_age_ns = options->channel.max_age_ns;
+        world->model.only_aged = !world->model.limited;
+        world->model.limited = true;
+    }
     if (world->level >= 2 && prng_chance(prng, 1, 4))
         options->max_pending = 64 * 1024;
     world->model.window_ns = options->channel.duplicate_window_ns;
@@ -165,6 +171,7 @@ static void step(struct sim_world *world, uint64_t until_ns)
     // Each turn has its own time, by which the model tells turns apart.
     world->now_ns = next_ns > world->now_ns ? next_ns : world->now_ns + 1000;
     world->trace.now_ns = world->net.now_ns = world->now_ns;
+    sim_model_clock(&world->model, world->now_ns, (uint64_t)((int64_t)world->now_ns + world->node.wall_ns));
     world->steps++;
     sim_fault_step(world);
     for (uint32_t i = 0; i < world->client_count; i++)
