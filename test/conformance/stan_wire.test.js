@@ -414,6 +414,19 @@ test('ST-M06 ConnectResponse echoes the ping settings and names protocol 1', asy
   assert.strictEqual(client.response.getError(), '')
 })
 
+test('ST-L03 the defaults of client libraries: pings 88 times 5 s, 1,024 in flight, 16,384 publishes without waiting', async (t) => {
+  const client = await connect(t, { pingInterval: 5, pingMaxOut: 88 })
+  assert.deepStrictEqual([client.response.getPingInterval(), client.response.getPingMaxOut()], [5, 88])
+  const channel = unique('defaults')
+  const count = 16384
+  const acks = await Promise.all(Array.from({ length: count }, (_, i) => client.publish(channel, String(i))))
+  assert.ok(acks.every((ack) => ack.error === '' && ack.guid === ack.sent))
+  const subscription = await client.subscribe(channel, { maxInFlight: 1024, ackWaitInSecs: 30 })
+  assert.deepStrictEqual(await subscription.data(1024), Array.from({ length: 1024 }, (_, i) => String(i)))
+  await client.nc.flush()
+  assert.strictEqual(subscription.queue.items.length, 0)
+})
+
 test('ST-M07 Ping with unknown fields is read, one without a connection id is not registered', async (t) => {
   const client = await connect(t)
   const bytes = await client.request(client.response.getPingRequests(), withUnknown('Ping', { connId: client.connId }))
