@@ -214,6 +214,38 @@ static const char *test_manual_ack(const char *url)
     return NULL;
 }
 
+// The library does not tell its ack inbox; an acknowledgement that goes there does.
+static const char *test_gives_back(const char *url)
+{
+    stanConnection *sc = NULL;
+    stanSubscription *sub = NULL;
+    natsConnection *nc = NULL;
+    natsSubscription *spy = NULL;
+    natsMsg *ack = NULL;
+    struct inbox *inbox = inbox_new(true);
+    check(connect_as(&sc, url, "c-back"));
+    check(publish(sc, "c.back", "a") && publish(sc, "c.back", "b"));
+    check(stanConnection_GetNATSConnection(sc, &nc) == NATS_OK);
+    check(natsConnection_SubscribeSync(&spy, nc, "_INBOX.STAN-test-cluster.ack.*") == NATS_OK);
+    check(natsConnection_Flush(nc) == NATS_OK);
+    check(subscribe(&sub, sc, "c.back", "workers", NULL, 2, inbox));
+    struct received *a = inbox_next(inbox);
+    check(a && next_is(inbox, "b", false) && stanSubscription_AckMsg(sub, a->msg) == NATS_OK);
+    check(natsSubscription_NextMsg(&ack, spy, WAIT_MS) == NATS_OK);
+    check(natsConnection_PublishString(nc, natsMsg_GetSubject(ack), "-NAK 2") == NATS_OK);
+    check(next_is(inbox, "b", true));
+    check(natsConnection_PublishString(nc, natsMsg_GetSubject(ack), "+TERM 2") == NATS_OK);
+    check(natsConnection_PublishString(nc, natsMsg_GetSubject(ack), "-NAK 2") == NATS_OK);
+    check(publish(sc, "c.back", "c") && next_is(inbox, "c", false)); // b is dead
+    natsMsg_Destroy(ack);
+    natsSubscription_Destroy(spy);
+    stanConnection_ReleaseNATSConnection(sc);
+    stanSubscription_Destroy(sub);
+    stanConnection_Destroy(sc);
+    inbox_free(inbox);
+    return NULL;
+}
+
 static const char *test_durable(const char *url)
 {
     stanConnection *sc = NULL;
@@ -333,6 +365,7 @@ static const struct tap_test tests[] = {
     {"ST-P02 libnats publishes and gets everything in order", test_publishes},
     {"ST-P02 libnats publishes thousands asynchronously", test_publishes_async},
     {"ST-P06 libnats acknowledges by hand; what it does not comes again", test_manual_ack},
+    {"libnats gives back and terminates in words", test_gives_back},
     {"ST-B06 libnats closes, resumes and unsubscribes a durable", test_durable},
     {"ST-E14 libnats reads that a durable is in use", test_duplicate_durable},
     {"ST-E04 libnats reads that its client id is in use", test_duplicate_client},

@@ -201,6 +201,13 @@ void sim_client_send_ack(struct sim_client *client, struct sim_sub *sub, uint64_
                      (struct sim_transit){.position = flush(client), .sub = sub, .sequence = sequence, .life = life});
 }
 
+void sim_client_send_verdict(struct sim_client *client, struct sim_sub *sub, const char *text)
+{
+    sim_trace_note(client->model->trace, "sub %u says %s", sub->id, text);
+    publish(client, sub->ack_inbox, NULL, bytes_from_string(text));
+    flush(client);
+}
+
 void sim_client_send_ping(struct sim_client *client)
 {
     request(client, SIM_REQUEST_PING, NULL);

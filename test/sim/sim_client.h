@@ -29,6 +29,7 @@ enum sim_request_kind {
 // What a client is like. Percentages.
 struct sim_habits {
     uint32_t ack_now, ack_late; // the rest: never, until it comes again
+    bool verdicts;              // of the rest some is given back, and some said to be in progress
     uint32_t window;            // publishes without an answer
     uint32_t burst;             // publishes at once, at most
     uint32_t payload_max;       // bytes

@@ -9,6 +9,8 @@ void sim_client_connect(struct sim_client *client);
 void sim_client_send_subscribe(struct sim_client *client, struct sim_sub *sub);
 void sim_client_send_publish(struct sim_client *client, struct sim_publish *publish);
 void sim_client_send_ack(struct sim_client *client, struct sim_sub *sub, uint64_t sequence);
+// A verdict in words: "+WPI 7".
+void sim_client_send_verdict(struct sim_client *client, struct sim_sub *sub, const char *text);
 void sim_client_send_ping(struct sim_client *client);
 void sim_client_send_close(struct sim_client *client);
 void sim_client_request_expired(struct sim_client *client, size_t at);

@@ -13,6 +13,7 @@ static void act_publish(struct sim_client *client);
 static void act_publish_again(struct sim_client *client);
 static void act_subscribe(struct sim_client *client);
 static void act_end_sub(struct sim_client *client, bool unsubscribe);
+static void say_verdict(struct sim_client *client, struct sim_sub *sub, uint64_t sequence, uint64_t roll);
 static bool is_anchored(const struct sim_client *client, const struct sim_sub_request *wanted);
 static bool has_durable(const struct sim_client *client, const struct sim_sub_request *wanted);
 
@@ -93,6 +94,8 @@ void sim_client_delivered(struct sim_client *client, struct sim_sub *sub, uint64
     } else if (roll < client->habits.ack_now + client->habits.ack_late && client->late_count < SIM_CLIENT_LISTED) {
         uint64_t wait_ns = prng_below(client->prng, 2 * sub->ack_wait_ns);
         client->late[client->late_count++] = (struct sim_late){sub, sequence, client->now_ns + wait_ns};
+    } else if (client->habits.verdicts && roll % 2) {
+        say_verdict(client, sub, sequence, roll);
     }
 }
 
@@ -246,4 +249,17 @@ static bool has_durable(const struct sim_client *client, const struct sim_sub_re
             return true;
     }
     return false;
+}
+
+static void say_verdict(struct sim_client *client, struct sim_sub *sub, uint64_t sequence, uint64_t roll)
+{
+    char text[64];
+    if (roll % 4 == 1) {
+        snprintf(text, sizeof(text), "+WPI %llu", (unsigned long long)sequence);
+    } else {
+        sim_model_given_back(client->model, sub, sequence);
+        snprintf(text, sizeof(text), "-NAK %llu {\"delay\": %llu}", (unsigned long long)sequence,
+                 (unsigned long long)(sequence % 3 * SECOND / 4));
+    }
+    sim_client_send_verdict(client, sub, text);
 }

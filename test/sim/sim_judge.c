@@ -30,7 +30,7 @@ static void check_first(struct sim_model *model, struct sim_sub *sub, const stru
 static void check_order(struct sim_model *model, const struct sim_sub *sub, const struct sim_delivery *delivery);
 static void check_in_flight(struct sim_model *model, const struct sim_sub *sub, const struct sim_delivery *delivery);
 static void check_again(struct sim_model *model, const struct sim_sub *sub, const struct sim_delivery *delivery,
-                        const struct sim_held *held);
+                        struct sim_held *held);
 static bool is_released(const struct sim_model *model, const struct sim_held *held, uint64_t when_ns);
 static uint64_t owed_from(const struct sim_model *model, const struct sim_consumer *consumer);
 static bool is_owed(const struct sim_model *model, const struct sim_consumer *consumer, uint64_t sequence);
@@ -100,6 +100,12 @@ uint64_t sim_model_ack_sent(struct sim_model *model, struct sim_sub *sub, uint64
     struct sim_held *held = held_at(sub->consumer, sequence);
     held->ack_sent = true;
     return held->life;
+}
+
+void sim_model_given_back(struct sim_model *model, struct sim_sub *sub, uint64_t sequence)
+{
+    (void)model;
+    held_at(sub->consumer, sequence)->naks++;
 }
 
 void sim_model_ack_maybe(struct sim_sub *sub, uint64_t sequence)
@@ -298,7 +304,7 @@ static void check_in_flight(struct sim_model *model, const struct sim_sub *sub, 
     for (uint64_t s = consumer->low; s && s < consumer->held_count; s++) {
         const struct sim_held *other = &consumer->held[s];
         bool mine = other->deliveries && other->holder == sub && other->holder_epoch == sub->epoch &&
-                    other->life == model->life && !other->ack_sent;
+                    other->life == model->life && !other->ack_sent && !other->naks;
         if (mine && other->last.earliest_ns + sub->ack_wait_ns > delivery->stamp.written_ns)
             in_flight++;
     }
@@ -308,9 +314,9 @@ static void check_in_flight(struct sim_model *model, const struct sim_sub *sub, 
                        delivery->sequence, in_flight, sub->max_in_flight);
 }
 
-// M8, M9: section 6 of ARCHITECTURE.md, (a) to (c).
+// M8, M9: section 6 of ARCHITECTURE.md, (a) to (c); and once for each time that it was given back.
 static void check_again(struct sim_model *model, const struct sim_sub *sub, const struct sim_delivery *delivery,
-                        const struct sim_held *held)
+                        struct sim_held *held)
 {
     uint64_t sequence = delivery->sequence;
     if (held->ack_synced) {
@@ -325,7 +331,10 @@ static void check_again(struct sim_model *model, const struct sim_sub *sub, cons
                        sub->consumer->key, sequence);
     uint64_t written_ns = delivery->stamp.written_ns;
     bool past_wait = written_ns + TIMER_NS >= held->last.earliest_ns + held->holder->ack_wait_ns; // (b)
-    if (!past_wait && !is_released(model, held, written_ns))                                      // (c)
+    bool early = !past_wait && !is_released(model, held, written_ns);                             // (c)
+    if (early && held->naks)
+        held->naks--;
+    else if (early)
         sim_trace_fail(model->trace, "M8 %s: sequence %" PRIu64 " came again after %.3f s, from sub %u to sub %u",
                        sub->consumer->key, sequence, (double)(written_ns - held->last.earliest_ns) / 1e9,
                        held->holder->id, sub->id);

@@ -90,6 +90,7 @@ struct sim_held {
     struct sim_stamp first; // of the first delivery (not redelivered) in `first_life`
     uint64_t first_life;    // 0: none
     bool delivery_synced;   // a restart knows of the last delivery
+    uint32_t naks;          // it was given back so often, and did not come again early for it yet
     bool ack_sent;
     bool ack_seen; // the node got one
     bool ack_synced;
@@ -197,6 +198,8 @@ void sim_model_delivered(struct sim_model *model, struct sim_sub *sub, const str
                          uint64_t now_ns);
 // Returns in which life of the node the delivery was that it answers.
 uint64_t sim_model_ack_sent(struct sim_model *model, struct sim_sub *sub, uint64_t sequence);
+// The client gives it back, and it counts.
+void sim_model_given_back(struct sim_model *model, struct sim_sub *sub, uint64_t sequence);
 // The node may have got it.
 void sim_model_ack_maybe(struct sim_sub *sub, uint64_t sequence);
 // `life`: of sim_model_ack_sent().

@@ -137,6 +137,7 @@ static void init_clients(struct sim_world *world)
             .die = (uint32_t)prng_below(prng, 25),
         };
         habits.ack_late = (uint32_t)prng_below(prng, 101 - habits.ack_now);
+        habits.verdicts = world->seed % 3 == 1;
         sim_client_init(&world->clients[i], i, &world->net, &world->model, prng, &habits);
         world->clients[i].anchor = i == 0;
         world->clients[i].link_due_ns = world->now_ns;
