@@ -136,7 +136,7 @@ void sim_node_reload(struct sim_node *sim, const struct options *options, struct
 {
     sim_trace_note(sim->trace, "the node is configured anew");
     node_turn_begin(sim->node, moment_of(sim));
-    int error = node_auth_replace(sim->node, auth);
+    int error = auth ? node_auth_replace(sim->node, auth) : 0;
     must(error == 0);
     node_reload(sim->node, options);
     sim->again = node_turn_end(sim->node);

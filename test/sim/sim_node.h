@@ -43,8 +43,8 @@ void sim_node_turn(struct sim_node *sim, uint64_t now_ns);
 uint64_t sim_node_next_ns(const struct sim_node *sim);
 // It is gone from one moment to the next; the disk keeps what `loss` says.
 void sim_node_kill(struct sim_node *sim, enum sim_loss loss);
-// What `weir serve` does at SIGHUP and SIGUSR2: other options and other users; clients shall go elsewhere. The strings in `options` are
-// borrowed.
+// What `weir serve` does at SIGHUP and SIGUSR2: other options and other users (NULL: the same); clients shall go elsewhere. The strings in
+// `options` are borrowed.
 void sim_node_reload(struct sim_node *sim, const struct options *options, struct auth_config *auth);
 void sim_node_lame_duck(struct sim_node *sim);
 // Begins an orderly stop; turns go on until `node` is NULL.

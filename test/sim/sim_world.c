@@ -14,6 +14,7 @@
 #define SIM_STEPS_MAX 300000
 
 static void init_options(struct sim_world *world);
+static void keep_channels(struct sim_world *world);
 static void init_tls(struct sim_world *world, uint64_t seed);
 static void init_clients(struct sim_world *world);
 static void step(struct sim_world *world, uint64_t until_ns);
@@ -30,6 +31,8 @@ void sim_world_run(int level, uint32_t workers, uint64_t seed, bool verbose, str
     world.model.has_workers = workers > 1;
     sim_world_start(&world);
     sim_world_pass(&world, 2 * SECOND);
+    if (seed % 4 == 3)
+        keep_channels(&world);
     world.fault_due_ns = world.now_ns;
     sim_world_pass(&world, 8 * SECOND + prng_below(&world.prng, 12 * SECOND));
     sim_trace_note(&world.trace, "faults end");
@@ -115,6 +118,28 @@ static void init_options(struct sim_world *world)
     world->model.window_ns = options->channel.duplicate_window_ns;
     world->model.grace_ns = options->channel.disconnect_grace_ns;
     world->node.step_ns = sim_fault_disk_pace(world);
+}
+
+// ST-B21: a channel that nobody uses is removed, but not while it has a durable, and be that offline. Here each gets one, and then a
+// reload brings the limit.
+static void keep_channels(struct sim_world *world)
+{
+    struct sim_client *reader = &world->clients[world->client_count - 1];
+    for (uint32_t i = 0; i < world->model.channel_count && !world->trace.failed; i++) {
+        struct sim_sub_request wanted = {.client = reader->index,
+                                         .channel = i,
+                                         .durable = "keeper",
+                                         .max_in_flight = 100,
+                                         .ack_wait_ns = 30 * SECOND};
+        if (!sim_client_subscribe(reader, &wanted))
+            sim_trace_fail(&world->trace, "nobody keeps the channels");
+    }
+    sim_world_pass(world, SECOND);
+    for (size_t i = reader->sub_count; i > 0 && !world->trace.failed; i--)
+        sim_client_end_sub(reader, reader->subs[i - 1], false);
+    world->node.options.channel.max_inactivity_ns = 200 * MS;
+    if (world->node.node)
+        sim_node_reload(&world->node, &world->node.options, NULL);
 }
 
 static void init_clients(struct sim_world *world)
