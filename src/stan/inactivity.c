@@ -10,13 +10,16 @@ enum {
     BODY_SIZE = 8,  // bytes
     INDEX_SIZE = 8, // bytes of an image in front of the body
     LEFT_SIZE = RECORD_HEADER_SIZE + BODY_SIZE,
-    LOOK_MS = 100, // between looks, each of which goes over all channels
+    RETRY_MS = 100, // for what the log did not take
 };
 
 struct left_channel {
-    uint32_t stream;     // id
-    uint64_t time_ns;    // wall clock; 0: removed, kept until a checkpoint says so
-    struct list changed; // list link: inactivity.changed or .imaging
+    struct inactivity *inactivity; // borrowed
+    uint32_t stream;               // id
+    bool imaged;                   // in some checkpoint
+    uint64_t time_ns;              // wall clock; 0: removed, kept until a checkpoint says so
+    struct list changed;           // list link: inactivity.changed or .imaging
+    struct wheel_timer timer;      // the next look at it
 };
 
 struct removal {
@@ -35,8 +38,10 @@ static void drop_tail(struct shard_machine *machine, uint64_t last_good);
 static struct left_channel *channel_find_or_add(struct inactivity *inactivity, uint32_t stream);
 static void channel_free(struct inactivity *inactivity, struct left_channel *channel);
 static int append(struct inactivity *inactivity, uint32_t stream, uint64_t time_ns);
+static void timer_fire(struct wheel_timer *timer, uint64_t now_ms);
+static void timer_set(struct left_channel *channel, uint64_t wait_ns);
 static bool is_awaited(const struct inactivity *inactivity, const struct stream_state *state);
-static uint64_t look_at(struct inactivity *inactivity, struct stream *stream, uint64_t max_ns);
+static uint64_t look_at(struct left_channel *left, struct stream *stream, uint64_t max_ns);
 static int remove_channel(struct inactivity *inactivity, struct stream *stream, const struct stream_state *state);
 static void forget_durable(struct inactivity *inactivity);
 
@@ -101,24 +106,25 @@ void inactivity_turn_end(struct inactivity *inactivity)
     struct stan *stan = inactivity->stan;
     uint64_t now_ms = moment_mono_ms(stan->now);
     forget_durable(inactivity);
-    if (now_ms < inactivity_next_deadline_ms(inactivity))
+    if (now_ms < inactivity->look_ms)
         return;
-    inactivity->looked_ms = now_ms;
     inactivity->look_ms = UINT64_MAX;
-    struct stream *stream = NULL, *next = engine_stream_next(stan->engine, NULL);
-    while ((stream = next)) {
-        next = engine_stream_next(stan->engine, stream);
-        uint64_t max_ns = channels_max_inactivity_ns(stan, stream_name(stream));
-        uint64_t wait_ns = max_ns ? look_at(inactivity, stream, max_ns) : UINT64_MAX;
-        uint64_t look_ms = wait_ns == UINT64_MAX ? UINT64_MAX : now_ms + wait_ns / 1000000 + 1;
-        inactivity->look_ms = look_ms < inactivity->look_ms ? look_ms : inactivity->look_ms;
+    for (struct stream *stream = NULL; (stream = engine_stream_next(stan->engine, stream));) {
+        struct stream_state state;
+        stream_state_get(stream, &state);
+        struct left_channel *left = map_u64_find(&inactivity->channels, state.id);
+        if (channels_max_inactivity_ns(stan, state.config.name) == 0)
+            continue;
+        if (left)
+            timer_set(left, 0);
+        else if (state.consumers == 0 && append(inactivity, state.id, stan->now.wall_ns)) // found so for the first time
+            inactivity->look_ms = now_ms + RETRY_MS;
     }
 }
 
 uint64_t inactivity_next_deadline_ms(const struct inactivity *inactivity)
 {
-    uint64_t earliest_ms = inactivity->looked_ms ? inactivity->looked_ms + LOOK_MS : 0;
-    return inactivity->look_ms > earliest_ms ? inactivity->look_ms : earliest_ms;
+    return inactivity->look_ms;
 }
 
 // Later notes only: what is replayed in front of an image that has it already is older.
@@ -134,7 +140,9 @@ static int apply(struct shard_machine *machine, const struct record *record, uin
         channel->time_ns = time_ns;
     list_remove(&channel->changed);
     list_push_back(&inactivity->changed, &channel->changed);
-    inactivity_look_soon(inactivity);
+    timer_set(channel, 0);
+    if (time_ns == 0 && !channel->imaged)
+        channel_free(inactivity, channel);
     return 0;
 }
 
@@ -145,6 +153,7 @@ static int restore(struct shard_machine *machine, const struct record *image)
         return ERR_CORRUPT;
     struct left_channel *channel = channel_find_or_add(inactivity, image->object);
     channel->time_ns = get_u64(image->body.ptr + INDEX_SIZE);
+    channel->imaged = true;
     if (channel->time_ns == 0)
         channel_free(inactivity, channel);
     return 0;
@@ -178,6 +187,7 @@ static int checkpoint_next(struct shard_machine *machine, uint64_t index, struct
         put_u64(to + RECORD_HEADER_SIZE + INDEX_SIZE, channel->time_ns);
         record_seal(to);
         buffer_commit(out, record_padded(size));
+        channel->imaged = true;
         if (channel->time_ns == 0)
             channel_free(inactivity, channel);
     }
@@ -202,7 +212,9 @@ static void recovered(struct shard_machine *machine, struct moment now)
     while ((channel = map_u64_next(&inactivity->channels, &position, NULL))) {
         if (!map_u64_find(&known, channel->stream))
             channel->time_ns = 0;
-        if (channel->time_ns == 0 && !list_is_linked(&channel->changed))
+        if (channel->time_ns == 0 && !channel->imaged)
+            channel_free(inactivity, channel);
+        else if (channel->time_ns == 0 && !list_is_linked(&channel->changed))
             list_push_back(&inactivity->changed, &channel->changed);
     }
     map_u64_deinit(&known);
@@ -228,7 +240,9 @@ static struct left_channel *channel_find_or_add(struct inactivity *inactivity, u
     if (channel)
         return channel;
     channel = mem_alloc_zero(sizeof(*channel));
+    channel->inactivity = inactivity;
     channel->stream = stream;
+    channel->timer.fire = timer_fire;
     list_init(&channel->changed);
     must(map_u64_add(&inactivity->channels, stream, channel) == 0);
     return channel;
@@ -238,6 +252,8 @@ static void channel_free(struct inactivity *inactivity, struct left_channel *cha
 {
     must(map_u64_remove(&inactivity->channels, channel->stream) == channel);
     list_remove(&channel->changed);
+    if (wheel_is_set(&channel->timer))
+        wheel_cancel(&inactivity->stan->wheel, &channel->timer);
     mem_free(channel);
 }
 
@@ -254,6 +270,26 @@ static int append(struct inactivity *inactivity, uint32_t stream, uint64_t time_
     return 0;
 }
 
+static void timer_fire(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct left_channel *left = container_of(timer, struct left_channel, timer);
+    struct stan *stan = left->inactivity->stan;
+    struct stream *stream = engine_stream_by_id(stan->engine, left->stream);
+    uint64_t max_ns = stream ? channels_max_inactivity_ns(stan, stream_name(stream)) : 0;
+    uint64_t wait_ns = max_ns ? look_at(left, stream, max_ns) : UINT64_MAX;
+    (void)now_ms;
+    if (wait_ns != UINT64_MAX)
+        timer_set(left, wait_ns);
+}
+
+// During recovery there are no timers: the first look at all channels makes them.
+static void timer_set(struct left_channel *channel, uint64_t wait_ns)
+{
+    struct stan *stan = channel->inactivity->stan;
+    if (stan->wheel_ready)
+        wheel_set(&stan->wheel, &channel->timer, moment_mono_ms(stan->now) + wait_ns / 1000000 + 1);
+}
+
 // Something is on its way that nobody sees yet: a message, or a subscription that looks for where it begins.
 static bool is_awaited(const struct inactivity *inactivity, const struct stream_state *state)
 {
@@ -261,27 +297,23 @@ static bool is_awaited(const struct inactivity *inactivity, const struct stream_
 }
 
 // Removes the channel if it is due; else when it may be, in ns, UINT64_MAX: not before somebody leaves it.
-static uint64_t look_at(struct inactivity *inactivity, struct stream *stream, uint64_t max_ns)
+static uint64_t look_at(struct left_channel *left, struct stream *stream, uint64_t max_ns)
 {
+    struct inactivity *inactivity = left->inactivity;
     uint64_t wall_ns = inactivity->stan->now.wall_ns;
+    uint64_t left_ns = wall_ns > left->time_ns ? wall_ns - left->time_ns : 0;
     struct stream_state state;
     stream_state_get(stream, &state);
-    const struct left_channel *left = map_u64_find(&inactivity->channels, state.id);
-    uint64_t left_ns = left && wall_ns > left->time_ns ? wall_ns - left->time_ns : 0;
     // A subscription that is noted as ended may be there for a while: its end is a record of its own.
     if (state.consumers > 0)
-        return left && left_ns < max_ns ? max_ns - left_ns : UINT64_MAX;
+        return left_ns < max_ns ? max_ns - left_ns : UINT64_MAX;
     if (is_awaited(inactivity, &state))
         return max_ns;
-    if (!left) {
-        (void)!append(inactivity, state.id, wall_ns); // found so for the first time; if that fails, at the next look
-        return max_ns;
-    }
     uint64_t message_ns = wall_ns > state.last_time_ns ? wall_ns - state.last_time_ns : 0;
     uint64_t idle_ns = message_ns < left_ns ? message_ns : left_ns;
     if (idle_ns < max_ns)
         return max_ns - idle_ns;
-    return remove_channel(inactivity, stream, &state) ? 0 : UINT64_MAX; // without room: at the next look
+    return remove_channel(inactivity, stream, &state) ? RETRY_MS * 1000000ULL : UINT64_MAX;
 }
 
 static int remove_channel(struct inactivity *inactivity, struct stream *stream, const struct stream_state *state)

@@ -28,8 +28,7 @@ struct inactivity {
     struct list changed;     // since the last checkpoint began
     struct list imaging;     // still to be written to the running one
     struct list removals;    // proposed and not durable
-    uint64_t look_ms;        // monotonic: when one of them may be due; UINT64_MAX: never
-    uint64_t looked_ms;      // last look
+    uint64_t look_ms;        // monotonic: when all channels are to be looked at; UINT64_MAX: not at all
 };
 
 void inactivity_init(struct inactivity *inactivity, struct stan *stan);
@@ -40,8 +39,9 @@ void inactivity_deinit(struct inactivity *inactivity);
 int inactivity_note(struct inactivity *inactivity, const struct stream *stream) MUST_USE;
 // Is the channel of this name being removed?
 bool inactivity_is_removing(const struct inactivity *inactivity, struct bytes name);
-// Limits changed, or there are channels now: look at all of them at the turn's end.
+// Limits changed, or there are channels now: looks at all of them at the turn's end. Each has a timer from then on.
 void inactivity_look_soon(struct inactivity *inactivity);
-// Removes what is due.
+// Behind the timers, which remove what is due.
 void inactivity_turn_end(struct inactivity *inactivity);
+// Besides the timers.
 uint64_t inactivity_next_deadline_ms(const struct inactivity *inactivity);

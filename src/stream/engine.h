@@ -173,6 +173,8 @@ struct stream_state {
 
 // Committed or proposed streams. NULL: none.
 struct stream *engine_stream_find(struct engine *engine, uint32_t account, struct bytes name);
+// By stream_state.id. NULL: none, or its end is proposed.
+struct stream *engine_stream_by_id(struct engine *engine, uint32_t id);
 // Creates; usable at once for further proposals. ERR_EXISTS, ERR_LIMIT, ERR_INVALID, admission errors.
 int engine_stream_create(struct engine *engine, const struct stream_config *config, struct engine_time now,
                          struct stream **ret_stream, uint64_t *ret_index);

@@ -21,6 +21,12 @@ struct stream *engine_stream_find(struct engine *engine, uint32_t account, struc
     return name.len <= ENGINE_NAME_MAX ? map_find(&engine->stream_names, key_put(key, account, name)) : NULL;
 }
 
+struct stream *engine_stream_by_id(struct engine *engine, uint32_t id)
+{
+    struct stream *stream = map_u64_find(&engine->streams, id);
+    return stream && !stream->deleting ? stream : NULL;
+}
+
 int engine_stream_create(struct engine *engine, const struct stream_config *config, struct engine_time now,
                          struct stream **ret_stream, uint64_t *ret_index)
 {
