@@ -115,7 +115,12 @@ static int dead_letter(void *owner, const struct dead_letter *letter, struct str
     *ret_stream = engine_stream_find(stan->engine, origin.config.account, name);
     if (!*ret_stream)
         error = channels_create(stan, name, ret_stream);
-    return error ? ERR_AGAIN : 0; // whatever stands in the way of the channel, it may go
+    if (error && !stan->dead_letters_wait)
+        logger_write(stan->options.logger, LOG_WARN,
+                     "dead messages of channel %.*s wait, because channel %.*s cannot be made for them: %s",
+                     BYTES_ARG(origin.config.name), BYTES_ARG(name), error_text(error));
+    stan->dead_letters_wait = error != 0;
+    return error ? ERR_AGAIN : 0; // whatever stands in the way may go
 }
 
 static void interest_changed(struct broker_watch *watch, enum broker_interest interest)

@@ -47,6 +47,7 @@ struct stan {
     struct list subscribing; // subscribe requests that wait for a read (subscribe.c)
     struct list all;         // subscriptions
     struct list orphans;     // subscriptions whose client has gone and whose end is not proposed yet
+    bool dead_letters_wait;  // their channel could not be made
     uint64_t name_counter;   // makes names of anonymous consumers unique
     uint64_t subscriptions;
     struct stan_stats stats;

@@ -93,6 +93,7 @@ bool death_step(struct consumer *consumer, size_t *budget)
         } else if (propose(death)) {
             struct engine *engine = consumer->stream->engine;
             wheel_set(&engine->wheel, &deaths->retry, engine_now_ms(engine) + ENGINE_RETRY_MS);
+            death_cancel_reads(consumer); // nothing that was read is held meanwhile
             return false;
         }
     }

@@ -275,6 +275,30 @@ static void test_a_letter_that_cannot_be_taken_waits(void **state)
     assert_int_equal(messages_of(h, "dead"), 1);
 }
 
+// Nothing that was read is held while they wait.
+static void test_letters_that_wait_hold_nothing(void **state)
+{
+    struct fake_host *h = *state;
+    begin(h, 10, 0, "dead");
+    h->dead_letter_error = ERR_FULL;
+    for (uint64_t i = 1; i <= 10; i++)
+        terminate(h, i, "");
+    fake_host_turn(h);
+    assert_int_equal(h->holds, 0);
+    h->asynchronous = true;
+    fake_host_advance(h, 1001);
+    fake_host_turn(h);
+    assert_true(h->read_count > 1);
+    while (fake_host_answer(h, 0))
+        continue;
+    fake_host_turn(h);
+    assert_int_equal(h->holds, 0);
+    h->asynchronous = false;
+    h->dead_letter_error = 0;
+    advance(h, 1001);
+    assert_int_equal(messages_of(h, "dead"), 10);
+}
+
 static void test_no_copy_of_a_copy(void **state)
 {
     struct fake_host *h = *state;
@@ -371,6 +395,7 @@ int main(void)
         TEST(test_a_refused_batch_kills_again),
         TEST(test_dead_letters),
         TEST(test_a_letter_that_cannot_be_taken_waits),
+        TEST(test_letters_that_wait_hold_nothing),
         TEST(test_no_copy_of_a_copy),
         TEST(test_the_dead_go_with_their_messages),
         TEST(test_the_number_of_remembered_is_bounded),
