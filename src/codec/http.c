@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "codec/http.h"
 
+#include <stdio.h>
+
 #include "base/must.h"
 #include "codec/percent.h"
 #include "codec/timestamp.h"
@@ -83,17 +85,19 @@ int http_response_append(struct buffer *out, const struct http_response *respons
     bool is_dated = response->date_ns > 0;
     if (is_dated)
         timestamp_format_http(response->date_ns, date);
+    char length[48] = ""; // a 204 has no body, and must not say how long it is
+    if (response->status != 204)
+        snprintf(length, sizeof(length), "Content-Length: %zu\r\n", response->body.len);
     int error = buffer_printf(out,
                               "HTTP/1.1 %d %s\r\n"
                               "Content-Type: %.*s\r\n"
-                              "%s%s%s"
-                              "Content-Length: %zu\r\n"
+                              "%s%s%s%s"
                               "Cache-Control: no-store\r\n"
                               "%s"
                               "Connection: %s\r\n"
                               "\r\n",
                               response->status, reason(response->status), BYTES_ARG(response->content_type),
-                              is_dated ? "Date: " : "", date, is_dated ? "\r\n" : "", response->body.len,
+                              is_dated ? "Date: " : "", date, is_dated ? "\r\n" : "", length,
                               response->status == 405 ? "Allow: GET, HEAD\r\n" : "",
                               response->keep_alive ? "keep-alive" : "close");
     if (!error && !response->head)
@@ -256,6 +260,7 @@ static const char *reason(int status)
 {
     switch (status) {
     case 200: return "OK";
+    case 204: return "No Content";
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";

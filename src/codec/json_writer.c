@@ -51,8 +51,13 @@ void json_writer_end(struct json_writer *writer)
 
 void json_writer_key(struct json_writer *writer, const char *key)
 {
+    json_writer_key_bytes(writer, bytes_from_string(key));
+}
+
+void json_writer_key_bytes(struct json_writer *writer, struct bytes key)
+{
     must(writer->depth > 0 && writer->closing[writer->depth - 1] == '}' && !writer->keyed);
-    json_writer_string(writer, bytes_from_string(key));
+    json_writer_string(writer, key);
     put(writer, writer->compact ? BYTES(":") : BYTES(": "));
     writer->keyed = true;
 }

@@ -33,6 +33,8 @@ void json_writer_begin_array(struct json_writer *writer);
 // Ends the innermost object or array.
 void json_writer_end(struct json_writer *writer);
 void json_writer_key(struct json_writer *writer, const char *key);
+// The same for a key that is somebody's name: it is escaped.
+void json_writer_key_bytes(struct json_writer *writer, struct bytes key);
 void json_writer_string(struct json_writer *writer, struct bytes value);
 void json_writer_u64(struct json_writer *writer, uint64_t value);
 void json_writer_i64(struct json_writer *writer, int64_t value);

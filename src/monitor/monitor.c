@@ -9,6 +9,7 @@
 #include "base/seqset.h"
 #include "broker/account.h"
 #include "monitor/monitor_copy.h"
+#include "monitor/parameter.h"
 #include "monitor/put.h"
 #include "monitor/sys_requests.h"
 
@@ -22,6 +23,12 @@ const struct monitor_route monitor_routes[MONITOR_ROUTES] = {
     {"/accstatz", "traffic of accounts", monitor_accstatz},
     {"/healthz", "is it well", monitor_healthz},
     {"/jsz", "JetStream: not here yet", monitor_jsz},
+    {"/streaming", "NATS Streaming", monitor_streaming},
+    {"/streaming/serverz", NULL, monitor_serverz},
+    {"/streaming/storez", NULL, monitor_storez},
+    {"/streaming/clientsz", NULL, monitor_clientsz},
+    {"/streaming/channelsz", NULL, monitor_channelsz},
+    {"/streaming/isFTActive", NULL, monitor_ft_active},
     {"/routez", "routes: none", monitor_routez},
     {"/gatewayz", "gateways: none", monitor_gatewayz},
     {"/leafz", "leaf nodes: none", monitor_leafz},
@@ -51,6 +58,7 @@ struct monitor *monitor_new(const struct monitor_options *options, struct moment
     monitor->start = monitor->now = monitor->config_loaded = now;
     monitor->cpu_at_ns = now.mono_ns;
     list_init(&monitor->waiting);
+    list_init(&monitor->stepping);
     monitor->http = http_server_new(monitor, answer, options->https_port != 0, options->broker_options->logger, now);
     monitor->sys = sys_requests_new(monitor);
     return monitor;
@@ -78,13 +86,16 @@ void monitor_turn_begin(struct monitor *monitor, struct moment now)
 void monitor_turn_end(struct monitor *monitor)
 {
     sys_requests_turn(monitor->sys);
+    monitor_copy_turn(monitor);
 }
 
 uint64_t monitor_next_deadline_ms(const struct monitor *monitor)
 {
     uint64_t http_ms = http_server_next_deadline_ms(monitor->http);
     uint64_t sys_ms = sys_requests_next_deadline_ms(monitor->sys);
-    return http_ms < sys_ms ? http_ms : sys_ms;
+    uint64_t copy_ms = monitor_copy_next_deadline_ms(monitor);
+    uint64_t first_ms = http_ms < sys_ms ? http_ms : sys_ms;
+    return first_ms < copy_ms ? first_ms : copy_ms;
 }
 
 void monitor_set_config(struct monitor *monitor, const char *digest)
@@ -105,6 +116,13 @@ void monitor_say(struct page *page, int status, const char *text)
     page->content_type = BYTES("text/plain; charset=utf-8");
     buffer_clear(page->body);
     must(buffer_printf(page->body, "%s\n", text) == 0);
+}
+
+void monitor_say_missing(struct page *page, const char *what, const char *name)
+{
+    char text[PARAMETER_TEXT_SIZE + 64];
+    snprintf(text, sizeof(text), "%s %s not found", what, name);
+    monitor_say(page, 404, text);
 }
 
 void monitor_visit_brokers(struct monitor *monitor, struct monitor_visit *visit)

@@ -14,7 +14,7 @@ struct monitor_route {
     void (*fill)(struct monitor *monitor, struct page *page);
 };
 
-#define MONITOR_ROUTES 14
+#define MONITOR_ROUTES 20
 
 struct monitor {
     struct monitor_options options;
@@ -29,6 +29,8 @@ struct monitor {
     char config_digest[MONITOR_DIGEST_SIZE]; // "": there is no file
     unsigned copies;                         // that are being made
     struct list waiting;                     // struct monitor_copy, longest first: until fewer are
+    struct list stepping;                    // struct monitor_copy: those whose pages are made in steps, the next first
+    bool stopping;                           // no page is begun any more that takes steps
     uint64_t requests[MONITOR_ROUTES];       // per route, in order of monitor_routes
     uint64_t cpu_ns, cpu_at_ns;              // at the last reading of the processor time, for its rate since then
 };
@@ -64,6 +66,14 @@ void monitor_accountz(struct monitor *monitor, struct page *page);
 void monitor_accstatz(struct monitor *monitor, struct page *page);
 // One account in detail, without what surrounds it on /accountz: for the system account.
 void monitor_account_info(struct monitor *monitor, struct page *page);
+// "/streaming", "/streaming/serverz", "/streaming/storez", "/streaming/clientsz", "/streaming/channelsz", "/streaming/isFTActive"; not
+// found where NATS Streaming is not served
+void monitor_streaming(struct monitor *monitor, struct page *page);
+void monitor_serverz(struct monitor *monitor, struct page *page);
+void monitor_storez(struct monitor *monitor, struct page *page);
+void monitor_clientsz(struct monitor *monitor, struct page *page);
+void monitor_channelsz(struct monitor *monitor, struct page *page);
+void monitor_ft_active(struct monitor *monitor, struct page *page);
 // "/routez", "/gatewayz", "/leafz", "/jsz": nothing, in good form
 void monitor_routez(struct monitor *monitor, struct page *page);
 void monitor_gatewayz(struct monitor *monitor, struct page *page);
@@ -78,3 +88,5 @@ void monitor_weir(struct monitor *monitor, struct json_writer *json);
 
 // Replaces what is in the body by one line of text.
 void monitor_say(struct page *page, int status, const char *text);
+// The same with a name in it that the client gave: "Channel NAME not found".
+void monitor_say_missing(struct page *page, const char *what, const char *name);

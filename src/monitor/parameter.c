@@ -75,6 +75,15 @@ bool parameter_text(struct page *page, const char *name, char value[PARAMETER_TE
     return true;
 }
 
+int64_t parameter_lenient_int(const struct page *page, const char *name)
+{
+    char text[32];
+    if (http_query_find(page->request->query, bytes_from_string(name), text, sizeof(text)) || !is_number(text, true))
+        return 0;
+    int64_t value = strtoll(text, NULL, 10);
+    return value > INT64_MIN && value < INT64_MAX ? value : 0;
+}
+
 void parameter_refuse(struct page *page, const char *format, ...)
 {
     char text[2 * PARAMETER_TEXT_SIZE];

@@ -14,5 +14,8 @@ bool parameter_int(struct page *page, const char *name, int64_t *value) MUST_USE
 bool parameter_uint(struct page *page, const char *name, uint64_t *value) MUST_USE;
 bool parameter_text(struct page *page, const char *name, char value[PARAMETER_TEXT_SIZE]) MUST_USE;
 
+// As nats-streaming-server reads numbers: 0 for what is absent or no number, too long or too large.
+int64_t parameter_lenient_int(const struct page *page, const char *name);
+
 // 400 and a line of text.
 void parameter_refuse(struct page *page, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -59,6 +59,10 @@ static bool deliver(void *owner, const struct delivery *delivery)
     const struct bytes none = {0};
     if (broker_publish(stan->broker, subscription->inbox, none, message->headers, parts, 3) == 0)
         return false;
+    if (delivery->redelivery_count)
+        subscription->redelivered++;
+    else
+        subscription->last_sent = message->sequence;
     stan->stats.out_msgs++;
     stan->stats.out_bytes += message->payload.len;
     return true;
@@ -75,6 +79,9 @@ static void member_added(void *owner, struct member *member, bool recovered)
     subscription->member = member;
     subscription->inbox = data.inbox;
     subscription->ack_inbox = data.ack_inbox;
+    struct consumer_state consumer;
+    consumer_state_get(member_consumer(member), &consumer);
+    subscription->last_sent = consumer.next_sequence - 1;
     // By number: its id may be another's by now.
     struct stan_client *client = registry_by_number(&stan->registry, data.client);
     subscription->client = client && !client->close_index && !client->closing ? client : NULL;

@@ -73,6 +73,9 @@ struct subscription {
     struct list of_client;      // list link: stan_client.subscriptions, or stan.orphans
     struct list link;           // list link: stan.all
     uint64_t remove_index;      // of the proposal that removes it; 0: none
+    uint64_t
+        last_sent; // sequence: of its first deliveries the newest; before any where its consumer stood when it came
+    uint64_t redelivered; // deliveries to it that were not a message's first
 };
 
 // --- answers (answer.c) ---------------------------------------------------------------------------------------------

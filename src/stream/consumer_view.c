@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// tidy: prefix engine
-// What others may know about a consumer: counts, bytes, ages, which message is where. Bytes are kept as messages pass, not counted
-// when somebody asks: a consumer's position is a number of bytes as well, in the coordinate of everything its stream ever held, so
-// that neither a publish nor an eviction has to visit the stream's consumers.
+// tidy: prefix engine consumer member
+// What others may know about a consumer: counts, bytes, ages, which message is where; and the way back to what was seen in an earlier
+// turn. Bytes are kept as messages pass, not counted when somebody asks: a consumer's position is a number of bytes as well, in the
+// coordinate of everything its stream ever held, so that neither a publish nor an eviction has to visit the stream's consumers.
 #include "stream/engine_internal.h"
 
 enum { OLDEST_LOOK = 1024 };
@@ -12,6 +12,11 @@ static uint64_t waiting_bytes(const struct consumer *consumer);
 static uint64_t oldest_pending(const struct consumer *consumer);
 static struct pending *next_pending(const struct consumer *consumer, uint64_t *sequence);
 static void info_get(const struct consumer *consumer, const struct pending *pending, struct pending_info *ret);
+
+struct bytes consumer_name_get(const struct consumer *consumer)
+{
+    return consumer->config.name;
+}
 
 void consumer_state_get(const struct consumer *consumer, struct consumer_state *ret_state)
 {
@@ -47,6 +52,46 @@ size_t consumer_pending_list(const struct consumer *consumer, uint64_t from, str
         from++;
     }
     return count;
+}
+
+size_t member_pending_list(const struct member *member, struct pending_info *ret, size_t max)
+{
+    size_t count = 0;
+    for (const struct list *link = member->out.next; link != &member->out && count < max; link = link->next)
+        info_get(member->consumer, container_of(link, struct pending, link), &ret[count++]);
+    return count;
+}
+
+enum member_state member_state_get(const struct member *member)
+{
+    return member->state;
+}
+
+struct stream *engine_stream_after(struct engine *engine, uint32_t id)
+{
+    struct stream *stream = id ? map_u64_find(&engine->streams, id) : NULL;
+    stream = engine_stream_next(engine, stream);
+    while (stream && stream->id <= id)
+        stream = engine_stream_next(engine, stream);
+    return stream;
+}
+
+struct consumer *engine_consumer_after(struct engine *engine, struct stream *stream, uint32_t id)
+{
+    struct consumer *consumer = id ? map_u64_find(&engine->consumers, id) : NULL;
+    consumer = stream_consumer_next(stream, consumer && consumer->stream == stream ? consumer : NULL);
+    while (consumer && consumer->id <= id)
+        consumer = stream_consumer_next(stream, consumer);
+    return consumer;
+}
+
+struct member *engine_member_after(struct engine *engine, struct consumer *consumer, uint32_t id)
+{
+    struct member *member = id ? map_u64_find(&engine->members, id) : NULL;
+    member = consumer_member_next(consumer, member && member->consumer == consumer ? member : NULL);
+    while (member && member->id <= id)
+        member = consumer_member_next(consumer, member);
+    return member;
 }
 
 int engine_message_time(struct engine *engine, const struct stream *stream, uint64_t sequence, uint64_t *ret_time_ns)

@@ -186,6 +186,8 @@ void stream_state_get(const struct stream *stream, struct stream_state *ret_stat
 struct bytes stream_name(const struct stream *stream); // borrowed
 // In order of id; NULL first for the start. NULL at the end.
 struct stream *engine_stream_next(struct engine *engine, struct stream *after);
+// For those who come back in a later turn: the first with a higher id. NULL: none. If the one with that id has gone, all are looked at.
+struct stream *engine_stream_after(struct engine *engine, uint32_t id);
 
 struct publish {
     struct bytes subject; // len 0: the stream's name
@@ -336,6 +338,7 @@ uint32_t member_in_flight(const struct member *member);
 void member_set_context(struct member *member, void *context);
 void *member_context(const struct member *member);
 struct stream *consumer_stream(const struct consumer *consumer);
+struct bytes consumer_name_get(const struct consumer *consumer); // borrowed
 void consumer_state_get(const struct consumer *consumer, struct consumer_state *ret_state);
 // Pending messages in order of sequence, from `from` on; at most `max`. Returns how many.
 size_t consumer_pending_list(const struct consumer *consumer, uint64_t from, struct pending_info *ret, size_t max);
@@ -345,6 +348,12 @@ size_t consumer_dead_list(const struct consumer *consumer, uint64_t from, struct
 int engine_message_time(struct engine *engine, const struct stream *stream, uint64_t sequence, uint64_t *ret_time_ns);
 struct consumer *stream_consumer_next(struct stream *stream, struct consumer *after);
 struct member *consumer_member_next(struct consumer *consumer, struct member *after);
+// As engine_stream_after().
+struct consumer *engine_consumer_after(struct engine *engine, struct stream *stream, uint32_t id);
+struct member *engine_member_after(struct engine *engine, struct consumer *consumer, uint32_t id);
+enum member_state member_state_get(const struct member *member);
+// What is out with a member, in the order in which its ack waits end; at most `max`. Returns how many.
+size_t member_pending_list(const struct member *member, struct pending_info *ret, size_t max);
 
 // --- what was in another store (import.c) ---------------------------------------------------------------------------
 //

@@ -5,55 +5,18 @@
 
 const assert = require('assert')
 const fs = require('fs')
-const http = require('http')
 const path = require('path')
 const nats = require('nats')
+const { recorded, get: getPage, json: getJson, sameShape } = require('./lib/page')
 const { test, run } = require('./lib/tap')
 const { Raw } = require('./lib/raw')
 const { Server, isPeer } = require('./lib/server')
-const { until, within } = require('./lib/wait')
+const { until } = require('./lib/wait')
 
 let server
 
-function recorded (name) {
-  return JSON.parse(fs.readFileSync(path.join(__dirname, 'recorded', `${name}.json`), 'utf8'))
-}
-
-function get (page, from = server) {
-  return within(new Promise((resolve, reject) => {
-    http.get({ host: '127.0.0.1', port: from.httpPort, path: page, agent: false }, (response) => {
-      let text = ''
-      response.on('data', (data) => { text += data })
-      response.on('end', () => resolve({ status: response.statusCode, type: response.headers['content-type'], date: response.headers.date, text }))
-    }).on('error', reject)
-  }), `GET ${page}`)
-}
-
-async function json (page, from = server) {
-  const answer = await get(page, from)
-  assert.strictEqual(answer.status, 200, `${page}: ${answer.text}`)
-  assert.strictEqual(answer.type, 'application/json')
-  return JSON.parse(answer.text)
-}
-
-function typeOf (value) {
-  return Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value
-}
-
-/** Every field of `wanted` is in `found` with the same type; the first member of an array stands for all. `absent`: paths that need not be. */
-function sameShape (found, wanted, absent, at = '') {
-  assert.strictEqual(typeOf(found), typeOf(wanted), `the type of ${at || 'the page'}`)
-  if (Array.isArray(wanted)) {
-    if (wanted.length > 0 && found.length > 0 && !absent.includes(`${at}[]`)) sameShape(found[0], wanted[0], absent, `${at}[]`)
-  } else if (wanted && typeof wanted === 'object') {
-    for (const key of Object.keys(wanted)) {
-      const to = at ? `${at}.${key}` : key
-      if (absent.includes(to)) continue
-      assert.ok(key in found, `${to} is missing`)
-      sameShape(found[key], wanted[key], absent, to)
-    }
-  }
-}
+const get = (page, from = server) => getPage(page, from)
+const json = (page, from = server) => getJson(page, from)
 
 async function connect (t, options = {}, to = server) {
   const client = await nats.connect({ servers: `127.0.0.1:${to.port}`, reconnect: false, ...options })
