@@ -11,6 +11,8 @@
     X(req, "send a request, print the reply")                                                                          \
     X(bench, "put load on a server and measure")                                                                       \
     X(check, "look at a data directory, change nothing")                                                               \
+    X(backup, "copy what a running server has into a file")                                                            \
+    X(restore, "make a data directory of such a file")                                                                 \
     X(import, "move in with the data of a NATS Streaming server")                                                      \
     X(version, "print the version")
 

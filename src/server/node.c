@@ -3,10 +3,14 @@
 
 #include <stdio.h>
 
+#include "admin/backup_service.h"
 #include "base/memory.h"
 #include "base/must.h"
 #include "server/node_config.h"
 #include "server/node_internal.h"
+
+// Of an answer of a backup, unless messages must be shorter.
+#define BACKUP_ANSWER_BYTES (256u << 10)
 
 static int start_streaming(struct node *node, struct moment now);
 static void tell_recovered(const struct node *node);
@@ -134,6 +138,7 @@ bool node_turn_end(struct node *node)
     if (node->stan) {
         stan_turn_end(node->stan);
         again = shard_turn_end(node->shard, node->now);
+        again |= backup_service_turn_end(node->backups, node->now);
     }
     if (node->state == NODE_DRAINING && is_drained(node)) {
         node->state = NODE_CLOSING;
@@ -153,6 +158,7 @@ uint64_t node_next_deadline_ms(const struct node *node)
     if (node->stan) {
         deadline_ms = earlier(deadline_ms, stan_next_deadline_ms(node->stan));
         deadline_ms = earlier(deadline_ms, shard_next_deadline_ms(node->shard));
+        deadline_ms = earlier(deadline_ms, backup_service_next_deadline_ms(node->backups));
     }
     return earlier(deadline_ms, monitor_next_deadline_ms(node->monitor));
 }
@@ -192,6 +198,7 @@ void node_stop(struct node *node)
 {
     monitor_free(node->monitor);
     if (node->stan) {
+        backup_service_stop(node->backups);
         stan_stop(node->stan);
         shard_stop(node->shard);
     }
@@ -210,9 +217,21 @@ static int start_streaming(struct node *node, struct moment now)
     int error = shard_open(node->shard, node->env.disk, now);
     if (!error)
         error = stan_start(node->stan, now);
-    if (!error)
-        tell_recovered(node);
-    return error;
+    if (error)
+        return error;
+    tell_recovered(node);
+    // An answer is a message like others: what clients are told they may get.
+    uint32_t answer_bytes =
+        node->options.max_payload / 2 < BACKUP_ANSWER_BYTES ? node->options.max_payload / 2 : BACKUP_ANSWER_BYTES;
+    node->backups = backup_service_new(&(struct backup_service_options){
+        .broker = node->broker,
+        .shard = node->shard,
+        .stan = node->stan,
+        .cluster_id = bytes_from_string(node->options.cluster_id),
+        .answer_bytes = answer_bytes,
+        .logger = node->env.logger,
+    });
+    return 0;
 }
 
 // So that an operator sees what a start found, and what a limit given with it will take away.
@@ -306,6 +325,7 @@ static void drain(struct node *node)
 {
     node->state = NODE_DRAINING;
     if (node->shard) {
+        backup_service_stop(node->backups);
         node->drain_index = shard_last_index(node->shard);
         shard_quiesce(node->shard);
     }
@@ -412,6 +432,7 @@ static bool is_drained(const struct node *node)
 
 static void release(struct node *node)
 {
+    backup_service_free(node->backups);
     if (node->stan)
         stan_free(node->stan);
     if (node->shard)

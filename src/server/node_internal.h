@@ -37,15 +37,16 @@ struct node {
     uint32_t worker_count;
     uint64_t placed[REMOTE_WORKERS_MAX]; // connections given to each, ever
     struct node_step steps[REMOTE_WORKERS_MAX];
-    uint32_t steps_left;     // EMPTYING: workers that are not drained
-    uint32_t visits;         // under way
-    bool told_to_close;      // the other workers
-    bool goes;               // a lame duck, of which the other workers are told behind worker 0's turn
-    struct broker *broker;   // borrowed from worker 0
-    struct shard *shard;     // owned; NULL without streaming, as stan
-    struct stan *stan;       // owned
-    struct monitor *monitor; // owned
-    struct moment now;       // of this turn
+    uint32_t steps_left;            // EMPTYING: workers that are not drained
+    uint32_t visits;                // under way
+    bool told_to_close;             // the other workers
+    bool goes;                      // a lame duck, of which the other workers are told behind worker 0's turn
+    struct broker *broker;          // borrowed from worker 0
+    struct shard *shard;            // owned; NULL without streaming, as stan
+    struct stan *stan;              // owned
+    struct backup_service *backups; // owned; NULL as stan
+    struct monitor *monitor;        // owned
+    struct moment now;              // of this turn
     enum node_state state;
     uint64_t drain_index; // DRAINING: the last entry appended before the shutdown
 };

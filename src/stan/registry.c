@@ -26,6 +26,8 @@ static void client_removed(struct registry *registry, uint32_t number);
 static size_t body_size(const struct registry_request *request);
 static void body_encode(char *to, const struct registry_request *request);
 static int body_decode(struct bytes body, struct registry_request *ret);
+static void image_append(struct buffer *out, uint16_t kind, uint16_t flags, uint32_t number, uint64_t index,
+                         const struct stan_client *client);
 static int append(struct registry *registry, uint16_t kind, uint32_t number, uint64_t *ret_index);
 
 void registry_init(struct registry *registry, struct stan *stan, uint32_t max_clients)
@@ -148,6 +150,33 @@ void registry_reap(struct registry *registry)
         client->close_index = index;
         list_remove(&client->unfinished);
     }
+}
+
+void registry_save(const struct registry *registry, struct buffer *out)
+{
+    size_t position = 0;
+    uint64_t number;
+    struct stan_client *client;
+    while ((client = map_u64_next(&registry->by_number, &position, &number))) {
+        if (client->added && !client->closing)
+            image_append(out, RECORD_IMAGE_CLIENT, 0, client->number, 0, client);
+    }
+}
+
+int registry_load(struct registry *registry, const struct record *image, uint32_t *ret_number)
+{
+    struct registry_request request;
+    struct stan_client *client;
+    uint64_t index;
+    if (image->body.len < IMAGE_SIZE || body_decode(bytes_skip(image->body, IMAGE_SIZE), &request))
+        return ERR_CORRUPT;
+    *ret_number = 0;
+    if (get_u32(image->body.ptr + 8) == 1)
+        return 0;
+    int error = registry_add(registry, &request, &client, &index);
+    if (!error)
+        *ret_number = client->number;
+    return error;
 }
 
 static int apply(struct shard_machine *machine, const struct record *record, uint64_t index)

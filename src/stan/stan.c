@@ -171,6 +171,16 @@ void stan_limits_set(struct stan *stan, const struct channel_limit *channel, con
     channels_follow_limits(stan);
 }
 
+void stan_save_clients(const struct stan *stan, struct buffer *out)
+{
+    registry_save(&stan->registry, out);
+}
+
+int stan_restore_client(struct stan *stan, const struct record *image, uint32_t *ret_number)
+{
+    return registry_load(&stan->registry, image, ret_number);
+}
+
 int stan_subject_number(struct bytes subject, uint32_t *ret_number)
 {
     size_t start = subject.len;

@@ -50,6 +50,12 @@ uint64_t stan_next_deadline_ms(const struct stan *stan);
 void stan_limits_set(struct stan *stan, const struct channel_limit *channel, const struct channel_rule *rules,
                      size_t rule_count);
 
+// For a backup: all clients that are durable now, as images (registry.h), framed and padded.
+void stan_save_clients(const struct stan *stan, struct buffer *out);
+// Proposes the client of such an image, which must not be there yet. *ret_number: its number here; 0: it was closing, and is left out.
+// ERR_CORRUPT; errors of registry_add().
+int stan_restore_client(struct stan *stan, const struct record *image, uint32_t *ret_number) MUST_USE;
+
 struct stan_stats {
     uint64_t clients, subscriptions;
     uint64_t in_msgs, in_bytes, out_msgs, out_bytes; // messages published and delivered, payload bytes

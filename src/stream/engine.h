@@ -380,6 +380,34 @@ int engine_import_position(struct engine *engine, struct consumer *consumer, uin
                            const struct import_pending *pending, size_t count, struct engine_time now,
                            uint64_t *ret_index) MUST_USE;
 
+// Images, as of a checkpoint (RECORDS.md), of what is committed now: framed and padded. False: it is only proposed, and nothing was
+// appended. A backup is made of them.
+bool engine_image_stream(struct stream *stream, struct buffer *out);
+bool engine_image_consumer(struct consumer *consumer, struct buffer *out);
+
+// A stream of which this is the image, without messages. *ret_last: the last sequence that it had; engine_import_last() when its
+// messages are there. ERR_CORRUPT: no image of one; errors of engine_stream_create().
+int engine_import_stream(struct engine *engine, const struct record *image, struct engine_time now,
+                         struct stream **ret_stream, uint64_t *ret_last) MUST_USE;
+// The next message of a stream that has none gets the number behind this one; with messages it gets the number behind theirs.
+// Admission errors.
+int engine_import_last(struct engine *engine, struct stream *stream, uint64_t sequence,
+                       struct engine_time now) MUST_USE;
+
+// How a consumer comes out of its image.
+struct import_image {
+    // Gives a member of it other data, borrowed until the next call. False: this member does not come over.
+    bool (*translate)(void *owner, const struct consumer_config *consumer, struct member_config *member);
+    void *owner;
+    struct consumer *consumer; // out: NULL: it is not durable, and has no member that comes over
+    uint32_t members;          // out
+    uint64_t pending;          // out
+};
+// With members, position, what is pending and how often it was delivered. Waits between deliveries are not kept. ERR_CORRUPT: no image
+// of one; errors of engine_consumer_create(), engine_member_add() and engine_import_position().
+int engine_import_consumer(struct engine *engine, struct stream *stream, const struct record *image,
+                           struct engine_time now, struct import_image *ret_image) MUST_USE;
+
 // --- driven by the shard --------------------------------------------------------------------------------------------
 
 // Applies a committed record of one of the engine's kinds. `index`: its entry's. `covered`: see store_handler.replay. 0, or

@@ -146,6 +146,20 @@ static void restore_id(struct engine *engine, const char *at, uint64_t last_inde
     dedupe_restore(&engine->dedupe, key, get_u64(at + 16), last_index, (uint32_t)expires_ms);
 }
 
+bool engine_image_stream(struct stream *stream, struct buffer *out)
+{
+    if (stream->committed)
+        put_stream(stream, 0, out);
+    return stream->committed;
+}
+
+bool engine_image_consumer(struct consumer *consumer, struct buffer *out)
+{
+    if (consumer->committed)
+        put_consumer(consumer, 0, out);
+    return consumer->committed;
+}
+
 // One that waits for its image in the checkpoint being written is void in that one already: entries that are covered will not
 // bring its older image up to date, and what follows them would not fit it.
 void image_gone_stream(const struct stream *stream)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// tidy: prefix engine
 // What a stream may hold: number, bytes and age of messages. Beyond it the oldest go, finished or not (ST-B20), as one record per
 // turn with the result: the new first sequence, and how many messages and bytes left. Only messages that are committed go. A stream
 // with discard_new lets only go what every consumer has finished; there a publish asks for room first, and is refused without.
@@ -119,6 +120,19 @@ int stream_limits_apply(struct engine *engine, const struct record *record, uint
     stream_activate(stream);
     engine->options.host.trimmed(engine->options.host.owner, stream->id, first);
     return 0;
+}
+
+int engine_import_last(struct engine *engine, struct stream *stream, uint64_t sequence, struct engine_time now)
+{
+    uint64_t index;
+    if (sequence <= stream->tail.last_sequence || stream->tail.messages)
+        return 0;
+    // A message that was there and is gone.
+    int error = engine_import_message(engine, stream, &(struct publish){0}, sequence, 0, now, &index);
+    struct eviction eviction = {.first = sequence + 1, .count = 1, .bytes = stream->tail.bytes};
+    if (!error && !write_record(stream, &eviction))
+        error = ERR_NO_SPACE;
+    return error;
 }
 
 // Messages that damage took are still counted; they are forgotten here, so that no more are counted than can be there.

@@ -75,8 +75,12 @@ static const struct filestore_channel *current(const struct importer *importer);
 
 void importer_options_default(struct importer_options *options)
 {
-    *options =
-        (struct importer_options){.may_be_encrypted = true, .check_crc = true, .crc_polynomial = FILESTORE_CRC_IEEE};
+    *options = (struct importer_options){
+        .may_be_encrypted = true,
+        .check_crc = true,
+        .crc_polynomial = FILESTORE_CRC_IEEE,
+        .message_max = 8 << 20,
+    };
 }
 
 int importer_open(const struct importer_options *options, struct importer **ret_importer)
@@ -333,7 +337,9 @@ static int take_message(struct importer *importer, const struct filestore_frame 
     if (error)
         return problem(importer, error, "sequence %llu cannot be decrypted: another key, or damaged",
                        (unsigned long long)message.sequence);
-    if (importer->stan)
+    if (message_record_size(0, message.reply.len, 0, publish.payload.len) > importer->options.message_max)
+        error = ERR_TOO_BIG;
+    else if (importer->stan)
         error = engine_import_message(importer->stan->engine, importer->state.stream, &publish, message.sequence,
                                       message.time_ns, importer->now, &index);
     if (error == ERR_AGAIN)

@@ -5,7 +5,7 @@
 
 #include "base/must.h"
 
-enum { KIB = 1024, STEP = 4096, TURNS_MAX = 100000 };
+enum { KIB = 1024, MESSAGE_MAX = 16 * KIB, STEP = 4096, TURNS_MAX = 100000 };
 
 #define SECOND 1000000000ULL
 
@@ -38,6 +38,7 @@ void import_world_init(struct import_world *world)
     sim_disk_init(&world->target, 2);
     importer_options_default(&world->options);
     world->logger = (struct logger){.owner = world, .level = LOG_WARN, .write = world_log};
+    world->options.message_max = MESSAGE_MAX;
     world->options.source = &world->source.disk;
     world->options.crypto = &world_crypto;
     world->options.logger = &world->logger;
@@ -72,7 +73,7 @@ static int open_shard(struct import_world *world)
     stan.logger = shard.store.logger = &world->logger;
     stan.heartbeat_interval_ns = 1000 * SECOND;
     shard.store.identity = BYTES("test-cluster");
-    shard.store.max_payload = 16 * KIB;
+    shard.store.max_payload = MESSAGE_MAX;
     shard.store.file_bytes = shard.store.first_file_bytes = 64 * KIB;
     shard.store.log_bytes = 1024 * KIB;
     shard.store.checkpoint_bytes = 128 * KIB;

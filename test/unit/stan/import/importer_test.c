@@ -231,6 +231,39 @@ static void test_other_subjects_are_told(void **state)
     assert_int_equal(world->stats.problems, 0);
 }
 
+static void put_big_store(struct import_world *world)
+{
+    static const char payload[20000];
+    struct writer writer;
+    put_store(world);
+    writer_init(&writer);
+    number(&writer, 1, 41);
+    number(&writer, 4, sizeof(payload));
+    writer.record.ptr[2] |= 2;
+    must(buffer_append(&writer.record, bytes_make(payload, sizeof(payload))) == 0);
+    end_record(&writer, 0);
+    number(&writer, 1, 42);
+    end_record(&writer, 0);
+    end_file(&writer, world, "jobs/msgs.3.dat");
+}
+
+// What no log takes is told, and nothing else of the channel is lost.
+static void test_a_message_that_is_too_big(void **state)
+{
+    struct import_world *world = *state;
+    put_big_store(world);
+    assert_int_equal(import_world_run(world, false), ERR_TOO_BIG);
+    assert_non_null(strstr(world->said, "jobs/msgs.3.dat:4: sequence 41 is too big"));
+    teardown(state);
+    setup(state);
+    world = *state;
+    put_big_store(world);
+    world->options.keep_going = true;
+    assert_int_equal(import_world_run(world, false), 0);
+    assert_int_equal(world->stats.messages, 31);
+    assert_int_equal(world->stats.missing, 1);
+}
+
 // Whatever fails while the store is read ends the import with an error, or was no part of it.
 static void test_the_source_fails(void **state)
 {
@@ -278,6 +311,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_everything_comes_over, setup, teardown),
         cmocka_unit_test_setup_teardown(test_only_looking_says_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_subjects_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_message_that_is_too_big, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_source_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_target_fails, setup, teardown),
     };

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// weir restore: a data directory made of a backup. The whole file is verified before anything is written.
+// tidy: prefix restore_command
+#include "admin/restore.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmd/backup_verify.h"
+#include "cmd/commands.h"
+#include "cmd/filling.h"
+#include "server/flag.h"
+
+enum { STEP_FRAMES = 10000, CLUSTER_ID_SIZE = 130 };
+
+struct arguments {
+    const char *directory;
+    bool help;
+};
+
+static const struct flag flags[] = {
+    {"dir", FLAG_STRING, offsetof(struct arguments, directory), 0, 0, NULL, "DATA",
+     "the new data directory: empty, or not there yet"},
+    {"h,help", FLAG_BOOL, offsetof(struct arguments, help), 0, 0, NULL, NULL, "this text"},
+};
+
+#define FLAG_TOTAL (sizeof(flags) / sizeof(flags[0]))
+
+struct session {
+    const char *path;
+    struct backup_reader reader;
+    struct restore *restore; // owned
+    struct record held;      // waits for the log
+    bool holds;
+    struct restore_stats stats;
+};
+
+static int parse(struct arguments *arguments, int count, char **list, const char **ret_path);
+static int complain(const char *text);
+static int make(const char *path, const char *directory);
+static void begin(void *owner, struct shard *shard, struct stan *stan);
+static int step(void *owner, struct engine_time now);
+static void write_line(void *owner, enum log_level level, const char *format, va_list list);
+
+int restore_run(int count, char **list)
+{
+    struct arguments arguments = {0};
+    const char *path = NULL;
+    int code = parse(&arguments, count, list, &path);
+    if (code || arguments.help)
+        return code;
+    if (backup_verify(path, stdout))
+        return 1;
+    return make(path, arguments.directory);
+}
+
+void restore_help(void)
+{
+    puts("usage: weir restore FILE --dir DATA\n\n"
+         "Makes a data directory of a backup (`weir backup`): channels with the numbers and times of their messages, "
+         "clients,\n"
+         "and all subscriptions where they were. The file is read and verified first. Limits are those of the server "
+         "that\n"
+         "is started on it. A backup of one channel has no clients: what is not durable of its subscriptions is "
+         "gone.\n");
+    for (size_t i = 0; i < FLAG_TOTAL; i++) {
+        char line[256];
+        if (flag_help(&flags[i], line, sizeof(line)))
+            puts(line);
+    }
+}
+
+static int parse(struct arguments *arguments, int count, char **list, const char **ret_path)
+{
+    char message[256];
+    for (int at = 0; at < count;) {
+        int used;
+        if (flag_parse(flags, FLAG_TOTAL, arguments, count - at, list + at, &used, message, sizeof(message)))
+            return complain(message);
+        at += used;
+        if (at < count && *ret_path)
+            return complain("there is one FILE");
+        if (at < count)
+            *ret_path = list[at++];
+    }
+    if (arguments->help) {
+        restore_help();
+        return 0;
+    }
+    if (!*ret_path)
+        return complain("the backup is missing");
+    return arguments->directory ? 0 : complain("--dir DATA is missing: where to");
+}
+
+static int complain(const char *text)
+{
+    fprintf(stderr, "weir restore: %s; see `weir restore --help`\n", text);
+    return 2;
+}
+
+static int make(const char *path, const char *directory)
+{
+    const struct logger logger = {.level = LOG_WARN, .write = write_line};
+    struct session session = {.path = path};
+    struct backup_begin first;
+    char cluster_id[CLUSTER_ID_SIZE];
+    int error = backup_reader_open(&session.reader, path, &first);
+    if (error)
+        return complain(error_text(error));
+    snprintf(cluster_id, sizeof(cluster_id), "%.*s", BYTES_ARG(first.cluster_id));
+    const struct filling filling = {
+        .directory = directory,
+        .cluster_id = cluster_id,
+        .logger = &logger,
+        .begin = begin,
+        .step = step,
+        .owner = &session,
+    };
+    error = filling_run(&filling);
+    if (session.restore)
+        restore_free(session.restore);
+    backup_reader_close(&session.reader);
+    if (error) {
+        fputs("weir restore: nothing was restored\n", stderr);
+        return 1;
+    }
+    const struct restore_stats *stats = &session.stats;
+    printf("Restored: %llu channels, %llu messages, %llu clients, %llu durables, queue groups and subscriptions, %llu "
+           "messages "
+           "not acknowledged\n",
+           (unsigned long long)stats->channels, (unsigned long long)stats->messages, (unsigned long long)stats->clients,
+           (unsigned long long)stats->consumers, (unsigned long long)stats->pending);
+    if (stats->without_client)
+        printf("%llu subscriptions without their client: what is durable of them stays, the rest does not\n",
+               (unsigned long long)stats->without_client);
+    printf("Serve it with -cid %s --dir %s\n", cluster_id, directory);
+    return 0;
+}
+
+static void begin(void *owner, struct shard *shard, struct stan *stan)
+{
+    struct session *session = owner;
+    session->restore = restore_new(shard, stan, FILLING_MESSAGE_MAX);
+}
+
+static int step(void *owner, struct engine_time now)
+{
+    struct session *session = owner;
+    for (int i = 0; i < STEP_FRAMES; i++) {
+        int result = session->holds ? 1 : backup_reader_next(&session->reader, &session->held);
+        if (result == 0) {
+            restore_stats_get(session->restore, &session->stats);
+            return restore_end(session->restore, now);
+        }
+        if (result < 0) {
+            fprintf(stderr, "weir restore: %s: changed while it was read\n", session->path);
+            return result;
+        }
+        result = restore_take(session->restore, &session->held, now);
+        session->holds = result == ERR_AGAIN;
+        if (result && result != ERR_AGAIN)
+            fprintf(stderr, "weir restore: %s: the frame before byte %llu: %s\n", session->path,
+                    (unsigned long long)session->reader.offset, error_text(result));
+        if (result)
+            return result;
+    }
+    return 1;
+}
+
+static void write_line(void *owner, enum log_level level, const char *format, va_list list)
+{
+    (void)owner;
+    (void)level;
+    fputs("weir restore: ", stderr);
+    vfprintf(stderr, format, list);
+    fputc('\n', stderr);
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// `weir backup` of a running server, `weir restore` elsewhere: unmodified clients go on where they were.
+'use strict'
+
+const assert = require('assert')
+const { execFile } = require('child_process')
+const fs = require('fs')
+const os = require('os')
+const path = require('path')
+const { test, run } = require('./lib/tap')
+const { Server, program } = require('./lib/server')
+const { StanClient, START } = require('./lib/stan')
+const { connect, publish, subscribe, ended } = require('./lib/stan_client')
+const { event, until, within } = require('./lib/wait')
+
+/** Runs the program until it ends; { status, out, err }. */
+function weir (...args) {
+  return within(new Promise((resolve) => {
+    execFile(program, args, (error, out, err) => resolve({ status: error ? error.code : 0, out, err }))
+  }), `weir ${args[0]}`, 30000)
+}
+
+function temporary (t) {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-backup-'))
+  t.after(() => fs.rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+async function start (t, options = {}, flags = []) {
+  const server = await Server.start(flags, options)
+  t.after(() => server.stop())
+  return server
+}
+
+async function backup (t, server, ...args) {
+  const file = path.join(temporary(t), 'backup')
+  const done = await weir('backup', '-s', server.url, ...args, file)
+  assert.strictEqual(done.status, 0, done.err)
+  return { file, ...done }
+}
+
+/** A server elsewhere that has what is in the file. */
+async function restored (t, file, options = {}) {
+  let out
+  const server = await start(t, {
+    ...options,
+    prepare: async (directory) => {
+      const done = await weir('restore', file, '--dir', directory)
+      assert.strictEqual(done.status, 0, done.err)
+      out = done.out
+    }
+  })
+  return { server, out }
+}
+
+const span = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
+const sequences = (taken) => taken.map((one) => one.sequence)
+
+test('a backup that is restored elsewhere continues consumers where they were, with their clients', async (t) => {
+  const server = await start(t)
+  const options = { maxReconnectAttempts: -1 }
+  const worker = await connect(t, server, { id: 'worker', ...options })
+  for (const data of 'abcdef') await publish(worker, 'jobs', data)
+  const group = await subscribe(worker, 'jobs', { group: 'gpu', durable: 'd', manual: true, maxInFlight: 4, ackWait: 3000, all: true })
+  const ledger = await subscribe(worker, 'jobs', { durable: 'ledger', manual: true, maxInFlight: 3, ackWait: 60000, all: true })
+  const first = await group.queue.take(4)
+  const held = await ledger.queue.take(3)
+  first[1].ack()
+  held[0].ack()
+  assert.strictEqual((await group.queue.next()).data, 'e')
+  assert.strictEqual((await ledger.queue.next()).data, 'd')
+  await ended(ledger, 'close')
+  await publish(worker, 'other', 'x')
+  const { file, out } = await backup(t, server)
+  assert.match(out, /everything, cluster id test-cluster, of .*: 2 channels, 7 messages, \d+ bytes, whole/)
+  // What happens later is not in it.
+  await publish(worker, 'jobs', 'later')
+  const back = event(worker, 'reconnect')
+  const port = server.port
+  await server.stop()
+  const second = await restored(t, file, { port })
+  assert.match(second.out, /2 channels, 7 messages, 1 clients, 2 durables/)
+  await back
+  // The same client, its member, its ack inbox: a, c, d are with it still.
+  first[0].ack()
+  assert.strictEqual((await group.queue.next()).data, 'f')
+  await publish(worker, 'jobs', 'g')
+  const again = []
+  while (again.length < 4) {
+    const one = await group.queue.next()
+    again.push([one.data, one.redelivered])
+    one.ack()
+  }
+  assert.deepStrictEqual(again.filter(([data]) => data !== 'g').map(([, redelivered]) => redelivered).every(Boolean), true)
+  assert.deepStrictEqual([...new Set(again.map(([data]) => data))].filter((data) => 'cde'.includes(data)).sort(), ['c', 'd', 'e'])
+  // The closed durable has b, c, d to come again, then e, f, g.
+  const resumed = await subscribe(worker, 'jobs', { durable: 'ledger', manual: true, maxInFlight: 10 })
+  const got = await resumed.queue.take(6)
+  assert.deepStrictEqual(got.map((one) => one.data).join(''), 'bcdefg')
+  assert.deepStrictEqual(got.map((one) => one.redelivered), [true, true, true, false, false, false])
+  assert.strictEqual(got[5].sequence, 7)
+})
+
+test('a backup is of one moment, while others publish', async (t) => {
+  const server = await start(t)
+  const client = await StanClient.connect(server)
+  for (let i = 0; i < 40; i++) await client.store('log', ...Array.from({ length: 50 }, (_, j) => `${50 * i + j}`.padEnd(500, '.')))
+  let stop = false
+  const publishing = (async () => {
+    let stored = 0
+    while (!stop) { await client.store('log', ...Array(20).fill('more')); stored += 20 }
+    return stored
+  })()
+  const { file } = await backup(t, server)
+  stop = true
+  const stored = await publishing
+  const { server: other } = await restored(t, file)
+  const reader = await StanClient.connect(other)
+  const last = await reader.subscribe('log', { startPosition: START.LAST })
+  const end = (await last.next()).sequence
+  assert.ok(end >= 2000 && end <= 2000 + stored, String(end))
+  const all = await reader.subscribe('log', { maxInFlight: 100000 })
+  const got = await all.queue.take(end)
+  assert.deepStrictEqual(sequences(got), span(1, end))
+  assert.strictEqual(got[1234].data, '1234'.padEnd(500, '.'))
+})
+
+test('one channel: its messages and durables, no clients', async (t) => {
+  const server = await start(t)
+  const client = await connect(t, server)
+  for (const channel of ['a', 'b']) for (const data of ['1', '2', '3']) await publish(client, channel, data)
+  const durable = await subscribe(client, 'a', { durable: 'd', all: true })
+  await durable.queue.take(3)
+  await subscribe(client, 'a', { all: true })
+  await publish(client, 'a', '4')
+  await durable.queue.next()
+  await publish(client, 'b', '4') // so the acknowledgements are with the server
+  const { file, out } = await backup(t, server, '--channel', 'a')
+  assert.match(out, /^channel a, .*: 1 channels, 4 messages/)
+  const { server: other, out: said } = await restored(t, file)
+  assert.match(said, /1 channels, 4 messages, 0 clients, 1 durables/)
+  assert.match(said, /2 subscriptions without their client/)
+  const same = await connect(t, other, { id: client.clientID })
+  await publish(same, 'a', '5')
+  const resumed = await subscribe(same, 'a', { durable: 'd' })
+  await until(() => resumed.queue.items.some((one) => one.data === '5'), 'what is new')
+  assert.strictEqual(resumed.queue.items.find((one) => one.data === '5').sequence, 5)
+})
+
+test('numbers go on in a channel whose messages have all gone', async (t) => {
+  const server = await start(t, {}, ['-ma', '300ms'])
+  const client = await StanClient.connect(server)
+  await client.store('short', 'a', 'b', 'c')
+  await until(async () => {
+    const { file, out } = await backup(t, server)
+    if (!/ 0 messages/.test(out)) return false
+    const { server: other } = await restored(t, file)
+    const writer = await StanClient.connect(other)
+    const subscription = await writer.subscribe('short')
+    await writer.store('short', 'd')
+    assert.strictEqual((await subscription.next()).sequence, 4)
+    return true
+  }, 'the messages are too old')
+})
+
+test('a file that is damaged, cut off or no backup is refused, and nothing is made of it', async (t) => {
+  const server = await start(t)
+  const client = await StanClient.connect(server)
+  await client.store('a', 'some', 'messages', 'there')
+  const { file } = await backup(t, server)
+  const whole = fs.readFileSync(file)
+  const target = path.join(temporary(t), 'data')
+  const refused = async (bytes, says) => {
+    fs.writeFileSync(file, bytes)
+    const done = await weir('restore', file, '--dir', target)
+    assert.strictEqual(done.status, 1)
+    assert.match(done.err, says)
+    assert.ok(!fs.existsSync(target))
+  }
+  for (let at = 8; at < whole.length; at += 61) {
+    const bytes = Buffer.from(whole)
+    bytes[at] ^= 1 << at % 8
+    await refused(bytes, /damaged at byte|not a backup|newer/)
+  }
+  await refused(whole.subarray(0, whole.length - 48), /cut off/)
+  await refused(Buffer.concat([whole, whole.subarray(0, 64)]), /damaged at byte/)
+  await refused(Buffer.from('something else'), /not a backup/)
+  await refused(Buffer.alloc(0), /not a backup/)
+  fs.writeFileSync(file, whole)
+  assert.match((await weir('backup', '--check', file)).out, /1 channels, 3 messages, .* whole/)
+})
+
+test('what cannot be done is said', async (t) => {
+  const server = await start(t)
+  const directory = temporary(t)
+  const file = path.join(directory, 'file')
+  const says = async (pattern, ...args) => {
+    const done = await weir(...args)
+    assert.notStrictEqual(done.status, 0)
+    assert.match(done.err, pattern)
+  }
+  await says(/there is no such channel/, 'backup', '-s', server.url, '--channel', 'nowhere', file)
+  assert.deepStrictEqual(fs.readdirSync(directory), [])
+  fs.writeFileSync(file, 'kept')
+  await says(/nothing is overwritten/, 'backup', '-s', server.url, file)
+  assert.strictEqual(fs.readFileSync(file, 'utf8'), 'kept')
+  await says(/not found/, 'restore', path.join(directory, 'none'), '--dir', path.join(directory, 'data'))
+  await says(/--dir DATA is missing/, 'restore', file)
+  await says(/the server makes no backups/, 'backup', '-s', (await start(t, {}, ['--streaming=false'])).url, path.join(directory, 'new'))
+})
+
+run({ atOnce: 3 })
