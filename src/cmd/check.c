@@ -53,7 +53,8 @@ int check_run(int count, char **arguments)
         fputs("weir check: wants one data directory, behind its options; see `weir check --help`\n", stderr);
         return 2;
     }
-    options.encrypt = getenv(ENCRYPTION_VARIABLE) != NULL;
+    const char *variable = getenv(ENCRYPTION_VARIABLE);
+    options.encrypt = variable && variable[0] != '\0'; // an empty one is none, as elsewhere
     struct encryption encryption;
     if (encryption_load(&encryption, &options, NULL, message)) {
         fprintf(stderr, "weir check: %s\n", message);
