@@ -7,6 +7,7 @@
 //   POWERCUT_DIR      the directory, an absolute path without symbolic links
 //   POWERCUT_JOURNAL  the journal; made if missing, appended to
 //   POWERCUT_DELAY    optional; a file: while it holds a number, every sync first waits for so many milliseconds
+//   POWERCUT_AIM      optional; at which moment to kill the process: aim.h
 //
 // The journal: records of struct note, each followed by `size` bytes. A note is written when the operation has succeeded, so what
 // was under way when the process was killed is missing: it was not synced. A sync notes its begin, too: it covers the writes
@@ -26,6 +27,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "aim.h"
 
 enum { FD_MAX = 65536, PATH_SIZE = 4096 };
 
@@ -55,6 +58,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int journal_fd = -1;
 static const char *directory; // NULL: not asked for
 static size_t directory_len;
+static char *paths[FD_MAX];    // of these, relative: as they were opened
 static uint32_t files[FD_MAX]; // descriptor → number of the open file, 0: not ours
 static uint32_t files_opened;
 static uint64_t syncs;
@@ -107,6 +111,7 @@ __attribute__((constructor)) static void start(void)
         die("cannot open the journal");
     directory_len = strlen(asked);
     directory = asked;
+    aim_start();
 }
 
 // The lock is held. One writev per note: a kill leaves it whole or not at all, but for a disk that is full.
@@ -165,14 +170,20 @@ static int file_open(int at, const char *path, int flags, mode_t mode)
     pthread_mutex_lock(&lock);
     struct stat status;
     bool new = (flags & O_CREAT) && fstatat(at, path, &status, AT_SYMLINK_NOFOLLOW) != 0;
+    if (new)
+        aim_name(false, "create", relative);
     int fd = real_openat(at, path, flags, mode);
     if (fd >= FD_MAX || ((flags & O_TRUNC) && fd >= 0 && !new))
         die("an open that is not foreseen");
     if (fd >= 0) {
         uint32_t number = ++files_opened;
         note_text(NOTE_OPEN, number, new, relative, strlen(relative));
+        free(paths[fd]);
+        paths[fd] = strdup(relative);
         __atomic_store_n(&files[fd], number, __ATOMIC_RELEASE);
     }
+    if (new &&fd >= 0)
+        aim_name(true, "create", relative);
     pthread_mutex_unlock(&lock);
     return fd;
 }
@@ -207,6 +218,7 @@ static void note_write(int fd, const struct iovec *parts, int count, off_t offse
     else
         note_append(NOTE_WRITE, file_of(fd), (uint64_t)offset, (uint64_t)written, done, used);
     pthread_mutex_unlock(&lock);
+    aim_write(true, paths[fd], done, used, offset);
 }
 
 static void sync_delay(void)
@@ -237,6 +249,7 @@ static int file_sync(int fd, int (*sync)(int))
         pthread_mutex_lock(&lock);
         note_append(NOTE_END, file, 0, number, NULL, 0);
         pthread_mutex_unlock(&lock);
+        aim_synced();
     }
     return failed;
 }
@@ -292,8 +305,10 @@ ssize_t write(int fd, const void *bytes, size_t len)
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t offset)
 {
-    ssize_t written = real_pwrite(fd, bytes, len, offset);
     struct iovec part = {(void *)(uintptr_t)bytes, len};
+    if (file_of(fd))
+        aim_write(false, paths[fd], &part, 1, offset);
+    ssize_t written = real_pwrite(fd, bytes, len, offset);
     if (written > 0 && file_of(fd))
         note_write(fd, &part, 1, offset, written);
     return written;
@@ -304,6 +319,8 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset)
     // So few that a note takes them; the caller goes on with the rest.
     if (file_of(fd) && count > 8)
         count = 8;
+    if (file_of(fd))
+        aim_write(false, paths[fd], parts, count, offset);
     ssize_t written = real_pwritev(fd, parts, count, offset);
     if (written > 0 && file_of(fd))
         note_write(fd, parts, count, offset, written);
@@ -325,9 +342,12 @@ int ftruncate(int fd, off_t length)
     if (!file_of(fd))
         return real_ftruncate(fd, length);
     pthread_mutex_lock(&lock);
+    aim_name(false, "truncate", paths[fd]);
     int failed = real_ftruncate(fd, length);
     if (!failed)
         note_append(NOTE_TRUNCATE, file_of(fd), (uint64_t)length, 0, NULL, 0);
+    if (!failed)
+        aim_name(true, "truncate", paths[fd]);
     pthread_mutex_unlock(&lock);
     return failed;
 }
@@ -343,9 +363,12 @@ int renameat(int from, const char *old, int to, const char *new)
     size_t len = strlen(both) + 1;
     memcpy(both + len, path, strlen(path));
     pthread_mutex_lock(&lock);
+    aim_name(false, "rename", path);
     int failed = real_renameat(from, old, to, new);
-    if (!failed)
+    if (!failed) {
         note_text(NOTE_RENAME, 0, 0, both, len + strlen(path));
+        aim_name(true, "rename", path);
+    }
     pthread_mutex_unlock(&lock);
     return failed;
 }
@@ -356,9 +379,12 @@ int unlinkat(int at, const char *path, int flags)
     if (!path_resolve(at, path, relative))
         return real_unlinkat(at, path, flags);
     pthread_mutex_lock(&lock);
+    aim_name(false, "unlink", relative);
     int failed = real_unlinkat(at, path, flags);
-    if (!failed)
+    if (!failed) {
         note_text(NOTE_UNLINK, 0, 0, relative, strlen(relative));
+        aim_name(true, "unlink", relative);
+    }
     pthread_mutex_unlock(&lock);
     return failed;
 }
