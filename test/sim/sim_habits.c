@@ -134,6 +134,8 @@ bool sim_client_may_refuse(const struct sim_client *client, struct bytes error)
         return true;
     if (bytes_starts_with(error, BYTES("stan: the server is shutting down")))
         return model->stopping;
+    if (bytes_starts_with(error, BYTES("stan: the channel is full of messages that are not acknowledged")))
+        return model->keeps_unfinished;
     if (bytes_starts_with(error, BYTES("stan: the server's disk is full")))
         return model->disk_small;
     if (bytes_starts_with(error, BYTES("stan: the server's log has failed")))

@@ -230,8 +230,8 @@ static void check_age(struct sim_model *model, const struct sim_sub *sub, const 
 {
     uint64_t left_ns = model->wall_ns - (model->now_ns - delivery->stamp.earliest_ns);
     bool late = delivery->time_ns + model->max_age_ns + LATE_NS < left_ns;
-    bool excused =
-        model->jump_ns || !model->disk_healthy || model->disk_small || model->crash_ns + LATE_NS > model->now_ns;
+    bool excused = model->keeps_unfinished || model->jump_ns || !model->disk_healthy || model->disk_small ||
+                   model->crash_ns + LATE_NS > model->now_ns;
     if (model->max_age_ns && late && !excused)
         sim_trace_fail(model->trace, "M10 sub %u: sequence %" PRIu64 " is %.3f s older than it may be", sub->id,
                        delivery->sequence, (double)(left_ns - delivery->time_ns - model->max_age_ns) / 1e9);
@@ -373,10 +373,10 @@ static uint64_t owed_from(const struct sim_model *model, const struct sim_consum
     return consumer->low ? consumer->low : UINT64_MAX;
 }
 
-// With limits only what can still be read is owed.
+// With limits only what can still be read is owed, unless it is kept.
 static bool is_owed(const struct sim_model *model, const struct sim_consumer *consumer, uint64_t sequence)
 {
-    if (!model->limited)
+    if (!model->limited || model->keeps_unfinished)
         return true;
     const struct sim_consumer *reader = model->readers[consumer->channel];
     const struct sim_channel *channel = &model->channels[consumer->channel];

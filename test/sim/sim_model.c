@@ -87,7 +87,9 @@ void sim_model_publish_answered(struct sim_model *model, struct sim_publish *pub
     const struct bytes nothing[] = {BYTES("stan: the server's disk is full, nothing was stored"),
                                     BYTES("stan: the server is overloaded, try again"),
                                     BYTES("stan: the server's memory store is full"),
-                                    BYTES("stan: too many messages within the duplicate window")};
+                                    BYTES("stan: too many messages within the duplicate window"),
+                                    BYTES("stan: the channel is full of messages that are not acknowledged, nothing "
+                                          "was stored")};
     bool stored_nothing = false;
     for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++)
         stored_nothing |= bytes_equal(error, nothing[i]);
@@ -98,6 +100,8 @@ void sim_model_publish_answered(struct sim_model *model, struct sim_publish *pub
         bytes_equal(error, nothing[0]) || bytes_starts_with(error, BYTES("stan: the server's log has failed"));
     if (!stored_nothing && !failed)
         sim_trace_fail(model->trace, "publish %u refused: %.*s", publish->id, BYTES_ARG(error));
+    if (bytes_equal(error, nothing[4]) && !model->keeps_unfinished)
+        sim_trace_fail(model->trace, "publish %u: the channel drops messages instead", publish->id);
     if (bytes_equal(error, nothing[0]) && !model->disk_small)
         sim_trace_fail(model->trace, "publish %u: the disk is not full", publish->id);
     if (failed && !bytes_equal(error, nothing[0]) && model->disk_healthy)

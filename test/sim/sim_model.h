@@ -144,17 +144,19 @@ struct sim_model {
     uint64_t grace_ns;                              // disconnect grace
     bool has_workers;                               // several
     bool limited;                                   // channels have limits: the oldest messages may go
-    uint64_t max_age_ns;                            // 0: none
-    bool only_aged;                                 // limited by nothing but that
-    uint64_t now_ns, wall_ns, wall_max_ns;          // virtual time; the wall clock, and the latest that it ever showed
-    uint64_t jump_ns;                               // when the wall clock last jumped forward; 0: never
-    uint64_t crash_ns;                              // when the node last died or started; 0: never
-    uint64_t synced_ns;                             // what the node got before this is on the disk
-    bool disk_healthy;                              // since the last start: no failure was injected
-    bool disk_small;                                // the disk may be full
-    bool stopping;                                  // the node was told to stop
-    bool reads_fail;                                // since the last start one may have: what it was for comes later
-    uint64_t deliveries, redeliveries, duplicates;  // counts, to show that a run did something
+    bool
+        keeps_unfinished; // limited, but what a consumer has not finished is not dropped: publishes are refused instead
+    uint64_t max_age_ns;  // 0: none
+    bool only_aged;       // limited by nothing but that
+    uint64_t now_ns, wall_ns, wall_max_ns;         // virtual time; the wall clock, and the latest that it ever showed
+    uint64_t jump_ns;                              // when the wall clock last jumped forward; 0: never
+    uint64_t crash_ns;                             // when the node last died or started; 0: never
+    uint64_t synced_ns;                            // what the node got before this is on the disk
+    bool disk_healthy;                             // since the last start: no failure was injected
+    bool disk_small;                               // the disk may be full
+    bool stopping;                                 // the node was told to stop
+    bool reads_fail;                               // since the last start one may have: what it was for comes later
+    uint64_t deliveries, redeliveries, duplicates; // counts, to show that a run did something
 };
 
 void sim_model_init(struct sim_model *model, struct sim_trace *trace, uint32_t channels);

@@ -18,7 +18,11 @@ static int setup(void **state)
     struct sim_world *world = mem_alloc(sizeof(*world));
     sim_world_init(world, 1, 1, false);
     world->model.limited = false;
+    world->model.keeps_unfinished = false;
+    world->model.max_age_ns = 0;
     world->node.options.channel.max_msgs = 0;
+    world->node.options.channel.max_age_ns = 0;
+    world->node.options.channel.discard_new = false;
     world->node.options.channel.duplicate_window_ns = world->model.window_ns = 600 * SECOND;
     world->node.options.channel.disconnect_grace_ns = world->model.grace_ns = 5 * SECOND;
     sim_world_calm(world);

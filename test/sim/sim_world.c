@@ -107,6 +107,11 @@ static void init_options(struct sim_world *world)
         options->channel.max_msgs = 20 + prng_below(prng, 60);
         world->model.limited = true;
     }
+    if (world->seed % 5 == 2) {
+        options->channel.max_msgs = 20 + world->seed % 40;
+        options->channel.discard_new = true;
+        world->model.limited = world->model.keeps_unfinished = true;
+    }
     if (world->seed % 7 == 3) {
         options->channel.max_age_ns = (5 + world->seed % 5) * SECOND;
         world->model.max_age_ns = options->channel.max_age_ns;
