@@ -98,6 +98,8 @@ int options_check(const struct options *options, char ret_message[OPTIONS_MESSAG
         wrong = "-max_pending is less than -max_payload: no reader could be sent such a message";
     else if (options->streaming && options->store == OPTIONS_STORE_FILE && !options->directory)
         wrong = "for FILE stores, root directory must be specified: -dir";
+    else if (options->import_source && (!options->streaming || options->store != OPTIONS_STORE_FILE))
+        wrong = "-import moves into files: -st file and -dir";
     else if (options->encryption_old_key_file && !options_encrypts(options))
         wrong = "-encryption_old_key_file: there is no new key: -encrypt and -encryption_key_file";
     else if (options_advertised(options, 0, host, &port))

@@ -297,6 +297,17 @@ static void tls_flags_need_each_other(void **state)
     expect_refused("--tlscert c --tlskey k -p 8222 -ms 8222", "-p and -ms are the same port");
 }
 
+// IM-20
+static void an_import_needs_files(void **state)
+{
+    struct options options;
+    (void)state;
+    assert_int_equal(parse(&options, "--import old"), 0);
+    assert_string_equal(options.import_source, "old");
+    expect_refused("--import old -st memory", "-import moves into files: -st file and -dir");
+    expect_refused("--import old --streaming=false", "-import moves into files: -st file and -dir");
+}
+
 // CO-P18, CO-X04: as nats-server reads --client_advertise.
 static void what_clients_are_told_is_read(void **state)
 {
@@ -344,6 +355,7 @@ int main(void)
         cmocka_unit_test(what_is_missing_is_refused_by_name),
         cmocka_unit_test(what_clients_are_told_is_read),
         cmocka_unit_test(tls_flags_need_each_other),
+        cmocka_unit_test(an_import_needs_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
