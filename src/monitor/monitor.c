@@ -22,7 +22,7 @@ const struct monitor_route monitor_routes[MONITOR_ROUTES] = {
     {"/accountz", "accounts", monitor_accountz},
     {"/accstatz", "traffic of accounts", monitor_accstatz},
     {"/healthz", "is it well", monitor_healthz},
-    {"/jsz", "JetStream: not here yet", monitor_jsz},
+    {"/jsz", "channels as streams, durables as consumers, for tools of JetStream", monitor_jsz},
     {"/streaming", "NATS Streaming", monitor_streaming},
     {"/streaming/serverz", NULL, monitor_serverz},
     {"/streaming/storez", NULL, monitor_storez},

@@ -47,6 +47,7 @@ struct monitor_options {
     uint16_t https_port;
     const char *cluster_id;               // STAN's; NULL: none
     const char *store_type;               // "FILE", "MEMORY"
+    const char *store_dir;                // "" without files
     const char *sync_mode;                // "always", "interval", "never"
     const struct process_source *process; // may be NULL: then zeroes are shown
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pages about what a server that stands alone does not have: routes, gateways, leaf nodes (CO-H04…H06) and JetStream (CO-H10). They
+// Pages about what a server that stands alone does not have: routes, gateways and leaf nodes (CO-H04…H06). They
 // say "none", in the form that dashboards and exporters read. So does the page about queues between goroutines; the one with their
 // stacks can only say where to look instead.
 #include "monitor/monitor_internal.h"
@@ -34,26 +34,6 @@ void monitor_leafz(struct monitor *monitor, struct page *page)
     monitor_begin_json(monitor, page, &json);
     json_writer_put_u64(&json, "leafnodes", 0);
     put_empty_array(&json, "leafs");
-    end(&json, page);
-}
-
-void monitor_jsz(struct monitor *monitor, struct page *page)
-{
-    static const char *const zeroes[] = {"memory",    "storage", "reserved_memory", "reserved_storage", "accounts",
-                                         "ha_assets", "streams", "consumers",       "messages",         "bytes"};
-    struct json_writer json;
-    monitor_begin_json(monitor, page, &json);
-    json_writer_put_bool(&json, "disabled", true);
-    json_writer_put_object(&json, "config");
-    json_writer_put_u64(&json, "max_memory", 0);
-    json_writer_put_u64(&json, "max_storage", 0);
-    json_writer_end(&json);
-    for (size_t i = 0; i < sizeof(zeroes) / sizeof(zeroes[0]); i++)
-        json_writer_put_u64(&json, zeroes[i], 0);
-    json_writer_put_object(&json, "api");
-    json_writer_put_u64(&json, "total", 0);
-    json_writer_put_u64(&json, "errors", 0);
-    json_writer_end(&json);
     end(&json, page);
 }
 

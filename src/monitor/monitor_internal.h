@@ -74,11 +74,12 @@ void monitor_storez(struct monitor *monitor, struct page *page);
 void monitor_clientsz(struct monitor *monitor, struct page *page);
 void monitor_channelsz(struct monitor *monitor, struct page *page);
 void monitor_ft_active(struct monitor *monitor, struct page *page);
-// "/routez", "/gatewayz", "/leafz", "/jsz": nothing, in good form
+// "/jsz": the same in JetStream's words
+void monitor_jsz(struct monitor *monitor, struct page *page);
+// "/routez", "/gatewayz", "/leafz": nothing, in good form
 void monitor_routez(struct monitor *monitor, struct page *page);
 void monitor_gatewayz(struct monitor *monitor, struct page *page);
 void monitor_leafz(struct monitor *monitor, struct page *page);
-void monitor_jsz(struct monitor *monitor, struct page *page);
 // "/ipqueuesz", "/stacksz": insides of another program
 void monitor_ipqueuesz(struct monitor *monitor, struct page *page);
 void monitor_stacksz(struct monitor *monitor, struct page *page);

@@ -27,6 +27,7 @@ struct sys_options {
     struct bytes sort, user, acc, account, test, filter_subject;
     struct bytes server_name, cluster, host, domain; // who is meant
     bool auth, subscriptions, subscriptions_detail, include_unused, exact_match;
+    bool accounts, streams, consumer, config, raft; // of JSZ
     int64_t offset, limit, cid, state;
 };
 
@@ -107,6 +108,11 @@ static const struct json_field option_fields[] = {
     {"subscriptions_detail", offsetof(struct sys_options, subscriptions_detail), JSON_FIELD_BOOL, false},
     {"include_unused", offsetof(struct sys_options, include_unused), JSON_FIELD_BOOL, false},
     {"exact_match", offsetof(struct sys_options, exact_match), JSON_FIELD_BOOL, false},
+    {"accounts", offsetof(struct sys_options, accounts), JSON_FIELD_BOOL, false},
+    {"streams", offsetof(struct sys_options, streams), JSON_FIELD_BOOL, false},
+    {"consumer", offsetof(struct sys_options, consumer), JSON_FIELD_BOOL, false},
+    {"config", offsetof(struct sys_options, config), JSON_FIELD_BOOL, false},
+    {"raft", offsetof(struct sys_options, raft), JSON_FIELD_BOOL, false},
     {"offset", offsetof(struct sys_options, offset), JSON_FIELD_I64, false},
     {"limit", offsetof(struct sys_options, limit), JSON_FIELD_I64, false},
     {"cid", offsetof(struct sys_options, cid), JSON_FIELD_I64, false},
@@ -315,8 +321,17 @@ static void write_query(struct buffer *query, const struct sys_options *options,
     put_parameter(query, "acc", wanted);
     put_parameter(query, "test", options->test);
     put_parameter(query, "filter_subject", options->filter_subject);
-    if (options->auth)
-        put_number(query, "auth", 1);
+    const struct {
+        const char *name;
+        bool on;
+    } switches[] = {
+        {"auth", options->auth},          {"accounts", options->accounts}, {"streams", options->streams},
+        {"consumers", options->consumer}, {"config", options->config},     {"raft", options->raft},
+    };
+    for (size_t i = 0; i < COUNT(switches); i++) {
+        if (switches[i].on)
+            put_number(query, switches[i].name, 1);
+    }
     if (options->include_unused || account.len > 0)
         put_number(query, "unused", 1);
     if (options->subscriptions_detail)

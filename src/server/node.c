@@ -411,6 +411,7 @@ static void start_monitor(struct node *node, struct moment now)
             .https_port = node->env.https_port,
             .cluster_id = options->cluster_id,
             .store_type = options_store_name(options),
+            .store_dir = options->directory ? options->directory : "",
             .sync_mode = options_sync_name(options),
             .process = node->env.process,
         },

@@ -200,8 +200,8 @@ test('CO-H09 /accstatz counts per account', async (t) => {
   assert.ok((await json('/accstatz?unused=1')).account_statz.length >= page.account_statz.length)
 })
 
-test('CO-H10 /jsz says that JetStream is off', async () => {
-  const page = await json('/jsz?accounts=true&consumers=true&config=true')
+test('CO-H10 /jsz says that JetStream is off where nothing is stored', async (t) => {
+  const page = await json('/jsz?accounts=true&consumers=true&config=true', await own(t, isPeer ? [] : ['--streaming=false']))
   assert.strictEqual(page.disabled, true)
   sameShape(page, { memory: 0, storage: 0, accounts: 0, streams: 0, consumers: 0, messages: 0, bytes: 0, api: { total: 0, errors: 0 } }, [])
 })

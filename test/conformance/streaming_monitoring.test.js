@@ -4,11 +4,13 @@
 'use strict'
 
 const assert = require('assert')
+const http = require('http')
 const { recorded, get: getPage, json: getJson, sameShape } = require('./lib/page')
 const { test, run } = require('./lib/tap')
 const { Server } = require('./lib/server')
+const { StanClient } = require('./lib/stan')
 const { connect, ended, publish, subscribe } = require('./lib/stan_client')
-const { until } = require('./lib/wait')
+const { event, until } = require('./lib/wait')
 
 let server
 const get = (page, from = server) => getPage(page, from)
@@ -188,6 +190,33 @@ test('ST-H09 what waits, since when, who holds it, what was sent again, what die
   assert.deepStrictEqual(all.map((one) => [one.seq, one.attempts]).sort(), [[2, 2], [3, 1], [4, 1]])
   for (const one of all) assert.ok(Math.abs(Date.now() - Date.parse(one.since)) < 60000 && Date.parse(one.until) > Date.parse(one.since))
   assert.ok(!('held' in (await json('/streaming/channelsz?channel=jobs&subs=1', from)).subscriptions[0]))
+})
+
+test('ST-H05 pages about very many channels are made in pieces, whoever else asks, goes away or stops the server', async (t) => {
+  const count = 3000
+  const from = await own(t, ['--max_channels', '0'])
+  const client = await StanClient.connect(from)
+  t.after(() => client.leave())
+  const name = (i) => `many.${(i * 7919) % count}`
+  for (let i = 0; i < count; i += 100) await Promise.all(Array.from({ length: 100 }, (_, k) => client.store(name(i + k), 'x')))
+  const names = Array.from({ length: count }, (_, i) => name(i)).sort()
+  const [all, some, one, jsz, server] = await Promise.all([json(`/streaming/channelsz?limit=${count}`, from), json('/streaming/channelsz?subs=1&offset=2990', from),
+    json('/streaming/channelsz?channel=many.7&subs=1', from), json('/jsz?consumers=1&config=1', from), json('/streaming/serverz', from)])
+  assert.deepStrictEqual(all.names, names)
+  assert.deepStrictEqual(some.channels.map((channel) => channel.name), names.slice(2990))
+  assert.deepStrictEqual([one.name, server.channels, jsz.streams, jsz.account_details[0].stream_detail.length], ['many.7', count, count, count])
+  const left = Array.from({ length: 8 }, () => {
+    const request = http.get({ host: '127.0.0.1', port: from.httpPort, path: '/streaming/channelsz?subs=1&limit=9999', agent: false })
+    request.on('error', () => {})
+    return request
+  })
+  await Promise.all(left.slice(0, 4).map((request) => event(request, 'socket')))
+  for (const request of left) request.destroy()
+  assert.strictEqual((await json('/streaming/clientsz', from)).total, 1)
+  const last = Array.from({ length: 6 }, () => get('/streaming/channelsz?subs=1&limit=9999', from).catch(() => {}))
+  await json('/varz', from) // these are under way
+  await from.stop()
+  await Promise.all(last)
 })
 
 // What KEDA's "stan" scaler (2.18) does with an answer: { active, lag }, or an error.

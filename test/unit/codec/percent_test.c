@@ -30,11 +30,31 @@ static void what_is_wrong_is_refused(void **state)
     assert_int_equal(percent_decode(BYTES(""), false, text, 0), ERR_TOO_BIG);
 }
 
+// TL-12: nothing is lost in the names of streams.
+static void what_is_encoded_comes_back(void **state)
+{
+    char text[16], back[16];
+    struct bytes names[] = {BYTES("orders"),      BYTES("a.b*>"),     BYTES("%2E"),
+                            BYTES("caf\xc3\xa9"), BYTES("\t\x7f \\"), BYTES("")};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct bytes encoded = bytes_make(text, percent_encode(names[i], " .*>/\\", text, sizeof(text)));
+        for (size_t k = 0; k < encoded.len; k++)
+            assert_true((unsigned char)text[k] > ' ' && !strchr(".*>/\\", text[k]));
+        assert_int_equal(percent_decode(encoded, false, back, sizeof(back)), 0);
+        assert_true(bytes_equal(bytes_from_string(back), names[i]));
+    }
+    assert_int_equal(percent_encode(BYTES("a.b"), ".", text, sizeof(text)), 5);
+    assert_memory_equal(text, "a%2Eb", 5);
+    assert_int_equal(percent_encode(BYTES("ab.c"), ".", text, 4), 2);
+    assert_int_equal(percent_encode(BYTES("abc"), ".", text, 2), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_decoded),
         cmocka_unit_test(what_is_wrong_is_refused),
+        cmocka_unit_test(what_is_encoded_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
