@@ -167,7 +167,8 @@ struct auth_view {
     uint32_t nkey_count; // of the users
     bool has_nkeys;      // INFO carries a nonce
     struct auth_listener client, websocket;
-    bool has_plain_passwords;        // somebody's is not a hash: worth a warning, as nats-server gives
+    bool has_certificate_users; // some listener maps certificates: on the others nobody comes in without a password
+    bool has_plain_passwords;   // somebody's is not a hash: worth a warning, as nats-server gives
     const struct auth_decoy *decoys; // one for each cost that somebody's hash has; none: there are no hashes
     uint32_t decoy_count;
 };

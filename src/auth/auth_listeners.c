@@ -40,10 +40,11 @@ void auth_listeners_finish(struct auth_builder *builder)
     client->required = is_required(view, client);
     client->info_required = client->required && !builder->no_auth_user.len;
     complete_websocket(builder);
+    view->has_certificate_users = client->verify_and_map || view->websocket.verify_and_map;
     view->has_plain_passwords = has_plain_password(client) || has_plain_password(&view->websocket);
     for (uint32_t i = 0; i < view->user_count; i++) {
         const struct auth_secret *password = &view->users[i].password;
-        bool is_none = view->users[i].is_nkey || (client->verify_and_map && password->text.len == 0);
+        bool is_none = view->users[i].is_nkey || (view->has_certificate_users && password->text.len == 0);
         view->has_plain_passwords |= !is_none && password->kind != AUTH_SECRET_BCRYPT;
     }
 }

@@ -19,6 +19,8 @@ static bool offers_nothing(const struct auth_view *view, const struct login *log
 static struct login_decision decide_default(const struct auth_user *no_auth_user, const struct login *login);
 static bool has_default(const struct auth_view *view, const struct auth_listener *listener);
 static bool may_use(const struct auth_user *user, const struct login *login);
+static bool needs_certificate(const struct auth_config *config, const struct auth_user *user,
+                              const struct login *login);
 static bool has_names(const struct auth_view *view);
 static bool same_secret(struct auth_secret a, struct auth_secret b);
 
@@ -93,7 +95,7 @@ static struct login_decision decide_nkey(const struct auth_config *config, const
 static struct login_decision decide_user(const struct auth_config *config, const struct login *login)
 {
     const struct auth_user *user = auth_config_find_user(config, login->user);
-    if (!user || user->is_nkey || !may_use(user, login))
+    if (!user || user->is_nkey || !may_use(user, login) || needs_certificate(config, user, login))
         return refuse_slowly(config, login, login->password);
     struct login_decision decision = compare(config, login, user->password, login->password);
     if (decision.verdict != LOGIN_REFUSED && !decision.hopeless) {
@@ -101,6 +103,13 @@ static struct login_decision decide_user(const struct auth_config *config, const
         decision.account = user->account;
     }
     return decision;
+}
+
+// Where one listener takes certificates for names, a name alone is nothing on another (nats-server lets in whoever says such a name).
+static bool needs_certificate(const struct auth_config *config, const struct auth_user *user, const struct login *login)
+{
+    return user->password.text.len == 0 && auth_config_view(config)->has_certificate_users &&
+           !auth_config_listener(config, login->connection_type)->verify_and_map;
 }
 
 // The certificate says who it is; a password that the user has must fit all the same.

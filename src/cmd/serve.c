@@ -18,6 +18,7 @@
 #include "cmd/serve_files.h"
 #include "cmd/serve_reload.h"
 #include "cmd/serve_start.h"
+#include "cmd/serve_stop.h"
 #include "cmd/serve_tls.h"
 #include "cmd/serve_workers.h"
 #include "os/clock.h"
@@ -30,13 +31,6 @@
 #include "os/server_log.h"
 #include "os/signals.h"
 #include "server/node.h"
-
-// How long connections may take for their rest after a signal. Service managers kill after 10 s at the earliest.
-#define SERVE_STOP_MS 3000
-// From then on, until it ends without what does not answer: a disk that hangs must not keep a service manager waiting for ever.
-#define SERVE_HUNG_MS 20000
-// For the last things, which may hang as well and have no loop any more: syncs, removed files, joined threads.
-#define SERVE_LAST_S 20
 
 struct serve {
     struct config config;    // of the start: the node borrows its strings
@@ -86,8 +80,6 @@ static void write_ports(struct serve *serve);
 static void remove_files(struct serve *serve);
 static void stop_all(struct serve *serve);
 static void abandon(struct serve *serve);
-static void bound_the_rest(void);
-static void on_alarm(int number);
 static void drop_reloaded(struct serve *serve);
 static void on_turn_begin(void *owner, struct moment now);
 static bool on_turn_end(void *owner);
@@ -432,7 +424,7 @@ static void remove_files(struct serve *serve)
 
 static void stop_all(struct serve *serve)
 {
-    bound_the_rest();
+    serve_stop_bound();
     listener_close(&serve->clients);
     listener_close(&serve->monitoring);
     listener_close(&serve->websockets);
@@ -460,37 +452,12 @@ static void stop_all(struct serve *serve)
     server_log_deinit(&serve->log);
 }
 
-// Nothing that was acknowledged is lost by it, as by a kill.
+// Other workers are still there: nothing that they use may go.
 static void abandon(struct serve *serve)
 {
-    logger_write(&serve->log.logger, LOG_FATAL,
-                 "the disk has not finished %d seconds after the stop was asked for: ending without it; what was not "
-                 "acknowledged may be lost",
-                 (SERVE_STOP_MS + SERVE_HUNG_MS) / 1000);
-    bound_the_rest();
-    server_log_deinit(&serve->log);
+    serve_stop_bound();
+    serve_stop_tell(&serve->log);
     remove_files(serve);
-    _exit(1);
-}
-
-static void bound_the_rest(void)
-{
-    struct sigaction action = {.sa_handler = on_alarm};
-    sigset_t alarms;
-    sigemptyset(&alarms);
-    sigaddset(&alarms, SIGALRM);
-    (void)sigaction(SIGALRM, &action, NULL);
-    (void)pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
-    (void)alarm(SERVE_LAST_S);
-}
-
-// Only what a signal handler may do.
-static void on_alarm(int number)
-{
-    static const char text[] = "the disk does not let the server stop: ending without it\n";
-    (void)number;
-    if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-        _exit(2);
     _exit(1);
 }
 
@@ -524,7 +491,7 @@ static bool on_turn_end(void *owner)
                          serve->tcp.count);
         tcp_close_all(&serve->tcp);
     }
-    if (serve->forced && moment_mono_ms(serve->loop.now) >= serve->stop_by_ms + SERVE_HUNG_MS)
+    if (serve->forced && moment_mono_ms(serve->loop.now) >= serve->stop_by_ms + SERVE_STOP_HUNG_MS)
         abandon(serve);
     return again;
 }
@@ -533,7 +500,7 @@ static uint64_t on_deadline(void *owner)
 {
     struct serve *serve = owner;
     uint64_t deadline_ms = serve->node ? node_next_deadline_ms(serve->node) : UINT64_MAX;
-    uint64_t stop_ms = serve->forced ? serve->stop_by_ms + SERVE_HUNG_MS : serve->stop_by_ms;
+    uint64_t stop_ms = serve->forced ? serve->stop_by_ms + SERVE_STOP_HUNG_MS : serve->stop_by_ms;
     return deadline_ms < stop_ms ? deadline_ms : stop_ms;
 }
 

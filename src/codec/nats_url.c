@@ -4,6 +4,7 @@
 #include "base/number.h"
 #include "codec/percent.h"
 
+static bool take_scheme(struct bytes *rest, struct bytes scheme);
 static int take_credentials(struct bytes text, struct nats_url *url);
 static int take_place(struct bytes text, struct nats_url *url);
 static int take_port(struct bytes text, struct nats_url *url);
@@ -12,11 +13,9 @@ int nats_url_parse(const char *server, struct nats_url *ret_url)
 {
     struct nats_url url = {.port = "4222"};
     struct bytes rest = bytes_from_string(server);
-    url.is_tls = bytes_starts_with(rest, BYTES("tls://"));
-    if (url.is_tls)
-        rest = bytes_skip(rest, strlen("tls://"));
-    else if (bytes_starts_with(rest, BYTES("nats://")))
-        rest = bytes_skip(rest, strlen("nats://"));
+    url.is_tls = take_scheme(&rest, BYTES("tls://"));
+    if (!url.is_tls && !take_scheme(&rest, BYTES("nats://")) && memmem(rest.ptr, rest.len, "://", 3))
+        return ERR_INVALID; // of another protocol: its secrets are not for this one
     if (rest.len > 0 && rest.ptr[rest.len - 1] == '/')
         rest.len--;
     const char *at = rest.len ? memrchr(rest.ptr, '@', rest.len) : NULL;
@@ -30,6 +29,14 @@ int nats_url_parse(const char *server, struct nats_url *ret_url)
     if (!error)
         *ret_url = url;
     return error;
+}
+
+static bool take_scheme(struct bytes *rest, struct bytes scheme)
+{
+    bool has = rest->len >= scheme.len && bytes_equal_fold(bytes_make(rest->ptr, scheme.len), scheme);
+    if (has)
+        *rest = bytes_skip(*rest, scheme.len);
+    return has;
 }
 
 // One word alone is a token, as all clients have it.

@@ -18,6 +18,7 @@ struct nats_url {
     bool is_tls;
 };
 
+// Schemes count without case; an address of another one is refused, because what it says is not meant for us.
 // [nats://|tls://][user:password@|token@]host[:port][/]; an IPv6 host stands in brackets, "%40" is a character that cannot stand there
 // itself. ERR_INVALID, ERR_TOO_BIG.
 int nats_url_parse(const char *server, struct nats_url *ret_url) MUST_USE;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Of lines that strangers cause the log takes so many a second, so that they cannot fill it. What was left out is counted, for the next
-// line that is written. All zeroes at first. One thread.
+// Of lines that strangers cause the log takes so many a second, so that they cannot fill it: each listener of each worker has a quota. What
+// was left out is counted, and told with the next line that is written, whenever that is. All zeroes at first. One thread.
 #pragma once
 
 #include <stdbool.h>

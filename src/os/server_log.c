@@ -15,7 +15,7 @@
 
 static void server_log_write(void *owner, enum log_level level, const char *format, va_list arguments);
 static size_t server_log_prefix(const struct server_log *log, char *line, size_t size, enum log_level level);
-static size_t server_log_finish(char *line, size_t used, int more);
+static size_t server_log_end_line(char *line, size_t used, int more);
 static void server_log_to_syslog(struct server_log *log, enum log_level level, char *line, size_t used, size_t len);
 static void server_log_to_file(struct server_log *log, const char *line, size_t len);
 static void server_log_rotate(struct server_log *log);
@@ -80,15 +80,25 @@ int server_log_reopen(struct server_log *log)
     return error;
 }
 
-void server_log_deinit(struct server_log *log)
+void server_log_finish(struct server_log *log)
 {
     uv_mutex_lock(&log->mutex);
+    bool has_thread = log->has_thread;
     log->stopping = true;
     log->flush_by_ns = uv_hrtime() + SERVER_LOG_FLUSH_MS * SERVER_LOG_NS_PER_MS;
     uv_cond_broadcast(&log->changed);
     uv_mutex_unlock(&log->mutex);
-    if (log->has_thread)
-        uv_thread_join(&log->thread);
+    if (!has_thread)
+        return;
+    uv_thread_join(&log->thread);
+    uv_mutex_lock(&log->mutex);
+    log->has_thread = false;
+    uv_mutex_unlock(&log->mutex);
+}
+
+void server_log_deinit(struct server_log *log)
+{
+    server_log_finish(log);
     log_file_close(&log->file);
     log_syslog_close(&log->syslog);
     buffer_deinit(&log->queue);
@@ -102,7 +112,7 @@ static void server_log_write(void *owner, enum log_level level, const char *form
     char line[SERVER_LOG_LINE_MAX];
     uv_mutex_lock(&log->mutex);
     size_t used = server_log_prefix(log, line, sizeof(line), level);
-    size_t len = server_log_finish(line, used, vsnprintf(line + used, sizeof(line) - used, format, arguments));
+    size_t len = server_log_end_line(line, used, vsnprintf(line + used, sizeof(line) - used, format, arguments));
     if (log->file.fd >= 0)
         server_log_to_file(log, line, len);
     else if (log->syslog.open)
@@ -131,7 +141,7 @@ static size_t server_log_prefix(const struct server_log *log, char *line, size_t
 
 // Ends the line with its newline, cutting what does not fit; control characters (a client's name may hold some) must not
 // be able to forge lines or to drive a terminal.
-static size_t server_log_finish(char *line, size_t used, int more)
+static size_t server_log_end_line(char *line, size_t used, int more)
 {
     size_t len = used + (more > 0 ? (size_t)more : 0);
     if (len > SERVER_LOG_LINE_MAX - 1)
@@ -186,7 +196,7 @@ static void server_log_note(struct server_log *log, enum log_level level, char *
     va_list arguments;
     va_start(arguments, format);
     size_t used = server_log_prefix(log, line, SERVER_LOG_LINE_MAX, level);
-    size_t len = server_log_finish(line, used, vsnprintf(line + used, SERVER_LOG_LINE_MAX - used, format, arguments));
+    size_t len = server_log_end_line(line, used, vsnprintf(line + used, SERVER_LOG_LINE_MAX - used, format, arguments));
     va_end(arguments);
     bool broken = false;
     if (log->file.fd < 0)

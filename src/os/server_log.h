@@ -66,5 +66,7 @@ void server_log_init(struct server_log *log, int fd, enum log_level level);
 int server_log_configure(struct server_log *log, const struct server_log_config *config) MUST_USE;
 // Opens the file of that name again, after somebody moved it away. ERR_NOT_FOUND: lines go to no file.
 int server_log_reopen(struct server_log *log) MUST_USE;
-// Waits a moment for what is queued. Nobody may write any more.
+// Waits a moment for what is queued. Other threads may still write: there is no waiting for room any more, what finds none is dropped.
+void server_log_finish(struct server_log *log);
+// Finishes. Nobody may write any more.
 void server_log_deinit(struct server_log *log);

@@ -319,6 +319,19 @@ static void test_websocket_certificates(void **state)
     accepted(on_websocket((struct login){.certificate_names = &name, .certificate_name_count = 1}));
 }
 
+// Nor the other way round: certificates on the websocket alone leave such a user none elsewhere.
+static void test_certificates_of_websockets_alone(void **state)
+{
+    add_user("CN=ann", NULL);
+    add_user("bob", "pass");
+    auth_builder_set_websocket(builder, &(struct auth_websocket_spec){.verify_and_map = true});
+    finish();
+    struct bytes name = BYTES("CN=ann");
+    refused(decide((struct login){.user = name}));
+    accepted(decide((struct login){.user = BYTES("bob"), .password = BYTES("pass")}));
+    accepted(on_websocket((struct login){.certificate_names = &name, .certificate_name_count = 1}));
+}
+
 // Unknown names have the costs of known ones, as often, and each always the same.
 static void test_costs(void **state)
 {
@@ -387,6 +400,7 @@ int main(void)
         TEST(test_websocket_token_alone),
         TEST(test_websocket_no_auth_user),
         TEST(test_websocket_certificates),
+        TEST(test_certificates_of_websockets_alone),
         TEST(test_costs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,8 @@ static void addresses_are_read(void **state)
     expect("localhost:1", "any localhost 1|||");
     expect("nats://127.0.0.1:65535/", "any 127.0.0.1 65535|||");
     expect("tls://nats.example.com", "tls nats.example.com 4222|||");
+    expect("TLS://ann:pass@host", "tls host 4222|ann|pass|");
+    expect("Nats://host", "any host 4222|||");
     expect("[::1]:4223", "any ::1 4223|||");
     expect("nats://[::1]", "any ::1 4222|||");
     expect("nats://user:word@host:1", "any host 1|user|word|");
@@ -38,9 +40,30 @@ static void addresses_are_read(void **state)
 
 static void others_are_refused(void **state)
 {
-    const char *wrong[] = {"",       "nats://", ":4222",     "host:",   "host:0",       "host:65536", "host:x",
-                           "[::1",   "[]:1",    "[::1]4222", "a/b",     "http://a",     "user:pw@",   "a%4:b@host",
-                           "a:%@ho", "h:1:2",   "tls://:1",  "[::1]:0", "a:b%00c@host", "host:-1",    "h: 1"};
+    const char *wrong[] = {"",
+                           "nats://",
+                           ":4222",
+                           "host:",
+                           "host:0",
+                           "host:65536",
+                           "host:x",
+                           "[::1",
+                           "[]:1",
+                           "[::1]4222",
+                           "a/b",
+                           "http://a",
+                           "user:pw@",
+                           "a%4:b@host",
+                           "a:%@ho",
+                           "h:1:2",
+                           "tls://:1",
+                           "[::1]:0",
+                           "a:b%00c@host",
+                           "host:-1",
+                           "h: 1",
+                           "wss://ann:s3cret@host",
+                           "http://ann:s3cret@host",
+                           "tls:/ann://s3cret@host"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct nats_url url;
         if (nats_url_parse(wrong[i], &url) != ERR_INVALID)
