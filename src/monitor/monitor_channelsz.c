@@ -121,7 +121,8 @@ static void begin(struct channelsz *channelsz)
         channelsz->to = 1;
         return;
     }
-    put_streaming_begin(channelsz->copy.monitor, channelsz->copy.page, json);
+    bool long_one = channelsz->names.count > STREAMING_INDENTED_MAX && channelsz->query.limit > STREAMING_INDENTED_MAX;
+    put_streaming_begin(channelsz->copy.monitor, channelsz->copy.page, json, long_one);
     put_time(json, "now", channelsz->copy.monitor->now.wall_ns);
     put_streaming_bounds(json, &channelsz->query, channelsz->names.count, &channelsz->at, &channelsz->to);
     if (channelsz->at == channelsz->to)

@@ -110,7 +110,8 @@ static void begin(struct clientsz *clientsz)
         clientsz->to = 1;
         return;
     }
-    put_streaming_begin(clientsz->copy.monitor, clientsz->copy.page, json);
+    bool long_one = clientsz->names.count > STREAMING_INDENTED_MAX && clientsz->query.limit > STREAMING_INDENTED_MAX;
+    put_streaming_begin(clientsz->copy.monitor, clientsz->copy.page, json, long_one);
     put_time(json, "now", clientsz->copy.monitor->now.wall_ns);
     put_streaming_bounds(json, &clientsz->query, clientsz->names.count, &clientsz->at, &clientsz->to);
     json_writer_key(json, "clients");

@@ -13,8 +13,6 @@
 #include "monitor/put_streaming.h"
 
 #define ACCOUNT "$G"
-// A page with more streams has no line breaks, so that more of them fit.
-#define INDENTED_MAX 256
 
 struct jsz {
     struct monitor_copy copy; // first
@@ -144,7 +142,7 @@ static void begin(struct jsz *jsz)
     engine_stats_get(shard_engine(monitor->options.shard), &engine);
     jsz->counted = true;
     jsz->stream = 0;
-    if (jsz->streams && jsz->stream_count > INDENTED_MAX)
+    if (jsz->streams && jsz->stream_count > STREAMING_INDENTED_MAX)
         json_writer_init_compact(json, jsz->copy.page->body);
     else
         json_writer_init(json, jsz->copy.page->body);

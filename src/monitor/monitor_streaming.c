@@ -55,7 +55,7 @@ void monitor_storez(struct monitor *monitor, struct page *page)
         return;
     const struct channel_limit *limit = stan_inspect_limits(monitor->options.stan, &max_channels);
     engine_stats_get(shard_engine(monitor->options.shard), &engine);
-    put_streaming_begin(monitor, page, json);
+    put_streaming_begin(monitor, page, json, false);
     put_time(json, "now", monitor->now.wall_ns);
     json_writer_put_string(json, "type", bytes_from_string(monitor->options.store_type));
     json_writer_put_object(json, "limits");
@@ -114,7 +114,7 @@ static void write_server(struct serverz *serverz)
     engine_stats_get(shard_engine(monitor->options.shard), &engine);
     if (source)
         source->read(source->owner, &usage);
-    put_streaming_begin(monitor, serverz->copy.page, json);
+    put_streaming_begin(monitor, serverz->copy.page, json, false);
     json_writer_put_string(json, "version", BYTES(STREAMING_VERSION));
     json_writer_put_string(json, "go", BYTES("C " __VERSION__));
     json_writer_put_string(json, "state", BYTES("STANDALONE"));

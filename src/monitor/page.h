@@ -5,8 +5,9 @@
 #include "base/buffer.h"
 #include "codec/http.h"
 
-// A page longer than this is answered with 503. Lists have limits of their own (offset, limit).
-#define PAGE_SIZE_MAX (16 * 1024 * 1024)
+// A page longer than this is answered with 503. Lists have limits of their own (offset, limit); but tools that ask /jsz for everything know
+// none, and ten thousand channels with a consumer each are 16 MiB.
+#define PAGE_SIZE_MAX (32 * 1024 * 1024)
 
 // Of the query parameter "callback" (JSONP), with its NUL; longer ones are left out.
 #define PAGE_CALLBACK_SIZE 128

@@ -28,9 +28,12 @@ void put_streaming_read(const struct page *page, struct streaming_query *ret)
     };
 }
 
-void put_streaming_begin(struct monitor *monitor, struct page *page, struct json_writer *json)
+void put_streaming_begin(struct monitor *monitor, struct page *page, struct json_writer *json, bool compact)
 {
-    json_writer_init(json, page->body);
+    if (compact)
+        json_writer_init_compact(json, page->body);
+    else
+        json_writer_init(json, page->body);
     json_writer_begin_object(json);
     json_writer_put_string(json, "cluster_id", bytes_from_string(monitor->options.cluster_id));
     put_server_id(json, monitor);

@@ -11,10 +11,12 @@
 struct monitor;
 
 // About so much is done in one step of a page: names gathered or compared, and objects written.
-#define STREAMING_STEP_NAMES   4096
-#define STREAMING_STEP_OBJECTS 128
+#define STREAMING_STEP_NAMES   1024
+#define STREAMING_STEP_OBJECTS 64
 // How often a page waits for the disk to tell how old a message is, before it leaves out what it does not know.
 #define STREAMING_PATIENCE 256
+// A page with more objects has no line breaks, so that more of them fit.
+#define STREAMING_INDENTED_MAX 1024
 // Bounds of the parameter "held".
 #define STREAMING_HELD_MAX  1000
 #define STREAMING_NAMES_MAX (1024 * 1024)
@@ -28,7 +30,7 @@ struct streaming_query {
 
 void put_streaming_read(const struct page *page, struct streaming_query *ret);
 // What the pages of nats-streaming-server begin with: an object, cluster, server, time.
-void put_streaming_begin(struct monitor *monitor, struct page *page, struct json_writer *json);
+void put_streaming_begin(struct monitor *monitor, struct page *page, struct json_writer *json, bool compact);
 // Of a list with so many in all: its bounds as JSON. Gives where it begins and ends.
 void put_streaming_bounds(struct json_writer *json, const struct streaming_query *query, size_t total, size_t *ret_from,
                           size_t *ret_to);
