@@ -64,6 +64,7 @@ struct broker_options {
         write_deadline_ms; // a connection that takes nothing for so long while data waits is a slow consumer: 10,000
     uint32_t max_traced_bytes; // of a payload that a trace shows; 0: all
     bool trace_system;         // connections of the system account are traced, too
+    bool has_uplink;           // clients are behind one connection (uplink.h): who listens in `$G` is not known here
     struct broker_tls tls;
     uint64_t seed; // of the generator that picks queue-group members
     // One of several workers (remote.h); worker_count 0 or 1: alone, and the rest is not used.
@@ -161,6 +162,18 @@ void broker_inlet_remove(struct broker *broker, struct inlet *inlet);
 // Reads again from every connection that was paused for an overloaded inlet.
 void broker_inlets_resume(struct broker *broker);
 
+// With has_uplink: nobody can be reached now, and nothing be said about who would listen.
+bool broker_is_cut_off(const struct broker *broker);
+
+// Who is told of every inlet in `$G`: at once of those that are there, then as they come and go. Embedded by its owner.
+struct inlet_follower {
+    void (*on_inlet)(struct inlet_follower *follower, struct bytes pattern, bool is_there);
+};
+
+// One at a time.
+void broker_inlets_follow(struct broker *broker, struct inlet_follower *follower);
+void broker_inlets_unfollow(struct broker *broker);
+
 // Publishes from inside the process to whoever subscribes, inlets included: payload is the concatenation of the parts.
 // Returns how many got it. 0: nobody is interested (no 503 is sent: there is no connection to send it to). Nested more than
 // BROKER_DEPTH_MAX (8) deep in inlet callbacks, the message is copied and waits for the turn's end: then 1 means that somebody was. If more wait than fit, it is dropped: 0.
@@ -168,9 +181,9 @@ size_t broker_publish(struct broker *broker, struct bytes subject, struct bytes 
                       const struct bytes *parts, size_t part_count);
 
 enum broker_interest {
-    BROKER_INTEREST_NONE,      // no connection subscribes
+    BROKER_INTEREST_NONE,      // no connection subscribes; with has_uplink never said
     BROKER_INTEREST_READY,     // at least one, and its outbound queue is short
-    BROKER_INTEREST_CONGESTED, // all that subscribe have long outbound queues
+    BROKER_INTEREST_CONGESTED, // all that subscribe have long outbound queues; with has_uplink also: the uplink is away
 };
 
 enum broker_interest broker_interest(struct broker *broker, struct bytes literal_subject);

@@ -16,6 +16,8 @@ struct overlap_count {
     uint64_t count;
 };
 
+static void tell_follower(const struct account *account, struct bytes pattern, bool is_there);
+static bool tell_of_inlet(void *context, struct trie_entry *entry);
 static void announce(struct account *account, enum target_kind kind, struct bytes subject);
 static bool may_overlap(const struct inlet_target *target, struct bytes pattern);
 static bool is_prefix_pattern(struct bytes pattern);
@@ -38,6 +40,7 @@ int account_inlet_add(struct account *account, struct inlet *inlet, struct bytes
         return error;
     account->inlet_count++;
     inlet->implementation = target;
+    tell_follower(account, subject, true);
     return 0;
 }
 
@@ -79,9 +82,22 @@ void broker_inlet_remove(struct broker *broker, struct inlet *inlet)
     prefix_remove(account, target);
     broker_inlet_count_overlap(account, target, target->pattern, -1);
     account->inlet_count--;
+    tell_follower(account, target->pattern, false);
     if (broker->remotes)
         remote_interest_remove(broker->remotes, account, target->pattern, (struct bytes){0});
     broker_bury(broker, &target->target);
+}
+
+void broker_inlets_follow(struct broker *broker, struct inlet_follower *follower)
+{
+    must(!broker->follower);
+    broker->follower = follower;
+    trie_each(broker->global->trie, tell_of_inlet, follower);
+}
+
+void broker_inlets_unfollow(struct broker *broker)
+{
+    broker->follower = NULL;
 }
 
 void broker_inlets_resume(struct broker *broker)
@@ -155,6 +171,22 @@ void broker_inlet_check(const struct account *account)
         trie_each(account->trie, count_overlap, &overlaps);
         must(overlaps.count == target->overlap_count + 1); // it overlaps itself
     }
+}
+
+static void tell_follower(const struct account *account, struct bytes pattern, bool is_there)
+{
+    struct inlet_follower *follower = account->broker->follower;
+    if (follower && account == account->broker->global)
+        follower->on_inlet(follower, pattern, is_there);
+}
+
+static bool tell_of_inlet(void *context, struct trie_entry *entry)
+{
+    struct inlet_follower *follower = context;
+    const struct target *target = container_of(entry, struct target, entry);
+    if (target->kind == TARGET_INLET && !target->dead)
+        follower->on_inlet(follower, container_of(target, struct inlet_target, target)->pattern, true);
+    return true;
 }
 
 // Where answers arrive is known before the first request for one leaves, which is in this turn.

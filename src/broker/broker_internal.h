@@ -174,9 +174,10 @@ struct broker {
     bool called;                   // an inlet or a watch, since broker_turn_end() began
     struct remotes *remotes;       // owned: the other workers; NULL: there are none
 
-    struct inlet_run run; // of the connection whose input is being carried out
-    uint32_t depth;       // of nested broker_route()
-    struct list deferred; // struct deferred_message.link
+    struct inlet_follower *follower; // borrowed; NULL: none
+    struct inlet_run run;            // of the connection whose input is being carried out
+    uint32_t depth;                  // of nested broker_route()
+    struct list deferred;            // struct deferred_message.link
     size_t deferred_bytes;
     bool deferred_full;  // and that was logged; until there are none
     struct target *dead; // owned list, freed by broker_reap()

@@ -33,6 +33,11 @@ enum broker_interest broker_interest(struct broker *broker, struct bytes literal
     return account_interest(broker->global, literal_subject);
 }
 
+bool broker_is_cut_off(const struct broker *broker)
+{
+    return broker->options.has_uplink && broker->connection_count == 0;
+}
+
 enum broker_interest account_interest(struct account *account, struct bytes literal_subject)
 {
     uint64_t workers;
@@ -223,6 +228,8 @@ static enum broker_interest own_interest(struct account *account, struct bytes l
         }
     }
     trie_match_release(account->trie, match);
+    if (best == BROKER_INTEREST_NONE && account->broker->options.has_uplink && account == account->broker->global)
+        return BROKER_INTEREST_CONGESTED;
     return best;
 }
 

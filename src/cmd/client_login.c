@@ -13,7 +13,6 @@
 
 static int sign(struct client_login *login, const char *file, struct bytes nonce, struct wire_connect *connect,
                 char *message, size_t size);
-static int read_seed(const char *file, uint8_t ret_seed[NKEY_SEED_LEN], char *message, size_t size);
 
 int client_login_fill(struct client_login *login, const struct client_options *options, const struct nats_url *url,
                       struct bytes nonce, struct wire_connect *connect, char *ret_message, size_t size)
@@ -32,31 +31,8 @@ int client_login_fill(struct client_login *login, const struct client_options *o
     return 0;
 }
 
-// CO-S03: the nonce is signed as it stands in INFO.
-static int sign(struct client_login *login, const char *file, struct bytes nonce, struct wire_connect *connect,
-                char *message, size_t size)
-{
-    uint8_t seed[NKEY_SEED_LEN], key[CRYPTO_ED25519_KEY_LEN], signature[CRYPTO_ED25519_SIGNATURE_LEN];
-    if (nonce.len == 0) {
-        snprintf(message, size, "the server does not take nkeys");
-        return ERR_UNSUPPORTED;
-    }
-    int error = read_seed(file, seed, message, size);
-    if (error)
-        return error;
-    crypto_ed25519_sign(seed, nonce, key, signature);
-    explicit_bzero(seed, sizeof(seed));
-    nkey_encode_user(key, login->nkey);
-    size_t len;
-    must(base64_encode(bytes_make(signature, sizeof(signature)), BASE64_RAW_URL, login->signature,
-                       sizeof(login->signature), &len) == 0);
-    connect->nkey = bytes_make(login->nkey, sizeof(login->nkey));
-    connect->sig = bytes_make(login->signature, len);
-    return 0;
-}
-
 // The first line that is one: tools write comments around it.
-static int read_seed(const char *file, uint8_t ret_seed[NKEY_SEED_LEN], char *message, size_t size)
+int client_login_read_seed(const char *file, uint8_t ret_seed[NKEY_SEED_LEN], char *message, size_t size)
 {
     FILE *in = fopen(file, "re");
     if (!in) {
@@ -76,4 +52,27 @@ static int read_seed(const char *file, uint8_t ret_seed[NKEY_SEED_LEN], char *me
     if (error)
         snprintf(message, size, "%s holds no seed of a user's nkey: 58 characters that begin with SU", file);
     return error;
+}
+
+// CO-S03: the nonce is signed as it stands in INFO.
+static int sign(struct client_login *login, const char *file, struct bytes nonce, struct wire_connect *connect,
+                char *message, size_t size)
+{
+    uint8_t seed[NKEY_SEED_LEN], key[CRYPTO_ED25519_KEY_LEN], signature[CRYPTO_ED25519_SIGNATURE_LEN];
+    if (nonce.len == 0) {
+        snprintf(message, size, "the server does not take nkeys");
+        return ERR_UNSUPPORTED;
+    }
+    int error = client_login_read_seed(file, seed, message, size);
+    if (error)
+        return error;
+    crypto_ed25519_sign(seed, nonce, key, signature);
+    explicit_bzero(seed, sizeof(seed));
+    nkey_encode_user(key, login->nkey);
+    size_t len;
+    must(base64_encode(bytes_make(signature, sizeof(signature)), BASE64_RAW_URL, login->signature,
+                       sizeof(login->signature), &len) == 0);
+    connect->nkey = bytes_make(login->nkey, sizeof(login->nkey));
+    connect->sig = bytes_make(login->signature, len);
+    return 0;
 }

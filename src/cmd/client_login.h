@@ -18,3 +18,6 @@ struct client_login {
 // had. On failure (ERR_NOT_FOUND, ERR_INVALID, ERR_UNSUPPORTED: the server gave no nonce) the message says why.
 int client_login_fill(struct client_login *login, const struct client_options *options, const struct nats_url *url,
                       struct bytes nonce, struct wire_connect *connect, char *ret_message, size_t size) MUST_USE;
+
+// A secret: the caller wipes it. ERR_NOT_FOUND, ERR_INVALID: the message says why, and nothing of what is in the file.
+int client_login_read_seed(const char *file, uint8_t ret_seed[NKEY_SEED_LEN], char *message, size_t size) MUST_USE;

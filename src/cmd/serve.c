@@ -20,6 +20,7 @@
 #include "cmd/serve_start.h"
 #include "cmd/serve_stop.h"
 #include "cmd/serve_tls.h"
+#include "cmd/serve_uplink.h"
 #include "cmd/serve_workers.h"
 #include "os/clock.h"
 #include "os/crypto.h"
@@ -44,7 +45,8 @@ struct serve {
     struct tcp tcp;
     struct serve_workers workers;
     struct serve_tls tls;
-    struct listener clients;
+    struct serve_uplink uplink; // with -ns
+    struct listener clients;    // without
     struct listener monitoring;
     struct listener websockets;
     struct serve_spread client_spread, websocket_spread;
@@ -62,12 +64,15 @@ struct serve {
     bool has_offload;
     bool lame_duck; // clients shall go elsewhere; then it stops
     bool forced;    // slow connections were closed
+    bool has_rival; // another server serves the same cluster id
 };
 
 static int start_log(struct serve *serve);
 static int start_all(struct serve *serve);
 static int start_workers(struct serve *serve);
 static int start_tls(struct serve *serve);
+static int start_uplink(struct serve *serve);
+static void on_rival(void *owner);
 static int import_first(struct serve *serve);
 static int open_directory(struct serve *serve);
 static int open_port(struct serve *serve, struct listener *listener, const char *host, int port, const char *what);
@@ -125,7 +130,7 @@ int serve_as(enum options_persona persona, int count, char **arguments)
     stop_all(&serve);
     drop_reloaded(&serve);
     config_deinit(&serve.config);
-    return error ? 1 : 0;
+    return error || serve.has_rival ? 1 : 0;
 }
 
 void serve_help(void)
@@ -150,6 +155,9 @@ static int start_workers(struct serve *serve)
     struct process_usage usage;
     process_self.read(process_self.owner, &usage);
     uint32_t count = serve->options.threads ? serve->options.threads : serve_workers_default(usage.cores);
+    // All clients are behind one connection.
+    if (serve->options.nats.url)
+        count = 1;
     // One arena for each: the other threads allocate little, and more would only be idle memory.
     mallopt(M_ARENA_MAX, (int)count);
     // What is freed is joined with its neighbours at once: glibc would put that off, and then do it for a million pieces in one go.
@@ -164,18 +172,21 @@ static int start_all(struct serve *serve)
 {
     node_make_id(&random_machine, serve->id);
     serve_announce_start(&serve->log.logger, &serve->config, serve->id);
+    bool has_clients = !serve->options.nats.url; // else they are elsewhere, and no port is opened for them
     int error = write_pid(serve);
-    if (!error)
+    if (!error && has_clients)
         error = open_port(serve, &serve->clients, serve->options.host, serve->options.port, "clients");
     int http_port = serve->options.https_port ? serve->options.https_port : serve->options.http_port;
     const char *http_host = serve->options.http_host ? serve->options.http_host : serve->options.host;
     if (!error && http_port != 0)
         error = open_port(serve, &serve->monitoring, http_host, http_port, "monitoring");
     const struct websocket_config *websocket = &serve->config.websocket;
-    if (!error && websocket->on)
+    if (!error && websocket->on && has_clients)
         error = open_port(serve, &serve->websockets, websocket->host, websocket->port, "websockets");
     if (!error)
         error = start_tls(serve);
+    if (!error && !has_clients)
+        error = start_uplink(serve);
     bool stores = serve->options.streaming && serve->options.store == OPTIONS_STORE_FILE;
     if (!error && stores)
         error = load_keys(serve);
@@ -185,7 +196,7 @@ static int start_all(struct serve *serve)
         error = open_directory(serve);
     if (!error)
         error = start_node(serve);
-    if (!error)
+    if (!error && has_clients)
         error = start_listening(serve, &serve->clients, node_client_handler(serve->node));
     if (!error && serve->monitoring.open)
         error = start_listening(serve, &serve->monitoring, node_monitor_handler(serve->node));
@@ -221,6 +232,28 @@ static int start_tls(struct serve *serve)
     if (error)
         logger_write(&serve->log.logger, LOG_FATAL, "%s", message);
     return error;
+}
+
+static int start_uplink(struct serve *serve)
+{
+    char message[SERVE_UPLINK_MESSAGE_SIZE];
+    int error = serve_uplink_start(&serve->uplink, &serve->options.nats, &serve->tcp, message);
+    if (error)
+        logger_write(&serve->log.logger, LOG_FATAL, "%s", message);
+    return error;
+}
+
+// ST-P01: two servers with one cluster id would each take half of the messages.
+static void on_rival(void *owner)
+{
+    struct serve *serve = owner;
+    logger_write(
+        &serve->log.logger, LOG_FATAL,
+        "another server serves cluster id %s to the clients of that NATS server: stop it, or choose another -cid",
+        serve->options.cluster_id);
+    serve->has_rival = true;
+    if (serve->stop_by_ms == UINT64_MAX)
+        stop(serve);
 }
 
 // Only into a directory that has nothing yet, so that the flag may stay where it is.
@@ -316,6 +349,11 @@ static int start_node(struct serve *serve)
         .websocket_port = serve->websockets.port,
         .http_port = is_https ? 0 : serve->monitoring.port,
         .https_port = is_https ? serve->monitoring.port : 0,
+        .dialer = &serve->uplink.dialer.net,
+        .nkey_seed = serve->uplink.has_seed ? serve->uplink.seed : NULL,
+        .sign = crypto_ed25519_sign,
+        .on_rival = on_rival,
+        .rival_owner = serve,
         .worker_count = serve->workers.count,
         .wake = serve_workers_wake,
         .wake_owner = &serve->workers,
@@ -444,6 +482,7 @@ static void stop_all(struct serve *serve)
     tcp_deinit(&serve->tcp);
     serve_workers_deinit(&serve->workers);
     serve_tls_stop(&serve->tls);
+    serve_uplink_stop(&serve->uplink);
     serve->node = NULL;
     loop_deinit(&serve->loop);
     remove_files(serve);

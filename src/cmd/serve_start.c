@@ -9,6 +9,7 @@
 #include "cmd/persona.h"
 #include "cmd/serve_files.h"
 #include "cmd/serve_tls.h"
+#include "cmd/serve_uplink.h"
 #include "cmd/signal_process.h"
 #include "wire/info.h"
 
@@ -127,15 +128,19 @@ void serve_announce_ready(const struct logger *logger, const struct options *opt
                          http_host, http_port);
         logger_write(logger, LOG_INFO, "Server id %s, cluster id %s", server_id, options->cluster_id);
     }
-    if (tls_options_is_on(&options->tls))
+    if (tls_options_is_on(&options->tls) && !options->nats.url)
         logger_write(logger, LOG_INFO, "TLS %s for client connections",
                      options->tls.allow_plain ? "possible" : "required");
-    logger_write(logger, LOG_INFO, "Listening for client connections on %s:%u", host, port);
+    if (!options->nats.url)
+        logger_write(logger, LOG_INFO, "Listening for client connections on %s:%u", host, port);
     logger_write(logger, LOG_INFO, "Server is ready");
     if (options->persona == OPTIONS_NATS_STREAMING)
         logger_write(logger, LOG_INFO, "STREAM: Streaming Server is ready");
     else if (options->persona == OPTIONS_WEIR && !options->streaming)
         logger_write(logger, LOG_INFO, "Ready for clients on %s:%u, no NATS Streaming", host, port);
+    else if (options->persona == OPTIONS_WEIR && options->nats.url)
+        logger_write(logger, LOG_INFO, "Ready for clients of another NATS server, store %s",
+                     options_store_name(options));
     else if (options->persona == OPTIONS_WEIR && options->store == OPTIONS_STORE_MEMORY)
         logger_write(logger, LOG_INFO, "Ready for clients on %s:%u, store MEMORY", host, port);
     else if (options->persona == OPTIONS_WEIR)
@@ -172,6 +177,8 @@ static bool find_unusable(const struct config *config, char *message, size_t siz
         return true;
     }
     if (options->streaming && options->store == OPTIONS_STORE_FILE && encryption_check(options, message))
+        return true;
+    if (options->nats.url && serve_uplink_check(&options->nats, message))
         return true;
     return serve_tls_check(config, message) != 0;
 }

@@ -20,6 +20,7 @@ struct sink {
 static json_t *load_repaired(struct bytes json);
 static size_t strings_size(const json_t *object, const struct json_field *fields, size_t count);
 static int read_field(const json_t *value, const struct json_field *field, void *base, char **at);
+static int read_list(const json_t *value, struct bytes *target, char **at);
 static int read_number(const json_t *value, enum json_field_type type, void *target);
 static int add_field(json_t *object, const struct json_field *field, const void *base);
 static json_t *field_value(const struct json_field *field, const void *source, bool *ret_is_empty);
@@ -91,8 +92,12 @@ static json_t *load_repaired(struct bytes json)
 static size_t strings_size(const json_t *object, const struct json_field *fields, size_t count)
 {
     size_t size = 0;
-    for (size_t i = 0; i < count; i++)
-        size += json_string_length(json_object_get(object, fields[i].name));
+    for (size_t i = 0; i < count; i++) {
+        const json_t *value = json_object_get(object, fields[i].name);
+        size += json_string_length(value);
+        for (size_t k = 0; k < json_array_size(value); k++)
+            size += json_string_length(json_array_get(value, k)) + 1;
+    }
     return size;
 }
 
@@ -108,6 +113,8 @@ static int read_field(const json_t *value, const struct json_field *field, void 
         *at += len;
         return 0;
     }
+    if (field->type == JSON_FIELD_LIST)
+        return read_list(value, target, at);
     if (field->type == JSON_FIELD_BOOL) {
         if (!json_is_boolean(value))
             return ERR_INVALID;
@@ -115,6 +122,24 @@ static int read_field(const json_t *value, const struct json_field *field, void 
         return 0;
     }
     return read_number(value, field->type, target);
+}
+
+static int read_list(const json_t *value, struct bytes *target, char **at)
+{
+    char *begin = *at;
+    if (!json_is_array(value))
+        return ERR_INVALID;
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const json_t *item = json_array_get(value, i);
+        if (!json_is_string(item))
+            return ERR_INVALID;
+        if (*at > begin)
+            *(*at)++ = ',';
+        memcpy(*at, json_string_value(item), json_string_length(item));
+        *at += json_string_length(item);
+    }
+    *target = bytes_make(begin, (size_t)(*at - begin));
+    return 0;
 }
 
 static int read_number(const json_t *value, enum json_field_type type, void *target)
@@ -140,6 +165,7 @@ static int read_number(const json_t *value, enum json_field_type type, void *tar
         return 0;
     case JSON_FIELD_I64: *(int64_t *)target = number; return 0;
     case JSON_FIELD_BYTES:
+    case JSON_FIELD_LIST:
     case JSON_FIELD_BOOL: break;
     }
     return ERR_INVALID;
@@ -168,6 +194,7 @@ static json_t *field_value(const struct json_field *field, const void *source, b
         *ret_is_empty = text.len == 0;
         return json_stringn(text.len > 0 ? text.ptr : "", text.len);
     }
+    case JSON_FIELD_LIST: *ret_is_empty = true; return json_null();
     case JSON_FIELD_BOOL: *ret_is_empty = !*(const bool *)source; return json_boolean(!*ret_is_empty);
     case JSON_FIELD_INT: number = *(const int *)source; break;
     case JSON_FIELD_U16: number = *(const uint16_t *)source; break;

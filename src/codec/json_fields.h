@@ -12,6 +12,7 @@ enum json_field_type {
     JSON_FIELD_U16,   // uint16_t
     JSON_FIELD_U64,   // uint64_t up to INT64_MAX
     JSON_FIELD_I64,   // int64_t
+    JSON_FIELD_LIST,  // struct bytes; read: an array of strings, joined by commas. Never written
 };
 
 struct json_field {

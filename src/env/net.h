@@ -134,7 +134,7 @@ static inline bool net_may_start_tls(const struct net_conn *conn)
     return conn->ops->may_start_tls && conn->ops->may_start_tls(conn);
 }
 
-// CLEAR ──► HANDSHAKE, as the side that was connected to. Everything net_write() took so far has left in the clear; every byte
+// CLEAR ──► HANDSHAKE, as the side that was connected to, or that has connected (struct net_dial). Everything net_write() took so far has left in the clear; every byte
 // from the peer that on_data has not given, and `received` in front of them (bytes that it did give, copied), belong to the handshake. Reading
 // may be paused: the handshake goes on when it is resumed. Only if net_may_start_tls().
 // on_secure follows, never from inside this call.
@@ -155,4 +155,36 @@ static inline bool net_describe_tls(struct net_conn *conn, void *owner,
 static inline const char *net_forwarded_ip(const struct net_conn *conn)
 {
     return conn->ops->forwarded_ip ? conn->ops->forwarded_ip(conn) : NULL;
+}
+
+// --- connections to others -------------------------------------------------------------------------------------------
+
+// One attempt to connect. Embedded by its owner; stays in place, with what it borrows, from net_dial_start() until it ended: with
+// handler->on_accept (whose peer is whom we have reached; from then on the connection is one as any other), with on_failed, or with
+// net_dial_stop(). Neither callback comes from inside net_dial_start(). An attempt has no end by itself within any time that somebody would wait.
+struct net_dial {
+    const char *host; // borrowed: a name or an address, without brackets
+    const char *port; // borrowed
+    const char *
+        tls_name; // borrowed until the connection is gone: whom its certificate must name once net_start_tls() is called
+    const struct net_handler *handler;                         // borrowed
+    void (*on_failed)(struct net_dial *dial, const char *why); // `why` for the log, valid during the call
+    void *implementation;                                      // NULL: not under way
+};
+
+// Every implementation embeds this as its first member.
+struct net_dialer {
+    void (*start)(struct net_dialer *dialer, struct net_dial *dial);
+    void (*stop)(struct net_dialer *dialer, struct net_dial *dial);
+};
+
+static inline void net_dial_start(struct net_dialer *dialer, struct net_dial *dial)
+{
+    dialer->start(dialer, dial);
+}
+
+// Harmless when it is not under way.
+static inline void net_dial_stop(struct net_dialer *dialer, struct net_dial *dial)
+{
+    dialer->stop(dialer, dial);
 }

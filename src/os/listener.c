@@ -27,7 +27,6 @@ static void listener_pause(struct listener *listener);
 static void listener_recover(struct listener *listener);
 static int listener_fd_limit(bool may_use_reserve);
 static void listener_on_pause_over(uv_timer_t *handle);
-static void listener_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer);
 
 int listener_open(struct listener *listener, struct tcp *tcp, const char *address, int port)
 {
@@ -142,7 +141,7 @@ static uint16_t listener_bound_port(int fd)
     socklen_t len = sizeof(address);
     must(getsockname(fd, (struct sockaddr *)&address, &len) == 0);
     struct net_peer self;
-    listener_peer(&address, &self);
+    tcp_describe_peer(&address, &self);
     return self.port;
 }
 
@@ -177,7 +176,7 @@ static bool listener_accept(struct listener *listener)
         return error == EINTR || error == ECONNABORTED;
     }
     struct net_peer peer;
-    listener_peer(&address, &peer);
+    tcp_describe_peer(&address, &peer);
     if (listener->place && listener->place(listener->place_owner, listener, fd, &peer))
         return true;
     (void)tcp_adopt(listener->tcp, fd, listener->handler, &peer, &listener->security);
@@ -236,21 +235,4 @@ static void listener_on_pause_over(uv_timer_t *handle)
     must(uv_poll_start(&listener->poll, UV_READABLE, listener_on_ready) == 0);
     // Those who waited may be gone by now; then there is no readiness to wait for.
     listener_on_ready(&listener->poll, 0, UV_READABLE);
-}
-
-static void listener_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer)
-{
-    *ret_peer = (struct net_peer){0};
-    if (address->ss_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-        inet_ntop(AF_INET, &v4->sin_addr, ret_peer->ip, sizeof(ret_peer->ip));
-        ret_peer->port = ntohs(v4->sin_port);
-    } else if (address->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-            inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], ret_peer->ip, sizeof(ret_peer->ip));
-        else
-            inet_ntop(AF_INET6, &v6->sin6_addr, ret_peer->ip, sizeof(ret_peer->ip));
-        ret_peer->port = ntohs(v6->sin6_port);
-    }
 }

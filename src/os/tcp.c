@@ -5,6 +5,7 @@
 // Closing: tcp_close() only marks and lists; on_close, the loop's handle and the descriptor go in a task of a later turn.
 #include "os/tcp.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -83,6 +84,7 @@ int tcp_adopt(struct tcp *tcp, int fd, const struct net_handler *handler, const 
     conn->handler = handler;
     conn->fd = fd;
     conn->tls = security ? security->tls : NULL;
+    conn->server_name = security ? security->server_name : NULL;
     conn->address = conn->tls ? tcp_shares_address(peer) : 0;
     list_init(&conn->closing_link);
     list_init(&conn->handshake_link);
@@ -111,6 +113,23 @@ int tcp_adopt(struct tcp *tcp, int fd, const struct net_handler *handler, const 
 void tcp_close_all(struct tcp *tcp)
 {
     list_foreach(link, &tcp->conns) tcp_close(&container_of(link, struct tcp_conn, link)->net);
+}
+
+void tcp_describe_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer)
+{
+    *ret_peer = (struct net_peer){0};
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+        inet_ntop(AF_INET, &v4->sin_addr, ret_peer->ip, sizeof(ret_peer->ip));
+        ret_peer->port = ntohs(v4->sin_port);
+    } else if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
+        if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+            inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], ret_peer->ip, sizeof(ret_peer->ip));
+        else
+            inet_ntop(AF_INET6, &v6->sin6_addr, ret_peer->ip, sizeof(ret_peer->ip));
+        ret_peer->port = ntohs(v6->sin6_port);
+    }
 }
 
 static size_t tcp_write(struct net_conn *net, const struct bytes *parts, size_t count)

@@ -31,6 +31,9 @@
 struct tcp_security {
     struct tls *tls; // borrowed, for longer than the connections live; NULL: net_start_tls() is not allowed
     bool at_once;    // connections begin with the handshake
+    // Borrowed for as long as the connection lives: we have connected, to who must show a certificate for this name. NULL: the other
+    // side has.
+    const char *server_name;
 };
 
 struct tcp {
@@ -59,3 +62,6 @@ int tcp_adopt(struct tcp *tcp, int fd, const struct net_handler *handler, const 
               const struct tcp_security *security);
 // net_close() on every connection.
 void tcp_close_all(struct tcp *tcp);
+
+// Address and port of the other side, as text. An IPv4 address in IPv6's clothes is written as what it is.
+void tcp_describe_peer(const struct sockaddr_storage *address, struct net_peer *ret_peer);

@@ -15,6 +15,7 @@ struct tcp_conn {
     const struct net_handler *handler; // borrowed
     void *context;                     // the handler's
     struct tls *tls;                   // borrowed; NULL: its listener has no certificates
+    const char *server_name;           // borrowed; NULL: the other side has connected
     struct tls_session *session;       // owned; NULL: in the clear
     uv_poll_t poll;
     struct list link;           // list link: tcp->conns

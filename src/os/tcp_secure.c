@@ -14,6 +14,7 @@
 #define TCP_SECURE_PLAIN_SIZE (TCP_READ_SIZE + TLS_SESSION_RECORD_SIZE)
 
 static void begin(struct tcp_conn *conn);
+static void begin_as_client(struct tcp_conn *conn);
 static void leave_share(struct tcp_conn *conn);
 static void count_handshake(struct tcp_conn *conn);
 static void wake_next(struct tcp *tcp);
@@ -32,6 +33,11 @@ void tcp_secure_start(struct tcp_conn *conn, struct bytes received)
     }
     conn->session = mem_alloc(sizeof(*conn->session));
     tls_session_init(conn->session, conn->tls, &tcp->tls_io);
+    if (conn->server_name) {
+        must(received.len == 0); // it waits for our first words
+        begin_as_client(conn);
+        return;
+    }
     must(received.len <= TLS_SESSION_HELD_MAX); // the handler got it in one read
     must(buffer_append(&conn->session->held, received) == 0);
     tcp_secure_resume(conn);
@@ -184,6 +190,18 @@ static void begin(struct tcp_conn *conn)
     }
     if (!conn->counted)
         leave_share(conn);
+    tcp_watch(conn);
+}
+
+// At once: we make few connections, and choose to whom.
+static void begin_as_client(struct tcp_conn *conn)
+{
+    buffer_clear(&conn->tcp->tls_io.out);
+    if (tls_session_connect(conn->session, conn->server_name))
+        tcp_fail(conn, ERR_PROTOCOL);
+    else
+        (void)send_out(conn);
+    count_handshake(conn);
     tcp_watch(conn);
 }
 

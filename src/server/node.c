@@ -55,7 +55,8 @@ int node_start(const struct options *options, const struct node_env *env, struct
     else
         node_make_id(env->random, node->id);
     start_workers(node, now);
-    int error = env->auth ? admit(node, env->auth) : 0;
+    // With an uplink nobody comes in here who could show anything.
+    int error = env->auth && !options->nats.url ? admit(node, env->auth) : 0;
     if (error) {
         logger_write(env->logger, LOG_FATAL, "cannot serve these accounts: %s", error_text(error));
         release(node);
@@ -69,6 +70,7 @@ int node_start(const struct options *options, const struct node_env *env, struct
     }
     start_monitor(node, now);
     settle_workers(node, now);
+    node_uplink_start(node);
     *ret_node = node;
     return 0;
 }
@@ -125,6 +127,8 @@ void node_turn_begin(struct node *node, struct moment now)
     if (node->stan)
         stan_turn_begin(node->stan, now);
     monitor_turn_begin(node->monitor, now);
+    if (node->uplink)
+        uplink_turn_begin(node->uplink, now);
     worker_receive(node->workers[0]);
 }
 
@@ -145,6 +149,7 @@ bool node_turn_end(struct node *node)
         worker_close(node->workers[0]);
     }
     again |= worker_turn_end(node->workers[0]);
+    again |= node->uplink && uplink_is_busy(node->uplink);
     node_orders_send(node);
     // Behind the last answers.
     if (node->state == NODE_CLOSING && !node->told_to_close && node->visits == 0)
@@ -160,6 +165,8 @@ uint64_t node_next_deadline_ms(const struct node *node)
         deadline_ms = earlier(deadline_ms, shard_next_deadline_ms(node->shard));
         deadline_ms = earlier(deadline_ms, backup_service_next_deadline_ms(node->backups));
     }
+    if (node->uplink)
+        deadline_ms = earlier(deadline_ms, uplink_next_deadline_ms(node->uplink));
     return earlier(deadline_ms, monitor_next_deadline_ms(node->monitor));
 }
 
@@ -177,6 +184,8 @@ void node_shutdown(struct node *node)
     if (node->state != NODE_SERVING)
         return;
     monitor_shutdown(node->monitor);
+    if (node->uplink)
+        uplink_shutdown(node->uplink);
     if (node->worker_count == 1) {
         drain(node);
         return;
@@ -191,11 +200,13 @@ void node_shutdown(struct node *node)
 
 bool node_is_quiet(const struct node *node)
 {
-    return node->told_to_close && (!node->shard || shard_is_idle(node->shard));
+    return node->told_to_close && (!node->shard || shard_is_idle(node->shard)) &&
+           (!node->uplink || uplink_has_ended(node->uplink));
 }
 
 void node_stop(struct node *node)
 {
+    node_uplink_stop(node);
     monitor_free(node->monitor);
     if (node->stan) {
         backup_service_stop(node->backups);
@@ -260,6 +271,7 @@ static void start_workers(struct node *node, struct moment now)
     broker->logger = node->env.logger;
     broker->crypto = node->env.crypto;
     broker->offload = node->env.offload;
+    broker->has_uplink = node->options.nats.url != NULL;
     for (size_t i = 0; broker->crypto && i < sizeof(broker->nonce_key); i += sizeof(uint64_t)) {
         uint64_t bits = node->env.random->next(node->env.random->owner);
         memcpy(broker->nonce_key + i, &bits, sizeof(bits));

@@ -49,6 +49,13 @@ struct node_env {
     uint16_t websocket_port;
     uint16_t http_port;  // where monitoring will be; 0: nowhere
     uint16_t https_port; // or there
+    // For -ns (options.nats.url), with one worker. Nobody can connect to us then but monitoring.
+    struct net_dialer *dialer;
+    const uint8_t *nkey_seed; // NULL: none
+    void (*sign)(const uint8_t *seed, struct bytes message, uint8_t *ret_key,
+                 uint8_t *ret_signature); // uplink_options.sign
+    void (*on_rival)(void *owner);        // uplink_options.on_rival: the caller stops
+    void *rival_owner;
     // How many workers; 0 or 1: the node is alone, and nobody is ever woken. worker_options.wake.
     uint32_t worker_count;
     void (*wake)(void *owner, uint32_t worker);

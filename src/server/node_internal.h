@@ -2,12 +2,15 @@
 // What the files of node share.
 //
 //   node.c         life, turns, shutdown
+//   node_uplink.c  NATS Streaming for clients of another server
 //   node_orders.c  what worker 0 has the others do: reload, lame duck, visits of monitoring
 // tidy: prefix node
 #pragma once
 
 #include "auth/auth_config.h"
+#include "base/buffer.h"
 #include "broker/broker.h"
+#include "broker/uplink.h"
 #include "monitor/monitor.h"
 #include "server/node.h"
 #include "server/worker.h"
@@ -45,10 +48,12 @@ struct node {
     struct shard *shard;            // owned; NULL without streaming, as stan
     struct stan *stan;              // owned
     struct backup_service *backups; // owned; NULL as stan
+    struct uplink *uplink;          // owned; NULL without -ns
     struct monitor *monitor;        // owned
     struct moment now;              // of this turn
     enum node_state state;
-    uint64_t drain_index; // DRAINING: the last entry appended before the shutdown
+    struct buffer probe_subject, probe_payload; // of the uplink
+    uint64_t drain_index;                       // DRAINING: the last entry appended before the shutdown
 };
 
 // Connections on this worker, as of its last turn.
@@ -57,3 +62,9 @@ uint32_t node_live_connections(const struct node *node, uint32_t index);
 void node_orders_send(struct node *node);
 // monitor_options.visit; the owner is the node: worker 0 at once, the others one after the other.
 void node_visit_workers(void *owner, struct monitor_visit *visit);
+
+// --- node_uplink.c: all harmless without -ns ------------------------------------------------------------------------
+
+// When everything is recovered.
+void node_uplink_start(struct node *node);
+void node_uplink_stop(struct node *node);

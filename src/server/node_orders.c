@@ -38,6 +38,8 @@ static void visited(struct worker_call *call);
 // Names and addresses stay those of the start: they are borrowed from its options.
 int node_auth_replace(struct node *node, struct auth_config *config)
 {
+    if (node->uplink)
+        return 0;
     int error = broker_auth_replace(node->broker, config);
     for (uint32_t i = 1; i < node->worker_count && !error; i++)
         send_order(node, i, (struct node_order){.run = order_auth, .auth = auth_config_ref(config)});
@@ -63,6 +65,8 @@ uint32_t node_reload(struct node *node, const struct options *options)
     node->options.lame_duck_duration_ns = options->lame_duck_duration_ns;
     node->options.lame_duck_grace_ns = options->lame_duck_grace_ns;
     broker_set_tls(node->broker, &own->tls);
+    if (node->uplink)
+        uplink_limits_set(node->uplink, own->max_payload, own->max_control_line);
     if (node->stan)
         stan_limits_set(node->stan, &options->channel, options->channel_rules, options->channel_rule_count);
     monitor_set_config(node->monitor, options->config_digest);

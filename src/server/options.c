@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/number.h"
+#include "broker/uplink.h"
 #include "server/options_internal.h"
 #include "server/units.h"
 #include "subject/subject.h"
@@ -13,6 +14,7 @@
 
 static void resolve(struct options *options);
 static int check_cluster_id(const char *id, char *message);
+static bool find_wrong_nats(const struct options *options, char message[OPTIONS_MESSAGE_SIZE]);
 
 void options_default(struct options *options, enum options_persona persona)
 {
@@ -75,12 +77,13 @@ int options_parse(struct options *options, int count, char *const *arguments, ch
 int options_check(const struct options *options, char ret_message[OPTIONS_MESSAGE_SIZE])
 {
     const char *wrong = NULL;
+    char elsewhere[OPTIONS_MESSAGE_SIZE];
     char host[OPTIONS_HOST_SIZE];
     uint16_t port;
     if (options->jetstream)
         wrong = "-js: JetStream is not served yet; leave it out, or run with -js=false";
-    else if (options->nats.url)
-        wrong = "-ns (nats_server): a NATS server elsewhere is not served yet; Weir is the NATS server itself";
+    else if (options->nats.url && find_wrong_nats(options, elsewhere))
+        wrong = elsewhere;
     else if (strlen(options->discover_prefix) > DISCOVER_PREFIX_MAX ||
              !subject_is_valid_publish(bytes_from_string(options->discover_prefix)))
         wrong = "discover_prefix: a subject without wildcards, of at most 128 bytes, is expected";
@@ -206,4 +209,23 @@ static int check_cluster_id(const char *id, char *message)
         return 0;
     snprintf(message, OPTIONS_MESSAGE_SIZE, "-cluster_id: at most 128 letters, digits, - and _; not \"%.100s\"", id);
     return ERR_INVALID;
+}
+
+// ST-C06…C08. False: nothing is wrong.
+static bool find_wrong_nats(const struct options *options, char message[OPTIONS_MESSAGE_SIZE])
+{
+    const struct options_nats *nats = &options->nats;
+    char why[UPLINK_MESSAGE_SIZE];
+    if (!options->streaming)
+        snprintf(message, OPTIONS_MESSAGE_SIZE, "-ns: there is nothing to serve there without NATS Streaming");
+    else if (nats->credentials_file)
+        snprintf(message, OPTIONS_MESSAGE_SIZE,
+                 "credentials: files with JWT are not understood yet; use nkey_seed_file, a user or a token");
+    else if (!nats->cert_file != !nats->key_file)
+        snprintf(message, OPTIONS_MESSAGE_SIZE, "-tls_client_cert and -tls_client_key belong together");
+    else if (uplink_check(nats->url, why))
+        snprintf(message, OPTIONS_MESSAGE_SIZE, "-ns (nats_server): %s", why);
+    else
+        return false;
+    return true;
 }

@@ -138,7 +138,7 @@
     {"SD,stan_debug", FLAG_BOOL, AT(debug), 0, 0, NULL, NULL, NULL}, \
     {"SV,stan_trace", FLAG_BOOL, AT(trace), 0, 0, NULL, NULL, NULL}, \
     {"SDV", FLAG_BOOL, AT(debug_and_trace), 0, 0, NULL, NULL, NULL}, \
-    {"ns,nats_server", FLAG_STRING, AT(nats.url), 0, 0, NULL, "URL", NULL}, \
+    {"ns,nats_server", FLAG_STRING, AT(nats.url), 0, 0, NULL, "URL", "serve the clients of a NATS server elsewhere"}, \
     {"secure", FLAG_BOOL, AT(nats.secure), 0, 0, NULL, NULL, NULL}, \
     {"tls_client_key", FLAG_STRING, AT(nats.key_file), 0, 0, NULL, "FILE", NULL}, \
     {"tls_client_cert", FLAG_STRING, AT(nats.cert_file), 0, 0, NULL, "FILE", NULL}, \

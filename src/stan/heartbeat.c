@@ -5,6 +5,8 @@
 //
 //   IDLE ──interval──► AWAITING ──answer──► IDLE, failures = 0
 //                         └──time-out, or nobody subscribes──► IDLE, failures + 1; beyond the limit: closed
+//
+// While all clients are out of reach (broker_is_cut_off()) nothing is asked, and no answer that is missing counts.
 #include "stan/stan_internal.h"
 #include <stdio.h>
 
@@ -56,7 +58,10 @@ void heartbeat_on_ping(struct stan_client *client)
 static void fire(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct stan_client *client = container_of(timer, struct stan_client, heartbeat);
-    if (client->awaiting)
+    if (broker_is_cut_off(client->stan->broker)) {
+        client->awaiting = false;
+        schedule(client, client->stan->options.heartbeat_interval_ns);
+    } else if (client->awaiting)
         failed(client);
     else
         send_one(client);

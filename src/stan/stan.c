@@ -156,6 +156,19 @@ uint64_t stan_next_deadline_ms(const struct stan *stan)
     return waiting && retry < deadline ? retry : deadline;
 }
 
+void stan_make_probe(const struct stan_options *options, struct buffer *subject, struct buffer *payload)
+{
+    const struct bytes id = options->cluster_id;
+    StanPb__ConnectRequest request = STAN_PB__CONNECT_REQUEST__INIT;
+    static const char inbox[] = "_INBOX.nobody"; // it is never asked whether it lives
+    request.client_id = (ProtobufCBinaryData){id.len, (uint8_t *)(uintptr_t)id.ptr};
+    request.heartbeat_inbox = (ProtobufCBinaryData){sizeof(inbox) - 1, (uint8_t *)(uintptr_t)inbox};
+    size_t size = stan_pb__connect_request__get_packed_size(&request);
+    char *to = buffer_reserve(payload, size);
+    must(to && buffer_printf(subject, "%.*s.%.*s", BYTES_ARG(options->discover_prefix), BYTES_ARG(id)) == 0);
+    buffer_commit(payload, stan_pb__connect_request__pack(&request, (uint8_t *)to));
+}
+
 void stan_stats_get(const struct stan *stan, struct stan_stats *ret_stats)
 {
     *ret_stats = stan->stats;

@@ -6,6 +6,7 @@
 // Pure, one thread, on one broker and one shard.
 #pragma once
 
+#include "base/buffer.h"
 #include "broker/broker.h"
 #include "env/clock.h"
 #include "shard/shard.h"
@@ -55,6 +56,10 @@ void stan_save_clients(const struct stan *stan, struct buffer *out);
 // Proposes the client of such an image, which must not be there yet. *ret_number: its number here; 0: it was closing, and is left out.
 // ERR_CORRUPT; errors of registry_add().
 int stan_restore_client(struct stan *stan, const struct record *image, uint32_t *ret_number) MUST_USE;
+
+// What a start asks first where others may serve the same clients (ST-P01): a connect request, which another server with this cluster id would
+// answer. Made of the options alone; appended.
+void stan_make_probe(const struct stan_options *options, struct buffer *subject, struct buffer *payload);
 
 struct stan_stats {
     uint64_t clients, subscriptions;

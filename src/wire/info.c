@@ -32,6 +32,7 @@ static const struct json_field FIELDS[] = {
     FIELD("nonce", nonce, JSON_FIELD_BYTES, false),
     FIELD("cluster", cluster, JSON_FIELD_BYTES, false),
     FIELD("ldm", lame_duck, JSON_FIELD_BOOL, false),
+    FIELD("connect_urls", connect_urls, JSON_FIELD_LIST, false),
 };
 #define FIELD_COUNT (sizeof(FIELDS) / sizeof(FIELDS[0]))
 

@@ -20,7 +20,8 @@ struct wire_info {
     struct bytes client_ip;
     struct bytes nonce;
     struct bytes cluster;
-    int proto; // 0 when encoding: 1
+    struct bytes connect_urls; // parsed only: HOST:PORT of other servers of its cluster, joined by commas (CO-P18)
+    int proto;                 // 0 when encoding: 1
     uint16_t port;
     uint64_t client_id;
     int64_t max_payload; // bytes

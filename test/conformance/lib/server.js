@@ -60,7 +60,8 @@ class Server {
     const early = this.ended.then(() => { throw new Error(`${this.program} ${flags.join(' ')} ended:\n${this.log}`) })
     early.catch(() => {}) // one that ends later is no surprise
     await Promise.race([this.logged(this.isPeer ? /Server is ready/ : /Ready for clients/), early])
-    this.port = Number(/(?:Ready for clients|Listening for client connections) on [\d.]+:(\d+)/.exec(this.log)[1])
+    const listening = /(?:Ready for clients|Listening for client connections) on [\d.]+:(\d+)/.exec(this.log)
+    this.port = listening ? Number(listening[1]) : 0 // with -ns clients connect elsewhere
     if (this.http) this.httpPort = Number(/monitor(?:ing)? on (?:http:\/\/)?[\d.]+:(\d+)/i.exec(this.log)[1])
   }
 

@@ -156,7 +156,7 @@ struct adoption {
 static void adopt(struct loop_task *task)
 {
     struct adoption *adoption = container_of(task, struct adoption, task);
-    struct tcp_security security = {adoption->rig->tls, adoption->at_once};
+    struct tcp_security security = {.tls = adoption->rig->tls, .at_once = adoption->at_once};
     struct net_peer peer = {.port = 1};
     snprintf(peer.ip, sizeof(peer.ip), "%s", adoption->rig->peer_ip);
     assert_int_equal(tcp_adopt(&adoption->rig->tcp, adoption->fd, &adoption->rig->handler, &peer, &security), 0);

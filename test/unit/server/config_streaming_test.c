@@ -208,7 +208,7 @@ static const struct {
     {"SD,stan_debug", NULL, TAKEN},                   // ST-C05
     {"SV,stan_trace", NULL, TAKEN},                   //
     {"SDV", NULL, TAKEN},                             //
-    {"ns,nats_server", "nats://h:1", REFUSED},        // ST-C06
+    {"ns,nats_server", "nats://h:1", TAKEN},          // ST-C06
     {"secure", NULL, TAKEN},                          // ST-C08
     {"tls_client_key", "/k", TAKEN},                  //
     {"tls_client_cert", "/c", TAKEN},                 //
@@ -354,7 +354,16 @@ static void values_of_streaming_keys(void **state)
     assert_int_equal(options->sync, OPTIONS_SYNC_ALWAYS);
     assert_false(options_nats_is_idle(&options->nats));
     config_deinit(&config);
-    refuse_as(OPTIONS_WEIR, "-c main", "streaming { nats_server: \"nats://h:1\" }", "-ns (nats_server)");
+    accept_as(OPTIONS_WEIR, "-c main", "streaming { nats_server: \"nats://u:p@h:1, tls://[::1]\" }");
+    assert_string_equal(options->nats.url, "nats://u:p@h:1, tls://[::1]");
+    config_deinit(&config);
+    refuse_as(OPTIONS_WEIR, "-c main", "streaming { nats_server: \"nats://u:hush@\" }",
+              "-ns (nats_server): nats://[USER:PASSWORD@]HOST[:PORT] is expected");
+    refuse_as(OPTIONS_WEIR, "-c main", "streaming { nats_server: \"h\", credentials: c }",
+              "credentials: files with JWT");
+    refuse_as(OPTIONS_WEIR, "-c main", "streaming { nats_server: \"h\", tls { client_cert: c } }",
+              "-tls_client_cert and -tls_client_key belong together");
+    refuse_as(OPTIONS_WEIR, "--streaming=false -ns h", NULL, "-ns: there is nothing to serve");
     refuse_as(OPTIONS_WEIR, "-c main", "streaming { discover_prefix: \"a.*\" }", "discover_prefix: a subject");
     refuse_as(OPTIONS_WEIR, "-c main", "streaming { tls { cert_file: x } }", "unknown key \"cert_file\"");
     refuse_as(OPTIONS_WEIR, "-c main", "streaming { sql { driver: mysql } }",
