@@ -196,14 +196,15 @@ static void write_subscriptions(struct channelsz *channelsz, const struct stan_c
 {
     const struct stan *stan = channelsz->copy.monitor->options.stan;
     struct stan_subscription_view subscription;
-    for (; *left > 1; --*left) {
+    while (*left > 1) {
         if (!stan_inspect_subscription_next(stan, channel, &channelsz->place, &subscription)) {
             end_array(channelsz);
             channelsz->phase = CONSUMERS;
             return;
         }
         begin_array(channelsz, "subscriptions");
-        put_streaming_subscription(&channelsz->json, &subscription, channelsz->query.held);
+        size_t work = put_streaming_subscription(&channelsz->json, &subscription, channelsz->query.held);
+        *left = *left > work ? *left - work : 1;
     }
 }
 

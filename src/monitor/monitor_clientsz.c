@@ -177,10 +177,10 @@ static void write_subscriptions(struct clientsz *clientsz, size_t *left)
 {
     struct json_writer *json = &clientsz->json;
     struct stan_subscription_view subscription;
-    for (; *left > 1 && clientsz->subscription < clientsz->subscriptions.count; --*left) {
+    while (*left > 1 && clientsz->subscription < clientsz->subscriptions.count) {
         const struct name_entry *entry = &clientsz->subscriptions.entries[clientsz->subscription++];
         if (!stan_inspect_subscription(clientsz->copy.monitor->options.stan, entry->id, &subscription))
-            continue;
+            continue; // it has gone
         if (!clientsz->has_subscription)
             json_writer_put_object(json, "subscriptions");
         if (!clientsz->has_subscription || !bytes_equal(clientsz->channel, entry->name)) {
@@ -191,7 +191,8 @@ static void write_subscriptions(struct clientsz *clientsz, size_t *left)
         }
         clientsz->has_subscription = true;
         clientsz->channel = entry->name;
-        put_streaming_subscription(json, &subscription, clientsz->query.held);
+        size_t work = put_streaming_subscription(json, &subscription, clientsz->query.held);
+        *left = *left > work ? *left - work : 1;
     }
     if (clientsz->subscription < clientsz->subscriptions.count)
         return;

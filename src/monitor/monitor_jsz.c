@@ -39,7 +39,7 @@ static bool count(struct jsz *jsz);
 static void begin(struct jsz *jsz);
 static void put_usage(struct json_writer *json, const struct monitor *monitor, bool of_account);
 static bool list(struct jsz *jsz);
-static bool list_some(struct jsz *jsz);
+static bool list_some(struct jsz *jsz, size_t *left);
 static bool begin_stream(struct jsz *jsz, const struct stan_channel_view *channel);
 static bool write_consumer(struct jsz *jsz, const struct stan_channel_view *channel);
 static struct bytes take_name(struct jsz *jsz, const struct stan_consumer_view *consumer);
@@ -213,7 +213,7 @@ static void put_usage(struct json_writer *json, const struct monitor *monitor, b
 static bool list(struct jsz *jsz)
 {
     for (size_t left = STREAMING_STEP_OBJECTS; jsz->streams && left > 0; left--) {
-        if (!list_some(jsz))
+        if (!list_some(jsz, &left))
             jsz->streams = false;
         if (jsz->copy.waits)
             return false;
@@ -224,14 +224,19 @@ static bool list(struct jsz *jsz)
     return true;
 }
 
-// One more stream or consumer. False: that was all.
-static bool list_some(struct jsz *jsz)
+// One more stream, or some of its consumers. False: that was all.
+static bool list_some(struct jsz *jsz, size_t *left)
 {
     const struct stan *stan = jsz->copy.monitor->options.stan;
     struct stan_channel_view channel;
     if (!jsz->in_stream)
         return stan_inspect_channel_next(stan, jsz->stream, &channel) && begin_stream(jsz, &channel);
-    if (!jsz->consumers || !stan_inspect_channel(stan, jsz->stream, &channel) || !write_consumer(jsz, &channel))
+    bool more = jsz->consumers && stan_inspect_channel(stan, jsz->stream, &channel);
+    while (more && *left > 1) {
+        more = write_consumer(jsz, &channel);
+        --*left;
+    }
+    if (!more)
         end_stream(jsz);
     return true;
 }

@@ -5,9 +5,10 @@
 #include "monitor/parameter.h"
 #include "monitor/put.h"
 
-#define LIMIT_DEFAULT 1024
+#define LIMIT_DEFAULT   1024
+#define HELD_PER_OBJECT 4 // messages are as much work as an object
 
-static void put_held(struct json_writer *json, const struct stan_subscription_view *subscription, uint32_t held);
+static size_t put_held(struct json_writer *json, const struct stan_subscription_view *subscription, uint32_t held);
 static bool get_age(struct monitor *monitor, const struct stan_channel_view *channel, uint64_t sequence,
                     uint32_t *patience, bool *ret_known, uint64_t *ret_ns);
 static void put_oldest(struct json_writer *json, const char *sequence_key, const char *seconds_key, uint64_t sequence,
@@ -50,8 +51,8 @@ void put_streaming_bounds(struct json_writer *json, const struct streaming_query
     json_writer_put_u64(json, "total", total);
 }
 
-void put_streaming_subscription(struct json_writer *json, const struct stan_subscription_view *subscription,
-                                uint32_t held)
+size_t put_streaming_subscription(struct json_writer *json, const struct stan_subscription_view *subscription,
+                                  uint32_t held)
 {
     const struct stan_consumer_view *consumer = &subscription->consumer;
     json_writer_begin_object(json);
@@ -70,9 +71,9 @@ void put_streaming_subscription(struct json_writer *json, const struct stan_subs
     json_writer_put_u64(json, "consumer", consumer->id);
     json_writer_put_string(json, "state", bytes_from_string(subscription->state));
     json_writer_put_u64(json, "redeliveries", subscription->redelivered);
-    if (held > 0)
-        put_held(json, subscription, held);
+    size_t count = held > 0 ? put_held(json, subscription, held) : 0;
     json_writer_end(json);
+    return 1 + count / HELD_PER_OBJECT;
 }
 
 bool put_streaming_age(struct monitor *monitor, const struct stan_channel_view *channel,
@@ -110,7 +111,7 @@ void put_streaming_consumer(struct json_writer *json, const struct stan_consumer
     json_writer_end(json);
 }
 
-static void put_held(struct json_writer *json, const struct stan_subscription_view *subscription, uint32_t held)
+static size_t put_held(struct json_writer *json, const struct stan_subscription_view *subscription, uint32_t held)
 {
     struct pending_info infos[STREAMING_HELD_MAX];
     size_t count = stan_inspect_held(subscription, infos, held);
@@ -127,6 +128,7 @@ static void put_held(struct json_writer *json, const struct stan_subscription_vi
         json_writer_end(json);
     }
     json_writer_end(json);
+    return count;
 }
 
 static bool get_age(struct monitor *monitor, const struct stan_channel_view *channel, uint64_t sequence,

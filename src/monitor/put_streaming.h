@@ -35,9 +35,9 @@ void put_streaming_begin(struct monitor *monitor, struct page *page, struct json
 void put_streaming_bounds(struct json_writer *json, const struct streaming_query *query, size_t total, size_t *ret_from,
                           size_t *ret_to);
 
-// With up to `held` of the messages that the subscription has.
-void put_streaming_subscription(struct json_writer *json, const struct stan_subscription_view *subscription,
-                                uint32_t held);
+// With up to `held` of the messages that the subscription has. Returns how many objects' work that was.
+size_t put_streaming_subscription(struct json_writer *json, const struct stan_subscription_view *subscription,
+                                  uint32_t held);
 
 // How long the oldest messages of a durable or group have been there, and when its channel is told about.
 struct streaming_age {

@@ -219,6 +219,29 @@ test('ST-H05 pages about very many channels are made in pieces, whoever else ask
   await Promise.all(last)
 })
 
+test('ST-H05 ST-H06 one channel with very many subscriptions is shown whole', async (t) => {
+  const from = await own(t)
+  const client = await StanClient.connect(from)
+  t.after(() => client.leave())
+  await client.store('busy', ...Array.from({ length: 300 }, (_, i) => String(i)))
+  const all = (count, fields) => Promise.all(Array.from({ length: count }, (_, i) => client.subscribe('busy', fields(i))))
+  const members = await all(150, () => ({ qGroup: 'g', durableName: 'd', maxInFlight: 2 }))
+  const durables = await all(80, (i) => ({ durableName: `d${i}`, maxInFlight: 1 }))
+  await Promise.all(members.map((one) => one.queue.take(2)).concat(durables.map((one) => one.queue.take(1))))
+  for (const one of durables.slice(0, 70)) assert.strictEqual(await one.close(), '')
+  const page = await json('/streaming/channelsz?channel=busy&subs=1&held=1000', from)
+  assert.deepStrictEqual([page.subs_count, page.subscriptions.length, page.consumers.length], [230, 230, 81])
+  const key = (one) => `${one.durable_name || one.queue_name} ${one.ack_inbox}`
+  assert.strictEqual(new Set(page.subscriptions.map(key)).size, 230)
+  assert.deepStrictEqual([10, 70, 150].map((count, i) => page.subscriptions.slice([0, 10, 80][i], [0, 10, 80][i] + count).filter((one) => Boolean(one.queue_name) === (i === 2) && one.is_offline === (i === 1)).length), [10, 70, 150])
+  const held = page.subscriptions.filter((one) => one.queue_name).flatMap((one) => one.held.map((message) => message.seq)).sort((a, b) => a - b)
+  assert.deepStrictEqual(held, Array.from({ length: 300 }, (_, i) => i + 1))
+  const mine = await json(`/streaming/clientsz?client=${client.id}&subs=1`, from)
+  assert.deepStrictEqual([mine.subs_count, mine.subscriptions.busy.length], [160, 160])
+  const [{ stream_detail: [stream] }] = (await json('/jsz?consumers=true', from)).account_details
+  assert.deepStrictEqual([stream.state.consumer_count, stream.consumer_detail.length, new Set(stream.consumer_detail.map((one) => one.name)).size], [81, 81, 81])
+})
+
 // What KEDA's "stan" scaler (2.18) does with an answer: { active, lag }, or an error.
 async function kedaStan (from, { queueGroup, durableName, subject, activationLagThreshold = 0 }) {
   const answer = await get(`/streaming/channelsz?channel=${subject}&subs=1`, from)
