@@ -72,9 +72,11 @@ void uplink_client_close(struct uplink *uplink)
     uplink->client_closing = uplink->context != NULL;
 }
 
-// What the broker would close a connection for goes no further.
+// What the broker would close a connection for goes no further, nor what we have not subscribed to.
 void uplink_client_add(struct uplink *uplink, const struct wire_op *op)
 {
+    if (op->subject.ptr[0] == UPLINK_OWN_SUBJECTS)
+        return;
     const struct uplink_options *options = &uplink->options;
     size_t size = op->header.len + op->payload.len;
     size_t line_max = WRITER_LINE_LEN_MAX(op->subject.len + op->reply.len);

@@ -26,17 +26,18 @@ enum uplink_state {
     UPLINK_ENDED,
 };
 
-#define UPLINK_OUT_MARK    (256 * 1024) // waiting for the server before the broker must wait
-#define UPLINK_LINE_MAX    (64 * 1024)  // of a control line
-#define UPLINK_INFO_MAX    (256 * 1024)
-#define UPLINK_STEP_MS     5000  // for each step up to SERVING
-#define UPLINK_PROBE_MS    250   // ST-P01
-#define UPLINK_PING_MS     30000 // between pings
-#define UPLINK_PINGS_MAX   2     // unanswered
-#define UPLINK_WAIT_MS     100   // after the first round of attempts
-#define UPLINK_WAIT_MAX_MS 4000
-#define UPLINK_PROBE_SID   1
-#define UPLINK_INBOX_SIZE  40
+#define UPLINK_OUT_MARK     (256 * 1024) // waiting for the server before the broker must wait
+#define UPLINK_LINE_MAX     (64 * 1024)  // of a control line
+#define UPLINK_INFO_MAX     (256 * 1024)
+#define UPLINK_STEP_MS      5000  // for each step up to SERVING
+#define UPLINK_PROBE_MS     250   // ST-P01
+#define UPLINK_PING_MS      30000 // between pings
+#define UPLINK_PINGS_MAX    2     // unanswered
+#define UPLINK_WAIT_MS      100   // after the first round of attempts
+#define UPLINK_WAIT_MAX_MS  4000
+#define UPLINK_OWN_SUBJECTS '$' // their first character: what is said there is for this server alone
+#define UPLINK_PROBE_SID    1
+#define UPLINK_INBOX_SIZE   40
 
 struct uplink_server {
     struct nats_url url;

@@ -368,7 +368,7 @@ static void unsubscribe(struct uplink *uplink, uint64_t sid)
 static void on_inlet(struct inlet_follower *follower, struct bytes pattern, bool is_there)
 {
     struct uplink *uplink = container_of(follower, struct uplink, follower);
-    if (pattern.ptr[0] == '$')
+    if (pattern.ptr[0] == UPLINK_OWN_SUBJECTS)
         return; // of the server, not of what it serves
     struct uplink_interest *interest = map_find(&uplink->interests, pattern);
     bool is_told = uplink->state == UPLINK_SERVING;

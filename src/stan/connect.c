@@ -185,9 +185,14 @@ static void probe_start(struct stan_client *client, const struct registry_reques
         replace(client);
 }
 
+// Whom nobody can reach has not been asked, and the one who waits cannot be told: it will ask again.
 static void probe_unanswered(struct wheel_timer *timer, uint64_t now_ms)
 {
-    replace(container_of(timer, struct probe, timer)->client);
+    struct stan_client *client = container_of(timer, struct probe, timer)->client;
+    if (broker_is_cut_off(client->stan->broker))
+        connect_probe_free(client);
+    else
+        replace(client);
 }
 
 // The old client does not live: the new one takes its id.

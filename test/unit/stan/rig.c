@@ -66,6 +66,7 @@ void rig_start(struct rig *rig)
 {
     struct broker_options broker;
     broker_options_default(&broker);
+    broker.has_uplink = rig->has_uplink;
     rig->broker = broker_new(&broker, rig->now);
     struct shard_options shard = {.id = 1};
     store_options_default(&shard.store);

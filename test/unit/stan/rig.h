@@ -24,7 +24,8 @@ struct rig {
     struct broker *broker;
     struct shard *shard;
     struct stan *stan;
-    struct stan_options options; // of the next start
+    struct stan_options options; // of the next start, as the next
+    bool has_uplink;             // broker_options.has_uplink; nothing is connected, so all are cut off
     struct inlet ear;
     struct moment now;
     char heard[4096]; // "reply-subject text;" for each answer
