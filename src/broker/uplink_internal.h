@@ -80,6 +80,7 @@ struct uplink {
     bool conn_closing;     // net_close() was called
     bool blocked;          // it took less than offered
     bool is_secure;        // it is
+    bool is_known;         // what is subscribed to; SERVING
     bool headers;          // it takes them
     uint64_t max_payload;  // that it takes
     uint32_t pings;        // unanswered

@@ -31,6 +31,7 @@ static void take_message(struct uplink *uplink, const struct wire_op *op);
 static void log_in(struct uplink *uplink);
 static bool prove(const struct uplink *uplink, struct proof *proof, struct wire_connect *connect);
 static void logged_in(struct uplink *uplink);
+static void announce(struct uplink *uplink);
 static void probe(struct uplink *uplink);
 static void subscribe(struct uplink *uplink, struct bytes subject, uint64_t sid);
 static void unsubscribe(struct uplink *uplink, uint64_t sid);
@@ -95,15 +96,14 @@ void uplink_server_serve(struct uplink *uplink)
     const struct uplink_interest *interest;
     while ((interest = map_next(&uplink->interests, &pos, NULL)))
         subscribe(uplink, bytes_make(interest->pattern, interest->len), interest->sid);
+    uplink_server_say(uplink, BYTES(WRITER_PING));
     uplink_server_send(uplink);
     if (uplink->conn_closing)
         return;
     uplink_enter(uplink, UPLINK_SERVING, UPLINK_PING_MS);
     uplink->told[0] = '\0';
-    if (uplink_client_open(uplink))
-        uplink_tell(uplink, LOG_INFO, "connected%s, NATS Streaming is served to its clients",
-                    uplink->is_secure ? " with TLS" : "");
-    else
+    uplink->is_known = false;
+    if (!uplink_client_open(uplink))
         uplink_finish(uplink);
 }
 
@@ -218,6 +218,8 @@ static void take(struct uplink *uplink, const struct wire_op *op, bool is_last)
         uplink->pings = 0;
         if (uplink->state == UPLINK_LOGIN)
             logged_in(uplink);
+        else if (uplink->state == UPLINK_SERVING && !uplink->is_known)
+            announce(uplink);
         break;
     default: break;
     }
@@ -331,6 +333,14 @@ static void logged_in(struct uplink *uplink)
         uplink_server_serve(uplink);
     else
         probe(uplink);
+}
+
+// It knows what we have subscribed to: whoever now asks is heard.
+static void announce(struct uplink *uplink)
+{
+    uplink->is_known = true;
+    uplink_tell(uplink, LOG_INFO, "connected%s, NATS Streaming is served to its clients",
+                uplink->is_secure ? " with TLS" : "");
 }
 
 static void probe(struct uplink *uplink)

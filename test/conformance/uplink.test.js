@@ -73,7 +73,7 @@ test('ST-C06 nobody can connect to Weir itself, whose flag has a configuration k
 })
 
 test('ST-C06 an external server that is killed comes back, and nothing acknowledged is lost', async (t) => {
-  const { peer, server } = await pair(t, ['-hbi', '1s', '-hbt', '1s', '-hbf', '2'])
+  const { peer, server } = await pair(t, ['-hbi', '1s', '-hbt', '5s', '-hbf', '3'])
   const client = await connect(t, peer, { ackTimeout: 2000 })
   const subscription = await subscribe(client, 'log', { durable: 'd', manual: true, ackWait: 1000, all: true })
   const seen = new Set()
@@ -143,8 +143,9 @@ test('ST-C06 of two servers in the list one dies', async (t) => {
   const a = await nats(t, ['--cluster_name', 'c', '--cluster', `nats://127.0.0.1:${port}`])
   const b = await nats(t, ['--cluster_name', 'c', '--cluster', 'nats://127.0.0.1:-1', '--routes', `nats://127.0.0.1:${port}`])
   const server = await weir(t, `${a.url}, ${b.url}`)
-  const client = await connect(t, b)
-  await until(() => publish(client, 'jobs', 'before').then(() => true, () => false), 'the cluster carries requests')
+  let client // when the other server has heard who subscribes at the first
+  await until(async () => { client = await connect(t, b, { connectTimeout: 1000 }).catch(() => null); return client }, 'the cluster carries requests', 30000)
+  await publish(client, 'jobs', 'before')
   a.child.kill('SIGKILL')
   await until(() => times(server) === 2, 'it serves at the other')
   assert.match(server.log, new RegExp(`:${b.port}: connected`))
@@ -241,7 +242,7 @@ test('ST-C08 TLS, with a certificate when it is wanted; and what is wrong with i
 })
 
 test('ST-C06 headers come through, and clients that are gone are found by their heartbeats', async (t) => {
-  const { peer, server } = await pair(t, ['-hbi', '100ms', '-hbt', '100ms', '-hbf', '2'])
+  const { peer, server } = await pair(t, ['-hbi', '200ms', '-hbt', '1500ms', '-hbf', '2'])
   const client = await StanClient.connect(peer)
   t.after(() => client.leave())
   const subscription = await client.subscribe('jobs')

@@ -302,8 +302,12 @@ static void carries_messages_both_ways(void **state)
     struct far far;
     open_far(&far);
     serve(&far);
-    expect(&far.said, "SUB in.> 2\r\n");
+    expect(&far.said, "SUB in.> 2\r\nPING\r\n");
     assert_int_equal(far.interest, BROKER_INTEREST_READY);
+    assert_string_equal(far.lines, "");
+    say(&far, "PONG\r\n");
+    say(&far, "PONG\r\n");
+    assert_string_equal(far.lines, "NATS server a:1: connected, NATS Streaming is served to its clients\n");
     say_slowly(&far, "MSG in.a 2 _INBOX.r 2\r\nhi\r\nHMSG in.b 2 12 13\r\nNATS/1.0\r\n\r\nx\r\nPING\r\n");
     expect(&far.got, "in.a|_INBOX.r||hi\nin.b||NATS/1.0\r\n\r\n|x\n");
     expect(&far.said, "PONG\r\n");
@@ -345,7 +349,7 @@ static void comes_back(void **state)
     assert_int_equal(far.dials, dials + 1);
     assert_string_equal(far.host, "a:1");
     serve(&far);
-    expect(&far.said, "SUB in.> 2\r\n");
+    expect(&far.said, "SUB in.> 2\r\nPING\r\n");
     lose(&far);
     for (int i = 0; i < 20; i++) {
         advance(&far, 4000);
@@ -472,7 +476,7 @@ static void finds_a_rival(void **state)
     advance(&far, 249);
     assert_false(uplink_is_serving(far.uplink));
     advance(&far, 1);
-    expect(&far.said, "UNSUB 1\r\nSUB in.> 2\r\n");
+    expect(&far.said, "UNSUB 1\r\nSUB in.> 2\r\nPING\r\n");
     assert_int_equal(far.rivals, 0);
     close_far(&far);
 }
