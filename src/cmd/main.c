@@ -8,6 +8,7 @@
 #include "cmd/persona.h"
 #include "cmd/serve_start.h"
 #include "codec/json_fields.h"
+#include "os/process.h"
 
 struct command {
     const char *name;
@@ -32,6 +33,8 @@ static int refuse(const char *name);
 
 int main(int count, char **arguments)
 {
+    if (process_open_standard())
+        return 1;
     json_fields_init();
     enum options_persona persona = persona_find(count > 0 ? arguments[0] : NULL);
     if (persona != OPTIONS_WEIR)

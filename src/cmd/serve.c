@@ -173,8 +173,8 @@ static int start_all(struct serve *serve)
     node_make_id(&random_machine, serve->id);
     serve_announce_start(&serve->log.logger, &serve->config, serve->id);
     bool has_clients = !serve->options.nats.url; // else they are elsewhere, and no port is opened for them
-    int error = write_pid(serve);
-    if (!error && has_clients)
+    int error = 0;
+    if (has_clients)
         error = open_port(serve, &serve->clients, serve->options.host, serve->options.port, "clients");
     int http_port = serve->options.https_port ? serve->options.https_port : serve->options.http_port;
     const char *http_host = serve->options.http_host ? serve->options.http_host : serve->options.host;
@@ -194,6 +194,9 @@ static int start_all(struct serve *serve)
         error = import_first(serve);
     if (!error && stores)
         error = open_directory(serve);
+    // Not before ports and directory are ours: a second start by mistake leaves the file of the server that runs alone.
+    if (!error)
+        error = write_pid(serve);
     if (!error)
         error = start_node(serve);
     if (!error && has_clients)

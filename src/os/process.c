@@ -16,6 +16,18 @@ static uint64_t process_open_files(void);
 
 const struct process_source process_self = {.owner = NULL, .read = process_read};
 
+// open() gives the lowest number that is free, and those below `fd` are taken by now.
+int process_open_standard(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        if (open("/dev/null", O_RDWR) != fd)
+            return ERR_IO;
+    }
+    return 0;
+}
+
 void process_raise_file_limit(void)
 {
     struct rlimit limit;

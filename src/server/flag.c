@@ -46,9 +46,14 @@ int flag_parse(const struct flag *flags, size_t flag_count, void *target, int co
     struct message message = {ret_message, message_size};
     int at = 0;
     while (at < count && arguments[at][0] == '-' && arguments[at][1] != '\0') {
-        struct argument argument = split_argument(arguments[at++]);
-        if (argument.name.len == 0)
+        const char *text = arguments[at++];
+        if (strcmp(text, "--") == 0)
             break;
+        struct argument argument = split_argument(text);
+        if (argument.name.len == 0 || argument.name.ptr[0] == '-') {
+            snprintf(ret_message, message_size, "bad flag syntax: %.100s", text);
+            return ERR_INVALID;
+        }
         const struct flag *flag = find_flag(flags, flag_count, argument.name);
         if (!flag)
             return refuse_name(flags, flag_count, argument.name, message);
@@ -104,7 +109,7 @@ static const struct flag *find_flag(const struct flag *flags, size_t count, stru
     return NULL;
 }
 
-// "--name=value" in its parts; name len 0 for "--" alone.
+// "--name=value" in its parts.
 static struct argument split_argument(const char *text)
 {
     text += text[1] == '-' ? 2 : 1;

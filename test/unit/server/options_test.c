@@ -132,6 +132,8 @@ static void an_unknown_flag_is_told_with_its_neighbour(void **state)
     expect_refused("-max_paylaod=5", "did you mean -max_payload?");
     expect_refused("-quite_unlike_anything", "--help lists");
     expect_refused("-js3", "did you mean -js?");
+    expect_refused("--=x", "bad flag syntax: --=x");
+    expect_refused("---p=1", "bad flag syntax: ---p=1");
     expect_refused("-foo3", "flag provided but not defined: -foo3");
 }
 
