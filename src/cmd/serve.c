@@ -94,7 +94,8 @@ static void stop(struct serve *serve);
 static void on_request(void *owner, int number);
 static void enter_lame_duck(struct serve *serve);
 static void reopen_log(struct serve *serve);
-static void reload(struct serve *serve);
+static int reload(struct serve *serve, char ret_message[MONITOR_RELOAD_MESSAGE_SIZE]);
+static int on_reload(void *owner, char ret_message[MONITOR_RELOAD_MESSAGE_SIZE]);
 static void replace_pid_file(struct serve *serve, const struct options *fresh);
 static const char *signal_name(int number);
 
@@ -357,6 +358,8 @@ static int start_node(struct serve *serve)
         .sign = crypto_ed25519_sign,
         .on_rival = on_rival,
         .rival_owner = serve,
+        .reload = on_reload,
+        .reload_owner = serve,
         .worker_count = serve->workers.count,
         .wake = serve_workers_wake,
         .wake_owner = &serve->workers,
@@ -573,9 +576,10 @@ static void stop(struct serve *serve)
 static void on_request(void *owner, int number)
 {
     struct serve *serve = owner;
+    char message[MONITOR_RELOAD_MESSAGE_SIZE];
     logger_write(&serve->log.logger, LOG_INFO, "Trapped \"%s\" signal", signal_name(number));
     switch (number) {
-    case SIGHUP: reload(serve); break;
+    case SIGHUP: (void)reload(serve, message); break;
     case SIGUSR1: reopen_log(serve); break;
     case SIGUSR2: enter_lame_duck(serve); break;
     default: break;
@@ -606,10 +610,16 @@ static void reopen_log(struct serve *serve)
         logger_write(logger, LOG_INFO, "File log re-opened");
 }
 
-static void reload(struct serve *serve)
+static int on_reload(void *owner, char ret_message[MONITOR_RELOAD_MESSAGE_SIZE])
 {
+    return reload(owner, ret_message);
+}
+
+static int reload(struct serve *serve, char ret_message[MONITOR_RELOAD_MESSAGE_SIZE])
+{
+    snprintf(ret_message, MONITOR_RELOAD_MESSAGE_SIZE, "nothing was read again");
     if (serve->stop_by_ms != UINT64_MAX)
-        return;
+        return ERR_UNSUPPORTED;
     const struct serve_reload what = {
         .persona = serve->options.persona,
         .count = serve->argument_count,
@@ -617,14 +627,16 @@ static void reload(struct serve *serve)
         .log = &serve->log,
         .tls = &serve->tls,
         .node = serve->node,
+        .message = ret_message,
     };
     struct config *fresh = serve_reload(&what, serve->reloaded ? serve->reloaded : &serve->config);
     if (!fresh)
-        return;
+        return ERR_INVALID;
     replace_pid_file(serve, &fresh->options);
     drop_reloaded(serve);
     serve->reloaded = fresh;
     serve->options = fresh->options;
+    return 0;
 }
 
 static void replace_pid_file(struct serve *serve, const struct options *fresh)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/serve_reload.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/memory.h"
@@ -15,6 +16,7 @@ static int apply_fallible(const struct serve_reload *reload, const struct config
                           const struct config_changes *changes);
 static void take_back(const struct serve_reload *reload, const struct config *running, bool has_tls, bool has_log);
 static void read_certificates(const struct serve_reload *reload, const struct config *running);
+static void refuse(const struct serve_reload *reload, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 struct config *serve_reload(const struct serve_reload *reload, const struct config *running)
 {
@@ -54,7 +56,7 @@ static int read_again(const struct serve_reload *reload, const struct config *ru
     if (!error)
         error = config_compare(running, fresh, ret_changes, message);
     if (error)
-        logger_write(&reload->log->logger, LOG_ERROR, FAILED "%s", message);
+        refuse(reload, "%s", message);
     return error;
 }
 
@@ -67,20 +69,20 @@ static int apply_fallible(const struct serve_reload *reload, const struct config
     char message[SERVE_TLS_MESSAGE_SIZE];
     int error = has_tls ? serve_tls_reload(reload->tls, fresh, logger, message) : 0;
     if (error) {
-        logger_write(logger, LOG_ERROR, FAILED "%s", message);
+        refuse(reload, "%s", message);
         return error;
     }
     error = changes->log ? serve_configure_log(reload->log, &fresh->options) : 0;
     if (error) {
         char text[512];
-        logger_write(logger, LOG_ERROR, FAILED "%s", serve_explain_log(&fresh->options, error, text, sizeof(text)));
+        refuse(reload, "%s", serve_explain_log(&fresh->options, error, text, sizeof(text)));
         take_back(reload, running, has_tls, false);
         return error;
     }
     error = changes->auth ? node_auth_replace(reload->node, fresh->auth) : 0;
     if (error) {
         take_back(reload, running, has_tls, changes->log);
-        logger_write(logger, LOG_ERROR, FAILED "accounts and users stay what they were: %s", error_text(error));
+        refuse(reload, "accounts and users stay what they were: %s", error_text(error));
     }
     return error;
 }
@@ -102,9 +104,18 @@ static void read_certificates(const struct serve_reload *reload, const struct co
     const struct logger *logger = &reload->log->logger;
     char message[SERVE_TLS_MESSAGE_SIZE];
     if (!tls_options_is_on(&running->options.tls))
-        logger_write(logger, LOG_ERROR, FAILED "can only reload config when a file is provided using -c or --config");
+        refuse(reload, "can only reload config when a file is provided using -c or --config");
     else if (serve_tls_reload(reload->tls, running, logger, message))
-        logger_write(logger, LOG_ERROR, FAILED "the certificates stay what they were: %s", message);
+        refuse(reload, "the certificates stay what they were: %s", message);
     else
         logger_write(logger, LOG_INFO, "Reloaded: tls = enabled");
+}
+
+static void refuse(const struct serve_reload *reload, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(reload->message, MONITOR_RELOAD_MESSAGE_SIZE, format, arguments);
+    va_end(arguments);
+    logger_write(&reload->log->logger, LOG_ERROR, FAILED "%s", reload->message);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGHUP (CO-X01, CO-X02): the configuration file is read again and what may change in a running server changes. A file that is wrong,
+// SIGHUP (CO-X01, CO-X02), or a client of the system account (CO-Y26): the configuration file is read again and what may change in a running server changes. A file that is wrong,
 // or that changes what only a restart can, changes nothing at all. The log says which, in nats-server's words.
 // tidy: prefix serve
 #pragma once
@@ -17,6 +17,7 @@ struct serve_reload {
     struct server_log *log;
     struct serve_tls *tls;
     struct node *node;
+    char *message; // MONITOR_RELOAD_MESSAGE_SIZE bytes: why nothing is taken; untouched else
 };
 
 // Within a turn. The configuration that holds from now on, which is the caller's: config_deinit(), mem_free(). NULL: `running` still

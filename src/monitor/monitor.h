@@ -29,6 +29,9 @@ struct monitor_visit {
     void (*done)(struct monitor_visit *visit);                       // afterwards, on the monitor's
 };
 
+// Of what a reload that was refused says, with its NUL.
+#define MONITOR_RELOAD_MESSAGE_SIZE 1024
+
 // All pointers are borrowed for life.
 struct monitor_options {
     const struct broker_options *broker_options; // limits and names shown
@@ -36,6 +39,10 @@ struct monitor_options {
     // Runs a visit on all workers, one after the other, then its `done`. NULL: there is only `broker`.
     void (*visit)(void *owner, struct monitor_visit *visit);
     void *visit_owner;
+    // Reads the configuration again, as a signal has it done, within a turn. A negative error, and a message, when what ran before still
+    // runs. NULL: nobody can be asked for that.
+    int (*reload)(void *owner, char ret_message[MONITOR_RELOAD_MESSAGE_SIZE]);
+    void *reload_owner;
     struct shard *shard;     // NULL without storage: core NATS alone
     const struct stan *stan; // NULL with it
     const char *http_host;

@@ -3,6 +3,7 @@
 // up by name.
 #include "auth/auth_config.h"
 #include "broker/account.h"
+#include "broker/system_events.h"
 #include "monitor/monitor_copy.h"
 #include "monitor/monitor_internal.h"
 #include "monitor/parameter.h"
@@ -36,6 +37,8 @@ static void put_exchange(struct json_writer *json, const struct auth_view *view,
 static void put_exports(struct json_writer *json, const struct auth_view *view, const struct auth_account *account);
 static void put_imports(struct json_writer *json, const struct auth_view *view, const struct auth_account *account);
 static void write_traffic(struct monitor_copy *copy);
+static void write_connections(struct monitor_copy *copy);
+static void put_stats(struct json_writer *json, const struct account_sum *sum);
 static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes);
 
 void monitor_accountz(struct monitor *monitor, struct page *page)
@@ -51,6 +54,12 @@ void monitor_account_info(struct monitor *monitor, struct page *page)
 void monitor_accstatz(struct monitor *monitor, struct page *page)
 {
     start(monitor, page, write_traffic);
+}
+
+void monitor_account_connections(struct monitor *monitor, struct page *page)
+{
+    page->sys_whole = true;
+    start(monitor, page, write_connections);
 }
 
 static void start(struct monitor *monitor, struct page *page, void (*write)(struct monitor_copy *))
@@ -264,20 +273,42 @@ static void write_traffic(struct monitor_copy *copy)
         if (!asked || (!accountz->unused && sum->stats.connections == 0))
             continue;
         json_writer_begin_object(json);
-        json_writer_put_string(json, "acc", sum->name);
-        json_writer_put_string(json, "name", sum->name);
-        json_writer_put_u64(json, "conns", sum->stats.connections);
-        json_writer_put_u64(json, "leafnodes", 0);
-        json_writer_put_u64(json, "total_conns", sum->stats.connections);
-        json_writer_put_u64(json, "num_subscriptions", sum->stats.subscriptions);
-        put_traffic(json, "sent", sum->stats.out_msgs, sum->stats.out_bytes);
-        put_traffic(json, "received", sum->stats.in_msgs, sum->stats.in_bytes);
-        json_writer_put_u64(json, "slow_consumers", 0);
+        put_stats(json, sum);
         json_writer_end(json);
     }
     json_writer_end(json);
     json_writer_end(json);
     monitor_finish_json(json, accountz->copy.page);
+}
+
+static void write_connections(struct monitor_copy *copy)
+{
+    struct accountz *accountz = (struct accountz *)copy;
+    struct broker *broker = copy->monitor->options.broker;
+    struct json_writer json;
+    for (const struct account_sum *sum = accountz->first; sum; sum = sum->next) {
+        if (sum->stats.connections == 0 || !bytes_equal(sum->name, bytes_from_string(accountz->account)))
+            continue;
+        json_writer_init(&json, copy->page->body);
+        system_events_begin(broker, "io.nats.server.advisory.v1.account_connections", &json);
+        system_events_put_server(broker, &json);
+        put_stats(&json, sum);
+        json_writer_end(&json);
+        monitor_finish_json(&json, copy->page);
+    }
+}
+
+static void put_stats(struct json_writer *json, const struct account_sum *sum)
+{
+    json_writer_put_string(json, "acc", sum->name);
+    json_writer_put_string(json, "name", sum->name);
+    json_writer_put_u64(json, "conns", sum->stats.connections);
+    json_writer_put_u64(json, "leafnodes", 0);
+    json_writer_put_u64(json, "total_conns", sum->stats.connections);
+    json_writer_put_u64(json, "num_subscriptions", sum->stats.subscriptions);
+    put_traffic(json, "sent", sum->stats.out_msgs, sum->stats.out_bytes);
+    put_traffic(json, "received", sum->stats.in_msgs, sum->stats.in_bytes);
+    json_writer_put_u64(json, "slow_consumers", 0);
 }
 
 static void put_traffic(struct json_writer *json, const char *key, uint64_t msgs, uint64_t bytes)

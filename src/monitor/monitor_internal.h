@@ -64,6 +64,8 @@ void monitor_connz(struct monitor *monitor, struct page *page);
 void monitor_subsz(struct monitor *monitor, struct page *page);
 void monitor_accountz(struct monitor *monitor, struct page *page);
 void monitor_accstatz(struct monitor *monitor, struct page *page);
+// How many there are in one account: an event, as in the system account (CO-Y13). Empty when nobody is.
+void monitor_account_connections(struct monitor *monitor, struct page *page);
 // One account in detail, without what surrounds it on /accountz: for the system account.
 void monitor_account_info(struct monitor *monitor, struct page *page);
 // "/streaming", "/streaming/serverz", "/streaming/storez", "/streaming/clientsz", "/streaming/channelsz", "/streaming/isFTActive"; not

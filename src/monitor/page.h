@@ -19,6 +19,7 @@ struct page {
     struct bytes content_type; // static; JSON unless the function says otherwise
     struct buffer *body;       // borrowed; empty at first
     const char *sys_key;       // static: what an answer in the system account calls the page; NULL: "data"
+    bool sys_whole;            // the body is all of such an answer; nothing in it: none is sent
     // Set by a function that will fill the page later: whoever asked gets his answer when page_finish() is called, which frees
     // the page. Until then it stays where it is, even if the asker goes away.
     bool held;

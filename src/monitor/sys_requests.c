@@ -3,17 +3,22 @@
 
 #include <stdio.h>
 
+#include "base/list.h"
 #include "base/memory.h"
 #include "base/must.h"
 #include "broker/account.h"
 #include "codec/json_fields.h"
 #include "monitor/monitor_internal.h"
+#include "monitor/parameter.h"
 #include "monitor/put.h"
 #include "monitor/statsz.h"
+#include "subject/subject.h"
 
+#define ACCOUNT_PREFIX     "$SYS.REQ.ACCOUNT."
 #define SUBJECT_SIZE       512
 #define QUERY_SIZE_MAX     8192
 #define STATSZ_INTERVAL_MS 10000
+#define COUNT(array)       (sizeof(array) / sizeof((array)[0]))
 #define STATSZ_FIRST_MS    250 // doubles until it is the interval
 
 // What a page is asked for by its name in a subject.
@@ -21,6 +26,20 @@ struct sys_page {
     const char *name;
     void (*fill)(struct monitor *monitor, struct page *page);
 };
+
+// Where one of them is asked for: only what is served has an inlet, so a client that asks for anything else hears at once that nobody
+// is there.
+struct sys_inlet {
+    struct inlet inlet;
+    struct sys_requests *requests; // borrowed
+    const struct sys_page *page;   // static
+    bool names_account;            // the subject does
+};
+
+#define SERVER_PAGE_COUNT  12
+#define ACCOUNT_PAGE_COUNT 7
+// Each of the server's by "PING" and by its id; a bare PING and RELOAD.
+#define INLET_COUNT (2 * SERVER_PAGE_COUNT + ACCOUNT_PAGE_COUNT + 2)
 
 // The options of all pages together, as clients write them; those a page does not know change nothing.
 struct sys_options {
@@ -34,8 +53,9 @@ struct sys_options {
 struct sys_requests {
     struct monitor *monitor; // borrowed
     struct account *account; // borrowed: the system account, a reload may name another; NULL: there is none
-    struct inlet server, ping, own, accounts;
-    char own_subject[SUBJECT_SIZE];
+    struct sys_inlet inlets[INLET_COUNT];
+    size_t inlet_count;
+    struct list reloads; // requests that wait for the end of a reload
     uint64_t statsz_at_ms, statsz_wait_ms;
     uint32_t pending;
 };
@@ -43,6 +63,7 @@ struct sys_requests {
 // One request under way: a page that was asked for by no HTTP connection.
 struct sys_request {
     struct page page;
+    struct list link;              // of sys_requests.reloads
     struct sys_requests *requests; // borrowed
     struct buffer body;
     struct buffer query;
@@ -54,13 +75,12 @@ struct sys_request {
 static void listen(struct sys_requests *requests);
 static void stop_listening(struct sys_requests *requests);
 static void publish_statsz(struct monitor *monitor, struct page *page);
-static void add_inlet(struct sys_requests *requests, struct inlet *inlet,
-                      bool (*on_message)(struct inlet *, const struct inlet_message *), const char *subject);
-static bool on_server(struct inlet *inlet, const struct inlet_message *message);
-static bool on_ping(struct inlet *inlet, const struct inlet_message *message);
-static bool on_own(struct inlet *inlet, const struct inlet_message *message);
-static bool on_account(struct inlet *inlet, const struct inlet_message *message);
-static const struct sys_page *find_page(const struct sys_page *pages, size_t count, struct bytes name);
+static void add_inlet(struct sys_requests *requests, const struct sys_page *page, const char *prefix, const char *name);
+static bool on_request(struct inlet *inlet, const struct inlet_message *message);
+static struct bytes named_account(struct bytes subject);
+static void wait_for_reload(struct monitor *monitor, struct page *page);
+static void reload(struct sys_requests *requests);
+static void follow_account(struct sys_requests *requests);
 static void ask(struct sys_requests *requests, const struct sys_page *page, const struct inlet_message *message,
                 struct bytes account);
 static bool is_meant(const struct sys_requests *requests, const struct sys_options *options);
@@ -70,9 +90,8 @@ static void put_number(struct buffer *query, const char *name, int64_t value);
 static void finish(struct page *page);
 static void answer(struct sys_request *request);
 static void request_free(struct sys_request *request);
-static struct bytes last_token(struct bytes subject, struct bytes *ret_before);
 
-static const struct sys_page server_pages[] = {
+static const struct sys_page server_pages[SERVER_PAGE_COUNT] = {
     {"IDZ", statsz_idz},
     {"STATSZ", statsz_page},
     {"VARZ", monitor_varz},
@@ -87,10 +106,18 @@ static const struct sys_page server_pages[] = {
     {"HEALTHZ", monitor_healthz},
 };
 
-static const struct sys_page account_pages[] = {
-    {"SUBSZ", monitor_subsz}, {"CONNZ", monitor_connz},       {"LEAFZ", monitor_leafz},
-    {"JSZ", monitor_jsz},     {"INFO", monitor_account_info}, {"STATZ", monitor_accstatz},
+static const struct sys_page account_pages[ACCOUNT_PAGE_COUNT] = {
+    {"SUBSZ", monitor_subsz},
+    {"CONNZ", monitor_connz},
+    {"LEAFZ", monitor_leafz},
+    {"JSZ", monitor_jsz},
+    {"INFO", monitor_account_info},
+    {"STATZ", monitor_accstatz},
+    {"CONNS", monitor_account_connections},
 };
+
+static const struct sys_page ping_page = {"PING", statsz_page};
+static const struct sys_page reload_page = {"RELOAD", wait_for_reload};
 
 static const struct json_field option_fields[] = {
     {"sort", offsetof(struct sys_options, sort), JSON_FIELD_BYTES, false},
@@ -119,8 +146,6 @@ static const struct json_field option_fields[] = {
     {"state", offsetof(struct sys_options, state), JSON_FIELD_I64, false},
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 struct sys_requests *sys_requests_new(struct monitor *monitor)
 {
     struct sys_requests *requests = mem_alloc_zero(sizeof(*requests));
@@ -128,15 +153,16 @@ struct sys_requests *sys_requests_new(struct monitor *monitor)
     requests->account = account_system(monitor->options.broker);
     requests->statsz_wait_ms = STATSZ_FIRST_MS;
     requests->statsz_at_ms = moment_mono_ms(monitor->now) + STATSZ_FIRST_MS;
-    int len = snprintf(requests->own_subject, SUBJECT_SIZE, "$SYS.REQ.SERVER.%s.*",
-                       monitor->options.broker_options->server_id);
-    must(len < SUBJECT_SIZE);
+    list_init(&requests->reloads);
     listen(requests);
     return requests;
 }
 
 void sys_requests_free(struct sys_requests *requests)
 {
+    struct list *link;
+    while ((link = list_pop_front(&requests->reloads)))
+        request_free(container_of(link, struct sys_request, link));
     must(requests->pending == 0);
     stop_listening(requests);
     mem_free(requests);
@@ -144,12 +170,9 @@ void sys_requests_free(struct sys_requests *requests)
 
 void sys_requests_turn(struct sys_requests *requests)
 {
-    struct account *account = account_system(requests->monitor->options.broker);
-    if (account != requests->account) {
-        stop_listening(requests);
-        requests->account = account;
-        listen(requests);
-    }
+    follow_account(requests);
+    if (!list_empty(&requests->reloads))
+        reload(requests);
     uint64_t now_ms = moment_mono_ms(requests->monitor->now);
     if (now_ms < requests->statsz_at_ms)
         return;
@@ -164,7 +187,7 @@ void sys_requests_turn(struct sys_requests *requests)
 
 uint64_t sys_requests_next_deadline_ms(const struct sys_requests *requests)
 {
-    return requests->statsz_at_ms;
+    return list_empty(&requests->reloads) ? requests->statsz_at_ms : 0;
 }
 
 static void publish_statsz(struct monitor *monitor, struct page *page)
@@ -185,78 +208,94 @@ static void publish_statsz(struct monitor *monitor, struct page *page)
 
 static void listen(struct sys_requests *requests)
 {
+    char own[SUBJECT_SIZE];
+    int len = snprintf(own, sizeof(own), "$SYS.REQ.SERVER.%s.", requests->monitor->options.broker_options->server_id);
+    must(len > 0 && len < SUBJECT_SIZE);
+    requests->inlet_count = 0;
     if (!requests->account)
         return;
-    add_inlet(requests, &requests->server, on_server, "$SYS.REQ.SERVER.PING");
-    add_inlet(requests, &requests->ping, on_ping, "$SYS.REQ.SERVER.PING.*");
-    add_inlet(requests, &requests->own, on_own, requests->own_subject);
-    add_inlet(requests, &requests->accounts, on_account, "$SYS.REQ.ACCOUNT.*.*");
+    add_inlet(requests, &ping_page, "$SYS.REQ.SERVER.", ping_page.name);
+    for (size_t i = 0; i < COUNT(server_pages); i++) {
+        add_inlet(requests, &server_pages[i], "$SYS.REQ.SERVER.PING.", server_pages[i].name);
+        add_inlet(requests, &server_pages[i], own, server_pages[i].name);
+    }
+    if (requests->monitor->options.reload)
+        add_inlet(requests, &reload_page, own, reload_page.name);
+    for (size_t i = 0; i < COUNT(account_pages); i++)
+        add_inlet(requests, &account_pages[i], ACCOUNT_PREFIX "*.", account_pages[i].name);
 }
 
 static void stop_listening(struct sys_requests *requests)
 {
-    struct broker *broker = requests->monitor->options.broker;
-    if (!requests->account)
-        return;
-    broker_inlet_remove(broker, &requests->server);
-    broker_inlet_remove(broker, &requests->ping);
-    broker_inlet_remove(broker, &requests->own);
-    broker_inlet_remove(broker, &requests->accounts);
+    for (size_t i = 0; i < requests->inlet_count; i++)
+        broker_inlet_remove(requests->monitor->options.broker, &requests->inlets[i].inlet);
+    requests->inlet_count = 0;
 }
 
-static void add_inlet(struct sys_requests *requests, struct inlet *inlet,
-                      bool (*on_message)(struct inlet *, const struct inlet_message *), const char *subject)
+static void add_inlet(struct sys_requests *requests, const struct sys_page *page, const char *prefix, const char *name)
 {
-    inlet->on_message = on_message;
-    must(account_inlet_add(requests->account, inlet, bytes_from_string(subject)) == 0);
+    char subject[SUBJECT_SIZE + 32];
+    must(requests->inlet_count < INLET_COUNT);
+    struct sys_inlet *own = &requests->inlets[requests->inlet_count++];
+    int len = snprintf(subject, sizeof(subject), "%s%s", prefix, name);
+    *own = (struct sys_inlet){
+        .inlet = {.on_message = on_request},
+        .requests = requests,
+        .page = page,
+        .names_account = strncmp(prefix, ACCOUNT_PREFIX, strlen(ACCOUNT_PREFIX)) == 0,
+    };
+    must(len > 0 && (size_t)len < sizeof(subject));
+    must(account_inlet_add(requests->account, &own->inlet, bytes_from_string(subject)) == 0);
 }
 
-static bool on_server(struct inlet *inlet, const struct inlet_message *message)
+static bool on_request(struct inlet *inlet, const struct inlet_message *message)
 {
-    static const struct sys_page statsz = {"STATSZ", statsz_page};
-    ask(container_of(inlet, struct sys_requests, server), &statsz, message, (struct bytes){0});
-    return true;
-}
-
-static bool on_ping(struct inlet *inlet, const struct inlet_message *message)
-{
-    struct bytes before;
-    const struct sys_page *page = find_page(server_pages, COUNT(server_pages), last_token(message->subject, &before));
-    if (page)
-        ask(container_of(inlet, struct sys_requests, ping), page, message, (struct bytes){0});
-    return true;
-}
-
-static bool on_own(struct inlet *inlet, const struct inlet_message *message)
-{
-    struct bytes before;
-    const struct sys_page *page = find_page(server_pages, COUNT(server_pages), last_token(message->subject, &before));
-    if (page)
-        ask(container_of(inlet, struct sys_requests, own), page, message, (struct bytes){0});
+    struct sys_inlet *own = container_of(inlet, struct sys_inlet, inlet);
+    ask(own->requests, own->page, message, own->names_account ? named_account(message->subject) : (struct bytes){0});
     return true;
 }
 
 // "PING" in place of an account: of all, or of those the options name.
-static bool on_account(struct inlet *inlet, const struct inlet_message *message)
+static struct bytes named_account(struct bytes subject)
 {
-    struct bytes before;
-    struct bytes rest;
-    const struct sys_page *page = find_page(account_pages, COUNT(account_pages), last_token(message->subject, &before));
-    struct bytes account = last_token(before, &rest);
-    if (bytes_equal(account, BYTES("PING")))
-        account = (struct bytes){0};
-    if (page)
-        ask(container_of(inlet, struct sys_requests, accounts), page, message, account);
-    return true;
+    struct bytes rest = bytes_skip(subject, strlen(ACCOUNT_PREFIX)), account;
+    must(subject_token_next(&rest, &account)); // the patterns have several tokens
+    return bytes_equal(account, BYTES("PING")) ? (struct bytes){0} : account;
 }
 
-static const struct sys_page *find_page(const struct sys_page *pages, size_t count, struct bytes name)
+// Not from in here: a message is under way, and the reload may close connections and end accounts.
+static void wait_for_reload(struct monitor *monitor, struct page *page)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (bytes_equal(name, bytes_from_string(pages[i].name)))
-            return &pages[i];
+    page->held = true;
+    list_push_back(&monitor->sys->reloads, &container_of(page, struct sys_request, page)->link);
+}
+
+// One for all who wait.
+static void reload(struct sys_requests *requests)
+{
+    const struct monitor_options *options = &requests->monitor->options;
+    char message[MONITOR_RELOAD_MESSAGE_SIZE] = "";
+    int error = options->reload(options->reload_owner, message);
+    follow_account(requests);
+    struct list *link;
+    while ((link = list_pop_front(&requests->reloads))) {
+        struct page *page = &container_of(link, struct sys_request, link)->page;
+        if (error) {
+            parameter_refuse(page, "%s", message);
+            page->status = 500;
+        }
+        page_finish(page);
     }
-    return NULL;
+}
+
+static void follow_account(struct sys_requests *requests)
+{
+    struct account *account = account_system(requests->monitor->options.broker);
+    if (account == requests->account)
+        return;
+    stop_listening(requests);
+    requests->account = account;
+    listen(requests);
 }
 
 static void ask(struct sys_requests *requests, const struct sys_page *page, const struct inlet_message *message,
@@ -379,16 +418,19 @@ static void answer(struct sys_request *request)
     buffer_init(&head, PAGE_SIZE_MAX);
     // A text instead of the page says why there is none; /healthz is a page whatever its status.
     bool failed = !bytes_equal(request->page.content_type, BYTES("application/json"));
+    bool whole = request->page.sys_whole && !failed, has_page = !failed && buffer_bytes(&request->body).len > 0;
     must(buffer_append(&head, BYTES("{\"server\":")) == 0);
     statsz_server(requests->monitor, &head);
     if (failed)
         statsz_error(request->page.status, buffer_bytes(&request->body), &head);
-    else
+    else if (has_page)
         must(buffer_printf(&head, ",\"%s\":", request->page.sys_key ? request->page.sys_key : "data") == 0);
     struct bytes parts[] = {buffer_bytes(&head), buffer_bytes(&request->body), BYTES("}")};
-    if (failed)
+    if (!has_page)
         parts[1] = (struct bytes){0};
-    if (request->reply[0] != '\0' && requests->account)
+    if (whole)
+        parts[0] = parts[2] = (struct bytes){0};
+    if (request->reply[0] != '\0' && requests->account && (has_page || !whole))
         account_publish(requests->account, bytes_from_string(request->reply), (struct bytes){0}, (struct bytes){0},
                         parts, 3);
     buffer_deinit(&head);
@@ -401,12 +443,4 @@ static void request_free(struct sys_request *request)
     buffer_deinit(&request->body);
     buffer_deinit(&request->query);
     mem_free(request);
-}
-
-static struct bytes last_token(struct bytes subject, struct bytes *ret_before)
-{
-    const char *dot = memrchr(subject.ptr, '.', subject.len);
-    must(dot); // the patterns have several tokens
-    *ret_before = bytes_make(subject.ptr, (size_t)(dot - subject.ptr));
-    return bytes_skip(subject, ret_before->len + 1);
 }

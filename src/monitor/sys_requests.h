@@ -2,6 +2,8 @@
 // The same pages for clients of the system account (1b.5 of the reference): requests to `$SYS.REQ.SERVER.PING[.<page>]` and
 // `$SYS.REQ.SERVER.<id>.<page>` (CO-Y23, Y27, Y28, Y90), `$SYS.REQ.ACCOUNT.<account>.<page>` and `$SYS.REQ.ACCOUNT.PING.<page>` (CO-Y13, Y91),
 // answered as {"server": …, "data": the page} or {"server": …, "error": …}. Their JSON options become the parameters of the page.
+// `$SYS.REQ.ACCOUNT.<account>.CONNS` is answered with the bare event of nats-server, while the account has connections.
+// `$SYS.REQ.SERVER.<id>.RELOAD` (CO-Y26) reloads the configuration: {"server": …}, with "error" when nothing was taken.
 #pragma once
 
 #include "monitor/monitor.h"

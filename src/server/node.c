@@ -412,6 +412,8 @@ static void start_monitor(struct node *node, struct moment now)
             .broker = node->broker,
             .visit = node->worker_count > 1 ? node_visit_workers : NULL,
             .visit_owner = node,
+            .reload = node->env.reload,
+            .reload_owner = node->env.reload_owner,
             .shard = node->shard,
             .stan = node->stan,
             .http_host = options->http_host ? options->http_host : options->host,

@@ -16,6 +16,7 @@
 #include "env/net.h"
 #include "env/process.h"
 #include "env/random.h"
+#include "monitor/monitor.h"
 #include "server/options.h"
 #include "server/websocket_config.h"
 
@@ -56,6 +57,9 @@ struct node_env {
                  uint8_t *ret_signature); // uplink_options.sign
     void (*on_rival)(void *owner);        // uplink_options.on_rival: the caller stops
     void *rival_owner;
+    // monitor_options.reload
+    int (*reload)(void *owner, char ret_message[MONITOR_RELOAD_MESSAGE_SIZE]);
+    void *reload_owner;
     // How many workers; 0 or 1: the node is alone, and nobody is ever woken. worker_options.wake.
     uint32_t worker_count;
     void (*wake)(void *owner, uint32_t worker);

@@ -28,6 +28,8 @@ struct rig {
     bool waits; // visits of the brokers, in `visits`
     struct monitor_visit *visits[16];
     size_t visit_count, visits_ended;
+    unsigned reloads;
+    const char *reload_error; // NULL: it succeeds
 };
 
 static json_t *parse(struct bytes text)
@@ -73,6 +75,16 @@ static void visit(void *owner, struct monitor_visit *visit)
     visit->done(visit);
 }
 
+static int reload(void *owner, char ret_message[MONITOR_RELOAD_MESSAGE_SIZE])
+{
+    struct rig *rig = owner;
+    rig->reloads++;
+    if (!rig->reload_error)
+        return 0;
+    snprintf(ret_message, MONITOR_RELOAD_MESSAGE_SIZE, "%s", rig->reload_error);
+    return ERR_INVALID;
+}
+
 static int setup(void **state)
 {
     static struct rig rig;
@@ -86,6 +98,8 @@ static int setup(void **state)
                                       .broker = rig.broker,
                                       .visit = visit,
                                       .visit_owner = &rig,
+                                      .reload = reload,
+                                      .reload_owner = &rig,
                                       .http_host = "127.0.0.1",
                                       .store_type = "",
                                       .sync_mode = ""};
@@ -106,6 +120,23 @@ static int teardown(void **state)
     broker_free(rig->broker);
     return 0;
 }
+
+static size_t sink_write(struct net_conn *net, const struct bytes *parts, size_t count)
+{
+    (void)net;
+    size_t taken = 0;
+    for (size_t i = 0; i < count; i++)
+        taken += parts[i].len;
+    return taken;
+}
+
+static void sink_ignore(struct net_conn *net)
+{
+    (void)net;
+}
+
+static const struct net_ops sink_ops = {
+    .write = sink_write, .read_pause = sink_ignore, .read_resume = sink_ignore, .close = sink_ignore};
 
 static void turn(struct rig *rig)
 {
@@ -186,6 +217,55 @@ static void accounts_are_asked_by_name(void **state)
                      400);
 }
 
+// Of account `name`, or NULL.
+static json_t *ask_connections(struct rig *rig, const char *name, const char *options)
+{
+    char subject[64];
+    snprintf(subject, sizeof(subject), "$SYS.REQ.ACCOUNT.%s.CONNS", name);
+    return ask(rig, subject, options);
+}
+
+// CO-Y13
+static void connections_of_an_account_are_counted_while_there_are_any(void **state)
+{
+    struct rig *rig = *state;
+    struct net_conn net = {.ops = &sink_ops};
+    const struct net_handler *handler = broker_net_handler(rig->broker);
+    assert_null(ask_connections(rig, "$G", ""));
+    void *client = handler->on_accept(handler->owner, &net, &(struct net_peer){.ip = "127.0.0.1"});
+    json_t *answer = ask_connections(rig, "$G", "");
+    assert_non_null(answer);
+    assert_string_equal(json_string_value(json_object_get(answer, "type")),
+                        "io.nats.server.advisory.v1.account_connections");
+    assert_string_equal(json_string_value(json_object_get(answer, "acc")), "$G");
+    assert_string_equal(text_of(answer, "server", "id"), "NID");
+    assert_int_equal(json_integer_value(json_object_get(answer, "conns")), 1);
+    assert_null(json_object_get(answer, "data"));
+    assert_null(ask_connections(rig, "nope", ""));
+    assert_null(ask_connections(rig, "PING", ""));
+    handler->on_close(client, 0);
+}
+
+// CO-Y26
+static void a_reload_is_answered_when_it_is_done(void **state)
+{
+    struct rig *rig = *state;
+    json_t *answer = ask(rig, "$SYS.REQ.SERVER.NID.RELOAD", "");
+    assert_string_equal(text_of(answer, "server", "id"), "NID");
+    assert_int_equal(json_object_size(answer), 1);
+    assert_int_equal(rig->reloads, 1);
+    assert_non_null(ask(rig, "$SYS.REQ.SERVER.NID.RELOAD", "{}"));
+    assert_int_equal(rig->reloads, 2);
+    rig->reload_error = "weir.conf:1:1: no";
+    json_t *error = json_object_get(ask(rig, "$SYS.REQ.SERVER.NID.RELOAD", "{}"), "error");
+    assert_int_equal(json_integer_value(json_object_get(error, "code")), 500);
+    assert_string_equal(json_string_value(json_object_get(error, "description")), "weir.conf:1:1: no");
+    assert_int_equal(rig->reloads, 3);
+    assert_null(ask(rig, "$SYS.REQ.SERVER.PING.RELOAD", ""));
+    assert_null(ask(rig, "$SYS.REQ.SERVER.NID.RELOAD", "{\"server_name\":\"other\"}"));
+    assert_int_equal(rig->reloads, 3);
+}
+
 static void bad_options_are_told(void **state)
 {
     struct rig *rig = *state;
@@ -249,23 +329,6 @@ static void who_waits_at_the_end_is_told(void **state)
     assert_int_equal(rig->answered, 4);
     assert_int_equal(rig->visit_count, 3);
 }
-
-static size_t sink_write(struct net_conn *net, const struct bytes *parts, size_t count)
-{
-    (void)net;
-    size_t taken = 0;
-    for (size_t i = 0; i < count; i++)
-        taken += parts[i].len;
-    return taken;
-}
-
-static void sink_ignore(struct net_conn *net)
-{
-    (void)net;
-}
-
-static const struct net_ops sink_ops = {
-    .write = sink_write, .read_pause = sink_ignore, .read_resume = sink_ignore, .close = sink_ignore};
 
 // Over HTTP: the copy of a client that has gone is never begun.
 static void who_goes_away_leaves_the_queue(void **state)
@@ -347,6 +410,8 @@ int main(void)
         T(a_ping_tells_who_is_there_and_how_it_is),
         T(pages_come_with_their_options),
         T(accounts_are_asked_by_name),
+        T(connections_of_an_account_are_counted_while_there_are_any),
+        T(a_reload_is_answered_when_it_is_done),
         T(bad_options_are_told),
         T(pages_that_copy_wait_their_turn),
         T(who_waits_at_the_end_is_told),
