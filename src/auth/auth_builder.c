@@ -219,8 +219,6 @@ int auth_builder_set_single_user(struct auth_builder *builder, struct bytes name
     builder->config->view.client.single_user = copy(builder, name);
     builder->config->view.client.single_password = secret_new(builder, password);
     builder->single_user_where = where;
-    if (name.len == 0)
-        return auth_builder_fail(builder, ERR_INVALID, where, "a password without a user");
     return builder->result;
 }
 

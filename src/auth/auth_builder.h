@@ -104,9 +104,11 @@ int auth_builder_add_user(struct auth_builder *builder, const struct auth_user_s
 int auth_builder_add_export(struct auth_builder *builder, const struct auth_export_spec *service_or_stream);
 int auth_builder_add_import(struct auth_builder *builder, const struct auth_import_spec *service_or_stream);
 
-// authorization { token }, --auth.
+// authorization { token }, --auth. Here and below `where` 0 is a flag, which contradicts nothing that the file has: a token takes the place
+// of a single user, and is beside a list of users; a single user gives way to a token and to a list. Only users of accounts, where
+// there is no such list, refuse both (CO-X04).
 int auth_builder_set_token(struct auth_builder *builder, struct bytes token, uint32_t where);
-// authorization { user, password }, --user, --pass.
+// authorization { user, password }, --user, --pass. ERR_INVALID, from auth_builder_finish(): a password without a name.
 int auth_builder_set_single_user(struct auth_builder *builder, struct bytes name, struct bytes password,
                                  uint32_t where);
 // A user's name or public nkey.

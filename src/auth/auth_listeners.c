@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "auth/auth_listeners.h"
 
+static void check_flags(struct auth_builder *builder);
 static const struct auth_user *find_no_auth_user(struct auth_builder *builder, const char *prefix, struct bytes name,
                                                  uint32_t where);
 static bool serves_system_only(const struct auth_builder *builder);
@@ -12,18 +13,27 @@ static bool has_plain_password(const struct auth_listener *listener);
 
 void auth_listeners_check(struct auth_builder *builder)
 {
-    const struct auth_listener *client = &builder->config->view.client;
+    struct auth_listener *client = &builder->config->view.client;
     bool has_token = client->token.kind != AUTH_SECRET_NONE, has_list = false;
+    bool has_single = client->single_user.len || client->single_password.kind != AUTH_SECRET_NONE;
     for (uint32_t i = 0; i < builder->user_count; i++)
         has_list |= bytes_equal(builder->users[i].account, BYTES("$G"));
-    if (client->single_user.len && has_token)
+    if (has_single && has_token && builder->single_user_where && builder->token_where)
         auth_builder_fail(builder, ERR_INVALID, builder->token_where,
                           "cannot have both a user and password and a token");
-    if (client->single_user.len && has_list)
+    if (has_single && has_list && builder->single_user_where)
         auth_builder_fail(builder, ERR_INVALID, builder->single_user_where,
                           "cannot have both a single user and password and a list of users");
-    if (has_token && has_list)
+    if (has_token && has_list && builder->token_where)
         auth_builder_fail(builder, ERR_INVALID, builder->token_where, "cannot have both a token and a list of users");
+    if (!has_list)
+        check_flags(builder);
+    if (has_single && (has_token || has_list)) {
+        client->single_user = (struct bytes){0};
+        client->single_password = (struct auth_secret){0};
+    } else if (has_single && !client->single_user.len) {
+        auth_builder_fail(builder, ERR_INVALID, builder->single_user_where, "a password without a user");
+    }
     check_websocket(builder);
 }
 
@@ -46,6 +56,21 @@ void auth_listeners_finish(struct auth_builder *builder)
         const struct auth_secret *password = &view->users[i].password;
         bool is_none = view->users[i].is_nkey || (view->has_certificate_users && password->text.len == 0);
         view->has_plain_passwords |= !is_none && password->kind != AUTH_SECRET_BCRYPT;
+    }
+}
+
+// Users of accounts bear no flag beside them, unless there are users of no account too (CO-X04).
+static void check_flags(struct auth_builder *builder)
+{
+    const struct auth_listener *client = &builder->config->view.client;
+    bool has_token = client->token.kind != AUTH_SECRET_NONE && !builder->token_where;
+    if (!has_token && (!client->single_user.len || builder->single_user_where))
+        return;
+    for (uint32_t i = 0; i < builder->user_count; i++) {
+        if (!bytes_equal(builder->users[i].account, BYTES("$G")))
+            auth_builder_fail(builder, ERR_INVALID, builder->users[i].where,
+                              "cannot have both %s and users of accounts",
+                              has_token ? "a token (--auth)" : "a user and password (--user, --pass)");
     }
 }
 

@@ -253,8 +253,53 @@ static void authorization_that_contradicts_itself_is_refused(void **state)
     refuse("authorization { users: [{user: a, permissions: {publish: 5}}] }",
            "publish: a string, or an array of strings");
     refuse("authorization { users: [{user: a, connection_types: [FTP]}] }", "STANDARD, WEBSOCKET");
-    refuse_as(OPTIONS_NATS_SERVER, "-c main --user x --pass hush", "authorization { users: [{user: a}] }",
-              "cannot have both a single user");
+}
+
+static const struct auth_listener *client_as(const char *flags, const char *text)
+{
+    accept_as(OPTIONS_NATS_SERVER, flags, text);
+    return &auth_config_view(config.auth)->client;
+}
+
+// CO-X04, CO-S02: a token is stronger than a single user, a list of users too; both whoever says it.
+static void flags_contradict_nothing_in_the_file(void **state)
+{
+    const struct auth_listener *client = client_as("-c main --auth hush", "authorization { user: u, password: hush2 }");
+    assert_int_equal(client->single_user.len, 0);
+    assert_int_equal(client->single_password.kind, AUTH_SECRET_NONE);
+    assert_true(bytes_equal(client->token.text, BYTES("hush")));
+    config_deinit(&config);
+    client = client_as("-c main --user u --pass hush", "authorization { token: hush2 }");
+    assert_int_equal(client->single_user.len, 0);
+    assert_true(bytes_equal(client->token.text, BYTES("hush2")));
+    config_deinit(&config);
+    client = client_as("-c main --user x --pass hush", "authorization { users: [{user: a}] }");
+    assert_int_equal(client->single_user.len, 0);
+    config_deinit(&config);
+    client = client_as("-c main --pass hush", "authorization { users: [{user: a}] }");
+    assert_int_equal(client->single_password.kind, AUTH_SECRET_NONE);
+    config_deinit(&config);
+    client = client_as("-c main --auth hush", "authorization { users: [{user: a}] }");
+    assert_true(bytes_equal(client->token.text, BYTES("hush")));
+    assert_int_equal(auth_config_view(config.auth)->user_count, 1);
+    config_deinit(&config);
+    client = client_as("-c main --user x", "authorization { user: u, password: hush }");
+    assert_true(bytes_equal(client->single_user, BYTES("x")));
+    assert_true(bytes_equal(client->single_password.text, BYTES("hush")));
+    config_deinit(&config);
+}
+
+static void flags_do_not_help_a_file_that_contradicts_itself(void **state)
+{
+    refuse_as(OPTIONS_NATS_SERVER, "-c main --auth hush", "authorization { user: a, password: hush, token: hush2 }",
+              "main:1:1: cannot have both a user and password and a token");
+    refuse_as(OPTIONS_NATS_SERVER, "-c main --auth hush", "authorization { token: hush2, users: [{user: a}] }",
+              "main:1:1: cannot have both a token and a list");
+    refuse_as(OPTIONS_NATS_SERVER, "-c main --auth hush", "accounts { A { users: [{user: a}] } }",
+              "main:1:24: cannot have both a token (--auth) and users of accounts");
+    refuse_as(OPTIONS_NATS_SERVER, "-c main --user u --pass hush", "accounts { A { users: [{user: a}] } }",
+              "main:1:24: cannot have both a user and password (--user, --pass) and users of accounts");
+    refuse_as(OPTIONS_NATS_SERVER, "-c main --pass hush", "port: 1", "a password without a user");
 }
 
 // CO-S07, CO-S08
@@ -628,6 +673,8 @@ int main(void)
         cmocka_unit_test(values_of_the_wrong_kind_are_told_with_the_right_one),
         cmocka_unit_test(authorization_has_a_token_a_user_or_users),
         cmocka_unit_test(authorization_that_contradicts_itself_is_refused),
+        cmocka_unit_test(flags_contradict_nothing_in_the_file),
+        cmocka_unit_test(flags_do_not_help_a_file_that_contradicts_itself),
         cmocka_unit_test(accounts_have_users_exports_and_imports),
         cmocka_unit_test(accounts_that_make_no_sense_are_refused),
         cmocka_unit_test(tls_blocks),
