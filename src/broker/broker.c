@@ -67,8 +67,9 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
     list_init(&broker->connections);
     list_init(&broker->dirty);
     list_init(&broker->paused);
-    list_init(&broker->leaving);
-    broker->leave_budget = broker->options.leave_turn_max;
+    list_init(&broker->leaving[0]);
+    list_init(&broker->leaving[1]);
+    connection_leave_turn(broker);
     list_init(&broker->deferred);
     list_init(&broker->watch_dirty);
     list_init(&broker->logins);
@@ -85,8 +86,7 @@ struct broker *broker_new(const struct broker_options *options, struct moment no
 void broker_free(struct broker *broker)
 {
     must(list_empty(&broker->connections));
-    broker->leave_budget = UINT32_MAX;
-    connection_leave_some(broker);
+    connection_leave_all(broker);
     wheel_cancel(&broker->wheel, &broker->lame_timer);
     broker_route_drop_deferred(broker);
     remote_free(broker->remotes);
@@ -118,7 +118,7 @@ void broker_turn_begin(struct broker *broker, struct moment now)
     if (now_ms > broker->now_ms)
         broker->now_ms = now_ms;
     broker->now = now;
-    broker->leave_budget = broker->options.leave_turn_max;
+    connection_leave_turn(broker);
     broker->tracing = logger_is_enabled(broker->options.logger, LOG_TRACE);
 }
 
@@ -143,7 +143,7 @@ bool broker_turn_end(struct broker *broker)
         remote_return(broker->remotes);
     // Whoever was called in here may have work for a turn's end of his own, and that may be over already.
     return broker->called || broker->resume || !list_empty(&broker->deferred) || !list_empty(&broker->dirty) ||
-           !list_empty(&broker->watch_dirty) || !list_empty(&broker->leaving);
+           !list_empty(&broker->watch_dirty) || broker->leaving_count > 0;
 }
 
 uint64_t broker_next_deadline_ms(const struct broker *broker)
@@ -210,7 +210,7 @@ void broker_check(const struct broker *broker)
     must(subscriptions == broker->stats.subscriptions);
     must(broker->logins_running <= BROKER_LOGINS_RUNNING_MAX);
     must(broker->dead == NULL || broker->depth > 0);
-    uint64_t account_subscriptions = 0;
+    uint64_t account_subscriptions = 0, leaving = 0;
     uint32_t account_connections = 0;
     list_foreach(link, &broker->accounts)
     {
@@ -218,6 +218,7 @@ void broker_check(const struct broker *broker)
         must(!account->is_retired && map_find(&broker->account_names, account_name(account)) == account);
         account_check(account);
         account_subscriptions += account->subscription_count;
+        leaving += account->leaving_count;
         account_connections += account->connection_count;
     }
     list_foreach(link, &broker->retired)
@@ -226,9 +227,12 @@ void broker_check(const struct broker *broker)
         must(account->is_retired);
         account_check(account);
         account_subscriptions += account->subscription_count;
+        leaving += account->leaving_count;
         account_connections += account->connection_count;
     }
     must(account_subscriptions == subscriptions && account_connections == broker->connection_count);
+    must(leaving == broker->leaving_count);
+    must((leaving == 0) == (list_empty(&broker->leaving[0]) && list_empty(&broker->leaving[1])));
     map_check(&broker->account_names);
     if (broker->remotes)
         remote_check(broker->remotes);

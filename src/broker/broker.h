@@ -45,13 +45,15 @@ struct broker_options {
     const char *server_name; // borrowed for life
     const char *host;        // borrowed for life: what INFO advertises
     uint16_t port;
-    uint32_t max_payload;       // bytes, 1 MiB
-    uint32_t max_control_line;  // bytes, 4096
-    uint64_t max_pending;       // bytes queued to one connection before it is closed as a slow consumer, 64 MiB
-    uint64_t congested_bytes;   // queued to one connection before a watch calls its subjects congested, 256 KiB
-    uint32_t max_connections;   // 65,536
-    uint32_t max_closed;        // closed connections that monitoring can show, 10,000
-    uint32_t leave_turn_max;    // subscriptions of connections that went, taken out in one turn, 256: some 200 us
+    uint32_t max_payload;      // bytes, 1 MiB
+    uint32_t max_control_line; // bytes, 4096
+    uint64_t max_pending;      // bytes queued to one connection before it is closed as a slow consumer, 64 MiB
+    uint64_t congested_bytes;  // queued to one connection before a watch calls its subjects congested, 256 KiB
+    uint32_t max_connections;  // 65,536
+    uint32_t max_closed;       // closed connections that monitoring can show, 10,000
+    uint32_t
+        leave_turn_max; // subscriptions of connections that went, taken out in one turn, 256: some 200 us; more of who had few,
+                        // and when there are very many (connection_leave.c)
     uint32_t max_subscriptions; // per connection; 0: unlimited
     uint32_t max_accounts;      // `$G` and `$SYS` included: 100,000
     uint32_t

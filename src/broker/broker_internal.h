@@ -110,7 +110,7 @@ struct account {
     uint32_t responses_full_at;     // when it was logged that these are too many; 0: it was not
     uint64_t response_bytes;
     uint64_t subscription_count;
-    uint64_t leaving_count;     // of connections that are no more; still in the trie
+    uint64_t leaving_count;     // subscriptions of connections that are not open any more; still in the trie
     uint64_t remote_count;      // targets of other workers
     struct broker_traffic gone; // of connections that are gone
 
@@ -154,8 +154,9 @@ struct broker {
     struct list connections; // struct connection.link
     struct list dirty;       // struct connection.dirty: something to send or to finish at the turn's end
     struct list paused;      // struct connection.paused: not read until every reason for it is gone
-    struct list leaving;     // of connection_leave.c: their subscriptions end
-    uint32_t leave_budget;   // of those, in this turn
+    struct list leaving[2];  // of connection_leave.c: their subscriptions end; [0] those who have few
+    uint64_t leave_left[2];  // of those, how many may end in this turn
+    uint64_t leaving_count;  // of all accounts
     uint64_t next_id;
     uint32_t connection_count;      // without the refused ones
     uint32_t connections_elsewhere; // on other workers

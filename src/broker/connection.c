@@ -306,7 +306,7 @@ static void begin_closing(struct connection *connection, const char *reason)
     connection->state = CONNECTION_CLOSING;
     wheel_cancel(&broker->wheel, &connection->ping);
     wheel_set(&broker->wheel, &connection->deadline, broker->now_ms + broker->options.write_deadline_ms);
-    // Even while blocked: its subscriptions end this turn.
+    // Even while blocked: its subscriptions begin to end this turn.
     connection->flush_queued = true;
     if (!list_is_linked(&connection->dirty))
         list_push_back(&broker->dirty, &connection->dirty);

@@ -92,7 +92,7 @@ struct connection {
     bool takes_info : 1;  // it understands an INFO at any time (`protocol` 1 of CONNECT)
     bool was_ponged : 1;  // its first PING was answered: nothing else comes in between for simple clients
     bool info_is_due : 1; // what INFO said is no longer so
-    bool is_leaving : 1;  // in broker.leaving: its subscriptions are no longer counted, and go
+    bool is_leaving : 1;  // see connection_leave.c: its subscriptions are no longer counted, and go
     bool is_gone : 1;     // after on_close; lives on while it is leaving
     bool echo;
     bool headers;
@@ -235,8 +235,14 @@ void connection_queue_flush(struct connection *connection);
 void connection_queue_long(struct connection *connection);
 // Not OPEN any more: its subscriptions end, see connection_leave.c.
 void connection_leave(struct connection *connection);
+// A new turn: so many may end in it.
+void connection_leave_turn(struct broker *broker);
 // A slice of those that are ending, of all connections.
 void connection_leave_some(struct broker *broker);
+// A subscription was made: while others are ending, two of those make room for it.
+void connection_leave_two(struct broker *broker);
+// All that are left.
+void connection_leave_all(struct broker *broker);
 // At the turn's end: one write, and the end of a connection that is closing.
 void connection_flush(struct connection *connection);
 // Sets the timer of the first ping after CONNECT, or of a later one.

@@ -82,6 +82,8 @@ int subscription_add(struct connection *connection, struct bytes subject, struct
     broker_watch_touch(account, subject, false);
     if (connection->broker->remotes)
         remote_wait_begin(connection, remote_interest_add(connection->broker->remotes, account, subject, queue));
+    if (connection->broker->leaving_count > 0)
+        connection_leave_two(connection->broker);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 static struct trie_node *pattern_node(struct trie *trie, struct bytes pattern);
 static struct trie_node *group_node(struct trie *trie, struct trie_node *pattern, struct bytes queue);
 static enum trie_node_kind token_kind(struct bytes token, bool is_last);
+static struct trie_node *entry_owner(const struct trie_entry *entry);
 static const struct trie_node *entry_pattern(const struct trie_entry *entry);
 static struct bytes node_word(const struct trie_node *node);
 static void list_append(struct trie_node *node, struct trie_entry *entry);
@@ -63,12 +64,36 @@ void trie_remove(struct trie *trie, struct trie_entry *entry)
 {
     must(trie_entry_is_inserted(entry));
     struct trie_node *node = entry->node;
-    trie_cache_invalidate(trie, entry_pattern(entry));
+    if (node->kind != TRIE_HIDDEN)
+        trie_cache_invalidate(trie, entry_pattern(entry));
     list_remove(node, entry);
     *entry = (struct trie_entry){0};
     trie->stats.entries--;
     trie->stats.removes++;
     trie_nodes_prune(trie, node);
+}
+
+uint32_t trie_entry_crowd(const struct trie_entry *entry)
+{
+    must(trie_entry_is_inserted(entry));
+    return entry->node->kind == TRIE_HIDDEN ? 0 : entry->node->entry_count;
+}
+
+void trie_hide(struct trie *trie, const struct trie_entry *like, bool (*is_meant)(const struct trie_entry *entry))
+{
+    struct trie_node *hidden = NULL, *owner = entry_owner(like);
+    for (struct trie_entry *entry = owner->entries, *next; entry != NULL; entry = next) {
+        next = entry->next;
+        if (!is_meant(entry))
+            continue;
+        if (hidden == NULL) {
+            hidden = trie_nodes_get(trie, TRIE_HIDDEN, owner, bytes_make(NULL, 0));
+            trie_cache_invalidate(trie, entry_pattern(entry));
+        }
+        list_remove(owner, entry);
+        list_append(hidden, entry);
+        entry->node = hidden;
+    }
 }
 
 size_t trie_entry_pattern(const struct trie_entry *entry, char *ret_buffer, size_t size)
@@ -93,7 +118,8 @@ size_t trie_entry_pattern(const struct trie_entry *entry, char *ret_buffer, size
 struct bytes trie_entry_queue(const struct trie_entry *entry)
 {
     must(trie_entry_is_inserted(entry));
-    return entry->node->kind == TRIE_GROUP ? trie_node_text(entry->node) : bytes_make(NULL, 0);
+    const struct trie_node *owner = entry_owner(entry);
+    return owner->kind == TRIE_GROUP ? trie_node_text(owner) : bytes_make(NULL, 0);
 }
 
 const struct trie_match *trie_match_find(struct trie *trie, struct bytes subject)
@@ -234,10 +260,16 @@ static enum trie_node_kind token_kind(struct bytes token, bool is_last)
     return token.ptr[0] == '>' && is_last ? TRIE_REST : TRIE_TOKEN;
 }
 
+static struct trie_node *entry_owner(const struct trie_entry *entry)
+{
+    return entry->node->kind == TRIE_HIDDEN ? entry->node->parent : entry->node;
+}
+
 static const struct trie_node *entry_pattern(const struct trie_entry *entry)
 {
     must(trie_entry_is_inserted(entry));
-    return entry->node->kind == TRIE_GROUP ? entry->node->parent : entry->node;
+    const struct trie_node *owner = entry_owner(entry);
+    return owner->kind == TRIE_GROUP ? owner->parent : owner;
 }
 
 static struct bytes node_word(const struct trie_node *node)
@@ -277,7 +309,7 @@ static void list_remove(struct trie_node *node, struct trie_entry *entry)
 
 static void check_node(const struct trie *trie, const struct trie_node *node)
 {
-    bool has_own_lists = node->kind != TRIE_GROUP && node->kind != TRIE_QUEUE;
+    bool has_own_lists = node->kind != TRIE_GROUP && node->kind != TRIE_QUEUE && node->kind != TRIE_HIDDEN;
     must(node->entry_count > 0 || node->child_count > 0);
     must(trie_nodes_find(trie, node->kind, node->parent, trie_node_text(node), trie_hash(trie, trie_node_text(node))) ==
          node);

@@ -93,6 +93,13 @@ int trie_insert(struct trie *trie, struct trie_entry *entry, struct bytes patter
 // `entry` must be inserted; afterwards it can be inserted again. Cost does not depend on the number of entries.
 void trie_remove(struct trie *trie, struct trie_entry *entry);
 
+// How many entries that can be found have the pattern and the queue of this one, itself included; 0: it is hidden.
+uint32_t trie_entry_crowd(const struct trie_entry *entry);
+// Of all entries with the pattern and the queue of `like`, hides those that `is_meant`: later finds do not have them, though they are
+// inserted (counted, visited, with pattern and queue) until they are removed, which then costs the cache nothing. One quick pass, for
+// who is going to remove a great many of a crowd, a few at a time.
+void trie_hide(struct trie *trie, const struct trie_entry *like, bool (*is_meant)(const struct trie_entry *entry));
+
 static inline bool trie_entry_is_inserted(const struct trie_entry *entry)
 {
     return entry->node != NULL;

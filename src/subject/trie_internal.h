@@ -22,6 +22,7 @@ enum trie_node_kind {
     TRIE_REST,    // `>`; no text
     TRIE_GROUP,   // text: queue name; parent: the node of the pattern
     TRIE_QUEUE,   // text: queue name; parent: the root. Its children are counted, being the groups of that name
+    TRIE_HIDDEN,  // no text; parent: the node whose entries they were. No match comes here
 };
 
 struct trie_node {

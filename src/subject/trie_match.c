@@ -129,6 +129,8 @@ static struct totals count_targets(struct trie *trie)
         totals.entries += trie->hits[i]->entry_count;
         for (struct trie_node *group = trie->hits[i]->pattern.groups; group != NULL; group = group->group.next) {
             struct trie_node *queue = group->group.queue;
+            if (group->entries == NULL)
+                continue; // all hidden
             if (queue->queue.build != trie->build) {
                 queue->queue.build = trie->build;
                 queue->queue.slot = totals.groups++;
@@ -168,6 +170,8 @@ static void fill_targets(struct trie *trie, struct trie_list *list, const struct
         plain = copy_entries(trie->hits[i], plain);
         for (struct trie_node *node = trie->hits[i]->pattern.groups; node != NULL; node = node->group.next) {
             struct trie_node *queue = node->group.queue;
+            if (node->entries == NULL)
+                continue;
             struct trie_group *group = &groups[queue->queue.slot];
             if (queue->queue.slot == group_count) {
                 group_count++;

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "broker/inspection.h"
 #include "world.h"
 
 static struct broker_options options_make(void)
@@ -241,6 +242,75 @@ static void many_subscriptions_end_a_few_at_a_time(void **state)
     world_deinit(&world);
 }
 
+static struct inspection_sublist sublist_of(const struct world *world)
+{
+    struct inspection inspection;
+    struct inspection_sublist sublist = {0};
+    inspection_init(&inspection, 1000);
+    inspection_add_subscriptions(&inspection, &sublist, world->broker, (struct bytes){0}, (struct bytes){0}, 0);
+    inspection_deinit(&inspection);
+    return sublist;
+}
+
+static void subscribe_many(struct peer *peer, int count, const char *format)
+{
+    for (int i = 0; i < count; i++) {
+        char line[64];
+        int len = snprintf(line, sizeof(line), format, i, i);
+        peer_give_bytes(peer, bytes_make(line, (size_t)len));
+    }
+}
+
+// Within one turn many come, subscribe and go: there are never more subscriptions in memory than were counted at some time.
+static void who_subscribes_makes_room(void **state)
+{
+    struct broker_options options = options_make();
+    options.leave_turn_max = 10;
+    struct world world;
+    world_init(&world, &options);
+    uint64_t inlets = sublist_of(&world).subscriptions;
+    for (int i = 0; i < 60; i++) {
+        // Every other one has few.
+        int count = i % 2 ? 100 : 35;
+        struct peer *peer = peer_arrive(&world);
+        peer_give_bytes(peer, BYTES("CONNECT {}\r\n"));
+        subscribe_many(peer, count, "SUB many.%d %d\r\n");
+        assert_int_equal(count_subscriptions(&world), count);
+        peer_close(peer);
+        struct inspection_sublist sublist = sublist_of(&world);
+        assert_int_equal(sublist.subscriptions, inlets);
+        assert_in_range(sublist.inserts - sublist.removes - inlets, 0, 100);
+    }
+    world_turn(&world);
+    assert_int_equal(sublist_of(&world).inserts - sublist_of(&world).removes, inlets);
+    world_deinit(&world);
+}
+
+// A large group of one connection does not have a match made of it for each slice.
+static void a_crowd_leaves_quietly(void **state)
+{
+    struct broker_options options = options_make();
+    options.leave_turn_max = 10;
+    struct world world;
+    world_init(&world, &options);
+    struct peer *rich = peer_connect(&world, "");
+    struct peer *other = peer_connect(&world, "");
+    subscribe_many(rich, 500, "SUB jobs q %d\r\n");
+    peer_say(other, "SUB jobs q 1\r\nSUB jobs 2\r\n");
+    peer_close(rich);
+    uint64_t finds = 0, hits = sublist_of(&world).cache_hits;
+    for (bool again = true; again; finds++) {
+        peer_give_bytes(other, BYTES("PUB jobs 2\r\nhi\r\n"));
+        again = broker_turn_end(world.broker);
+        peer_expect(other, "MSG jobs 2 2\r\nhi\r\nMSG jobs 1 2\r\nhi\r\n");
+        broker_check(world.broker);
+        broker_turn_begin(world.broker, world.now);
+    }
+    assert_in_range(finds, 30, 60);
+    assert_in_range(sublist_of(&world).cache_hits - hits, finds - 3, finds);
+    world_deinit(&world);
+}
+
 // The broker can go before they have.
 static void a_broker_may_end_before_they_have(void **state)
 {
@@ -249,8 +319,11 @@ static void a_broker_may_end_before_they_have(void **state)
     struct world world;
     world_init(&world, &options);
     struct peer *rich = peer_connect(&world, "");
-    peer_say(rich, "SUB a 1\r\nSUB b.* 2\r\nSUB c q 3\r\nSUB d 4\r\n");
+    struct peer *few = peer_connect(&world, "");
+    peer_say(few, "SUB a 1\r\nSUB b.* 2\r\nSUB c q 3\r\nSUB d 4\r\n");
+    subscribe_many(rich, 40, "SUB many.%d %d\r\n");
     peer_close(rich);
+    peer_close(few);
     world_deinit(&world);
 }
 
@@ -265,6 +338,8 @@ int main(void)
         cmocka_unit_test(connections_over_a_lower_limit_are_closed),
         cmocka_unit_test(who_is_turned_away_counts_as_ended),
         cmocka_unit_test(many_subscriptions_end_a_few_at_a_time),
+        cmocka_unit_test(who_subscribes_makes_room),
+        cmocka_unit_test(a_crowd_leaves_quietly),
         cmocka_unit_test(a_broker_may_end_before_they_have),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

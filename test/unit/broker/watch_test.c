@@ -286,6 +286,51 @@ static void removal_inside(void **state)
     world_deinit(&world);
 }
 
+static struct peer *connect_rich(struct world *world, int count, const char *first)
+{
+    struct peer *peer = peer_connect(world, "");
+    peer_say(peer, first);
+    for (int i = 0; i < count; i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "SUB many.%d %d\r\n", i, 10 + i);
+        peer_say(peer, line);
+    }
+    return peer;
+}
+
+// That one goes who had a million subscriptions delays no report about others.
+static void nobody_waits_for_the_rich(void **state)
+{
+    (void)state;
+    struct broker_options options;
+    broker_options_default(&options);
+    options.leave_turn_max = 4;
+    struct world world;
+    world_init(&world, &options);
+    struct watcher of_poor, of_rich;
+    watch(&of_poor, &world, "poor");
+    watch(&of_rich, &world, "rich");
+    struct peer *richest = connect_rich(&world, 1000, "");
+    struct peer *rich = connect_rich(&world, 50, "SUB rich 1\r\n");
+    struct peer *poor = peer_connect(&world, "");
+    peer_say(poor, "SUB poor 1\r\n");
+    heard(&of_poor, READY);
+    heard(&of_rich, READY);
+    peer_close(richest);
+    peer_close(rich);
+    peer_close(poor);
+    assert_true(broker_turn_end(world.broker));
+    heard(&of_poor, NONE);
+    // Who has many takes turns with others who have.
+    for (int turns = 0; of_rich.count == 0; turns++) {
+        assert_true(turns < 40);
+        broker_turn_begin(world.broker, world.now);
+        assert_true(broker_turn_end(world.broker));
+    }
+    heard(&of_rich, NONE);
+    world_deinit(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +340,8 @@ int main(void)
         {"congestion and its hysteresis", congestion, NULL, NULL, NULL},
         {"congestion within a turn is followed by a report", dips_are_reported, NULL, NULL, NULL},
         {"a change is followed by a turn for its owner", another_turn_for_the_owner, NULL, NULL, NULL},
+        {"reports about others do not wait for who had a million subscriptions", nobody_waits_for_the_rich, NULL, NULL,
+         NULL},
         {"watches removed from within a report", removal_inside, NULL, NULL, NULL},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

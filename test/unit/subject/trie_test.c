@@ -22,6 +22,8 @@ struct subscription {
     char pattern[32];
     char queue[8];
     uint32_t seen; // by the list being checked
+    bool is_meant; // by trie_hide()
+    bool is_hidden;
 };
 
 struct pin {
@@ -78,8 +80,8 @@ static void check_match(struct model *model, const char *subject, const struct t
     }
     for (int i = 0; i < SUBSCRIPTIONS; i++) {
         struct subscription *subscription = &model->subscriptions[i];
-        bool wanted =
-            trie_entry_is_inserted(&subscription->entry) && subject_match(text(subscription->pattern), text(subject));
+        bool wanted = trie_entry_is_inserted(&subscription->entry) && !subscription->is_hidden &&
+                      subject_match(text(subscription->pattern), text(subject));
         if (wanted != (subscription->seen == serial))
             fail_msg("subject %s pattern %s queue '%s'", subject, subscription->pattern, subscription->queue);
         plain += wanted && subscription->queue[0] == '\0';
@@ -97,11 +99,41 @@ static void toggle(struct model *model)
         return;
     }
     random_subject(&model->prng, prng_below(&model->prng, 2), subscription->pattern);
+    subscription->is_hidden = false;
+    subscription->is_meant = prng_below(&model->prng, 4) > 0;
     subscription->queue[0] = '\0';
     if (prng_below(&model->prng, 3) == 0)
         snprintf(subscription->queue, sizeof(subscription->queue), "q%d", (int)prng_below(&model->prng, 3));
     int error = trie_insert(model->trie, &subscription->entry, text(subscription->pattern), text(subscription->queue));
     assert_int_equal(error, 0);
+}
+
+static bool is_meant(const struct trie_entry *entry)
+{
+    return ((const struct subscription *)entry)->is_meant;
+}
+
+// Part of what shares pattern and queue with any one of them, which may be hidden itself.
+static void hide(struct model *model)
+{
+    const struct subscription *like = &model->subscriptions[prng_below(&model->prng, SUBSCRIPTIONS)];
+    if (!trie_entry_is_inserted(&like->entry))
+        return;
+    trie_hide(model->trie, &like->entry, is_meant);
+    uint32_t crowd = 0;
+    for (int i = 0; i < SUBSCRIPTIONS; i++) {
+        struct subscription *one = &model->subscriptions[i];
+        if (!trie_entry_is_inserted(&one->entry) || strcmp(one->pattern, like->pattern) != 0 ||
+            strcmp(one->queue, like->queue) != 0)
+            continue;
+        one->is_hidden |= one->is_meant;
+        crowd += !one->is_hidden;
+        char pattern[32];
+        size_t len = trie_entry_pattern(&one->entry, pattern, sizeof(pattern));
+        assert_true(bytes_equal(bytes_make(pattern, len), text(one->pattern)));
+        assert_true(bytes_equal(trie_entry_queue(&one->entry), text(one->queue)));
+    }
+    assert_int_equal(trie_entry_crowd(&like->entry), like->is_hidden ? 0 : crowd);
 }
 
 // What was pinned does not change, whatever happened since.
@@ -133,6 +165,8 @@ static void run_model(uint64_t seed, uint32_t subjects_max, size_t size_max, int
         random_subject(&model->prng, prng_below(&model->prng, 20) == 0, subject);
         if (prng_below(&model->prng, 4) == 0)
             toggle(model);
+        if (prng_below(&model->prng, 16) == 0)
+            hide(model);
         const struct trie_match *match = trie_match_find(model->trie, text(subject));
         check_match(model, subject, match);
         trie_match_release(model->trie, match);
@@ -442,6 +476,43 @@ static void test_each_visits_all_once(void **state)
     mem_free(subscriptions);
 }
 
+// Of a crowd that is to go, the cache is told once.
+static void test_hidden_ones_go_quietly(void **state)
+{
+    enum { COUNT = 100 };
+    struct trie *trie = trie_new(&DEFAULTS);
+    struct subscription crowd[COUNT] = {0}, other = {0};
+    for (int i = 0; i < COUNT; i++) {
+        crowd[i].is_meant = true;
+        assert_int_equal(trie_insert(trie, &crowd[i].entry, BYTES("jobs"), BYTES("q")), 0);
+    }
+    assert_int_equal(trie_insert(trie, &other.entry, BYTES("jobs"), BYTES("q")), 0);
+    assert_int_equal(trie_entry_crowd(&other.entry), COUNT + 1);
+    warm(trie, "jobs");
+    trie_hide(trie, &crowd[3].entry, is_meant);
+    assert_int_equal(trie_entry_crowd(&other.entry), 1);
+    assert_true(finds(trie, "jobs", 0, 1));
+    uint64_t hits = trie_stats(trie).cache_hits;
+    for (int i = 0; i < COUNT; i++) {
+        uint32_t left = COUNT + 2;
+        trie_each(trie, count_visit, &left);
+        assert_int_equal(left, 1 + i);
+        assert_int_equal(trie_count(trie), COUNT + 1 - i);
+        trie_remove(trie, &crowd[i].entry);
+        assert_true(finds(trie, "jobs", 0, 1));
+    }
+    assert_int_equal(trie_stats(trie).cache_hits, hits + COUNT);
+    // A group whose members are all hidden is none.
+    other.is_meant = true;
+    trie_hide(trie, &other.entry, is_meant);
+    assert_true(finds(trie, "jobs", 0, 0));
+    assert_false(trie_has_interest(trie, BYTES("jobs")));
+    trie_check(trie);
+    trie_remove(trie, &other.entry);
+    assert_int_equal(trie_stats(trie).nodes, 0);
+    trie_free(trie);
+}
+
 static void test_many_literals_grow_and_shrink(void **state)
 {
     enum { COUNT = 20000 };
@@ -519,6 +590,7 @@ int main(void)
         cmocka_unit_test(test_cache_grows_with_use),
         cmocka_unit_test(test_budget_is_shared),
         cmocka_unit_test(test_each_visits_all_once),
+        cmocka_unit_test(test_hidden_ones_go_quietly),
         cmocka_unit_test(test_many_literals_grow_and_shrink),
         cmocka_unit_test(test_found_last_is_forgotten),
     };
