@@ -55,6 +55,7 @@ struct broker_options {
         leave_turn_max; // subscriptions of connections that went, taken out in one turn, 256: some 200 us; more of who had few,
                         // and when there are very many (connection_leave.c)
     uint32_t max_subscriptions; // per connection; 0: unlimited
+    uint32_t max_sub_tokens;    // of a subscription's subject; 0: what the trie allows
     uint32_t max_accounts;      // `$G` and `$SYS` included: 100,000
     uint32_t
         max_responses; // requests to services of other accounts that wait for an answer, 262,144: half of them for one account
@@ -121,7 +122,7 @@ void broker_lame_duck(struct broker *broker, uint64_t duration_ms, uint64_t grac
 bool broker_is_lame_duck(const struct broker *broker);
 
 // From now on these hold, for connected clients too (CO-X02): max_payload, max_control_line, max_pending, congested_bytes,
-// max_connections, max_subscriptions, max_traced_bytes, trace_system, pings and the write deadline; the rest of `options` is not looked at.
+// max_connections, max_subscriptions, max_sub_tokens, max_traced_bytes, trace_system, pings and the write deadline; the rest of `options` is not looked at.
 // Clients are told of another max_payload (CO-P18). Of more than `keep` connections here the latest are closed: returns how many. What
 // a client has subscribed to stays. Within a turn.
 uint32_t broker_limits_set(struct broker *broker, const struct broker_options *options, uint32_t keep);

@@ -58,6 +58,7 @@ uint32_t broker_limits_set(struct broker *broker, const struct broker_options *o
     own->congested_bytes = options->congested_bytes;
     own->max_connections = options->max_connections;
     own->max_subscriptions = options->max_subscriptions;
+    own->max_sub_tokens = options->max_sub_tokens;
     own->max_traced_bytes = options->max_traced_bytes;
     own->trace_system = options->trace_system;
     own->ping_interval_ms = options->ping_interval_ms;

@@ -71,8 +71,16 @@ void connection_tell_no_responders(struct connection *connection, struct bytes s
 
 static void connect(struct connection *connection, const struct wire_op *op)
 {
-    struct wire_connect options;
-    if (connect_parse(op->text, &options)) {
+    // Of another CONNECT: what it leaves out stays.
+    struct wire_connect options = {
+        .verbose = connection->verbose,
+        .pedantic = connection->pedantic,
+        .echo = connection->echo,
+        .headers = connection->headers,
+        .no_responders = connection->no_responders,
+        .protocol = connection->takes_info,
+    };
+    if (connect_parse_over(op->text, &options)) {
         connection_fail(connection, WIRE_PARSER_ERROR);
         return;
     }
@@ -175,7 +183,8 @@ static struct subscription *find_own(struct connection *connection, const struct
 static void subscribe(struct connection *connection, const struct wire_op *op)
 {
     connection_active(connection);
-    if (!connection_may_subscribe(connection, op->subject, op->queue))
+    if (!connection_may_subscribe(connection, op->subject, op->queue) ||
+        !connection_may_have_tokens(connection, op->subject))
         return;
     if (connection->subscriptions.count >= connection->subscriptions_max) {
         connection_fail(connection, WIRE_MAX_SUBSCRIPTIONS);

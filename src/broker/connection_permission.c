@@ -6,6 +6,7 @@
 #include "broker/connection.h"
 #include "broker/connection_log.h"
 #include "broker/subscription.h"
+#include "subject/subject.h"
 #include "wire/quote.h"
 
 #define REFUSALS_LOGGED 10             // lines per connection
@@ -62,6 +63,18 @@ bool connection_may_subscribe(struct connection *connection, struct bytes subjec
     }
     tell(connection, &violation);
     connection_log_refusal(connection, "Subscription Violation", connection_user_name(connection), subject);
+    return false;
+}
+
+bool connection_may_have_tokens(struct connection *connection, struct bytes subject)
+{
+    uint32_t max = connection->broker->options.max_sub_tokens;
+    if (max == 0 || subject_token_count(subject) <= max)
+        return true;
+    tell(connection,
+         &(struct violation){.error = WIRE_SUBSCRIBE_PERMISSION, .first = subject, .end = BYTES(", too many tokens")});
+    connection_log_refusal(connection, "Subscription Violation, too many tokens", connection_user_name(connection),
+                           subject);
     return false;
 }
 

@@ -16,6 +16,7 @@
 static const struct config_key own_keys[] = {
     ROW("max_connections", CONFIG_COUNT, max_connections, CONFIG_RELOAD_YES),
     ROW("max_subscriptions", CONFIG_COUNT, max_subscriptions, CONFIG_RELOAD_YES),
+    ROW("max_sub_tokens", CONFIG_COUNT, max_sub_tokens, CONFIG_RELOAD_YES),
     ROW("trace_verbose", CONFIG_BOOL, trace_verbose, CONFIG_RELOAD_YES),
     ROW("http_base_path", CONFIG_STRING, http_base_path, CONFIG_RELOAD_NO),
     ROW("http_host", CONFIG_STRING, http_host, CONFIG_RELOAD_NO),

@@ -22,6 +22,7 @@ void node_config_broker(const struct options *options, struct broker_options *re
     ret_broker->max_connections = options->max_connections;
     ret_broker->max_closed = options->max_closed;
     ret_broker->max_subscriptions = options->max_subscriptions;
+    ret_broker->max_sub_tokens = options->max_sub_tokens;
     ret_broker->ping_interval_ms = (uint32_t)(options->ping_interval_ns / 1000000);
     ret_broker->ping_max = options->ping_max;
     ret_broker->max_traced_bytes = options->max_traced_length;

@@ -56,6 +56,7 @@ uint32_t node_reload(struct node *node, const struct options *options)
     own->congested_bytes = fresh.congested_bytes;
     own->max_connections = fresh.max_connections;
     own->max_subscriptions = fresh.max_subscriptions;
+    own->max_sub_tokens = fresh.max_sub_tokens;
     own->max_traced_bytes = fresh.max_traced_bytes;
     own->trace_system = fresh.trace_system;
     own->ping_interval_ms = fresh.ping_interval_ms;

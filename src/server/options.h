@@ -111,6 +111,7 @@ struct options {
     uint32_t max_connections;   // 65,536
     uint32_t max_closed;        // no flag: closed connections that monitoring can show, 10,000
     uint32_t max_subscriptions; // per connection; 0: unlimited
+    uint32_t max_sub_tokens;    // of a subscription's subject; 0: no limit of its own
     uint64_t ping_interval_ns;  // 2 min
     uint32_t ping_max;          // 2
     uint64_t write_deadline_ns; // 10 s

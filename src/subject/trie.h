@@ -51,8 +51,8 @@ struct trie_config {
     struct trie_budget *budget;  // borrowed: shared with other tries, besides cache_size_bytes_max; NULL: none
 };
 
-#define TRIE_TOKENS_DEFAULT           256
-#define TRIE_TOKENS_LIMIT             2048 // bounds the recursion of matching
+#define TRIE_TOKENS_DEFAULT           TRIE_TOKENS_LIMIT // more than fit into a control line of 4 KiB
+#define TRIE_TOKENS_LIMIT             2048              // bounds the recursion of matching
 #define TRIE_CACHE_SUBJECTS_DEFAULT   8192
 #define TRIE_CACHE_SIZE_BYTES_DEFAULT (32 * 1024 * 1024)
 

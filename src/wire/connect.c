@@ -42,11 +42,18 @@ int connect_parse(struct bytes json, struct wire_connect *ret_connect)
 {
     struct wire_connect connect;
     connect_init(&connect);
-    int error = json_fields_read(json, FIELDS, FIELD_COUNT, &connect, &connect.owned);
+    int error = connect_parse_over(json, &connect);
     if (error)
         return error;
     *ret_connect = connect;
     return 0;
+}
+
+int connect_parse_over(struct bytes json, struct wire_connect *connect)
+{
+    if (bytes_equal(json, BYTES("null")))
+        return 0;
+    return json_fields_read(json, FIELDS, FIELD_COUNT, connect, &connect->owned);
 }
 
 bool connect_is_supported(const struct wire_connect *connect)

@@ -31,10 +31,12 @@ struct wire_connect {
 // true, protocol 0, the rest false. (Every client library sends all three.)
 void connect_init(struct wire_connect *connect);
 
-// Reads the JSON of a CONNECT operation over connect_init(). Unknown fields are ignored; null leaves the default.
+// Reads the JSON of a CONNECT operation over connect_init(). Unknown fields are ignored; null leaves the default, also in place of the object.
 // ERR_INVALID: no JSON object or a field of the wrong type, which nats-server refuses with a parser error; then nothing needs
 // releasing.
 int connect_parse(struct bytes json, struct wire_connect *ret_connect) MUST_USE;
+// The same over what is in *connect, which owns nothing; on failure it is unspecified.
+int connect_parse_over(struct bytes json, struct wire_connect *connect) MUST_USE;
 // False: a negative or unknown `protocol` (WIRE_INVALID_CLIENT_PROTOCOL). That is looked at after who it is.
 bool connect_is_supported(const struct wire_connect *connect);
 void connect_deinit(struct wire_connect *connect);

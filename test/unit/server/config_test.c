@@ -29,7 +29,7 @@ static void the_keys_of_the_server(void **state)
     accept("listen: \"127.0.0.1:4111\"\nclient_advertise: 'example.org:4222'\nserver_name: name\nhttp: "
            "8333\nmax_payload: 64KB\n"
            "MAX_CONTROL_LINE: 1KB\nmax_pending 128kb\nmax_conn: 77\nmax_closed_clients: 5\nmax_subs: "
-           "78\nping_interval: \"20s\"\nping_max: 3\n"
+           "78\nmax_sub_tokens: 255\nping_interval: \"20s\"\nping_max: 3\n"
            "write_deadline: '2s'\nlame_duck_duration: \"60s\"\nlame_duck_grace_period: 5s\n");
     const struct options *options = &config.options;
     assert_string_equal(options->host, "127.0.0.1");
@@ -44,6 +44,7 @@ static void the_keys_of_the_server(void **state)
     assert_int_equal(options->max_connections, 77);
     assert_int_equal(options->max_closed, 5);
     assert_int_equal(options->max_subscriptions, 78);
+    assert_int_equal(options->max_sub_tokens, 255);
     assert_int_equal(options->ping_interval_ns, 20 * SECOND);
     assert_int_equal(options->ping_max, 3);
     assert_int_equal(options->write_deadline_ns, 2 * SECOND);

@@ -246,6 +246,35 @@ static void test_refuses(void **state)
     trie_free(trie);
 }
 
+// As many tokens as there may be: with letters, with wildcards, and both at every place along the way.
+static void test_the_longest_patterns(void **state)
+{
+    static char patterns[3][2 * TRIE_TOKENS_LIMIT + 2];
+    struct trie *trie = trie_new(&DEFAULTS);
+    struct trie_entry entries[3] = {0};
+    size_t len = 2 * TRIE_TOKENS_LIMIT - 1;
+    for (size_t i = 0; i < len + 2; i++) {
+        patterns[0][i] = i % 2 ? '.' : 'a';
+        patterns[1][i] = i % 2 ? '.' : '*';
+        patterns[2][i] = i % 2 ? '.' : i % 4 ? '*' : 'a';
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(trie_insert(trie, &entries[i], bytes_make(patterns[i], len + 2), BYTES("")), ERR_LIMIT);
+        assert_int_equal(trie_insert(trie, &entries[i], bytes_make(patterns[i], len), BYTES("")), 0);
+    }
+    const struct trie_match *match = trie_match_find(trie, bytes_make(patterns[0], len));
+    assert_int_equal(match->count, 3);
+    trie_match_release(trie, match);
+    match = trie_match_find(trie, bytes_make(patterns[0], len - 2));
+    assert_int_equal(match->count, 0);
+    trie_match_release(trie, match);
+    trie_check(trie);
+    for (int i = 0; i < 3; i++)
+        trie_remove(trie, &entries[i]);
+    trie_check(trie);
+    trie_free(trie);
+}
+
 static void test_invalid_subjects_have_no_targets(void **state)
 {
     struct trie *trie = trie_new(&DEFAULTS);
@@ -578,6 +607,7 @@ int main(void)
         cmocka_unit_test(test_model_short_of_cache_memory),
         cmocka_unit_test(test_model_without_cache),
         cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_the_longest_patterns),
         cmocka_unit_test(test_invalid_subjects_have_no_targets),
         cmocka_unit_test(test_groups_merge_by_name),
         cmocka_unit_test(test_pattern_and_queue_of_an_entry),

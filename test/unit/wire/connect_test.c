@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // CO-P02, P12, P13: what CONNECT says and what it leaves out.
+#include "base/memory.h"
 #include "wire/connect.h"
 
 #include <setjmp.h>
@@ -58,7 +59,6 @@ static void test_refuses(void **state)
     static const char *const BAD[] = {"",
                                       "{",
                                       "[]",
-                                      "null",
                                       "\"a\"",
                                       "{\"verbose\":\"yes\"}",
                                       "{\"verbose\":1}",
@@ -114,6 +114,21 @@ static void test_protocol(void **state)
     }
 }
 
+static void test_what_is_left_out_stays(void **state)
+{
+    struct wire_connect connect = {.verbose = false, .pedantic = true, .echo = false, .headers = true, .protocol = 1};
+    assert_int_equal(connect_parse_over(BYTES("{\"pedantic\":false,\"echo\":null}"), &connect), 0);
+    assert_false(connect.verbose || connect.pedantic || connect.echo);
+    assert_true(connect.headers && connect.protocol == 1);
+    mem_free(connect.owned);
+    connect.owned = NULL;
+    assert_int_equal(connect_parse_over(BYTES("null"), &connect), 0);
+    assert_true(connect.headers && !connect.owned);
+    assert_int_equal(connect_parse_over(BYTES("nul"), &connect), ERR_INVALID);
+    assert_int_equal(connect_parse(BYTES("null"), &connect), 0);
+    assert_true(connect.verbose && connect.pedantic && connect.echo && !connect.headers);
+}
+
 static void test_deep_nesting(void **state)
 {
     static char json[100000];
@@ -146,10 +161,10 @@ static void test_there_and_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_reads_what_a_client_sends),
-        cmocka_unit_test(test_refuses),        cmocka_unit_test(test_repairs),
-        cmocka_unit_test(test_protocol),       cmocka_unit_test(test_deep_nesting),
-        cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_reads_what_a_client_sends),
+        cmocka_unit_test(test_refuses),      cmocka_unit_test(test_repairs),
+        cmocka_unit_test(test_protocol),     cmocka_unit_test(test_what_is_left_out_stays),
+        cmocka_unit_test(test_deep_nesting), cmocka_unit_test(test_there_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
