@@ -33,6 +33,7 @@ static struct auth_rules rules_new(struct auth_builder *builder, struct auth_str
 static int rule_parse(struct auth_builder *builder, struct bytes text, bool is_subscribe, uint32_t where,
                       struct auth_rule *ret);
 static int user_identify(struct auth_builder *builder, const struct auth_user_spec *spec, struct auth_user *ret_user);
+static bool is_wildcard(struct bytes subject, uint32_t position);
 static struct auth_secret secret_new(struct auth_builder *builder, struct bytes text);
 static int copy_strings(struct auth_builder *builder, struct auth_strings from, struct auth_strings *ret_to);
 static struct bytes copy(struct auth_builder *builder, struct bytes bytes);
@@ -144,9 +145,9 @@ int auth_builder_add_export(struct auth_builder *builder, const struct auth_expo
     if (spec->latency_subject.len && !subject_is_valid_publish(spec->latency_subject))
         return auth_builder_fail(builder, ERR_INVALID, spec->where, "\"%.*s\" is not a valid latency subject",
                                  QUOTED_ARG(spec->latency_subject));
-    if (spec->account_token_position > subject_token_count(spec->subject))
+    if (spec->account_token_position > 0 && !is_wildcard(spec->subject, spec->account_token_position))
         return auth_builder_fail(builder, ERR_INVALID, spec->where,
-                                 "\"%.*s\" has no token %u for account_token_position", QUOTED_ARG(spec->subject),
+                                 "\"%.*s\" has no * as token %u, for account_token_position", QUOTED_ARG(spec->subject),
                                  spec->account_token_position);
     if (builder->export_count == EXPORTS_MAX)
         return auth_builder_fail(builder, ERR_LIMIT, spec->where, "too many exports");
@@ -383,6 +384,17 @@ static int user_identify(struct auth_builder *builder, const struct auth_user_sp
     ret_user->is_nkey = spec->nkey.len > 0;
     ret_user->name = copy(builder, spec->nkey.len ? spec->nkey : spec->name);
     return builder->result;
+}
+
+// Whether the token at `position`, from 1 on, is "*".
+static bool is_wildcard(struct bytes subject, uint32_t position)
+{
+    struct bytes token = {0};
+    for (uint32_t i = 0; i < position; i++) {
+        if (!subject_token_next(&subject, &token))
+            return false;
+    }
+    return bytes_equal(token, BYTES("*"));
 }
 
 static struct auth_secret secret_new(struct auth_builder *builder, struct bytes text)

@@ -49,7 +49,7 @@ struct auth_export_spec {
     struct bytes subject;
     bool is_public; // no `accounts` key; an empty list of accounts lets nobody import
     struct auth_strings accounts;
-    uint32_t account_token_position; // 1-based; 0: none
+    uint32_t account_token_position; // 1-based, of a "*" in the subject; 0: none
     enum auth_response_type response;
     int64_t response_threshold_ns;
     int32_t latency_sampling;

@@ -22,6 +22,10 @@ static bool is_to_serve(const struct options *options);
 static int read_file(struct conf *conf, const struct conf_source *source, const char *path, char *message);
 static const struct conf_member *find_key(const struct conf *conf, const char *name);
 static int check_monitoring(struct config_reader *reader);
+static int refuse_options(struct config_reader *reader, char *text);
+static const struct conf_member *find_blamed(const struct config *config, const char *text);
+static bool is_flag_in(const char *text, struct bytes name);
+static bool is_in_force(const struct config *config, const struct config_key *key, const struct conf_member *member);
 static bool is_of_server(const struct conf_member *member);
 static void build_auth(struct config *config);
 static void build_websocket_auth(struct config *config);
@@ -122,7 +126,7 @@ int config_finish(struct config *config, char ret_message[CONFIG_MESSAGE_SIZE])
         return error;
     error = options_check(&config->options, text);
     if (error)
-        return config_reader_fail(&reader, (struct conf_place){.file = NULL}, "%s", text);
+        return refuse_options(&reader, text);
     const char *contradiction = websocket_config_check(&config->websocket);
     if (contradiction)
         return config_reader_fail(&reader, find_key(&config->conf, "websocket")->place, "%s", contradiction);
@@ -259,6 +263,50 @@ static int check_monitoring(struct config_reader *reader)
     return config_reader_fail(reader, blamed->place,
                               "http_port and https_port (-m and -ms): monitoring is served over HTTP or over HTTPS, "
                               "not both");
+}
+
+// What options_check() says of a flag, said of the key of that name where the file has one.
+static int refuse_options(struct config_reader *reader, char *text)
+{
+    const struct conf_member *blamed = find_blamed(reader->config, text);
+    if (!blamed)
+        return config_reader_fail(reader, (struct conf_place){.file = NULL}, "%s", text);
+    size_t kept = 0;
+    for (size_t i = 0; text[i]; i++) {
+        if (text[i] != '-' || (i > 0 && text[i - 1] != ' '))
+            text[kept++] = text[i];
+    }
+    text[kept] = '\0';
+    return config_reader_fail(reader, blamed->place, "%s", text);
+}
+
+static const struct conf_member *find_blamed(const struct config *config, const char *text)
+{
+    for (const struct conf_member *member = config->conf.root.first; member; member = member->next) {
+        const struct config_key *key = config_key_find(&config_server_block, member->name);
+        if (key && is_flag_in(text, config_key_name(key)) && is_in_force(config, key, member))
+            return member;
+    }
+    return NULL;
+}
+
+static bool is_flag_in(const char *text, struct bytes name)
+{
+    for (const char *dash = strchr(text, '-'); dash; dash = strchr(dash + 1, '-')) {
+        size_t len = strcspn(dash + 1, " :;,");
+        if (bytes_equal(bytes_make(dash + 1, len), name))
+            return true;
+    }
+    return false;
+}
+
+// A string of a flag is another; of two values that contradict each other the file's is always one.
+static bool is_in_force(const struct config *config, const struct config_key *key, const struct conf_member *member)
+{
+    if (key->type != CONFIG_STRING)
+        return true;
+    const char *string = *(const char *const *)(const void *)((const char *)config + key->offset);
+    return string && bytes_equal(bytes_from_string(string), member->value.text);
 }
 
 static bool is_of_server(const struct conf_member *member)

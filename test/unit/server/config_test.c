@@ -349,6 +349,9 @@ static void accounts_that_make_no_sense_are_refused(void **state)
            "main:2:15: account \"A\" does not export");
     refuse("accounts { \"$G\" {} }", "main:1:12: \"$G\" is a reserved account");
     refuse("system_account: nope", "main:1:17: ");
+    refuse("accounts { A {exports: [{stream: a.b, account_token_position: 1}]} }", "\"a.b\" has no * as token 1");
+    refuse("accounts { A {exports: [{stream: a.>, account_token_position: 2}]} }", "\"a.>\" has no * as token 2");
+    refuse("accounts { A {exports: [{service: a.*, account_token_position: 3}]} }", "\"a.*\" has no * as token 3");
     refuse("accounts { A { exports: [{stream: a, service: b}] } }", "one `stream` or one `service`");
     refuse("accounts { A { exports: [{}] } }", "needs a `stream` or a `service`");
     refuse("accounts { A { exports: [{stream: a, response_type: stream}] } }", "belong to a `service`");
@@ -451,6 +454,20 @@ static void websocket_blocks(void **state)
     refuse("http: 80\nhttps: 81", "main:2:1: http_port and https_port");
     refuse_as(OPTIONS_NATS_SERVER, "-c main -ms 81", "\n http_port: 80", "main:2:2: http_port and https_port");
     refuse("websocket { port: x }", "main:1:19: port: an integer from -1 to 65535");
+}
+
+// What flags are told too: of the file its place, and no flag that nobody gave.
+static void what_contradicts_in_the_file_has_its_place(void **state)
+{
+    refuse("port: 1\n client_advertise: \"foo:abc\"", "main:2:2: client_advertise: HOST, HOST:PORT");
+    refuse("lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"30s\"",
+           "main:1:1: lame_duck_grace_period must be less than lame_duck_duration");
+    refuse("max_payload: 1MB\nmax_pending: 65536", "main:1:1: max_pending is less than max_payload");
+    refuse_as(OPTIONS_NATS_SERVER, "-c main --lame_duck_grace_period 40s", "port: 1\nlame_duck_duration: \"30s\"",
+              "main:2:1: lame_duck_grace_period must");
+    refuse_as(OPTIONS_NATS_SERVER, "-c main --client_advertise foo:abc", "client_advertise: \"foo:1\"",
+              "-client_advertise: HOST, HOST:PORT");
+    assert_null(strstr(message, "main:"));
 }
 
 static void the_files_can_be_forgotten(void **state)
@@ -680,6 +697,7 @@ int main(void)
         cmocka_unit_test(accounts_that_make_no_sense_are_refused),
         cmocka_unit_test(tls_blocks),
         cmocka_unit_test(websocket_blocks),
+        cmocka_unit_test(what_contradicts_in_the_file_has_its_place),
         cmocka_unit_test(the_files_can_be_forgotten),
         cmocka_unit_test(a_reload_knows_what_changed),
         cmocka_unit_test(what_needs_a_restart_refuses_a_reload),
