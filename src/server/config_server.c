@@ -53,7 +53,8 @@ static const struct config_key keys[] = {
                CONFIG_RELOAD_NO, "/", "monitoring's pages are below it"),
 
     CONFIG_KEY("threads", CONFIG_COUNT, AT(options.threads), 0, 64, CONFIG_RELOAD_NO, "0: by the number of cores",
-               "that serve clients"),
+               "that serve clients; each beyond the first costs some 200 bytes of memory a subscription: see "
+               "[benchmarks](benchmarks.md#where-the-time-goes)"),
     CONFIG_KEY("max_payload", CONFIG_BYTES32, AT(options.max_payload), KIB, 8 * MIB, CONFIG_RELOAD_YES, "1MB",
                "bytes of one message, headers and payload"),
     CONFIG_KEY("max_control_line", CONFIG_BYTES32, AT(options.max_control_line), 512, MIB, CONFIG_RELOAD_YES, "4KB",
