@@ -78,10 +78,10 @@ void inactivity_deinit(struct inactivity *inactivity)
 int inactivity_note(struct inactivity *inactivity, const struct stream *stream)
 {
     struct stan *stan = inactivity->stan;
-    if (channels_max_inactivity_ns(stan, stream_name(stream)) == 0)
-        return 0;
     struct stream_state state;
     stream_state_get(stream, &state);
+    if (channels_max_inactivity_ns(stan, state.config.name) == 0 && !map_u64_find(&inactivity->channels, state.id))
+        return 0;
     return append(inactivity, state.id, stan->now.wall_ns);
 }
 

@@ -35,7 +35,8 @@ void inactivity_init(struct inactivity *inactivity, struct stan *stan);
 void inactivity_deinit(struct inactivity *inactivity);
 
 // A subscription of the channel is about to end, or the channel was made just now: to be called before that is proposed. Does nothing
-// for channels without the limit. Admission errors; then the end must not be proposed.
+// for channels that never had the limit: the note of one that had must not be older than its last subscription when the limit comes back.
+// Admission errors; then the end must not be proposed.
 int inactivity_note(struct inactivity *inactivity, const struct stream *stream) MUST_USE;
 // Is the channel of this name being removed?
 bool inactivity_is_removing(const struct inactivity *inactivity, struct bytes name);

@@ -273,6 +273,8 @@ static int propose_copy(struct death *death, struct dead_info *info)
         error = stream_publish_admit(target, &publish, RECORD_HEADER_SIZE + DEAD_RECORD_MAX + RECORD_ALIGN);
     if (!error)
         error = stream_limits_room(target, stream_publish_size(&publish));
+    if (error == ERR_TOO_BIG && stream_publish_check(&publish) == 0)
+        error = ERR_FULL; // for a limit that may be raised: it waits
     if (!error) {
         const struct engine_host *host = &engine->options.host;
         struct publish_result result;

@@ -87,6 +87,7 @@ struct stream {
     uint32_t id;
     bool committed, deleting;
     bool sizes_wait;             // limits: the store is reading
+    uint32_t updates;            // proposed and not committed: until then the limits that end take nothing away
     bool held_back;              // limits: over, but what would go is not finished; looked at when a floor moves
     bool finished_known;         // `finished` is right
     uint64_t finished;           // discard_new: every consumer has finished what is up to here; 0: nothing
@@ -280,8 +281,8 @@ static inline uint64_t engine_now_ms(const struct engine *engine)
 
 // --- engine_tail.c
 void engine_tail_push(struct engine *engine, enum tail_kind kind, void *object, uint64_t index, bool with_consumer);
-// Its record was applied: takes the oldest operation off the tail if it is this one.
-void engine_tail_commit(struct engine *engine, enum tail_kind kind, const void *object);
+// Its record was applied: takes the oldest operation, which is this one, off the tail. False: there is no tail, as in recovery.
+bool engine_tail_commit(struct engine *engine, enum tail_kind kind, const void *object);
 
 // --- stream.c
 struct stream *stream_new(struct engine *engine, uint32_t id, const struct stream_config *config);
@@ -322,7 +323,8 @@ uint64_t stream_publish_append(struct stream *stream, const struct message_recor
 
 // --- stream_limits.c
 void stream_limits_look(struct stream *stream);
-// Makes room for one more message of this record size where only what is finished may go. ERR_FULL; ERR_AGAIN: the store is reading.
+// Makes room for one more message of this record size where only what is finished may go. ERR_FULL, ERR_TOO_BIG: nothing went for it;
+// ERR_AGAIN: the store is reading, or more has to go than one call may.
 int stream_limits_room(struct stream *stream, size_t size);
 // A consumer's floor moved, or it came or goes.
 void stream_limits_floor_moved(struct stream *stream);

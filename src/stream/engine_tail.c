@@ -32,15 +32,16 @@ void engine_tail_push(struct engine *engine, enum tail_kind kind, void *object, 
     list_push_back(&engine->tail, &op->link);
 }
 
-void engine_tail_commit(struct engine *engine, enum tail_kind kind, const void *object)
+bool engine_tail_commit(struct engine *engine, enum tail_kind kind, const void *object)
 {
     struct list *link = list_first(&engine->tail);
     if (!link)
-        return;
+        return false;
     struct tail_op *op = container_of(link, struct tail_op, link);
     must(op->kind == kind && op->object == object);
     list_remove(link);
     pool_put(&engine->ops, op);
+    return true;
 }
 
 static void take_back(struct tail_op *op)
@@ -53,7 +54,7 @@ static void take_back(struct tail_op *op)
         member_free(op->object);
         break;
     case TAIL_MEMBER_REMOVE: member_return(op->object, op->with_consumer); break;
-    case TAIL_STREAM_UPDATE: break;
+    case TAIL_STREAM_UPDATE: ((struct stream *)op->object)->updates--; break;
     case TAIL_STREAM_DELETE:
         ((struct stream *)op->object)->deleting = false;
         stream_name_add(op->object);

@@ -68,6 +68,7 @@ int engine_stream_update(struct engine *engine, struct stream *stream, const str
     uint16_t kind = codec_stream_has_more(config) ? RECORD_STREAM_UPDATE_MORE : RECORD_STREAM_UPDATE;
     *ret_index = engine_append(engine, kind, stream->id, buffer_bytes(&engine->scratch));
     engine_tail_push(engine, TAIL_STREAM_UPDATE, stream, *ret_index, false);
+    stream->updates++;
     return 0;
 }
 
@@ -288,7 +289,8 @@ int stream_apply_update(struct engine *engine, const struct record *record, uint
     bool same_grace = config.disconnect_grace_ns == stream->config.disconnect_grace_ns;
     stream_config_set(stream, &config);
     stream_dirty(stream);
-    engine_tail_commit(engine, TAIL_STREAM_UPDATE, stream);
+    if (engine_tail_commit(engine, TAIL_STREAM_UPDATE, stream))
+        stream->updates--;
     stream_limits_floor_moved(stream);
     stream_limits_look(stream);
     if (!same_grace)

@@ -43,13 +43,15 @@ int stream_limits_room(struct stream *stream, size_t size)
     size_t budget = SIZES_BATCH;
     if (!stream->config.discard_new || !is_over_without_age(stream, &eviction))
         return 0;
+    if (stream->config.max_bytes && size > stream->config.max_bytes)
+        return ERR_TOO_BIG;
     choose(stream, &budget, &eviction);
+    bool enough = !is_over_without_age(stream, &eviction);
+    if (!enough && !eviction.wait && !eviction.more)
+        return ERR_FULL; // then nothing goes for nothing
     if (eviction.count && !write_record(stream, &eviction))
         return ERR_AGAIN;
-    eviction.count = eviction.bytes = 0; // the tail is without them now
-    if (!is_over_without_age(stream, &eviction))
-        return 0;
-    return eviction.wait || eviction.more ? ERR_AGAIN : ERR_FULL;
+    return enough ? 0 : ERR_AGAIN;
 }
 
 void stream_limits_floor_moved(struct stream *stream)
@@ -237,7 +239,7 @@ static bool run(struct stream *stream, size_t *budget)
 {
     struct eviction eviction = {0};
     stream->sizes_wait = false;
-    if (stream->deleting || stream->tail.messages == 0)
+    if (stream->deleting || stream->updates || stream->tail.messages == 0)
         return false;
     choose(stream, budget, &eviction);
     if (eviction.count && !write_record(stream, &eviction))

@@ -313,6 +313,54 @@ static void a_new_limit_counts_from_when_it_came(void **state)
     assert_true(is_there(rig, "one"));
 }
 
+// While there is no limit nobody notes who leaves; the note of before must not count when the limit comes back.
+static void a_limit_that_comes_back_begins_anew(void **state)
+{
+    struct rig *rig = *state;
+    start_with_inactivity(rig, 10 * MINUTE);
+    rig_publish_to(rig, "channel", "a", "1", "");
+    rig_settle(rig);
+    rig->options.channel.max_inactivity_ns = 0;
+    stan_limits_set(rig->stan, &rig->options.channel, NULL, 0);
+    rig_settle(rig);
+    rig_subscribe(rig, "a", "r.inbox", false, "");
+    rig_settle(rig);
+    rig_pass(rig, 100 * MINUTE);
+    rig_unsubscribe(rig, "a", "r.inbox", "");
+    rig_settle(rig);
+    rig->options.channel.max_inactivity_ns = 10 * MINUTE * SECOND;
+    stan_limits_set(rig->stan, &rig->options.channel, NULL, 0);
+    rig_settle(rig);
+    rig_pass(rig, 1);
+    assert_true(is_there(rig, "channel"));
+    rig_pass(rig, 11 * MINUTE);
+    assert_false(is_there(rig, "channel"));
+}
+
+// Who starts with a longer limit, to keep what is there, must not lose it by the old one.
+static void a_start_with_a_longer_age_takes_nothing_away(void **state)
+{
+    struct rig *rig = *state;
+    rig_stop(rig);
+    rig->options.channel.max_age_ns = 600 * SECOND;
+    rig_start(rig);
+    rig_connect(rig, "a", "");
+    rig_settle(rig);
+    rig_publish_to(rig, "channel", "a", "1", "");
+    rig_publish_to(rig, "channel", "a", "2", "");
+    rig_settle(rig);
+    rig_stop(rig);
+    rig->now.mono_ns += 1200 * SECOND;
+    rig->now.wall_ns += 1200 * SECOND;
+    rig->options.channel.max_age_ns = 0;
+    rig_start(rig);
+    rig_settle(rig);
+    struct stream_state state_now;
+    stream_state_get(engine_stream_find(shard_engine(rig->shard), 1, BYTES("channel")), &state_now);
+    assert_int_equal(state_now.messages, 2);
+    assert_int_equal(state_now.config.max_age_ns, 0);
+}
+
 // --- durables that are taken over (ST-B06, ST-C21) -----------------------------------------------------------------
 
 static void a_durable_in_use_is_refused_or_taken_over(void **state)
@@ -355,6 +403,8 @@ int main(void)
         T(inactivity_goes_on_over_restarts),
         T(inactivity_goes_on_over_checkpoints),
         T(a_new_limit_counts_from_when_it_came),
+        T(a_limit_that_comes_back_begins_anew),
+        T(a_start_with_a_longer_age_takes_nothing_away),
         T(a_durable_in_use_is_refused_or_taken_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

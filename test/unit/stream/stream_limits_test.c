@@ -131,6 +131,28 @@ static void test_bytes(void **state)
     assert_int_equal(state_of(h).first_sequence, 3);
 }
 
+// Nothing goes for a message that cannot be taken in the end.
+static void test_what_never_fits_takes_nothing_away(void **state)
+{
+    struct fake_host *h = *state;
+    enum { SIZE = RECORD_MESSAGE_SIZE + 7 };
+    static char big[4096];
+    create(h, 0, 4 * SIZE + 1, 0);
+    consumer(h, "a");
+    for (uint64_t i = 1; i <= 4; i++)
+        assert_int_equal(publish(h, i), 0);
+    fake_host_settle(h);
+    for (uint64_t i = 1; i <= 3; i++)
+        ack(h, "a", i);
+    struct publish message = {.payload = {big, sizeof(big)}};
+    struct publish_result result;
+    assert_int_equal(engine_publish(h->engine, find(h), &message, h->now, &result), ERR_TOO_BIG);
+    message.payload.len = 3 * SIZE; // with its head, more than the finished ones leave
+    assert_int_equal(engine_publish(h->engine, find(h), &message, h->now, &result), ERR_FULL);
+    fake_host_settle(h);
+    assert_int_equal(state_of(h).messages, 4);
+}
+
 static void test_with_nobody_nothing_is_finished(void **state)
 {
     struct fake_host *h = *state;
@@ -259,9 +281,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_refused_rather_than_dropped),         TEST(test_bytes),
-        TEST(test_with_nobody_nothing_is_finished),     TEST(test_age_takes_only_what_is_finished),
-        TEST(test_a_limit_that_is_lowered_or_given_up), TEST(test_update_of_the_grace),
+        TEST(test_refused_rather_than_dropped),
+        TEST(test_bytes),
+        TEST(test_what_never_fits_takes_nothing_away),
+        TEST(test_with_nobody_nothing_is_finished),
+        TEST(test_age_takes_only_what_is_finished),
+        TEST(test_a_limit_that_is_lowered_or_given_up),
+        TEST(test_update_of_the_grace),
         TEST(test_update_of_the_duplicate_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
