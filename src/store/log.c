@@ -8,7 +8,7 @@
 
 enum {
     ADMIT_SLACK = 4 * LOG_FILE_BLOCK, // headers and padding of what is queued
-    PREPARE_AFTER = 64 * 1024,        // bytes in a young log before spares are made
+    YOUNG_SHARE = 64,                 // of its first file: so much of it is in a young log before spares are made
 };
 
 static uint64_t usable_bytes(const struct log *log, uint64_t need);
@@ -362,7 +362,7 @@ static void on_written(struct disk_request *request)
     take_batch(log);
     start_batch(log, count); // before the work on this one, so that the disk does not wait for it
     apply_entries(log, file, position, count);
-    log->prepare.wanted |= log->position > LOG_FILE_BLOCK + PREPARE_AFTER;
+    log->prepare.wanted |= log->position > LOG_FILE_BLOCK + log->store->context.options.first_file_bytes / YOUNG_SHARE;
     prepare_step(&log->prepare);
     log_step(log);
 }

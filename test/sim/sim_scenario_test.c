@@ -155,6 +155,23 @@ static void test_a_full_disk_still_takes_acknowledgements(void **state)
     assert_int_equal(kept->consumer->held[1].deliveries, 1);
 }
 
+// What the end of a subscription needs is there before a young server's only log file has become too short for it.
+static void test_a_young_server_on_a_full_disk(void **state)
+{
+    struct sim_world *world = *state;
+    struct sim_sub *ended = subscribe(world, 0, "", 500);
+    world->model.disk_small = true;
+    world->node.disk->capacity = sim_disk_used(world->node.disk);
+    for (int i = 0; i < 12; i++)
+        publish_many(world, 1, 100);
+    assert_true(sim_client_end_sub(&world->clients[0], ended, false));
+    sim_world_pass(world, 8 * SECOND);
+    assert_int_equal(ended->state, SIM_SUB_ENDED);
+    world->node.disk->capacity = UINT64_MAX;
+    sim_world_pass(world, 5 * SECOND);
+    finish(world);
+}
+
 // Whoever pings lives, however often it loses its connection: its failed heartbeats are not counted up to the limit.
 static void test_a_client_that_reconnects_often_is_kept(void **state)
 {
@@ -233,6 +250,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_publishers_learn_that_the_log_failed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_refused_batch_leaves_no_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_full_disk_still_takes_acknowledgements, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_young_server_on_a_full_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_client_that_reconnects_often_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_replay_fits_a_small_queue, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_channel_without_use_is_removed, setup, teardown),
