@@ -200,7 +200,8 @@ TRANSCRIPT(echo)
 TRANSCRIPT(verbose)
 {
     struct peer *peer = peer_connect(world, "");
-    peer_say(peer, "CONNECT {\"pedantic\":false}\r\nSUB a 1\r\nPUB a 1\r\nx\r\nUNSUB 1\r\nUNSUB 7\r\nPING\r\nPONG\r\n");
+    peer_say(peer, "CONNECT {\"verbose\":true,\"pedantic\":false}\r\nSUB a 1\r\nPUB a 1\r\nx\r\nUNSUB 1\r\nUNSUB "
+                   "7\r\nPING\r\nPONG\r\n");
     peer_expect(peer, "+OK\r\n+OK\r\n+OK\r\nMSG a 1 1\r\nx\r\n+OK\r\n+OK\r\nPONG\r\n");
     peer_say(peer, "SUB a..b 1\r\nPUB a..b 1\r\nx\r\n");
     peer_expect(peer, "-ERR 'Invalid Subject'\r\n+OK\r\n");
