@@ -8,6 +8,7 @@
 #include "broker/remote_internal.h"
 #include "broker/subscription.h"
 #include "broker/system_events.h"
+#include "codec/websocket.h"
 #include "wire/writer.h"
 
 #define PARTS_MAX 64 // of one net_write()
@@ -19,6 +20,7 @@ static void begin_closing(struct connection *connection, const char *reason);
 static bool is_told_elsewhere(enum wire_error error);
 static const char *reason_of(enum wire_error error);
 static void connection_close(struct connection *connection);
+static uint16_t close_status(const char *reason);
 static void write_queue(struct connection *connection);
 static void leave_congestion(struct connection *connection);
 static void touch_watches(struct connection *connection, bool was_congested);
@@ -352,7 +354,34 @@ static void connection_close(struct connection *connection)
     connection->blocked = false;
     wheel_cancel(&broker->wheel, &connection->ping);
     wheel_cancel(&broker->wheel, &connection->deadline);
+    if (connection->reason)
+        net_explain_close(connection->net, close_status(connection->reason), connection->reason);
     net_close(connection->net);
+}
+
+// As nats-server has it; but what may only stand for a frame that never came (1006, 1015) is a violation of policy.
+static uint16_t close_status(const char *reason)
+{
+    static const struct {
+        const char *begin; // of the reason
+        uint16_t status;
+    } statuses[] = {
+        {"Client Closed", WEBSOCKET_STATUS_NORMAL},
+        {"Server Shutdown", WEBSOCKET_STATUS_GOING_AWAY},
+        {"Protocol Violation", WEBSOCKET_STATUS_PROTOCOL_ERROR},
+        {"Bad Client Protocol Version", WEBSOCKET_STATUS_PROTOCOL_ERROR},
+        {"Maximum Message Payload Exceeded", WEBSOCKET_STATUS_TOO_BIG},
+        {"Maximum ", WEBSOCKET_STATUS_POLICY_VIOLATION},
+        {"Authentication ", WEBSOCKET_STATUS_POLICY_VIOLATION},
+        {"Slow Consumer ", WEBSOCKET_STATUS_POLICY_VIOLATION},
+        {"Stale Connection", WEBSOCKET_STATUS_POLICY_VIOLATION},
+        {"TLS Handshake Failure", WEBSOCKET_STATUS_POLICY_VIOLATION},
+    };
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        if (strncmp(reason, statuses[i].begin, strlen(statuses[i].begin)) == 0)
+            return statuses[i].status;
+    }
+    return WEBSOCKET_STATUS_INTERNAL_ERROR;
 }
 
 static void write_queue(struct connection *connection)

@@ -15,6 +15,7 @@ static size_t conn_write(struct net_conn *net, const struct bytes *parts, size_t
 static void conn_read_pause(struct net_conn *net);
 static void conn_read_resume(struct net_conn *net);
 static void conn_close(struct net_conn *net);
+static void conn_explain_close(struct net_conn *net, uint16_t status, const char *reason);
 static bool conn_describe_tls(struct net_conn *net, void *owner,
                               void (*show)(void *owner, const struct net_tls_info *info));
 static const char *conn_forwarded_ip(const struct net_conn *net);
@@ -32,6 +33,7 @@ static const struct net_ops CONN_OPS = {
     .close = conn_close,
     .describe_tls = conn_describe_tls,
     .forwarded_ip = conn_forwarded_ip,
+    .explain_close = conn_explain_close,
 };
 
 void websocket_options_default(struct websocket_options *options)
@@ -309,8 +311,17 @@ static void conn_close(struct net_conn *net)
 {
     struct websocket_conn *conn = container_of(net, struct websocket_conn, net);
     if (conn->state == WEBSOCKET_OPEN)
-        websocket_output_status(conn, WEBSOCKET_STATUS_NORMAL);
+        websocket_output_status(
+            conn, conn->close_status ? (enum websocket_status)conn->close_status : WEBSOCKET_STATUS_NORMAL,
+            conn->close_reason);
     websocket_conn_end(conn);
+}
+
+static void conn_explain_close(struct net_conn *net, uint16_t status, const char *reason)
+{
+    struct websocket_conn *conn = container_of(net, struct websocket_conn, net);
+    conn->close_status = status;
+    conn->close_reason = reason;
 }
 
 static bool conn_describe_tls(struct net_conn *net, void *owner,

@@ -162,8 +162,10 @@ static void fail(struct websocket_conn *conn, int error)
     if (conn->state != WEBSOCKET_OPEN)
         return;
     logger_write(conn->websocket->options.logger, LOG_DEBUG, "websocket from %s: %s", conn->peer.ip, error_text(error));
-    websocket_output_status(conn, error == ERR_TOO_BIG   ? WEBSOCKET_STATUS_TOO_BIG
-                                  : error == ERR_CORRUPT ? WEBSOCKET_STATUS_INVALID_DATA
-                                                         : WEBSOCKET_STATUS_PROTOCOL_ERROR);
+    websocket_output_status(conn,
+                            error == ERR_TOO_BIG   ? WEBSOCKET_STATUS_TOO_BIG
+                            : error == ERR_CORRUPT ? WEBSOCKET_STATUS_INVALID_DATA
+                                                   : WEBSOCKET_STATUS_PROTOCOL_ERROR,
+                            NULL);
     websocket_conn_end(conn);
 }

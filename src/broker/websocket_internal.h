@@ -43,8 +43,10 @@ struct websocket_conn {
     void *context;    // the inner handler's; NULL: not handed over
     struct list link; // list link: websocket.opening, or .resumed
     struct net_peer peer;
-    char forwarded_ip[46]; // what a proxy says of the client; empty: nothing
-    uint64_t deadline_ms;  // OPENING
+    char forwarded_ip[46];    // what a proxy says of the client; empty: nothing
+    uint64_t deadline_ms;     // OPENING
+    const char *close_reason; // static, borrowed: what the peer is told at the end; NULL: nothing
+    uint16_t close_status;    // 0: NORMAL
     enum websocket_state state;
     bool is_secure;            // its TLS handshake is done
     bool was_offered;          // to the inner handler
@@ -72,5 +74,6 @@ void websocket_conn_release_inflater(struct websocket_conn *conn);
 size_t websocket_output(struct websocket_conn *conn, const struct bytes *parts, size_t count);
 // A control frame. It is left out while much waits to be sent.
 void websocket_output_control(struct websocket_conn *conn, enum websocket_opcode opcode, struct bytes payload);
-void websocket_output_status(struct websocket_conn *conn, enum websocket_status status);
+// `reason`: as much of it as fits into such a frame; NULL: none.
+void websocket_output_status(struct websocket_conn *conn, enum websocket_status status, const char *reason);
 void websocket_on_writable(void *context);

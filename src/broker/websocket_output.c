@@ -46,11 +46,14 @@ void websocket_output_control(struct websocket_conn *conn, enum websocket_opcode
     write_parts(conn, (struct bytes[]){bytes_make(header, header_len), payload}, 2);
 }
 
-void websocket_output_status(struct websocket_conn *conn, enum websocket_status status)
+void websocket_output_status(struct websocket_conn *conn, enum websocket_status status, const char *reason)
 {
-    char payload[2];
+    char payload[WEBSOCKET_CONTROL_SIZE_MAX];
+    size_t len = reason ? strnlen(reason, sizeof(payload) - 2) : 0;
     websocket_status_encode(payload, status);
-    websocket_output_control(conn, WEBSOCKET_CLOSE, bytes_make(payload, sizeof(payload)));
+    if (len > 0)
+        memcpy(payload + 2, reason, len);
+    websocket_output_control(conn, WEBSOCKET_CLOSE, bytes_make(payload, 2 + len));
 }
 
 void websocket_on_writable(void *context)

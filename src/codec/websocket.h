@@ -30,7 +30,9 @@ enum websocket_status {
     WEBSOCKET_STATUS_PROTOCOL_ERROR = 1002,
     WEBSOCKET_STATUS_NONE = 1005, // never sent: the frame had no status
     WEBSOCKET_STATUS_INVALID_DATA = 1007,
+    WEBSOCKET_STATUS_POLICY_VIOLATION = 1008,
     WEBSOCKET_STATUS_TOO_BIG = 1009,
+    WEBSOCKET_STATUS_INTERNAL_ERROR = 1011,
 };
 
 struct websocket_event {

@@ -96,6 +96,8 @@ struct net_ops {
                          void (*show)(void *owner, const struct net_tls_info *info));
     // NULL: nobody says so of any.
     const char *(*forwarded_ip)(const struct net_conn *conn);
+    // NULL: nobody can be told so.
+    void (*explain_close)(struct net_conn *conn, uint16_t status, const char *reason);
 };
 
 // Every implementation embeds this as the first member of its connection.
@@ -126,6 +128,13 @@ static inline void net_read_resume(struct net_conn *conn)
 static inline void net_close(struct net_conn *conn)
 {
     conn->ops->close(conn);
+}
+
+// What net_close(), which must follow, tells a peer that can be told: a status of RFC 6455, 7.4.1, and a static text.
+static inline void net_explain_close(struct net_conn *conn, uint16_t status, const char *reason)
+{
+    if (conn->ops->explain_close)
+        conn->ops->explain_close(conn, status, reason);
 }
 
 // False: this connection cannot become a secure one: its listener has no certificates, or it is made of another connection.

@@ -56,7 +56,7 @@ function open (t, server, kind) {
   const socket = kind === 'tcp' ? net.connect(server.port, '127.0.0.1') : new WebSocket(`ws://127.0.0.1:${server.websocket}`)
   socket.on(kind === 'tcp' ? 'data' : 'message', hear)
   socket.on('error', () => {})
-  peer.closed = new Promise((resolve) => socket.once('close', resolve))
+  peer.closed = new Promise((resolve) => socket.once('close', (code, reason) => resolve(`${code} ${reason}`)))
   peer.send = (text) => { kind === 'tcp' ? socket.write(text) : socket.send(text) }
   t.after(() => kind === 'tcp' ? socket.destroy() : socket.terminate())
   peer.ready = until(() => peer.said.includes('\r\n'), 'INFO').then(() => peer)
@@ -113,6 +113,29 @@ for (const [name, config, times] of [
     }
   })
 }
+
+const USER = 'authorization { user: a, password: b, timeout: 0.3 }'
+const CLOSED = [
+  ['1008 Authentication Failure', USER, 'CONNECT {"user":"a","pass":"c"}\r\n'],
+  ['1008 Authentication Timeout', USER, ''],
+  ['1008 Maximum Control Line Exceeded', 'max_control_line: 512', `SUB ${'x'.repeat(600)} 1\r\n`],
+  ['1009 Maximum Message Payload Exceeded', 'max_payload: 1024', 'PUB a 1025\r\n'],
+  ['1002 Protocol Violation', '', 'WHAT\r\n'],
+  ['1002 Bad Client Protocol Version', '', 'CONNECT {"protocol":7}\r\n'],
+  ['1001 Server Shutdown', '', null]
+]
+
+test('CO-T04 the last frame of a websocket says why it ends', async (t) => {
+  await Promise.all(CLOSED.map(async ([why, top, line]) => {
+    for (const chosen of [program, PEER]) {
+      const server = await start(t, [top, ''], chosen)
+      const peer = await open(t, server, 'websocket')
+      if (line) peer.send(line)
+      else if (line === null) server.child.kill('SIGTERM')
+      assert.strictEqual(await within(peer.closed, why), why)
+    }
+  }))
+})
 
 test('CO-T04 a websocket may be pinged more often than others', async (t) => {
   const server = await start(t, ['ping_interval: "1h"', 'ping_interval: "50ms"'], program)

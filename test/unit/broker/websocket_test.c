@@ -409,6 +409,14 @@ static void what_closes_says_why(void **state)
     bench_init(&bench);
     open_with(&bench, "");
     buffer_clear(&bench.sent);
+    net_explain_close(bench.conn, WEBSOCKET_STATUS_GOING_AWAY, "Shutdown");
+    net_close(bench.conn);
+    assert_true(bytes_equal(buffer_bytes(&bench.sent), BYTES("\x88\x0a\x03\xe9Shutdown")));
+    bench_deinit(&bench);
+
+    bench_init(&bench);
+    open_with(&bench, "");
+    buffer_clear(&bench.sent);
     give(&bench, BYTES("\x82\x01x"));
     assert_true(bytes_equal(buffer_bytes(&bench.sent), BYTES("\x88\x02\x03\xea")));
     assert_true(bench.lower_closing);
