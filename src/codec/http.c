@@ -163,9 +163,18 @@ static int parse_version(struct bytes version, bool *ret_keep_alive)
     return 0;
 }
 
-// Visible ASCII only; the absolute form is for proxies, which we are not.
+// Visible ASCII only. The absolute form, which clients of proxies use, means the same whoever is named in it.
 static int parse_target(struct bytes target, struct http_request *request)
 {
+    struct bytes host;
+    if (bytes_starts_with(target, BYTES("http://")) || bytes_starts_with(target, BYTES("https://"))) {
+        target = bytes_skip(target, target.ptr[4] == ':' ? 7 : 8);
+        const char *slash = target.len > 0 ? memchr(target.ptr, '/', target.len) : NULL;
+        host = bytes_make(target.ptr, slash ? (size_t)(slash - target.ptr) : 0);
+        if (host.len == 0)
+            return ERR_PROTOCOL;
+        target = bytes_skip(target, host.len);
+    }
     if (target.len == 0 || target.ptr[0] != '/')
         return ERR_PROTOCOL;
     for (size_t i = 0; i < target.len; i++) {

@@ -24,6 +24,7 @@ struct connz {
     char account[PARAMETER_TEXT_SIZE];
     char user[PARAMETER_TEXT_SIZE];
     char filter_subject[PARAMETER_TEXT_SIZE];
+    char mqtt_client[PARAMETER_TEXT_SIZE];
 };
 
 struct connz_order {
@@ -108,7 +109,8 @@ static bool read_parameters(struct connz *connz, struct page *page)
         !parameter_int(page, "offset", &offset) || !parameter_int(page, "limit", &limit) ||
         !parameter_uint(page, "cid", &query->cid) || !read_state(connz, page) ||
         !parameter_text(page, "user", connz->user) || !parameter_text(page, "acc", connz->account) ||
-        !parameter_text(page, "filter_subject", connz->filter_subject))
+        !parameter_text(page, "filter_subject", connz->filter_subject) ||
+        !parameter_text(page, "mqtt_client", connz->mqtt_client))
         return false;
     if (connz->order->closed_only && query->state != INSPECTION_CLOSED) {
         parameter_refuse(page, "sort by %s only valid on closed connections", connz->order->name);
@@ -118,6 +120,8 @@ static bool read_parameters(struct connz *connz, struct page *page)
     connz->limit = limit > 0 ? (uint64_t)limit : LIMIT_DEFAULT;
     if (query->cid > 0)
         connz->limit = 1;
+    if (connz->mqtt_client[0] != '\0')
+        query->cid = UINT64_MAX; // there is none
     query->with_certificates = connz->auth;
     query->user = bytes_from_string(connz->user);
     query->account = bytes_from_string(connz->account);

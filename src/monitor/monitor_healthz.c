@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page that probes ask (CO-H11): 200 while the server does what it is for. The parameters of nats-server's probes
-// (js-enabled-only and the like) are accepted and change nothing: there is one health.
+// (js-enabled-only and the like) are read and change nothing: there is one health.
 #include "base/must.h"
 #include "monitor/monitor_internal.h"
+#include "monitor/parameter.h"
 
 // What keeps it from that; NULL: nothing. That publishes wait because much is on its way to the disk is no illness.
 static const char *illness(const struct store_stats *stats)
@@ -17,6 +18,10 @@ static const char *illness(const struct store_stats *stats)
 void monitor_healthz(struct monitor *monitor, struct page *page)
 {
     struct store_stats stats = {0};
+    bool ignored;
+    if (!parameter_bool(page, "js-enabled", &ignored) || !parameter_bool(page, "js-enabled-only", &ignored) ||
+        !parameter_bool(page, "js-server-only", &ignored))
+        return;
     if (monitor->options.shard)
         store_stats_get(shard_store(monitor->options.shard), &stats);
     if (broker_is_lame_duck(monitor->options.broker)) {

@@ -84,6 +84,15 @@ static void the_next_request_stays(void **state)
     assert_int_equal(used, strlen(text) / 2);
 }
 
+static void a_target_may_name_the_host(void **state)
+{
+    struct http_request request;
+    assert_int_equal(parse("GET http://host:8222/varz?a=/b HTTP/1.1\r\n\r\n", &request), 0);
+    assert_true(bytes_equal(request.path, BYTES("/varz")) && bytes_equal(request.query, BYTES("a=/b")));
+    assert_int_equal(parse("GET https://host/ HTTP/1.1\r\n\r\n", &request), 0);
+    assert_true(bytes_equal(request.path, BYTES("/")));
+}
+
 static void malformed_requests_are_refused(void **state)
 {
     static const char *const texts[] = {
@@ -93,7 +102,10 @@ static void malformed_requests_are_refused(void **state)
         "GET / HTTP/1.1 x\r\n\r\n",
         "GET  / HTTP/1.1\r\n\r\n",
         "GET varz HTTP/1.1\r\n\r\n",
-        "GET http://a/ HTTP/1.1\r\n\r\n",
+        "GET http:///a HTTP/1.1\r\n\r\n",
+        "GET http:// HTTP/1.1\r\n\r\n",
+        "GET http://a HTTP/1.1\r\n\r\n",
+        "GET ftp://a/ HTTP/1.1\r\n\r\n",
         "GET /\x01 HTTP/1.1\r\n\r\n",
         "GET /\xff HTTP/1.1\r\n\r\n",
         "G(T / HTTP/1.1\r\n\r\n",
@@ -196,6 +208,7 @@ int main(void)
         cmocka_unit_test(every_cut_of_a_request_waits_for_more),
         cmocka_unit_test(fields_are_found_by_name_and_word),
         cmocka_unit_test(the_next_request_stays),
+        cmocka_unit_test(a_target_may_name_the_host),
         cmocka_unit_test(malformed_requests_are_refused),
         cmocka_unit_test(other_methods_versions_and_bodies_are_not_supported),
         cmocka_unit_test(a_head_that_is_too_long_is_refused),
