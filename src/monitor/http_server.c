@@ -162,11 +162,12 @@ static void on_data(void *context, struct bytes data)
     struct http_connection *connection = context;
     if (connection->closing)
         return;
-    if (buffer_append(&connection->in, data)) {
+    size_t room = HTTP_SERVER_PIPELINE_MAX - connection->in.len;
+    bool is_too_much = data.len > room;
+    must(buffer_append(&connection->in, bytes_make(data.ptr, is_too_much ? room : data.len)) == 0);
+    work(connection); // a head that is too long is told so
+    if (is_too_much && !connection->closing && !connection->last)
         close_connection(connection);
-        return;
-    }
-    work(connection);
 }
 
 static void on_writable(void *context)

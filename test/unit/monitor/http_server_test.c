@@ -220,6 +220,19 @@ static void a_large_page_comes_whole(void **state)
     assert_true(rig->peer.got.len > PAGE_SIZE_MAX);
 }
 
+static void a_head_without_end_is_told_however_it_comes(void **state)
+{
+    struct rig *rig = *state;
+    char *more = mem_alloc(2 * HTTP_SERVER_PIPELINE_MAX);
+    memset(more, 'x', 2 * HTTP_SERVER_PIPELINE_MAX);
+    memcpy(more, "GET /", 5);
+    rig->peer.handler->on_data(rig->peer.context, bytes_make(more, 2 * HTTP_SERVER_PIPELINE_MAX));
+    assert_true(bytes_starts_with(buffer_bytes(&rig->peer.got), BYTES("HTTP/1.1 431 ")));
+    assert_true(rig->peer.closed);
+    assert_int_equal(rig->answered, 0);
+    mem_free(more);
+}
+
 static void who_asks_for_more_than_it_reads_is_closed(void **state)
 {
     struct rig *rig = *state;
@@ -476,6 +489,7 @@ int main(void)
         T(a_bad_request_is_told_and_closed),
         T(requests_wait_for_a_slow_reader),
         T(a_large_page_comes_whole),
+        T(a_head_without_end_is_told_however_it_comes),
         T(who_asks_for_more_than_it_reads_is_closed),
         T(silence_and_half_requests_end_at_the_deadline),
         T(a_complete_request_keeps_a_connection_alive),
