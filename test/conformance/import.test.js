@@ -284,6 +284,7 @@ const damages = {
   'a flipped bit in a length': { name: 'a/msgs.2.dat', at: 4, change: (bytes) => { bytes[4] ^= 4; return bytes }, says: /check of a record does not fit|no record begins/, lost: [11] },
   'a huge length': { name: 'a/msgs.2.dat', at: 4, change: (bytes) => { bytes[7] = 0xff; return bytes }, says: /no record begins here/, lost: [11] },
   'a length past the end': { name: 'a/msgs.2.dat', at: 4, change: (bytes) => { bytes[6] = 0x10; return bytes }, says: /ends within a record/, lost: [11] },
+  'a header of zeros': { name: 'a/msgs.2.dat', at: 4, change: (bytes) => bytes.fill(0, 4, 12), says: /no record begins here/, lost: [11] },
   'a torn tail': { name: 'a/msgs.3.dat', change: (bytes) => bytes.subarray(0, bytes.length - 3), says: /ends within a record/, lost: [30], eof: true },
   'a torn header': { name: 'a/msgs.3.dat', change: (bytes) => Buffer.concat([bytes, Buffer.from([9, 0, 0])]), says: /ends within a record/, lost: [], eof: true },
   'an empty file': { name: 'a/msgs.3.dat', change: () => Buffer.alloc(0), says: /empty, as after a power cut/, lost: span(21, 30), eof: true },
@@ -318,6 +319,21 @@ for (const [what, { name, at, change, says, lost, eof }] of Object.entries(damag
     assert.deepStrictEqual(sequences(await readAll(server, 'a', 30 - lost.length)), span(1, 30).filter((seq) => !lost.includes(seq)))
   })
 }
+
+test('IM-06 zeros at the end are no records; only what is no record is cut off', async (t) => {
+  const directory = small(t)
+  damage(directory, 'a/msgs.3.dat', (bytes) => Buffer.concat([bytes, Buffer.alloc(3 << 20)]))
+  const whole = await weirImport(directory, '--dry-run')
+  assert.match(whole.out, /\b30 messages/, whole.err)
+  damage(directory, 'a/msgs.3.dat', (bytes) => bytes.subarray(0, bytes.length - (3 << 20) - 3))
+  const cut = await weirImport(directory, '--dry-run', '--truncate-bad-eof')
+  assert.match(cut.out, /\b29 messages/, cut.err)
+  assert.match(cut.err, /a\/msgs\.3\.dat:\d+: \d+ bytes at the end, no whole record, were left out/)
+  damage(directory, 'a/msgs.2.dat', (bytes) => { bytes[6] = 0x10; return bytes })
+  const hidden = await weirImport(directory, '--dry-run', '--truncate-bad-eof')
+  assert.strictEqual(hidden.status, 1, hidden.out)
+  assert.match(hidden.err, /a\/msgs\.2\.dat:\d+: a record before which, from 4 on, none can be read/)
+})
 
 test('IM-06 every byte of a small store flipped, one after the other: no crash, and nothing invented', async (t) => {
   const directory = writeStore(temporary(t), { clients: [{ id: 'a' }], channels: { a: { slices: [messages(1, 2)], subs: [[SUB.NEW, { id: 1, client: 'a', inbox: 'i', ackInbox: 'k' }], [SUB.PENDING, { id: 1, seq: 1 }]] } } })

@@ -69,6 +69,24 @@ enum filestore_finding filestore_reader_next(struct filestore_reader *reader, st
     return look(reader, ret_frame);
 }
 
+bool filestore_reader_rest_is_blank(struct filestore_reader *reader)
+{
+    for (;;) {
+        size_t left = reader->end - reader->start;
+        for (size_t i = 0; i < left; i++) {
+            if (reader->window[reader->start + i])
+                return false;
+        }
+        if (reader->read_to == reader->size)
+            return true;
+        size_t past = left > FILESTORE_HEADER_SIZE ? left - FILESTORE_HEADER_SIZE : 0; // a record may begin with zeros
+        reader->start += past;
+        reader->offset += past;
+        if (!fill(reader, FILESTORE_HEADER_SIZE + 1) && reader->error)
+            return false;
+    }
+}
+
 enum filestore_finding filestore_reader_resync(struct filestore_reader *reader,
                                                bool (*plausible)(const void *owner, struct bytes bytes),
                                                const void *owner, struct filestore_frame *ret_frame)

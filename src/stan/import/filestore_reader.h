@@ -41,6 +41,10 @@ void filestore_reader_close(struct filestore_reader *reader);
 // could not read on.
 enum filestore_finding filestore_reader_next(struct filestore_reader *reader, struct filestore_frame *ret_frame);
 
+// Behind END: whether the rest of the file is zeros, as space that was never written to is. Else no record was given up lightly: a header
+// was lost, and resync goes on from here. False too with reader->error.
+bool filestore_reader_rest_is_blank(struct filestore_reader *reader);
+
 // Passes over what is damaged: goes on at the next byte at which a whole record begins that `plausible` takes, having been shown the
 // bytes from its header on (as many as there are, up to FILESTORE_GLANCE). RECORD, or END when there is none.
 enum { FILESTORE_GLANCE = 64 + 1024 };

@@ -66,6 +66,8 @@ static int step_subs(struct importer *importer);
 static int open_file(struct importer *importer, const char *path, bool typed);
 static int next_frame(struct importer *importer, bool (*plausible)(const void *owner, struct bytes bytes),
                       struct filestore_frame *ret_frame, bool *ret_end);
+static int cut_end(struct importer *importer, bool (*plausible)(const void *owner, struct bytes bytes),
+                   struct filestore_frame *ret_frame, bool *ret_end);
 static bool plausible_message(const void *owner, struct bytes bytes);
 static bool plausible_change(const void *owner, struct bytes bytes);
 static void count_read(struct importer *importer);
@@ -432,16 +434,14 @@ static int next_frame(struct importer *importer, bool (*plausible)(const void *o
 {
     struct filestore_reader *reader = &importer->reader;
     enum filestore_finding finding = filestore_reader_next(reader, ret_frame);
-    *ret_end = finding == FILESTORE_END;
-    if (finding == FILESTORE_RECORD || finding == FILESTORE_END)
+    *ret_end = finding == FILESTORE_END && filestore_reader_rest_is_blank(reader);
+    if (finding == FILESTORE_RECORD || *ret_end)
         return 0;
     if (reader->error)
         return fail(importer, reader->error, reader->path);
     uint64_t from = reader->offset;
-    if (finding == FILESTORE_TORN && importer->options.truncate_bad_eof) {
-        *ret_end = true;
-        return 0;
-    }
+    if (finding == FILESTORE_TORN && importer->options.truncate_bad_eof)
+        return cut_end(importer, plausible, ret_frame, ret_end);
     int error =
         problem(importer, ERR_CORRUPT, "%s",
                 finding == FILESTORE_TORN ? "the file ends within a record (--truncate-bad-eof takes what is before it)"
@@ -455,6 +455,23 @@ static int next_frame(struct importer *importer, bool (*plausible)(const void *o
     *ret_end = finding != FILESTORE_RECORD;
     logger_write(importer->options.logger, LOG_WARN, "%s:%llu: passed over %llu bytes", reader->path,
                  (unsigned long long)from, (unsigned long long)(reader->offset - from));
+    return 0;
+}
+
+// A length that was damaged looks like a record at the end, too: then whole ones follow, and nothing may be cut off.
+static int cut_end(struct importer *importer, bool (*plausible)(const void *owner, struct bytes bytes),
+                   struct filestore_frame *ret_frame, bool *ret_end)
+{
+    struct filestore_reader *reader = &importer->reader;
+    uint64_t from = reader->offset;
+    *ret_end = filestore_reader_resync(reader, plausible, importer, ret_frame) != FILESTORE_RECORD;
+    if (reader->error)
+        return fail(importer, reader->error, reader->path);
+    if (!*ret_end)
+        return problem(importer, ERR_CORRUPT, "a record before which, from %llu on, none can be read",
+                       (unsigned long long)from);
+    logger_write(importer->options.logger, LOG_WARN, "%s:%llu: %llu bytes at the end, no whole record, were left out",
+                 reader->path, (unsigned long long)from, (unsigned long long)(reader->size - from));
     return 0;
 }
 

@@ -25,7 +25,7 @@ struct importer_options {
     uint32_t crc_polynomial;     // FILESTORE_CRC_IEEE
     bool keep_going;             // past damage
     uint32_t message_max;        // bytes of a message: what the shard's log takes; 8 MiB
-    bool truncate_bad_eof;       // a file that ends within a record ends before it, and that is no damage
+    bool truncate_bad_eof;       // a file that ends within a record ends before it: told, no damage
     const struct logger *logger; // borrowed for life; problems are warnings, what ends the import is an error
 };
 
