@@ -127,6 +127,8 @@ uint64_t backup_service_next_deadline_ms(const struct backup_service *service)
 static bool on_begin(struct inlet *inlet, const struct inlet_message *message)
 {
     struct backup_service *service = container_of(inlet, struct backup_service, begin);
+    if (message->reply.len == 0)
+        return true; // nobody would ask for the rest
     if (service->backup) {
         answer(service, message->reply, KIND_ERROR, BYTES("another backup is under way"));
         return true;

@@ -6,6 +6,7 @@ const assert = require('assert')
 const { execFile } = require('child_process')
 const fs = require('fs')
 const os = require('os')
+const nats = require('nats')
 const path = require('path')
 const { test, run } = require('./lib/tap')
 const { Server, program } = require('./lib/server')
@@ -207,6 +208,15 @@ test('what cannot be done is said', async (t) => {
   await says(/not found/, 'restore', path.join(directory, 'none'), '--dir', path.join(directory, 'data'))
   await says(/--dir DATA is missing/, 'restore', file)
   await says(/the server makes no backups/, 'backup', '-s', (await start(t, {}, ['--streaming=false'])).url, path.join(directory, 'new'))
+})
+
+test('a request that nobody waits for begins nothing', async (t) => {
+  const server = await start(t)
+  const nc = await nats.connect({ servers: server.url })
+  t.after(() => nc.close())
+  nc.publish('$WEIR.API.V1.BACKUP')
+  await nc.flush()
+  await backup(t, server)
 })
 
 run({ atOnce: 3 })
