@@ -173,11 +173,12 @@ class Message:
 class Client:
     """One connection. Nothing happens behind the caller's back but PONGs."""
     made = 0
+    source = None  # address and port to come from
 
     def __init__(self, server, **options):
         Client.made += 1
         self.name = f"client-{os.getpid()}-{Client.made}"
-        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT)
+        self.socket = socket.create_connection(("127.0.0.1", server.port), LIMIT, self.source)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer, self.at = b"", 0
         self.messages, self.pongs, self.requests, self.sids = [], 0, 0, 0
