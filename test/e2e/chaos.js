@@ -99,6 +99,7 @@ class Chaos {
     // While it recovers, too: what those short lives were is not told, no client sees them.
     for (let again = this.chance(); again < 0.3; again = this.chance()) {
       const launched = this.server.launch().then(() => this.noteRun(), () => {})
+      await until(() => this.server.log !== '', 'the server begins') // before that there is nothing to cut off
       await pause(this.chance() * 80)
       this.server.child.kill('SIGKILL')
       await this.server.ended

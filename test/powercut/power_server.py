@@ -4,7 +4,7 @@ import os
 import shutil
 
 from power_image import Image
-from weirtest import Server
+from weirtest import LIMIT, Server, eventually
 
 SHIM = os.path.join(os.environ.get("BUILD", "build"), "test/powercut/libpowercut.so")
 FLAGS = ("--log_bytes", "16M")
@@ -20,6 +20,13 @@ def start(directory, number, *flags, wait=True, aim=None):
     server = Server(data, *FLAGS, *flags, env=env)
     server.delay = lambda ms: set_delay(data + ".delay", ms)
     return server.start(wait)
+
+
+def wait_touched(directory, number):
+    """Waits until a server that was started without waiting has touched its directory: a process that a busy machine has only just made
+    has no journal yet, and a cut then would be a cut of nothing."""
+    journal = os.path.join(directory, f"{number}.journal")
+    eventually(lambda: os.path.exists(journal) and os.path.getsize(journal) > 0, "the server touches its directory", 3 * LIMIT)
 
 
 def set_delay(path, ms):
