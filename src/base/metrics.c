@@ -30,6 +30,14 @@ uint64_t histogram_quantile(const struct histogram *histogram, double q)
     return histogram->max;
 }
 
+uint64_t histogram_count_up_to(const struct histogram *histogram, uint64_t value)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS && bucket_upper_edge(i) <= value; i++)
+        count += histogram->buckets[i];
+    return count;
+}
+
 void histogram_merge(struct histogram *to, const struct histogram *from)
 {
     to->count += from->count;

@@ -35,6 +35,9 @@ struct histogram {
 void histogram_reset(struct histogram *histogram);
 // The upper edge of the bucket that holds the q-quantile (0 <= q <= 1), never above the maximum; 0 when empty.
 uint64_t histogram_quantile(const struct histogram *histogram, double q);
+// How many values were at most that large. Of the bucket that the value lies in, only if it is the bucket's upper edge: a sixty-fourth
+// too few at worst.
+uint64_t histogram_count_up_to(const struct histogram *histogram, uint64_t value);
 // Adds all of `from` to `to`: cells of several threads shown as one.
 void histogram_merge(struct histogram *to, const struct histogram *from);
 

@@ -27,6 +27,12 @@ void *pool_get(struct pool *pool);
 // The object must come from this pool; NULL is fine.
 void pool_put(struct pool *pool, void *object);
 
+// Bytes of all slabs.
+static inline size_t pool_memory(const struct pool *pool)
+{
+    return pool->total * pool->object_size;
+}
+
 // Objects in use.
 static inline size_t pool_count(const struct pool *pool)
 {

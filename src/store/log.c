@@ -26,6 +26,7 @@ static int finish_file(struct log *log);
 static void on_written(struct disk_request *request);
 static void take_batch(struct log *log);
 static void advance(struct log *log);
+static void count_sync(struct log *log, uint64_t duration_ns);
 static void apply_entries(struct log *log, uint64_t file, uint64_t position, size_t count);
 static void refuse(struct log *log, int error);
 static void fail(struct log *log, const char *what, int error);
@@ -385,8 +386,7 @@ static void take_batch(struct log *log)
         log->synced_index = log->batch_index;
         log->synced_file = current->id;
         log->synced_position = log->position;
-        log->sync_ns_last = log->write.duration_ns;
-        log->sync_ns_total += log->write.duration_ns;
+        count_sync(log, log->write.duration_ns);
     }
 }
 
@@ -395,6 +395,7 @@ static void advance(struct log *log)
 {
     log->begun = true;
     log->appended_bytes += log->batch_end - log->batch_position;
+    histogram_record(&log->batch_bytes, log->batch_end - log->batch_position);
     log->position = log->current->valid = log->batch_end;
     if (log->batch_entries) {
         if (!log->current->first_index)
@@ -402,6 +403,13 @@ static void advance(struct log *log)
         log->current->last_index = log->batch_index;
     }
     log->committed_index = log->batch_index;
+}
+
+static void count_sync(struct log *log, uint64_t duration_ns)
+{
+    log->sync_ns_last = duration_ns;
+    log->sync_ns_total += duration_ns;
+    histogram_record(&log->sync_ns, duration_ns);
 }
 
 static void apply_entries(struct log *log, uint64_t file, uint64_t position, size_t count)
@@ -476,8 +484,7 @@ static void on_synced(struct disk_request *request)
     log->synced_position = log->sync_position;
     log->synced_index = log->sync_index;
     log->synced_bytes = log->sync_bytes;
-    log->sync_ns_last = request->duration_ns;
-    log->sync_ns_total += request->duration_ns;
+    count_sync(log, request->duration_ns);
     log->sync_deadline_ms = moment_mono_ms(store->context.now) + store->context.options.sync_interval_ns / 1000000;
     if (log->state == LOG_ROLLING)
         start_batch(log, 0);

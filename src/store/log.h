@@ -14,6 +14,7 @@
 //   FAILED   a write or sync failed: nothing is written or acknowledged until the directory is recovered
 #pragma once
 
+#include "base/metrics.h"
 #include "store/prepare.h"
 #include "store/store_internal.h"
 
@@ -63,6 +64,7 @@ struct log {
 
     bool was_refused; // admission said no: tell the handler when it would say yes again
     uint64_t batches, sync_ns_last, sync_ns_total;
+    struct histogram sync_ns, batch_bytes;
 };
 
 // An empty log, to which recovery adds what it found and made before log_start().

@@ -170,7 +170,18 @@ void store_stats_get(const struct store *store, struct store_stats *ret_stats)
     stats->sync_ns_last = log->sync_ns_last;
     stats->sync_ns_total = log->sync_ns_total;
     stats->log_bytes = log->files_bytes;
+    stats->free_bytes = log_free_bytes(log);
     list_foreach(link, &log->files) stats->log_files++;
+}
+
+const struct histogram *store_sync_times(const struct store *store)
+{
+    return store->log ? &store->log->sync_ns : NULL;
+}
+
+const struct histogram *store_batch_sizes(const struct store *store)
+{
+    return store->log ? &store->log->batch_bytes : NULL;
 }
 
 static int check_options(const struct store_options *options, const struct disk *disk)

@@ -26,6 +26,7 @@
 #include "store/chunk.h"
 
 struct store;
+struct histogram;
 
 enum store_sync { STORE_SYNC_ALWAYS, STORE_SYNC_INTERVAL, STORE_SYNC_NEVER };
 
@@ -202,12 +203,16 @@ struct store_stats {
     uint64_t inflight_bytes;                                // appended, not durable
     uint64_t batches, sync_ns_last, sync_ns_total;          // durations as the disk measured them
     uint64_t log_files, log_bytes;                          // retained
+    uint64_t free_bytes;                                    // of the log: can be written without new space
     uint64_t segments, segment_bytes;
     uint64_t checkpoints, checkpoint_index; // written in this process; newest complete one
     uint64_t index_bytes, cache_bytes;      // memory
     uint64_t damaged_areas;                 // found by recovery or reads
 };
 void store_stats_get(const struct store *store, struct store_stats *ret_stats);
+// Since the process began: how long each sync took, in ns, and the bytes of each batch, padding included. Borrowed. NULL: in memory.
+const struct histogram *store_sync_times(const struct store *store);
+const struct histogram *store_batch_sizes(const struct store *store);
 
 // Reads a directory without changing anything and prints what it holds and what is wrong with it to `out`, as lines.
 // Of an encrypted one without its key only what is clear. `encryption` may be NULL: no key. Returns the number of problems found, or

@@ -92,7 +92,9 @@ void consumer_free(struct consumer *consumer)
     dead_free(consumer);
     for (struct list *link = list_first(&consumer->members); link; link = list_first(&consumer->members))
         member_free(container_of(link, struct member, link));
-    if (!consumer->deleting)
+    if (consumer->deleting)
+        tally_consumer_unnamed(consumer); // what came behind
+    else
         consumer_name_remove(consumer);
     must(map_u64_remove(&engine->consumers, consumer->id) == consumer);
     stream->consumer_count--;
@@ -114,11 +116,13 @@ void consumer_free(struct consumer *consumer)
 void consumer_name_add(struct consumer *consumer)
 {
     must(map_add(&consumer->stream->consumer_names, consumer->config.name, consumer) == 0);
+    tally_consumer_named(consumer);
 }
 
 void consumer_name_remove(struct consumer *consumer)
 {
     must(map_remove(&consumer->stream->consumer_names, consumer->config.name) == consumer);
+    tally_consumer_unnamed(consumer);
 }
 
 void consumer_dirty(struct consumer *consumer)

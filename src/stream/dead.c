@@ -77,6 +77,7 @@ int dead_apply(struct engine *engine, const struct record *record, uint64_t inde
         return ERR_CORRUPT;
     list_of(consumer)->ever++;
     engine->stats.dead += engine->live;
+    consumer->tally.dead += engine->live;
     remember(consumer, &info);
     pending_finish(consumer, info.sequence, info.sequence);
     consumer_dirty(consumer);

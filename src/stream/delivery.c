@@ -289,6 +289,8 @@ static bool send(struct consumer *consumer, struct fetch *fetch, struct member *
         engine->stats.delivered++;
         engine->stats.redelivered += delivery.redelivery_count > 0;
         consumer->redelivered += delivery.redelivery_count > 0;
+        consumer->tally.delivered++;
+        consumer->tally.redelivered += delivery.redelivery_count > 0;
         if (fetch->first_time)
             consumer_passed(consumer, (uint32_t)size);
         return true;

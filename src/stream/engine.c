@@ -20,6 +20,7 @@ struct engine *engine_new(const struct engine_options *options)
     map_u64_init(&engine->consumers, SIZE_MAX);
     map_u64_init(&engine->members, SIZE_MAX);
     dedupe_init(&engine->dedupe, options->max_ids ? options->max_ids : UINT64_MAX);
+    tally_book_init(&engine->tallies, TALLY_NAMES_MAX);
     wheel_init(&engine->wheel, 0);
     struct list *lists[] = {
         &engine->stream_list, &engine->tail,          &engine->active,
@@ -52,6 +53,7 @@ void engine_free(struct engine *engine)
             mem_free(container_of(link, struct gone, link));
     }
     dedupe_deinit(&engine->dedupe);
+    tally_book_deinit(&engine->tallies);
     map_deinit(&engine->stream_names);
     map_u64_deinit(&engine->streams);
     map_u64_deinit(&engine->consumers);
@@ -174,6 +176,9 @@ void engine_stats_get(const struct engine *engine, struct engine_stats *ret_stat
     ret_stats->members = map_u64_count(&engine->members);
     ret_stats->pending = pool_count(&engine->pendings);
     ret_stats->ids = dedupe_count(&engine->dedupe);
+    ret_stats->ids_bytes = dedupe_memory(&engine->dedupe);
+    ret_stats->pool_bytes = pool_memory(&engine->pendings) + pool_memory(&engine->fetches) +
+                            pool_memory(&engine->marks) + pool_memory(&engine->ops) + pool_memory(&engine->buckets);
 }
 
 void engine_check(const struct engine *engine)

@@ -189,6 +189,16 @@ struct stream *engine_stream_next(struct engine *engine, struct stream *after);
 // For those who come back in a later turn: the first with a higher id. NULL: none. If the one with that id has gone, all are looked at.
 struct stream *engine_stream_after(struct engine *engine, uint32_t id);
 
+// What was counted since the process began, for those of a name that went and came again on from there (tally.h); a stream's with that of
+// its consumers, those that have gone included.
+struct tally {
+    uint64_t published, published_bytes; // of a stream
+    uint64_t delivered;                  // all deliveries
+    uint64_t redelivered;                // those of them that were not a message's first to this consumer
+    uint64_t acked, dead;
+};
+void stream_tally_get(const struct stream *stream, struct tally *ret);
+
 struct publish {
     struct bytes subject; // len 0: the stream's name
     struct bytes reply;
@@ -340,6 +350,7 @@ void *member_context(const struct member *member);
 struct stream *consumer_stream(const struct consumer *consumer);
 struct bytes consumer_name_get(const struct consumer *consumer); // borrowed
 void consumer_state_get(const struct consumer *consumer, struct consumer_state *ret_state);
+void consumer_tally_get(const struct consumer *consumer, struct tally *ret);
 // Pending messages in order of sequence, from `from` on; at most `max`. Returns how many.
 size_t consumer_pending_list(const struct consumer *consumer, uint64_t from, struct pending_info *ret, size_t max);
 // The same for dead ones.
@@ -443,7 +454,8 @@ struct engine_stats {
     uint64_t streams, consumers, members, messages, bytes;
     uint64_t published, duplicates, delivered, redelivered, acked, dead;
     uint64_t pending, ids;
-    uint64_t unreadable; // messages that consumers passed over because they are damaged
+    uint64_t ids_bytes, pool_bytes; // memory: of the ids; of what is out with members or on its way to them
+    uint64_t unreadable;            // messages that consumers passed over because they are damaged
     // Recovery, after damage: objects that made room for a newer one of the same name, because their end was lost; streams that
     // serve as weir.lost.stream.<id>, without limits, because their creation was lost.
     uint64_t replaced, nameless;

@@ -35,6 +35,7 @@
 #include "stream/choice.h"
 #include "stream/dedupe.h"
 #include "stream/engine.h"
+#include "stream/tally.h"
 
 enum {
     ENGINE_PENDING_MAX = 1 << 22,  // messages out, of all consumers; new deliveries wait beyond it
@@ -96,6 +97,7 @@ struct stream {
     struct stream_totals state;  // committed
     struct stream_totals tail;   // with what is proposed
     struct list marks;           // stream_mark, by index
+    struct tally tally;          // its own, and what consumers did that are none any more
     uint64_t evicted_bytes;      // of the messages before the first, since the server started
     uint64_t image_index;        // records up to here are in the restored image
     uint32_t member_count;       // without those being removed
@@ -185,6 +187,7 @@ struct consumer {
     uint32_t run_count, run_cap;
     struct list acks; // ACKED, to be recorded
     uint64_t redelivered;
+    struct tally tally;
     uint64_t pending_bytes;  // sum of the sizes in `pending`
     uint64_t position_bytes; // where next_sequence is: bytes as in stream.evicted_bytes and on from there
     uint64_t image_index;
@@ -248,6 +251,7 @@ struct engine {
     struct map_u64 streams, consumers, members; // by id
     struct list stream_list;                    // by id
     struct dedupe dedupe;
+    struct tally_book tallies;
     uint64_t replay_ms;         // recovery: newest record time
     uint64_t newest_ns;         // the newest of images and of what was published since
     uint64_t recovered_wall_ms; // when recovery was over: engine_record_time_ms() and monotonic time

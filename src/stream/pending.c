@@ -15,6 +15,7 @@ int engine_ack(struct engine *engine, struct consumer *consumer, uint64_t sequen
         return ERR_NOT_FOUND;
     pending_set_acked(consumer, pending);
     engine->stats.acked++;
+    consumer->tally.acked++;
     consumer_wake(consumer);
     return 0;
 }

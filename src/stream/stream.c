@@ -196,12 +196,14 @@ void stream_config_set(struct stream *stream, const struct stream_config *config
 void stream_name_add(struct stream *stream)
 {
     must(map_add(&stream->engine->stream_names, bytes_make(stream->key, 4 + stream->config.name.len), stream) == 0);
+    tally_stream_named(stream);
 }
 
 void stream_name_remove(struct stream *stream)
 {
     struct bytes key = bytes_make(stream->key, 4 + stream->config.name.len);
     must(map_remove(&stream->engine->stream_names, key) == stream);
+    tally_stream_unnamed(stream);
 }
 
 void stream_mark(struct stream *stream, uint64_t index)

@@ -122,8 +122,11 @@ int stream_publish_apply(struct engine *engine, const struct record *record, uin
     state->bytes += record->whole.len;
     engine->stats.messages++;
     engine->stats.bytes += record->whole.len;
-    if (engine->live)
+    if (engine->live) {
         engine->stats.published++;
+        stream->tally.published++;
+        stream->tally.published_bytes += record->whole.len;
+    }
     stream_dirty(stream);
     stream_activate(stream);
     return 0;

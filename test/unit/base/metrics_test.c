@@ -74,6 +74,22 @@ static void a_quantile_is_the_upper_edge_of_its_bucket(void **state)
     assert_int_equal(histogram_bucket(130), histogram_bucket(128) + 1);
 }
 
+static void counts_up_to_a_value(void **state)
+{
+    struct histogram *histogram = *state;
+    assert_int_equal(histogram_count_up_to(histogram, UINT64_MAX), 0);
+    for (uint64_t value = 1; value <= 100; value++)
+        histogram_record(histogram, value);
+    histogram_record(histogram, 1000000);
+    histogram_record(histogram, UINT64_MAX);
+    assert_int_equal(histogram_count_up_to(histogram, 0), 0);
+    assert_int_equal(histogram_count_up_to(histogram, 50), 50);
+    assert_int_equal(histogram_count_up_to(histogram, 900000), 100);
+    assert_int_equal(histogram_count_up_to(histogram, 1000000 + 1000000 / 64), 101);
+    assert_int_equal(histogram_count_up_to(histogram, HISTOGRAM_LIMIT), 101);
+    assert_int_equal(histogram_count_up_to(histogram, UINT64_MAX), 102);
+}
+
 static int by_value(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -123,6 +139,7 @@ int main(void)
         cmocka_unit_test(buckets_follow_each_other),
         cmocka_unit_test_setup_teardown(empty_and_single, setup, teardown),
         cmocka_unit_test_setup_teardown(a_quantile_is_the_upper_edge_of_its_bucket, setup, teardown),
+        cmocka_unit_test_setup_teardown(counts_up_to_a_value, setup, teardown),
         cmocka_unit_test_setup_teardown(quantiles_have_two_digits, setup, teardown),
         cmocka_unit_test_setup_teardown(merging_adds, setup, teardown),
     };

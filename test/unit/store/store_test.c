@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/metrics.h"
 #include "store_model.h"
 
 struct fixture {
@@ -109,6 +110,11 @@ static void batches_gather_while_one_is_under_way(void **state)
     assert_int_equal(stats.committed_index, 20);
     assert_int_equal(stats.synced_index, 20);
     assert_int_equal(stats.inflight_bytes, 0);
+    const struct histogram *sizes = store_batch_sizes(model->store);
+    assert_int_equal(histogram_count(store_sync_times(model->store)), 2);
+    assert_int_equal(histogram_count(sizes), 2);
+    assert_int_equal(sizes->sum, stats.appended_bytes);
+    assert_true(stats.free_bytes > 0);
 }
 
 static void too_much_in_flight_is_told_and_so_is_its_end(void **state)
