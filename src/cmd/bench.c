@@ -35,6 +35,7 @@ static const struct mode modes[] = {
     {"request", bench_core_request},
     {"stan-pub", bench_stan_publish},
     {"stan-sub", bench_stan_subscribe},
+    {"stan-queue", bench_stan_queue},
     {"sync", bench_disk_sync},
     {"relay", bench_relay},
 };
@@ -52,6 +53,7 @@ static const char usage[] =
     "  request     request and reply, one at a time; latency is the round trip\n"
     "  stan-pub    NATS Streaming: publish with --window (512) in flight; latency until the acknowledgement\n"
     "  stan-sub    NATS Streaming: receive and acknowledge what it stored before\n"
+    "  stan-queue  the same, a queue group of --subscribers (8) on each channel, measured when all are there\n"
     "  sync        no server: one write and fdatasync to a preallocated file in --dir\n"
     "  relay       no server: the least that one can do for a request and its reply\n"
     "\n"
@@ -59,9 +61,12 @@ static const char usage[] =
     "  --cid ID              STAN cluster id (test-cluster)\n"
     "  --msgs N              messages (1000000; request, relay: 20000, sync: 2000)\n"
     "  --size N              payload bytes, at least 16 (128)\n"
-    "  --window N            STAN: publishes in flight, MaxInflight (512)\n"
-    "  --subscribers N       fanout, queue (8)\n"
+    "  --window N            STAN: publishes in flight, MaxInflight of each subscription (512)\n"
+    "  --subscribers N       fanout, queue, stan-queue (8)\n"
     "  --subject NAME        subject or channel (bench.<pid>)\n"
+    "  --channels N          STAN: messages go in turn to so many channels, NAME.0 and on (1: it is NAME)\n"
+    "  --stored              stan-sub, stan-queue: what a stan-pub with the same --subject, --channels, --size and\n"
+    "                        --msgs has put there, from the first message on; nothing is published\n"
     "  --dir DIR             sync: where the file is (.)\n"
     "  --server-pid PID      also measure the CPU time of this process\n"
     "  --json                one line of JSON\n"
@@ -78,8 +83,12 @@ int bench_run(int count, char **arguments)
     int argc = count + 1;
     char **argv = arguments - 1;
     argv[0] = (char[]){"weir bench"};
-    struct bench bench = {
-        .connection = CLIENT_OPTIONS_INIT, .cluster_id = "test-cluster", .directory = ".", .size = 128, .window = 512};
+    struct bench bench = {.connection = CLIENT_OPTIONS_INIT,
+                          .cluster_id = "test-cluster",
+                          .directory = ".",
+                          .size = 128,
+                          .window = 512,
+                          .channels = 1};
     int status = options_parse(&bench, argc, argv);
     if (status)
         return status;
@@ -193,6 +202,18 @@ static int number_option(const char *name, const char *text, uint64_t min, uint6
     return 2;
 }
 
+// Each mode has its own limit to subscriptions.
+static int check_counts(const struct bench *bench)
+{
+    bool stan = strcmp(bench->mode, "stan-queue") == 0;
+    uint64_t subscriptions = (uint64_t)bench->subscribers * (stan ? bench->channels : 1);
+    uint64_t max = stan ? BENCH_STAN_SUBSCRIPTIONS_MAX : BENCH_SUBSCRIBERS_MAX;
+    if (subscriptions > max)
+        fprintf(stderr, "weir bench: %llu subscriptions are too many; %s takes up to %llu\n",
+                (unsigned long long)subscriptions, bench->mode, (unsigned long long)max);
+    return subscriptions > max ? 2 : 0;
+}
+
 static uint64_t default_messages(const char *mode)
 {
     bool trip = strcmp(mode, "request") == 0 || strcmp(mode, "relay") == 0;
@@ -201,7 +222,7 @@ static uint64_t default_messages(const char *mode)
 
 static int options_parse(struct bench *bench, int argc, char **argv)
 {
-    enum { CID = 256, MSGS, SIZE, WINDOW, SUBSCRIBERS, SUBJECT, SERVER_PID, JSON, QUIET, DIRECTORY };
+    enum { CID = 256, MSGS, SIZE, WINDOW, SUBSCRIBERS, SUBJECT, SERVER_PID, JSON, QUIET, DIRECTORY, CHANNELS, STORED };
     static const struct option options[] = {
         CLIENT_OPTIONS_ROWS,
         {"cid", required_argument, NULL, CID},
@@ -210,6 +231,8 @@ static int options_parse(struct bench *bench, int argc, char **argv)
         {"window", required_argument, NULL, WINDOW},
         {"subscribers", required_argument, NULL, SUBSCRIBERS},
         {"subject", required_argument, NULL, SUBJECT},
+        {"channels", required_argument, NULL, CHANNELS},
+        {"stored", no_argument, NULL, STORED},
         {"server-pid", required_argument, NULL, SERVER_PID},
         {"json", no_argument, NULL, JSON},
         {"quiet", no_argument, NULL, QUIET},
@@ -217,7 +240,7 @@ static int options_parse(struct bench *bench, int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    uint64_t messages = 0, size = bench->size, window = bench->window, subscribers = 8, pid = 0;
+    uint64_t messages = 0, size = bench->size, window = bench->window, subscribers = 8, channels = 1, pid = 0;
     int option, error = 0;
     while (!error && (option = getopt_long(argc, argv, CLIENT_OPTIONS_LETTERS "h", options, NULL)) != -1) {
         switch (option) {
@@ -225,7 +248,11 @@ static int options_parse(struct bench *bench, int argc, char **argv)
         case MSGS: error = number_option("msgs", optarg, 1, 1000000000000, &messages); break;
         case SIZE: error = number_option("size", optarg, BENCH_SIZE_MIN, 64 << 20, &size); break;
         case WINDOW: error = number_option("window", optarg, 1, 1000000, &window); break;
-        case SUBSCRIBERS: error = number_option("subscribers", optarg, 1, BENCH_SUBSCRIBERS_MAX, &subscribers); break;
+        case SUBSCRIBERS:
+            error = number_option("subscribers", optarg, 1, BENCH_STAN_SUBSCRIPTIONS_MAX, &subscribers);
+            break;
+        case CHANNELS: error = number_option("channels", optarg, 1, BENCH_STAN_SUBSCRIPTIONS_MAX, &channels); break;
+        case STORED: bench->stored = true; break;
         case DIRECTORY: bench->directory = optarg; break;
         case SUBJECT: bench->subject = optarg; break;
         case SERVER_PID:
@@ -252,8 +279,9 @@ static int options_parse(struct bench *bench, int argc, char **argv)
     bench->size = (uint32_t)size;
     bench->window = (uint32_t)window;
     bench->subscribers = (uint32_t)subscribers;
+    bench->channels = (uint32_t)channels;
     bench->server_pid = (int)pid;
-    return error;
+    return error ? error : check_counts(bench);
 }
 
 static void report(const struct bench *bench)

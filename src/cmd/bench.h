@@ -5,18 +5,20 @@
 #include "base/metrics.h"
 #include "cmd/client.h"
 
-enum { BENCH_SIZE_MIN = 16, BENCH_SUBSCRIBERS_MAX = 1000 };
+enum { BENCH_SIZE_MIN = 16, BENCH_SUBSCRIBERS_MAX = 1000, BENCH_STAN_SUBSCRIPTIONS_MAX = 100000 };
 
 struct bench {
     // Options.
     struct client_options connection;
     const char *cluster_id;
     const char *mode;
-    const char *subject; // of core messages; the STAN channel
+    const char *subject; // of core messages; the STAN channel, or what the names of several begin with
     uint64_t messages;
     uint32_t size;   // payload bytes, at least BENCH_SIZE_MIN
     uint32_t window; // STAN: publishes in flight; MaxInflight of subscriptions
     uint32_t subscribers;
+    uint32_t channels;     // STAN: messages go to them in turn
+    bool stored;           // STAN: receive what an earlier run has published
     const char *directory; // sync: where the file is
     int server_pid;        // 0: unknown; else its CPU time is measured
     bool json, quiet;
@@ -51,6 +53,7 @@ int bench_disk_sync(struct bench *bench);
 int bench_relay(struct bench *bench);
 int bench_stan_publish(struct bench *bench);
 int bench_stan_subscribe(struct bench *bench);
+int bench_stan_queue(struct bench *bench);
 
 int bench_connect(struct bench *bench, struct client *client, const char *name);
 int bench_fail(const struct client *client);
