@@ -48,6 +48,9 @@ static const struct config_key keys[] = {
                CONFIG_RELOAD_YES, "2m", "in which a repeated publish is stored once; also in `store_limits`"),
     CONFIG_KEY("max_ids", CONFIG_COUNT64, AT(options.max_ids), 1000, 1000000000000, CONFIG_RELOAD_NO, "20000000",
                "publishes remembered for that, 40 bytes each"),
+    CONFIG_KEY(
+        "max_parked", CONFIG_COUNT, AT(options.max_parked), 1, 1000000, CONFIG_RELOAD_NO, "100000",
+        "messages of one subscription or group that wait to be retried; while there are so many it gets nothing new"),
     CONFIG_KEY("disconnect_grace", CONFIG_DURATION, AT(options.channel.disconnect_grace_ns), 0, DAY, CONFIG_RELOAD_NO,
                "5s", "so long a lost client keeps its messages"),
     CONFIG_OWN("sd,stan_debug", "true or false", AT(options.debug), read_on, CONFIG_RELOAD_YES, "false", "as `debug`"),

@@ -100,6 +100,7 @@ void node_config_shard(const struct options *options, struct shard_options *ret_
         .max_consumers = NODE_CONFIG_MEMBERS_MAX,
         .max_members = NODE_CONFIG_MEMBERS_MAX,
         .max_ids = options->max_ids,
+        .max_parked = options->max_parked,
         .turn_budget = NODE_CONFIG_TURN_BUDGET,
     };
 }

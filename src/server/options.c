@@ -45,6 +45,7 @@ void options_default(struct options *options, enum options_persona persona)
         .heartbeat_timeout_ns = 10 * SECOND,
         .heartbeat_fail_count = 10,
         .max_ids = 20000000,
+        .max_parked = 100000,
         .log_time = true,
         .lame_duck_duration_ns = 120 * SECOND,
         .lame_duck_grace_ns = 10 * SECOND,

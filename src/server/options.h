@@ -128,6 +128,7 @@ struct options {
     uint64_t heartbeat_timeout_ns;  // -hbt: 10 s
     uint32_t heartbeat_fail_count;  // -hbf: 10
     uint64_t max_ids;               // --max_ids: publishes remembered in that window, about 40 bytes each, 20,000,000
+    uint32_t max_parked;            // --max_parked: messages of a consumer that wait to be retried; 100,000
 
     struct flag_ignored ignored; // flags that have no effect here: to be said once
     bool help;                   // -h: show options_help() and do nothing

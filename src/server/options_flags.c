@@ -130,6 +130,8 @@
      "in which a repeated publish is stored once (2m)"}, \
     {"max_ids", FLAG_COUNT64, AT(max_ids), 1000, 1000000000000, NULL, "N", \
      "publishes remembered for that, 40 bytes each (20000000)"}, \
+    {"max_parked", FLAG_COUNT, AT(max_parked), 1, 1000000, NULL, "N", \
+     "to be retried, of one subscription or group: then it gets nothing new (100000)"}, \
     {"disconnect_grace", FLAG_DURATION, AT(channel.disconnect_grace_ns), 0, DAY, NULL, "TIME", \
      "a lost client keeps its messages (5s)"},
 

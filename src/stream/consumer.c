@@ -64,8 +64,9 @@ struct consumer *consumer_new(struct stream *stream, uint32_t id, const struct c
     heap_init(&consumer->redelivery, SIZE_MAX);
     heap_init(&consumer->delayed, SIZE_MAX);
     consumer->delayed_timer.fire = redelivery_delayed_timer_fire;
-    struct list *lists[] = {&consumer->members,    &consumer->fetches,   &consumer->acks,
-                            &consumer->dirty_link, &consumer->work_link, &consumer->journal_link};
+    struct list *lists[] = {&consumer->members,     &consumer->fetches,   &consumer->acks,
+                            &consumer->dirty_link,  &consumer->work_link, &consumer->crowded_link,
+                            &consumer->journal_link};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
     for (size_t i = 0; i < CHOICE_KINDS; i++)
@@ -102,6 +103,7 @@ void consumer_free(struct consumer *consumer)
     list_remove(&consumer->link);
     list_remove(&consumer->dirty_link);
     list_remove(&consumer->work_link);
+    list_remove(&consumer->crowded_link);
     list_remove(&consumer->journal_link);
     seqset_deinit(&consumer->acked);
     map_u64_deinit(&consumer->pending);

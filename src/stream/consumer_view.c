@@ -28,6 +28,7 @@ void consumer_state_get(const struct consumer *consumer, struct consumer_state *
         .next_sequence = consumer->next_sequence,
         .ack_floor = consumer->ack_floor,
         .pending = map_u64_count(&consumer->pending) - consumer->acked_count,
+        .parked = consumer->parked,
         .waiting = waiting(consumer),
         .redelivered = consumer->redelivered,
         .members = consumer->member_count,

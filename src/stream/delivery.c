@@ -5,10 +5,13 @@
 // is checked again: stream trimmed, message acknowledged, member gone.
 #include "stream/engine_internal.h"
 
+static bool has_room(const struct engine *engine);
+static struct consumer *next_to_serve(struct engine *engine);
 static bool step_consumer(struct consumer *consumer, size_t *budget);
 static bool start_next(struct consumer *consumer, size_t *budget);
 static bool start_redelivery(struct consumer *consumer, struct pending *pending);
 static bool start_first(struct consumer *consumer);
+static bool turned_away(struct consumer *consumer);
 static uint64_t next_to_pick(struct consumer *consumer);
 static void fetch_start(struct consumer *consumer, uint64_t sequence, struct member *member, struct pending *pending);
 static void fetch_done(struct engine_read *read);
@@ -30,16 +33,20 @@ bool delivery_step(struct engine *engine, size_t *budget)
             consumer_wake(container_of(consumer_link, struct consumer, link));
     }
     while (*budget) {
-        struct list *link = list_pop_front(&engine->work);
-        if (!link)
+        struct consumer *consumer = next_to_serve(engine);
+        if (!consumer)
             break;
         size_t slice = *budget < ENGINE_SLICE ? *budget : ENGINE_SLICE, left = slice;
-        struct consumer *consumer = container_of(link, struct consumer, work_link);
         if (step_consumer(consumer, &left))
             consumer_wake(consumer);
         *budget -= slice - left;
     }
-    return !list_empty(&engine->work);
+    return delivery_can_go_on(engine);
+}
+
+bool delivery_can_go_on(const struct engine *engine)
+{
+    return !list_empty(&engine->work) || (!list_empty(&engine->crowded) && has_room(engine));
 }
 
 void delivery_member_lost(struct member *member)
@@ -79,6 +86,21 @@ void delivery_cancel(struct consumer *consumer)
         fetch_free(fetch);
     }
     consumer->pick_sequence = consumer->next_sequence;
+}
+
+static bool has_room(const struct engine *engine)
+{
+    return pool_count(&engine->pendings) < engine->options.max_pending;
+}
+
+// NULL: nobody.
+static struct consumer *next_to_serve(struct engine *engine)
+{
+    struct list *link = list_pop_front(&engine->work);
+    if (link)
+        return container_of(link, struct consumer, work_link);
+    link = has_room(engine) ? list_pop_front(&engine->crowded) : NULL;
+    return link ? container_of(link, struct consumer, crowded_link) : NULL;
 }
 
 // Returns whether it stopped for lack of budget.
@@ -127,15 +149,27 @@ static bool start_redelivery(struct consumer *consumer, struct pending *pending)
 
 static bool start_first(struct consumer *consumer)
 {
-    struct engine *engine = consumer->stream->engine;
     uint64_t sequence = next_to_pick(consumer);
-    if (sequence > consumer->stream->state.last_sequence || pool_count(&engine->pendings) >= ENGINE_PENDING_MAX)
+    if (sequence > consumer->stream->state.last_sequence)
         return false;
     struct member *member = choose_first(consumer);
-    if (!member)
+    if (!member || turned_away(consumer))
         return false;
     consumer->pick_sequence = sequence + 1;
     fetch_start(consumer, sequence, member, NULL);
+    return true;
+}
+
+// Too many of its own messages are parked, or too many of all are out: it is woken when one has left.
+static bool turned_away(struct consumer *consumer)
+{
+    struct engine *engine = consumer->stream->engine;
+    if (consumer->parked >= engine->options.max_parked)
+        return true;
+    if (has_room(engine))
+        return false;
+    if (!list_is_linked(&consumer->crowded_link))
+        list_push_back(&engine->crowded, &consumer->crowded_link);
     return true;
 }
 

@@ -14,6 +14,10 @@ struct engine *engine_new(const struct engine_options *options)
     engine->options = *options;
     if (engine->options.turn_budget == 0)
         engine->options.turn_budget = 1024;
+    if (engine->options.max_pending == 0)
+        engine->options.max_pending = ENGINE_PENDING_MAX;
+    if (engine->options.max_parked == 0)
+        engine->options.max_parked = ENGINE_PARKED_MAX;
     engine->next_stream = engine->next_consumer = engine->next_member = engine->restored_streams = 1;
     map_init(&engine->stream_names, SIZE_MAX);
     map_u64_init(&engine->streams, SIZE_MAX);
@@ -23,11 +27,11 @@ struct engine *engine_new(const struct engine_options *options)
     tally_book_init(&engine->tallies, TALLY_NAMES_MAX);
     wheel_init(&engine->wheel, 0);
     struct list *lists[] = {
-        &engine->stream_list, &engine->tail,          &engine->active,
-        &engine->limited,     &engine->work,          &engine->journal,
-        &engine->requests,    &engine->dirty_streams, &engine->dirty_consumers,
-        &engine->gone,        &engine->image_streams, &engine->image_consumers,
-        &engine->image_gone,
+        &engine->stream_list,     &engine->tail,       &engine->active,
+        &engine->limited,         &engine->work,       &engine->crowded,
+        &engine->journal,         &engine->requests,   &engine->dirty_streams,
+        &engine->dirty_consumers, &engine->gone,       &engine->image_streams,
+        &engine->image_consumers, &engine->image_gone,
     };
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
@@ -134,7 +138,7 @@ uint64_t engine_next_deadline_ms(const struct engine *engine)
 {
     uint64_t deadline_ms = UINT64_MAX, now_ms = engine_now_ms(engine);
     // Something woke a consumer after the turn's deliveries: interest that was only seen when the sockets were served.
-    if (engine->live && !engine->quiet && !(list_empty(&engine->work) && list_empty(&engine->active)))
+    if (engine->live && !engine->quiet && (delivery_can_go_on(engine) || !list_empty(&engine->active)))
         return now_ms;
     // Acknowledgements came after it: to be recorded at once, or in a while if the log took nothing the last time.
     if (!list_empty(&engine->journal))
@@ -283,7 +287,7 @@ static void check_consumer(const struct consumer *consumer)
 {
     size_t pos = 0;
     uint64_t sequence, bytes = 0;
-    uint32_t acked = 0, out = 0, waiting = 0, delayed = 0;
+    uint32_t acked = 0, out = 0, waiting = 0, delayed = 0, parked = 0;
     for (struct pending *p = map_u64_next(&consumer->pending, &pos, &sequence); p;
          p = map_u64_next(&consumer->pending, &pos, &sequence)) {
         must(p->sequence == sequence && sequence < consumer->next_sequence && sequence > consumer->ack_floor);
@@ -293,7 +297,9 @@ static void check_consumer(const struct consumer *consumer)
         waiting += p->state == PENDING_WAITING;
         delayed += p->state == PENDING_DELAYED;
         out += p->state == PENDING_OUT;
+        parked += pending_is_parked(p);
     }
+    must(parked == consumer->parked);
     must(bytes == consumer->pending_bytes);
     must(acked == consumer->acked_count && waiting == heap_count(&consumer->redelivery));
     must(consumer->pick_sequence >= consumer->next_sequence);

@@ -125,7 +125,13 @@ struct engine_options {
     uint32_t max_members;   // of the shard
     uint64_t max_ids;       // dedupe ids in memory, about 40 bytes each; ERR_IDS_FULL beyond
     uint32_t turn_budget;   // deliveries, evictions … per turn: 1,024
-    bool no_images;         // memory store: no checkpoint will be made, so nothing is kept for one
+    // Messages delivered and not finished, of all consumers: beyond it first deliveries wait until others are finished, those that wait
+    // longest first. 0: 4,194,304.
+    uint32_t max_pending;
+    // Of those of one consumer the parked ones: with no member, because they wait to go out again or to die. While there are as
+    // many it is served nothing new. 0: 100,000.
+    uint32_t max_parked;
+    bool no_images; // memory store: no checkpoint will be made, so nothing is kept for one
     struct engine_host host;
 };
 
@@ -253,6 +259,7 @@ struct consumer_state {
     uint64_t next_sequence;        // the next to be delivered for the first time
     uint64_t ack_floor;            // everything up to here is finished
     uint64_t pending;              // delivered, not finished
+    uint64_t parked;               // of them with no member; see engine_options.max_parked
     uint64_t waiting;              // messages never delivered yet
     uint64_t redelivered;          // deliveries beyond the first, ever
     uint32_t members;

@@ -38,7 +38,8 @@
 #include "stream/tally.h"
 
 enum {
-    ENGINE_PENDING_MAX = 1 << 22,  // messages out, of all consumers; new deliveries wait beyond it
+    ENGINE_PENDING_MAX = 1 << 22,  // engine_options.max_pending, and the most that a record may be about
+    ENGINE_PARKED_MAX = 100000,    // engine_options.max_parked
     ENGINE_READ_AHEAD = 64,        // reads under way per consumer
     ENGINE_SLICE = 64,             // deliveries of one consumer before the next has its turn
     ENGINE_RETRY_MS = 1000,        // after an input/output error
@@ -173,6 +174,7 @@ struct consumer {
     uint64_t acked_max;     // no acknowledged sequence is above this
     struct map_u64 pending; // sequence -> struct pending
     uint32_t acked_count;   // of them ACKED
+    uint32_t parked;        // of them WAITING, DELAYED, READING, DYING
     struct heap redelivery; // WAITING
     struct heap delayed;    // DELAYED
     struct wheel_timer delayed_timer;
@@ -195,6 +197,7 @@ struct consumer {
     struct list dirty_link;
     uint64_t dirty_epoch;     // engine\'s when it became dirty
     struct list work_link;    // engine's work: may have something to deliver or to trim
+    struct list crowded_link; // engine's crowded: too many messages are out for a first delivery
     struct list journal_link; // engine's journal: has runs or acks
 };
 
@@ -259,7 +262,7 @@ struct engine {
     bool ids_awaited; // engine_ids_await()
     struct wheel wheel;
     struct list tail; // tail_op, by index
-    struct list active, limited, work, journal, requests;
+    struct list active, limited, work, crowded, journal, requests;
     struct list dirty_streams, dirty_consumers, gone;       // since the last checkpoint began
     struct list image_streams, image_consumers, image_gone; // still to be written in this one
     bool image_counters;
@@ -376,6 +379,12 @@ struct pending *pending_find(const struct consumer *consumer, uint64_t sequence)
 // NULL: too many. The state is set by one of the functions below.
 struct pending *pending_new(struct consumer *consumer, uint64_t sequence);
 void pending_size_set(struct consumer *consumer, struct pending *pending, uint32_t size);
+// With nobody, and not finished.
+static inline bool pending_is_parked(const struct pending *pending)
+{
+    return pending->state == PENDING_WAITING || pending->state == PENDING_DELAYED ||
+           pending->state == PENDING_READING || pending->state == PENDING_DYING;
+}
 // Takes it out of wherever it is and frees it.
 void pending_free(struct consumer *consumer, struct pending *pending);
 void pending_set_out(struct consumer *consumer, struct pending *pending, struct member *member, uint64_t deadline_ns);
@@ -444,6 +453,8 @@ void dead_check(const struct consumer *consumer);
 // --- delivery.c
 // Delivers what can be. Returns whether more can be done at once.
 bool delivery_step(struct engine *engine, size_t *budget);
+// Is there work, or room for those that were turned away for lack of it?
+bool delivery_can_go_on(const struct engine *engine);
 // A member takes nothing any more: what is read for it goes to others.
 void delivery_member_lost(struct member *member);
 // What is read of this pending message is not to be delivered.

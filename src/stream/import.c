@@ -86,7 +86,7 @@ static int check_position(const struct consumer *consumer, uint64_t next_sequenc
             return ERR_INVALID;
         last = pending[i].sequence;
     }
-    return pool_count(&stream->engine->pendings) + count > ENGINE_PENDING_MAX ? ERR_LIMIT : 0;
+    return pool_count(&stream->engine->pendings) + count > stream->engine->options.max_pending ? ERR_LIMIT : 0;
 }
 
 // What lies between the pending ones is finished. In pieces; all of them are in the log's open entries, or none.

@@ -4,6 +4,7 @@
 // engine_internal.h. Every change of place goes through a pending_set_*() function, which keeps counts and choices right.
 #include "stream/engine_internal.h"
 
+static void park(struct consumer *consumer, struct pending *pending, enum pending_state state);
 static void leave(struct consumer *consumer, struct pending *pending);
 static void floor_join(struct consumer *consumer);
 
@@ -64,8 +65,7 @@ void pending_set_out(struct consumer *consumer, struct pending *pending, struct 
 
 void pending_set_waiting(struct consumer *consumer, struct pending *pending)
 {
-    leave(consumer, pending);
-    pending->state = PENDING_WAITING;
+    park(consumer, pending, PENDING_WAITING);
     must(heap_insert(&consumer->redelivery, &pending->node, pending->sequence) == 0);
     consumer_wake(consumer);
 }
@@ -73,8 +73,7 @@ void pending_set_waiting(struct consumer *consumer, struct pending *pending)
 void pending_set_delayed(struct consumer *consumer, struct pending *pending, uint64_t due_ns)
 {
     struct engine *engine = consumer->stream->engine;
-    leave(consumer, pending);
-    pending->state = PENDING_DELAYED;
+    park(consumer, pending, PENDING_DELAYED);
     must(heap_insert(&consumer->delayed, &pending->node, due_ns) == 0);
     if (engine->live && heap_min(&consumer->delayed) == &pending->node)
         wheel_set(&engine->wheel, &consumer->delayed_timer, (due_ns + 999999) / 1000000);
@@ -83,14 +82,12 @@ void pending_set_delayed(struct consumer *consumer, struct pending *pending, uin
 
 void pending_set_reading(struct consumer *consumer, struct pending *pending)
 {
-    leave(consumer, pending);
-    pending->state = PENDING_READING;
+    park(consumer, pending, PENDING_READING);
 }
 
 void pending_set_dying(struct consumer *consumer, struct pending *pending, struct death *death)
 {
-    leave(consumer, pending);
-    pending->state = PENDING_DYING;
+    park(consumer, pending, PENDING_DYING);
     pending->death = death;
 }
 
@@ -164,9 +161,18 @@ void pending_clear(struct consumer *consumer)
     map_u64_deinit(&consumer->pending);
 }
 
+static void park(struct consumer *consumer, struct pending *pending, enum pending_state state)
+{
+    leave(consumer, pending);
+    pending->state = state;
+    consumer->parked++;
+}
+
 // Takes it out of its place.
 static void leave(struct consumer *consumer, struct pending *pending)
 {
+    if (pending_is_parked(pending) && consumer->parked-- == consumer->stream->engine->options.max_parked)
+        consumer_wake(consumer);
     switch ((enum pending_state)pending->state) {
     case PENDING_NONE: break;
     case PENDING_OUT:

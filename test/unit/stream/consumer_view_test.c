@@ -11,29 +11,6 @@
 
 enum { HEAD = RECORD_MESSAGE_SIZE };
 
-static int setup(void **state)
-{
-    static struct fake_host host;
-    fake_host_init(&host, 100);
-    *state = &host;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fake_host *h = *state;
-    engine_check(h->engine);
-    fake_host_deinit(h);
-    return 0;
-}
-
-static struct consumer_state state_of(const struct consumer *consumer)
-{
-    struct consumer_state state;
-    consumer_state_get(consumer, &state);
-    return state;
-}
-
 static struct consumer *find(struct fake_host *h)
 {
     return engine_consumer_find(h->engine, engine_stream_find(h->engine, 1, BYTES("s")), BYTES("c"));
@@ -41,8 +18,8 @@ static struct consumer *find(struct fake_host *h)
 
 static void assert_bytes(const struct consumer *consumer, uint64_t pending, uint64_t waiting)
 {
-    assert_int_equal(state_of(consumer).pending_bytes, pending);
-    assert_int_equal(state_of(consumer).waiting_bytes, waiting);
+    assert_int_equal(fake_consumer_state(consumer).pending_bytes, pending);
+    assert_int_equal(fake_consumer_state(consumer).waiting_bytes, waiting);
 }
 
 static void test_bytes(void **state)
@@ -109,7 +86,7 @@ static void test_bytes_after_a_start(void **state)
         fake_host_settle(h);
         assert_bytes(c, 2 * HEAD + 12, HEAD + 1);
         fake_host_deinit(h);
-        setup(state);
+        fake_host_set_up(state);
     }
 }
 
@@ -120,21 +97,21 @@ static void test_oldest(void **state)
     struct consumer *c = fake_consumer(h, s, "c", true, false, CONSUMER_START_FIRST, 0);
     fake_member(h, c, 3, 60000);
     uint64_t begin_ns = h->now.wall_ns, time_ns;
-    assert_int_equal(state_of(c).oldest_pending, 0);
-    assert_int_equal(state_of(c).oldest_waiting, 0);
+    assert_int_equal(fake_consumer_state(c).oldest_pending, 0);
+    assert_int_equal(fake_consumer_state(c).oldest_waiting, 0);
     for (int i = 0; i < 5; i++) {
         fake_publish(h, s, "m", 0);
         fake_host_advance(h, 1000);
     }
     fake_host_settle(h);
-    assert_int_equal(state_of(c).oldest_pending, 1);
-    assert_int_equal(state_of(c).oldest_waiting, 4);
+    assert_int_equal(fake_consumer_state(c).oldest_pending, 1);
+    assert_int_equal(fake_consumer_state(c).oldest_waiting, 4);
     engine_ack(h->engine, c, 1, h->now);
     engine_ack(h->engine, c, 3, h->now);
-    assert_int_equal(state_of(c).oldest_pending, 2);
+    assert_int_equal(fake_consumer_state(c).oldest_pending, 2);
     fake_host_settle(h);
-    assert_int_equal(state_of(c).oldest_pending, 2);
-    assert_int_equal(state_of(c).oldest_waiting, 0);
+    assert_int_equal(fake_consumer_state(c).oldest_pending, 2);
+    assert_int_equal(fake_consumer_state(c).oldest_waiting, 0);
     assert_int_equal(engine_message_time(h->engine, s, 2, &time_ns), 0);
     assert_int_equal(time_ns, begin_ns + 1000000000);
     assert_int_equal(engine_message_time(h->engine, s, 6, &time_ns), ERR_NOT_FOUND);
@@ -182,7 +159,7 @@ static void test_who_holds_what(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_host_set_up, fake_host_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_bytes),
         TEST(test_bytes_after_a_start),

@@ -10,22 +10,6 @@
 
 #include "fake_host.h"
 
-static int setup(void **state)
-{
-    static struct fake_host host;
-    fake_host_init(&host, 1000);
-    *state = &host;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fake_host *h = *state;
-    engine_check(h->engine);
-    fake_host_deinit(h);
-    return 0;
-}
-
 static struct stream *stream_of(struct fake_host *h, const char *name)
 {
     return engine_stream_find(h->engine, 1, bytes_from_string(name));
@@ -187,7 +171,7 @@ static void test_the_dead_survive(void **state)
         assert_int_equal(state_of(h).dead, 3);
         assert_int_equal(h->deliveries[h->delivery_count - 1].count, 1);
         fake_host_deinit(h);
-        setup(state);
+        fake_host_set_up(state);
     }
 }
 
@@ -205,7 +189,7 @@ static void test_a_refused_batch_kills_again(void **state)
         assert_int_equal(state_of(h).dead, 1);
         assert_int_equal(messages_of(h, "dead"), 1);
         fake_host_deinit(h);
-        setup(state);
+        fake_host_set_up(state);
         begin(h, 2, 0, "dead");
     }
 }
@@ -243,7 +227,7 @@ static void test_dead_letters(void **state)
         assert_int_equal(messages_of(h, "dead"), 2);
         assert_int_equal(state_of(h).dead, 2);
         fake_host_deinit(h);
-        setup(state);
+        fake_host_set_up(state);
     }
 }
 
@@ -310,7 +294,7 @@ static void test_no_copy_of_a_copy(void **state)
         assert_int_equal(state_of(h).dead, 1);
         assert_int_equal(messages_of(h, "dead"), 0);
         fake_host_deinit(h);
-        setup(state);
+        fake_host_set_up(state);
     }
     begin(h, 1, 1, "s"); // a stream that is its own
     advance(h, 1001);
@@ -386,7 +370,7 @@ static void test_the_end_while_one_dies(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_host_set_up, fake_host_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_deliveries_run_out),
         TEST(test_terminated),

@@ -11,22 +11,6 @@
 
 enum { MANY = 100 };
 
-static int setup(void **state)
-{
-    static struct fake_host host;
-    fake_host_init(&host, 100000);
-    *state = &host;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fake_host *h = *state;
-    engine_check(h->engine);
-    fake_host_deinit(h);
-    return 0;
-}
-
 static void publish_many(struct fake_host *h, struct stream *stream, int count)
 {
     for (int i = 0; i < count; i++)
@@ -433,7 +417,7 @@ static void test_redelivery_prefers_another_member(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_host_set_up, fake_host_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_max_in_flight_stalls),
         TEST(test_ack_wait_redelivers_with_count),

@@ -10,22 +10,6 @@
 #include "base/memory.h"
 #include "fake_host.h"
 
-static int setup(void **state)
-{
-    static struct fake_host host;
-    fake_host_init(&host, 100);
-    *state = &host;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fake_host *h = *state;
-    engine_check(h->engine);
-    fake_host_deinit(h);
-    return 0;
-}
-
 static struct stream_state state_of(const struct stream *stream)
 {
     struct stream_state state;
@@ -140,6 +124,8 @@ static void test_duplicates(void **state)
 static void test_ids_full(void **state)
 {
     struct fake_host *h = *state;
+    h->options.max_ids = 100;
+    fake_host_crash(h, false);
     struct stream *stream = fake_stream(h, "a", 0);
     struct publish publish = {.payload = BYTES("1"), .dedupe = {500, 5}};
     struct publish_result result;
@@ -410,7 +396,7 @@ static void test_limits_of_members(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_host_set_up, fake_host_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_stream_life),
         TEST(test_publish_sequences_and_time),

@@ -56,6 +56,22 @@ void fake_host_deinit(struct fake_host *host)
     buffer_deinit(&host->image);
 }
 
+int fake_host_set_up(void **state)
+{
+    static struct fake_host host;
+    fake_host_init(&host, 100000);
+    *state = &host;
+    return 0;
+}
+
+int fake_host_tear_down(void **state)
+{
+    struct fake_host *host = *state;
+    engine_check(host->engine);
+    fake_host_deinit(host);
+    return 0;
+}
+
 bool fake_host_turn(struct fake_host *host)
 {
     bool more = engine_turn_end(host->engine, host->now);
@@ -205,6 +221,13 @@ struct member *fake_member(struct fake_host *host, struct consumer *consumer, ui
     must(engine_member_add(host->engine, consumer, &config, host->now, &member, &index) == 0);
     engine_member_set_state(host->engine, member, MEMBER_READY, host->now);
     return member;
+}
+
+struct consumer_state fake_consumer_state(const struct consumer *consumer)
+{
+    struct consumer_state state;
+    consumer_state_get(consumer, &state);
+    return state;
 }
 
 uint64_t fake_publish(struct fake_host *host, struct stream *stream, const char *text, uint64_t id)

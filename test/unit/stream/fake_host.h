@@ -70,6 +70,9 @@ struct fake_host {
 
 void fake_host_init(struct fake_host *host, uint64_t max_ids);
 void fake_host_deinit(struct fake_host *host);
+// A test's host, with room for 100,000 ids, and its end, which checks the engine. For cmocka.
+int fake_host_set_up(void **state);
+int fake_host_tear_down(void **state);
 // engine_turn_end() and closing of the open entry. Returns what the engine said.
 bool fake_host_turn(struct fake_host *host);
 // Commits up to `count` entries (SIZE_MAX: all).
@@ -94,4 +97,5 @@ struct consumer *fake_consumer(struct fake_host *host, struct stream *stream, co
                                bool group, enum consumer_start start, uint64_t sequence);
 struct member *fake_member(struct fake_host *host, struct consumer *consumer, uint32_t max_in_flight,
                            uint64_t ack_wait_ms);
+struct consumer_state fake_consumer_state(const struct consumer *consumer);
 uint64_t fake_publish(struct fake_host *host, struct stream *stream, const char *text, uint64_t id);

@@ -11,22 +11,6 @@
 
 enum { FROM_LOG, FROM_BASE, FROM_DELTA, STILL_LIVE, WAYS };
 
-static int setup(void **state)
-{
-    static struct fake_host host;
-    fake_host_init(&host, 1000);
-    *state = &host;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fake_host *h = *state;
-    engine_check(h->engine);
-    fake_host_deinit(h);
-    return 0;
-}
-
 static int bring(struct fake_host *h, struct stream *s, uint64_t sequence, uint64_t time_ns)
 {
     const struct publish publish = {.payload = BYTES("old"), .reply = BYTES("back")};
@@ -44,13 +28,6 @@ static struct stream_state stream_of(struct fake_host *h)
 static struct consumer *find(struct fake_host *h)
 {
     return engine_consumer_find(h->engine, engine_stream_find(h->engine, 1, BYTES("s")), BYTES("c"));
-}
-
-static struct consumer_state state_of(const struct consumer *consumer)
-{
-    struct consumer_state state;
-    consumer_state_get(consumer, &state);
-    return state;
 }
 
 // 51 … 60 without 55.
@@ -131,10 +108,10 @@ static void test_positions(void **state)
         build(h, way);
         struct consumer *c = find(h);
         engine_check(h->engine);
-        assert_int_equal(state_of(c).next_sequence, 59);
-        assert_int_equal(state_of(c).ack_floor, 51);
-        assert_int_equal(state_of(c).pending, 3);
-        assert_int_equal(state_of(c).waiting, 2);
+        assert_int_equal(fake_consumer_state(c).next_sequence, 59);
+        assert_int_equal(fake_consumer_state(c).ack_floor, 51);
+        assert_int_equal(fake_consumer_state(c).pending, 3);
+        assert_int_equal(fake_consumer_state(c).waiting, 2);
         struct member *first = consumer_member_next(c, NULL);
         assert_int_equal(member_in_flight(first), 1);
         // What nobody has goes out again, then what was never sent.
@@ -150,14 +127,14 @@ static void test_positions(void **state)
         assert_int_equal(engine_ack(h->engine, c, 52, h->now), 0);
         assert_int_equal(engine_ack(h->engine, c, 54, h->now), ERR_NOT_FOUND);
         fake_host_settle(h);
-        assert_int_equal(state_of(c).ack_floor, 52);
+        assert_int_equal(fake_consumer_state(c).ack_floor, 52);
         // The rest is released when nobody comes back.
         fake_host_advance(h, 6000);
         fake_host_settle(h);
         assert_int_equal(h->deliveries[3].sequence, 53);
         assert_int_equal(h->deliveries[3].count, 3);
-        teardown(state);
-        setup(state);
+        fake_host_tear_down(state);
+        fake_host_set_up(state);
     }
 }
 
@@ -169,8 +146,8 @@ static void test_nothing_pending(void **state)
     assert_int_equal(engine_import_position(h->engine, c, 61, NULL, 0, h->now, &index), 0);
     fake_host_settle(h);
     fake_host_crash(h, false);
-    assert_int_equal(state_of(find(h)).next_sequence, 61);
-    assert_int_equal(state_of(find(h)).ack_floor, 60);
+    assert_int_equal(fake_consumer_state(find(h)).next_sequence, 61);
+    assert_int_equal(fake_consumer_state(find(h)).ack_floor, 60);
 }
 
 static void test_positions_that_cannot_be(void **state)
@@ -190,8 +167,8 @@ static void test_positions_that_cannot_be(void **state)
     assert_int_equal(engine_import_position(h->engine, c, 59, NULL, 0, h->now, &index), ERR_NO_SPACE);
     h->reserved_error = 0;
     fake_host_settle(h);
-    assert_int_equal(state_of(c).next_sequence, 52);
-    assert_int_equal(state_of(c).pending, 0);
+    assert_int_equal(fake_consumer_state(c).next_sequence, 52);
+    assert_int_equal(fake_consumer_state(c).pending, 0);
 }
 
 // What the log did not take leaves nothing behind.
@@ -226,21 +203,21 @@ static void test_many(void **state)
     assert_int_equal(engine_import_position(h->engine, c, 2 * MANY + 11, pending, MANY, h->now, &index), 0);
     fake_host_settle(h);
     fake_host_crash(h, false);
-    assert_int_equal(state_of(find(h)).pending, MANY);
-    assert_int_equal(state_of(find(h)).next_sequence, 2 * MANY + 11);
-    assert_int_equal(state_of(find(h)).ack_floor, 0);
+    assert_int_equal(fake_consumer_state(find(h)).pending, MANY);
+    assert_int_equal(fake_consumer_state(find(h)).next_sequence, 2 * MANY + 11);
+    assert_int_equal(fake_consumer_state(find(h)).ack_floor, 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_messages_keep_number_and_time, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_bad_numbers_and_times, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_positions, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_nothing_pending, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_positions_that_cannot_be, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_messages_keep_number_and_time, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_bad_numbers_and_times, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_positions, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_nothing_pending, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_positions_that_cannot_be, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_refused, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_many, fake_host_set_up, fake_host_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,32 +11,9 @@
 
 enum { FROM_LOG, FROM_BASE, FROM_DELTA, WAYS };
 
-static int setup(void **state)
-{
-    static struct fake_host host;
-    fake_host_init(&host, 100000);
-    *state = &host;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fake_host *h = *state;
-    engine_check(h->engine);
-    fake_host_deinit(h);
-    return 0;
-}
-
 static struct consumer *find(struct fake_host *h, const char *name)
 {
     return engine_consumer_find(h->engine, engine_stream_find(h->engine, 1, BYTES("s")), bytes_from_string(name));
-}
-
-static struct consumer_state state_of(const struct consumer *consumer)
-{
-    struct consumer_state state;
-    consumer_state_get(consumer, &state);
-    return state;
 }
 
 // Ten messages, seven of them out, three of these acknowledged: 1, 4, 5.
@@ -85,9 +62,9 @@ static void test_members_keep_what_they_have(void **state)
         fake_host_advance(h, 100000);
         fake_host_crash(h, way != FROM_LOG);
         assert_non_null(member);
-        assert_int_equal(state_of(find(h, "c")).pending, 4);
-        assert_int_equal(state_of(find(h, "c")).ack_floor, 1);
-        assert_int_equal(state_of(find(h, "c")).waiting, 3);
+        assert_int_equal(fake_consumer_state(find(h, "c")).pending, 4);
+        assert_int_equal(fake_consumer_state(find(h, "c")).ack_floor, 1);
+        assert_int_equal(fake_consumer_state(find(h, "c")).waiting, 3);
         fake_host_advance(h, 4000);
         fake_host_settle(h);
         engine_member_set_state(h->engine, member, MEMBER_READY, h->now);
@@ -110,7 +87,7 @@ static void test_members_keep_what_they_have(void **state)
         engine_check(h->engine);
         h->on_member = NULL;
         fake_host_deinit(h);
-        setup(state);
+        fake_host_set_up(state);
     }
 }
 
@@ -130,7 +107,7 @@ static void test_grace_after_start_releases(void **state)
         assert_int_equal(h->deliveries[10].sequence, 2);
         assert_int_equal(h->deliveries[10].count, 1);
         fake_host_deinit(h);
-        setup(state);
+        fake_host_set_up(state);
     }
 }
 
@@ -168,7 +145,7 @@ static void test_what_was_not_committed_is_gone(void **state)
     fake_host_turn(h);
     fake_host_crash(h, false);
     assert_null(engine_stream_find(h->engine, 1, BYTES("t")));
-    assert_int_equal(state_of(find(h, "c")).pending, 4);
+    assert_int_equal(fake_consumer_state(find(h, "c")).pending, 4);
     assert_int_equal(fake_publish(h, engine_stream_find(h->engine, 1, BYTES("s")), "again", 77), 11);
 }
 
@@ -430,7 +407,7 @@ static void test_a_stream_without_creation_keeps_its_messages(void **state)
         assert_int_equal(state_of_stream.id, 1);
         for (uint64_t sequence = 1; sequence <= 10; sequence++)
             assert_true(engine_is_wanted(h->engine, 1, sequence));
-        assert_int_equal(state_of(engine_consumer_find(h->engine, s, BYTES("c"))).pending, 4);
+        assert_int_equal(fake_consumer_state(engine_consumer_find(h->engine, s, BYTES("c"))).pending, 4);
         assert_int_equal(stats_of(h).nameless, i == 0);
         fake_host_checkpoint(h, true, 100, 0);
         fake_host_crash(h, true);
@@ -497,7 +474,7 @@ static void test_consumer_without_stream_is_refused(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_host_set_up, fake_host_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_members_keep_what_they_have),
         TEST(test_grace_after_start_releases),

@@ -12,29 +12,6 @@
 
 #define SECONDS 1000000000ull
 
-static int setup(void **state)
-{
-    static struct fake_host host;
-    fake_host_init(&host, 1000);
-    *state = &host;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fake_host *h = *state;
-    engine_check(h->engine);
-    fake_host_deinit(h);
-    return 0;
-}
-
-static struct consumer_state state_of(const struct consumer *consumer)
-{
-    struct consumer_state state;
-    consumer_state_get(consumer, &state);
-    return state;
-}
-
 static struct consumer *find(struct fake_host *h)
 {
     return engine_consumer_find(h->engine, engine_stream_find(h->engine, 1, BYTES("s")), BYTES("c"));
@@ -125,7 +102,7 @@ static void test_given_back_with_a_delay(void **state)
     assert_int_equal(engine_ack(h->engine, find(h), 1, h->now), 0); // a late one still counts
     advance(h, 6000);
     assert_int_equal(h->delivery_count, 3);
-    assert_int_equal(state_of(find(h)).ack_floor, 2);
+    assert_int_equal(fake_consumer_state(find(h)).ack_floor, 2);
 }
 
 static void test_who_may_give_back(void **state)
@@ -160,7 +137,7 @@ static void test_deliveries_that_do_not_count(void **state)
     assert_int_equal(nak(h, 1, 0, true), 0);
     fake_host_settle(h);
     assert_int_equal(h->delivery_count, 7);
-    assert_int_equal(state_of(find(h)).dead, 1);
+    assert_int_equal(fake_consumer_state(find(h)).dead, 1);
 }
 
 // ST-B12: what a worker said holds over a restart, whether it is in the log only or in an image.
@@ -194,7 +171,7 @@ static void test_given_back_survives(void **state)
         assert_int_equal(h->deliveries[before].count, 1);
         assert_int_equal(h->deliveries[before + 1].count, 0);
         fake_host_deinit(h);
-        setup(state);
+        fake_host_set_up(state);
     }
 }
 
@@ -265,15 +242,15 @@ static void test_backoff_gives_the_place_free(void **state)
     assert_int_equal(h->delivery_count, 10);
     advance(h, 1001);
     assert_int_equal(h->delivery_count, 15);
-    assert_int_equal(state_of(c).pending, 15);
+    assert_int_equal(fake_consumer_state(c).pending, 15);
     fake_host_checkpoint(h, true, 100, 0);
     fake_host_crash(h, true);
-    assert_int_equal(state_of(find(h)).pending, 15);
+    assert_int_equal(fake_consumer_state(find(h)).pending, 15);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_host_set_up, fake_host_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_given_back_at_once),
         TEST(test_given_back_with_a_delay),

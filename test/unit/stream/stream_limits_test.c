@@ -11,22 +11,6 @@
 
 #define SECONDS 1000000000ull
 
-static int setup(void **state)
-{
-    static struct fake_host host;
-    fake_host_init(&host, 1000);
-    *state = &host;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fake_host *h = *state;
-    engine_check(h->engine);
-    fake_host_deinit(h);
-    return 0;
-}
-
 static struct stream *find(struct fake_host *h)
 {
     return engine_stream_find(h->engine, 1, BYTES("s"));
@@ -252,7 +236,7 @@ static void test_update_of_the_grace(void **state)
         }
         assert_int_equal(h->delivery_count, 2);
         fake_host_deinit(h);
-        setup(state);
+        fake_host_set_up(state);
     }
 }
 
@@ -279,7 +263,7 @@ static void test_update_of_the_duplicate_window(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_host_set_up, fake_host_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_refused_rather_than_dropped),
         TEST(test_bytes),

@@ -9,22 +9,6 @@
 
 #include "fake_host.h"
 
-static int setup(void **state)
-{
-    static struct fake_host host;
-    fake_host_init(&host, 100);
-    *state = &host;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fake_host *h = *state;
-    engine_check(h->engine);
-    fake_host_deinit(h);
-    return 0;
-}
-
 static struct stream_config config_of(struct fake_host *h)
 {
     struct stream_state state;
@@ -197,7 +181,7 @@ static void test_bodies_that_do_not_add_up_are_refused(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_host_set_up, fake_host_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_config_survives),
         TEST(test_newer_kinds_are_written_only_when_asked_for),

@@ -11,22 +11,6 @@
 #include "fake_host.h"
 #include "stream/tally.h"
 
-static int setup(void **state)
-{
-    static struct fake_host host;
-    fake_host_init(&host, 100);
-    *state = &host;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fake_host *h = *state;
-    engine_check(h->engine);
-    fake_host_deinit(h);
-    return 0;
-}
-
 static struct tally of_stream(const struct stream *stream)
 {
     struct tally tally;
@@ -164,9 +148,11 @@ static void test_no_more_is_taken_away_than_there_is(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_counts_of_a_group_go_on_when_it_comes_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_counts_of_a_stream_go_on_when_it_comes_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_start_begins_at_zero, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_counts_of_a_group_go_on_when_it_comes_again, fake_host_set_up,
+                                        fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_counts_of_a_stream_go_on_when_it_comes_again, fake_host_set_up,
+                                        fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_start_begins_at_zero, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test(test_a_book_has_a_last_page),
         cmocka_unit_test(test_no_more_is_taken_away_than_there_is),
     };
