@@ -150,7 +150,7 @@ test('ST-P11 a second client with the same id replaces one that died', async (t)
   await publish(second, unique('new'), 'x')
 })
 
-test('ST-M03 binary data arrives as it was sent', async (t) => {
+test('ST-M03 ST-B22 binary data arrives as it was sent', async (t) => {
   const client = await connect(t, { stanEncoding: 'binary' })
   const channel = unique('binary')
   const subscription = await subscribe(client, channel, { all: true })
