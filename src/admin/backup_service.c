@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "admin/admin_access.h"
 #include "admin/backup_file.h"
 #include "base/memory.h"
 #include "base/must.h"
@@ -47,6 +48,7 @@ struct backup {
 
 struct backup_service {
     struct backup_service_options options;
+    struct admin_access access;
     struct inlet begin, next;
     struct backup *backup; // owned; NULL: none
     uint32_t numbers;
@@ -56,6 +58,7 @@ struct backup_service {
 
 static bool on_begin(struct inlet *inlet, const struct inlet_message *message);
 static bool on_next(struct inlet *inlet, const struct inlet_message *message);
+static bool is_allowed(struct backup_service *service, const struct inlet_message *message);
 static int begin(struct backup_service *service, struct bytes channel);
 static void take_part(struct backup_service *service, struct backup *backup, struct stream *stream);
 static void backup_free(struct backup_service *service);
@@ -72,6 +75,7 @@ struct backup_service *backup_service_new(const struct backup_service_options *o
 {
     struct backup_service *service = mem_alloc_zero(sizeof(*service));
     service->options = *options;
+    service->access.logger = options->logger;
     service->begin.on_message = on_begin;
     service->next.on_message = on_next;
     must(broker_inlet_add(options->broker, &service->begin, BYTES(BACKUP_SUBJECT)) == 0);
@@ -127,8 +131,8 @@ uint64_t backup_service_next_deadline_ms(const struct backup_service *service)
 static bool on_begin(struct inlet *inlet, const struct inlet_message *message)
 {
     struct backup_service *service = container_of(inlet, struct backup_service, begin);
-    if (message->reply.len == 0)
-        return true; // nobody would ask for the rest
+    if (!is_allowed(service, message) || message->reply.len == 0)
+        return true; // with nowhere to send it nobody would ask for the rest
     if (service->backup) {
         answer(service, message->reply, KIND_ERROR, BYTES("another backup is under way"));
         return true;
@@ -152,6 +156,8 @@ static bool on_next(struct inlet *inlet, const struct inlet_message *message)
     struct backup_service *service = container_of(inlet, struct backup_service, next);
     struct backup *backup = service->backup;
     uint64_t number;
+    if (!is_allowed(service, message))
+        return true;
     if (!backup || number_parse_u64(message->payload, UINT32_MAX, &number) || number != backup->number) {
         answer(service, message->reply, KIND_ERROR, BYTES("there is no such backup, or it was given up"));
     } else if (backup->waiting_count == WAITING_MAX || message->reply.len == 0) {
@@ -161,6 +167,15 @@ static bool on_next(struct inlet *inlet, const struct inlet_message *message)
         backup->asked_ms = moment_mono_ms(service->now);
     }
     return true;
+}
+
+// False: it was told.
+static bool is_allowed(struct backup_service *service, const struct inlet_message *message)
+{
+    bool allowed = admin_access_allows(&service->access, message, service->now);
+    if (!allowed)
+        answer(service, message->reply, KIND_ERROR, BYTES(ADMIN_ACCESS_TEXT));
+    return allowed;
 }
 
 static int begin(struct backup_service *service, struct bytes channel)

@@ -101,6 +101,7 @@ static void place_users(struct auth_builder *builder)
         if (users[i].account != AUTH_NONE && !users[i].permissions)
             users[i].permissions = builder->accounts[users[i].account].default_permissions;
         config->view.nkey_count += users[i].is_nkey;
+        config->view.has_users |= users[i].account != config->view.system_account;
         must(map_add(&config->users, users[i].name, &users[i]) == 0);
     }
     config->user_connections = auth_builder_place(builder, builder->user_count, sizeof(*config->user_connections));

@@ -166,6 +166,7 @@ struct auth_view {
     uint32_t user_count;
     uint32_t nkey_count; // of the users
     bool has_nkeys;      // INFO carries a nonce
+    bool has_users;      // besides those of the system account
     struct auth_listener client, websocket;
     bool has_certificate_users; // some listener maps certificates: on the others nobody comes in without a password
     bool has_plain_passwords;   // somebody's is not a hash: worth a warning, as nats-server gives

@@ -114,6 +114,21 @@ bool permit_publish(struct permit *permit, struct bytes subject)
     return allowed;
 }
 
+bool permit_names(const struct auth_permissions *permissions, struct bytes subject)
+{
+    bool named = false;
+    if (!permissions || !is_well_formed(subject))
+        return false;
+    for (uint32_t i = 0; i < permissions->publish_deny.count; i++)
+        if (subject_match(permissions->publish_deny.items[i].subject, subject))
+            return false;
+    for (uint32_t i = 0; i < permissions->publish_allow.count && !named; i++) {
+        struct bytes rule = permissions->publish_allow.items[i].subject;
+        named = subject_names_first(rule, subject) && subject_match(rule, subject);
+    }
+    return named;
+}
+
 bool permit_subscribe(const struct permit *permit, struct bytes pattern, struct bytes queue)
 {
     const struct auth_permissions *permissions = permit->permissions;

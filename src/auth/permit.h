@@ -23,6 +23,9 @@ const struct auth_permissions *permit_permissions(const struct permit *permit);
 
 // May a message be sent to the subject? Answers that allow_responses would let through are not looked at: auth/replies.h.
 bool permit_publish(struct permit *permit, struct bytes subject);
+// May a message be sent to the subject because a rule says so whose first token is spelt out, so not by `>` or for lack of rules? NULL: no.
+// Walks the rules: for what is asked seldom. Answers that allow_responses would let through are not looked at here either.
+bool permit_names(const struct auth_permissions *permissions, struct bytes subject);
 // May one subscribe to the pattern, as a member of the queue group (len 0: of none)?
 bool permit_subscribe(const struct permit *permit, struct bytes pattern, struct bytes queue);
 // May a subscription to the pattern, which permit_subscribe() allows, get messages that are denied?

@@ -137,6 +137,18 @@ const struct auth_config *broker_auth(const struct broker *broker);
 
 // --- inside the process: all of this in the account `$G`; for others see account.h ----------------------------------
 
+// What begins so is for operators: how who asks came to be allowed is looked at (enum inlet_standing).
+#define BROKER_ADMIN_PREFIX "$WEIR."
+
+// What speaks for whoever published to such a subject. Of other subjects always NONE, and of what is published from inside the process,
+// some of which goes where clients say.
+enum inlet_standing {
+    INLET_STANDING_NONE,
+    INLET_STANDING_LOCAL,    // no users are configured, and it comes from the machine itself, not through a websocket
+    INLET_STANDING_NAMED,    // a permission of its names the subject: permit_names()
+    INLET_STANDING_EXPORTED, // asked for in another account, to which a service export names the subject in the same way
+};
+
 // A message on its way in. All bytes are borrowed for the duration of the call.
 struct inlet_message {
     struct bytes subject;
@@ -144,6 +156,7 @@ struct inlet_message {
     struct bytes headers; // the NATS/1.0 block with its final empty line; len 0: none
     struct bytes payload;
     uint64_t connection; // id of the publishing connection (INFO client_id), of any worker; 0: from inside the process
+    enum inlet_standing standing;
 };
 
 #define INLET_RUN_MAX 16

@@ -122,6 +122,7 @@ bool broker_inlet_deliver(struct inlet_target *target, struct broker_message *me
         .subject = message->subject,
         .reply = message->reply,
         .headers = message->header,
+        .standing = message->standing,
         .connection = message->from      ? message->from->id
                       : message->passage ? message->passage->connection
                                          : 0,

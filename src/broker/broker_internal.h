@@ -71,6 +71,7 @@ struct broker_message {
     bool is_shared;               // and may be told in detail
     bool skips_imports;           // goes to nobody in other accounts
     uint8_t hops;                 // accounts it has come through
+    uint8_t standing;             // enum inlet_standing
     struct import_groups *groups; // borrowed: queue groups that somebody else delivers to; NULL: none
 
     struct remote_passage *passage; // borrowed: its way between workers; NULL: there are no others
@@ -208,7 +209,7 @@ void broker_lame_duck_step(struct wheel_timer *timer, uint64_t now_ms);
 size_t broker_route(struct account *account, struct broker_message *message);
 // The same message on its way into another account: `message` is a copy that the caller changed. What nests deeper than imports can
 // bring it reaches nobody.
-size_t broker_forward(struct account *account, struct broker_message *message);
+size_t broker_forward(struct account *account, struct broker_message *message, enum inlet_standing standing);
 // To one member of a group of the account's match; returns how many took it.
 size_t broker_route_group(struct account *account, struct broker_message *message, const struct trie_group *group);
 // Header and payload in one piece; borrowed from the message.

@@ -83,8 +83,9 @@ size_t broker_route(struct account *account, struct broker_message *message)
     return count;
 }
 
-size_t broker_forward(struct account *account, struct broker_message *message)
+size_t broker_forward(struct account *account, struct broker_message *message, enum inlet_standing standing)
 {
+    message->standing = standing;
     message->block = NULL;
     message->passage = NULL;
     if (account->broker->depth >= BROKER_DEPTH_MAX + IMPORT_HOPS_MAX)

@@ -191,6 +191,8 @@ void connection_note_reply(struct connection *connection, struct bytes reply);
 // False: it was told.
 bool connection_may_publish(struct connection *connection, struct bytes subject, struct bytes reply);
 bool connection_may_subscribe(struct connection *connection, struct bytes subject, struct bytes queue);
+// What speaks for it when it publishes there.
+enum inlet_standing connection_standing(const struct connection *connection, struct bytes subject);
 // As broker_options.max_sub_tokens has it.
 bool connection_may_have_tokens(struct connection *connection, struct bytes subject);
 // Takes away the subscriptions that are no longer allowed.

@@ -19,6 +19,7 @@ static enum wire_error connect_error(const struct wire_connect *options);
 static void pong(struct connection *connection);
 static void publish(struct connection *connection, const struct wire_op *op);
 static inline bool needs_permission(const struct connection *connection, const struct wire_op *op);
+static inline bool is_administrative(struct bytes subject);
 static struct subscription *find_own(struct connection *connection, const struct trie_match *match);
 static void subscribe(struct connection *connection, const struct wire_op *op);
 static void unsubscribe(struct connection *connection, const struct wire_op *op);
@@ -150,6 +151,8 @@ static void publish(struct connection *connection, const struct wire_op *op)
     if (needs_permission(connection, op) && !connection_may_publish(connection, op->subject, op->reply))
         return;
     connection_confirm(connection);
+    if (is_administrative(op->subject))
+        message.standing = connection_standing(connection, op->subject);
     if (inlet_run_add(&connection->broker->run, connection, &message))
         return;
     if (op->subject.len == sizeof(SYSTEM_USER_INFO_SUBJECT) - 1 &&
@@ -165,6 +168,11 @@ static inline bool needs_permission(const struct connection *connection, const s
 {
     return connection->permit || (op->subject.len > 1 && op->subject.ptr[0] == '_' && op->subject.ptr[1] == 'G') ||
            (op->reply.len > 1 && (op->reply.ptr[0] == '$' || (op->reply.ptr[0] == '_' && op->reply.ptr[1] != 'I')));
+}
+
+static inline bool is_administrative(struct bytes subject)
+{
+    return bytes_starts_with(subject, BYTES(BROKER_ADMIN_PREFIX));
 }
 
 static struct subscription *find_own(struct connection *connection, const struct trie_match *match)

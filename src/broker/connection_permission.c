@@ -19,6 +19,7 @@ struct violation {
     struct bytes first, joint, second, end;
 };
 
+static bool is_local(const struct net_peer *peer);
 static bool take_reply(struct connection *connection, struct bytes subject);
 static bool is_reserved_reply(struct bytes reply);
 static void tell(struct connection *connection, const struct violation *violation);
@@ -78,6 +79,18 @@ bool connection_may_have_tokens(struct connection *connection, struct bytes subj
     return false;
 }
 
+// Who is behind an uplink, and what speaks for them, only the server there knows.
+enum inlet_standing connection_standing(const struct connection *connection, struct bytes subject)
+{
+    const struct broker *broker = connection->broker;
+    if (broker->options.has_uplink)
+        return INLET_STANDING_NONE;
+    if (!broker->auth || !auth_config_view(broker->auth)->has_users)
+        return is_local(&connection->peer) ? INLET_STANDING_LOCAL : INLET_STANDING_NONE;
+    bool named = connection->permit && permit_names(permit_permissions(connection->permit), subject);
+    return named ? INLET_STANDING_NAMED : INLET_STANDING_NONE;
+}
+
 void connection_permission_recheck(struct connection *connection)
 {
     struct subscription **lost = mem_alloc((connection->subscriptions.count + 1) * sizeof(struct subscription *));
@@ -119,6 +132,15 @@ void connection_log_refusal(struct connection *connection, const char *what, str
                    subject.len ? ", Subject \"" : "", subject.len ? quote(subject, quoted[1]) : "",
                    subject.len ? "\"" : "",
                    is_last ? " (the last of this kind that is logged for this connection)" : "");
+}
+
+// A page of any site that a browser here shows can open a websocket, and what ends TLS for others is often here, too.
+static bool is_local(const struct net_peer *peer)
+{
+    struct bytes ip = bytes_from_string(peer->ip);
+    if (bytes_starts_with(ip, BYTES("::ffff:")))
+        ip = bytes_skip(ip, 7);
+    return peer->transport != NET_WEBSOCKET && (bytes_starts_with(ip, BYTES("127.")) || bytes_equal(ip, BYTES("::1")));
 }
 
 static bool take_reply(struct connection *connection, struct bytes subject)

@@ -16,6 +16,7 @@ static void open_import(struct import_target *import, const struct auth_account 
                         const struct auth_import *item);
 static void import_remove(struct import_target *import);
 static const struct auth_export *find_export(const struct auth_account *exporter, const struct auth_import *item);
+static bool is_named(const struct auth_account *exporter, const struct auth_import *item, uint32_t importer);
 static struct account *home(const struct import_target *import);
 static struct bytes pattern(const struct import_target *import);
 static bool forward_stream(struct import_target *import, struct broker_message *message, struct bytes subject);
@@ -60,6 +61,7 @@ void import_open_all(struct broker *broker, const struct auth_view *view)
             must(error == 0);
             import->importer = account_find(broker, importer->name);
             import->exporter = account_find(broker, exporter->name);
+            import->is_named = is_named(exporter, item, i);
             open_import(import, exporter, item);
         }
     }
@@ -160,6 +162,21 @@ static const struct auth_export *find_export(const struct auth_account *exporter
     return found;
 }
 
+// Is it exported to this account by a subject whose first token is spelt out?
+static bool is_named(const struct auth_account *exporter, const struct auth_import *item, uint32_t importer)
+{
+    for (uint32_t i = 0; i < exporter->export_count; i++) {
+        const struct auth_export *one = &exporter->exports[i];
+        bool is_for_it = one->is_public;
+        for (uint32_t k = 0; k < one->account_count && !is_for_it; k++)
+            is_for_it = one->accounts[k] == importer;
+        if (is_for_it && one->is_service == item->is_service && subject_names_first(one->subject, item->subject) &&
+            subject_covers(one->subject, item->subject))
+            return true;
+    }
+    return false;
+}
+
 // In whose trie it is.
 static struct account *home(const struct import_target *import)
 {
@@ -176,7 +193,7 @@ static bool forward_stream(struct import_target *import, struct broker_message *
     struct broker_message next = *message;
     next.subject = subject;
     next.skips_imports = true;
-    return broker_forward(import->importer, &next) > 0;
+    return broker_forward(import->importer, &next, INLET_STANDING_NONE) > 0;
 }
 
 static bool forward_request(struct import_target *import, struct broker_message *message, struct bytes subject)
@@ -199,6 +216,9 @@ static bool forward_request(struct import_target *import, struct broker_message 
     struct buffer header;
     request_info_add(&info, message->header, &header);
     next.header = buffer_bytes(&header);
+    // What a client asked for itself, not an answer that goes where somebody said.
+    bool is_asked = message->from && (message->hops == 0 || message->requester);
+    enum inlet_standing standing = is_asked && import->is_named ? INLET_STANDING_EXPORTED : INLET_STANDING_NONE;
     char reply[RESPONSE_SUBJECT_LEN_MAX];
     uint64_t id = 0;
     bool taken = false;
@@ -211,11 +231,11 @@ static bool forward_request(struct import_target *import, struct broker_message 
                                        .threshold_ms = import->threshold_ms};
     if (message->reply.len == 0) {
         latency_end(latency, LATENCY_BAD_REQUEST, NULL);
-        taken = broker_forward(import->exporter, &next) > 0;
+        taken = broker_forward(import->exporter, &next, standing) > 0;
     } else if (!response_add(&request, reply, &next.reply.len, &id)) {
         next.reply.ptr = reply;
         response_measure(broker, id, latency);
-        taken = broker_forward(import->exporter, &next) > 0;
+        taken = broker_forward(import->exporter, &next, standing) > 0;
         if (!taken)
             response_remove(broker, id);
     } else {

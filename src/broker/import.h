@@ -24,6 +24,7 @@ struct import_target {
     struct transform *transform;         // owned
     bool is_service;
     bool is_sharing;              // the exporter is told in detail who asks
+    bool is_named;                // by its export: INLET_STANDING_EXPORTED
     uint8_t response;             // enum auth_response_type
     uint32_t threshold_ms;        // how long an answer may take
     int32_t latency_sampling;     // as auth_export

@@ -25,6 +25,7 @@ bool inlet_run_add(struct inlet_run *run, struct connection *connection, const s
         .headers = message->header,
         .payload = message->parts[0],
         .connection = connection->id,
+        .standing = message->standing,
     };
     // Not with the next one: before that, somebody looks at whether the connection may go on.
     if (run->count == INLET_RUN_MAX)

@@ -39,6 +39,7 @@ struct remote_record {
     uint8_t kind;
     uint8_t origin;    // MESSAGE: the worker of the connection
     bool wants_answer; // MESSAGE: NO_RESPONDERS when there is nobody
+    uint8_t standing;  // MESSAGE: enum inlet_standing
     uint32_t account;  // id
     uint32_t weight;
     uint32_t subject_len;

@@ -77,6 +77,7 @@ void remote_message_receive(struct remotes *remotes, const struct remote_record 
         .part_count = 1,
         .payload_len = payload.len,
         .passage = &passage,
+        .standing = record->standing,
         .skips_imports = true, // the worker it comes from has seen to those
         .shares_block = record->block != NULL,
         .block = record->block ? outbound_block_wrap(record->block) : NULL,
@@ -131,6 +132,7 @@ static void send(struct account *account, struct broker_message *message, uint32
         text_len += message->header.len + message->payload_len;
     struct remote_record *record = remote_record_add(remotes, worker, REMOTE_MESSAGE, text_len);
     record->origin = (uint8_t)message->passage->origin;
+    record->standing = message->standing;
     record->id = message->passage->connection;
     record->account = account->id;
     record->subject_len = (uint32_t)message->subject.len;

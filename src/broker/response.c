@@ -117,7 +117,7 @@ bool response_deliver(struct inlet_target *target, struct broker_message *messag
     }
     struct latency *latency = take_latency(response);
     response->busy++;
-    bool taken = broker_forward(asker, &next) > 0;
+    bool taken = broker_forward(asker, &next, INLET_STANDING_NONE) > 0;
     response->busy--;
     bool is_end = message->payload_len == 0 && message->header.len == 0;
     if (response->removed)

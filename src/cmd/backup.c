@@ -134,6 +134,8 @@ static int fetch(struct backup *backup)
     while (!error && !backup->ended && !backup->failed) {
         int result = client_wait(client, TIMEOUT_MS);
         error = result < 0 ? result : result == 0 ? ERR_TIMEOUT : 0;
+        if (!error && client->error[0] && !backup->failed) // it may not ask, or not listen
+            fail(backup, client->error, strlen(client->error));
     }
     if (error && !backup->failed)
         fprintf(stderr, "weir backup: %s\n", error == ERR_TIMEOUT ? "the server does not answer" : client->error);

@@ -90,6 +90,13 @@ bool subject_covers(struct bytes outer, struct bytes inner)
     return outer.ptr == NULL && inner.ptr == NULL;
 }
 
+bool subject_names_first(struct bytes pattern, struct bytes subject)
+{
+    struct bytes named, token;
+    return subject_token_next(&pattern, &named) && subject_token_next(&subject, &token) && bytes_equal(named, token) &&
+           !token_is(named, '*') && !token_is(named, '>');
+}
+
 size_t subject_token_count(struct bytes subject)
 {
     size_t count = subject.len > 0;

@@ -38,6 +38,9 @@ bool subject_overlap(struct bytes a, struct bytes b);
 // Does every subject that falls under `inner` fall under `outer` too? Both must be valid for subscribing; may have wildcards.
 bool subject_covers(struct bytes outer, struct bytes inner);
 
+// Is the pattern's first token spelt out, and the same as that of the subject?
+bool subject_names_first(struct bytes pattern, struct bytes subject);
+
 // Number of tokens: dots plus one; 0 for no bytes.
 size_t subject_token_count(struct bytes subject);
 

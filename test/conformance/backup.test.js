@@ -210,6 +210,31 @@ test('what cannot be done is said', async (t) => {
   await says(/the server makes no backups/, 'backup', '-s', (await start(t, {}, ['--streaming=false'])).url, path.join(directory, 'new'))
 })
 
+test('who may make backups is named', async (t) => {
+  const file = path.join(temporary(t), 'conf')
+  fs.writeFileSync(file, `authorization { users: [
+    { user: operator, password: p, permissions: { publish: "$WEIR.API.V1.BACKUP.>", subscribe: "_INBOX.>" } }
+    { user: named, password: p, permissions: { publish: ["$WEIR.>"] } }
+    { user: everything, password: p, permissions: { publish: ">" } }
+    { user: free, password: p }
+  ] }`)
+  const server = await start(t, {}, ['-c', file])
+  const nc = await nats.connect({ servers: server.url, user: 'free', pass: 'p' })
+  t.after(() => nc.close())
+  const as = (user) => weir('backup', '-s', `nats://${user}:p@127.0.0.1:${server.port}`, path.join(temporary(t), 'backup'))
+  for (const user of ['everything', 'free']) {
+    const done = await as(user)
+    assert.strictEqual(done.status, 1)
+    assert.match(done.err, /needs a publish permission that begins with \$WEIR\./)
+  }
+  assert.match((await as('operator')).err, /Permissions Violation for Publish to "\$WEIR\.API\.V1\.BACKUP"/)
+  assert.strictEqual((await as('named')).status, 0)
+  assert.match(server.log, /\[WRN\] connection \d+ may not ask for \$WEIR\.API\.V1\.BACKUP/)
+  // Nor by letting the server ask: its answers go where clients say.
+  nc.publish('_STAN.discover.test-cluster', Buffer.from('\n\x01a\x12\x01b'), { reply: '$WEIR.API.V1.BACKUP' })
+  await server.logged(/connection 0 may not ask for \$WEIR\.API\.V1\.BACKUP/)
+})
+
 test('a request that nobody waits for begins nothing', async (t) => {
   const server = await start(t)
   const nc = await nats.connect({ servers: server.url })

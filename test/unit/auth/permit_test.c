@@ -71,6 +71,32 @@ static bool subscribe(const struct permit *permit, const char *pattern, const ch
     return permit_subscribe(permit, bytes_from_string(pattern), bytes_from_string(queue));
 }
 
+static bool names(struct permit *permit, const char *subject)
+{
+    return permit_names(permit_permissions(permit), bytes_from_string(subject));
+}
+
+static void test_names(void **state)
+{
+    struct rules rules = {0};
+    add(&rules.publish_allow, ">");
+    add(&rules.publish_allow, "*.API.x");
+    add(&rules.publish_allow, "$ADM.API.*");
+    add(&rules.publish_allow, "$ADM.more.>");
+    add(&rules.publish_deny, "$ADM.*.no");
+    struct permit *permit = permit_of(&rules);
+    assert_true(publish(permit, "other") && publish(permit, "$ADM.x.y"));
+    assert_true(names(permit, "$ADM.API.x") && names(permit, "$ADM.more.a.b"));
+    assert_false(names(permit, "other") || names(permit, "$ADM.x.y") || names(permit, "$ADM.API.x.y"));
+    assert_false(names(permit, "$ADMIN.API.x") || names(permit, "*.API.x") || names(permit, ">"));
+    assert_false(names(permit, "$ADM.API.no") || names(permit, "$ADM.API.") || names(permit, ""));
+    permit_unref(permit);
+    assert_false(permit_names(NULL, BYTES("$ADM.API.x")));
+    permit = permit_of(&(struct rules){0});
+    assert_false(names(permit, "$ADM.API.x"));
+    permit_unref(permit);
+}
+
 static void test_publish(void **state)
 {
     struct rules rules = {0};
@@ -318,9 +344,13 @@ static void test_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_publish),          cmocka_unit_test(test_publish_denied_only),
-        cmocka_unit_test(test_responses_only),   cmocka_unit_test(test_subscribe),
-        cmocka_unit_test(test_subscribe_denied), cmocka_unit_test(test_model),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_publish),
+        cmocka_unit_test(test_publish_denied_only),
+        cmocka_unit_test(test_responses_only),
+        cmocka_unit_test(test_subscribe),
+        cmocka_unit_test(test_subscribe_denied),
+        cmocka_unit_test(test_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

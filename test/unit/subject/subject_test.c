@@ -166,12 +166,21 @@ static void test_covers(void **state)
             fail_msg("%s covers %s", cases[i].outer, cases[i].inner);
 }
 
+static void test_names_first(void **state)
+{
+    assert_true(subject_names_first(BYTES("$A.>"), BYTES("$A.x")) && subject_names_first(BYTES("$A"), BYTES("$A.x")));
+    assert_true(subject_names_first(BYTES("$A.*"), BYTES("$A.*")));
+    assert_false(subject_names_first(BYTES(">"), BYTES("$A.x")) || subject_names_first(BYTES("*.x"), BYTES("$A.x")));
+    assert_false(subject_names_first(BYTES(">"), BYTES(">")) || subject_names_first(BYTES("*.x"), BYTES("*.x")));
+    assert_false(subject_names_first(BYTES("$A.>"), BYTES("$AB.x")) || subject_names_first(BYTES(""), BYTES("$A")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rules),  cmocka_unit_test(test_nul_and_length), cmocka_unit_test(test_queue_names),
-        cmocka_unit_test(test_match),  cmocka_unit_test(test_overlap),        cmocka_unit_test(test_tokens),
-        cmocka_unit_test(test_covers),
+        cmocka_unit_test(test_names_first), cmocka_unit_test(test_rules),  cmocka_unit_test(test_nul_and_length),
+        cmocka_unit_test(test_queue_names), cmocka_unit_test(test_match),  cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_tokens),      cmocka_unit_test(test_covers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
