@@ -200,7 +200,7 @@ static void index_message(struct shard *shard, const struct entry_view *entry, c
 
 static bool is_engine_kind(uint16_t kind)
 {
-    return kind >= RECORD_MESSAGE && kind <= RECORD_DEAD;
+    return kind >= RECORD_MESSAGE && kind <= RECORD_DYING;
 }
 
 static struct shard_machine *machine_of(struct shard *shard, uint16_t kind)

@@ -20,6 +20,7 @@ static const struct {
     {RECORD_ACKED, "acked"},
     {RECORD_RETURNED, "returned"},
     {RECORD_DEAD, "dead"},
+    {RECORD_DYING, "dying"},
     {RECORD_CLIENT_ADD, "client add"},
     {RECORD_CLIENT_CLOSE, "client close"},
     {RECORD_CLIENT_REMOVE, "client remove"},

@@ -105,23 +105,23 @@ void dead_put_image(const struct consumer *consumer, struct buffer *to)
     buffer_deinit(&one);
 }
 
-int dead_get_image(struct consumer *consumer, struct bytes from)
+int dead_get_image(struct consumer *consumer, struct bytes *from)
 {
     uint64_t ever, count, size, last = 0;
-    if (codec_get_number(&from, &ever) || codec_get_number(&from, &count) || count > ENGINE_DEAD_MAX)
+    if (codec_get_number(from, &ever) || codec_get_number(from, &count) || count > ENGINE_DEAD_MAX)
         return ERR_CORRUPT;
     if (ever)
         list_of(consumer)->ever = ever;
     for (; count; count--) {
         struct dead_info info;
-        if (codec_get_number(&from, &size) || size > from.len || get_info(bytes_make(from.ptr, size), &info) ||
+        if (codec_get_number(from, &size) || size > from->len || get_info(bytes_make(from->ptr, size), &info) ||
             info.sequence <= last)
             return ERR_CORRUPT;
         last = info.sequence;
         remember(consumer, &info);
-        from = bytes_skip(from, size);
+        *from = bytes_skip(*from, size);
     }
-    return from.len == 0 ? 0 : ERR_CORRUPT;
+    return 0;
 }
 
 void dead_check(const struct consumer *consumer)

@@ -3,14 +3,17 @@
 // Messages that die: their deliveries ran out, or somebody terminated them. That is one record, which finishes the message for its
 // consumer and is remembered (dead.c). Where the stream names another for its dead, the whole message goes there in the same entry of
 // the log: either both are in it, or the message is still pending. It may lie on disk, so it is read first; what cannot be copied now
-// (no space, the other stream is full) is tried again, and is with nobody meanwhile.
+// (no space, the other stream is full) is tried again, and is with nobody meanwhile. That it was terminated is a record of its own if it
+// cannot die in the same turn: nobody will say it again.
 #include "stream/engine_internal.h"
 
 enum { READS_MAX = 8 };
 
 // A message that dies.
 struct death {
-    struct list link; // of one of the lists of struct deaths
+    struct list link;      // of one of the lists of struct deaths
+    struct list word_link; // deaths' words, if it was terminated
+    uint64_t word_index;   // of the record of that; 0: there is none
     struct consumer *consumer;
     struct pending *pending;
     struct death_read *read; // owned; NULL: not read
@@ -30,11 +33,18 @@ struct death_read {
 struct deaths {
     struct consumer *consumer;
     struct list waiting, reading, ready, proposed;
-    uint32_t read_count;      // reading and ready
+    struct list words;   // what was terminated, in that order: what is not recorded, and not proposed, is at the end
+    uint32_t read_count; // reading and ready
     struct wheel_timer retry; // set: nothing is tried before
 };
 
 static struct deaths *deaths_of(struct consumer *consumer);
+static struct death *begin(struct consumer *consumer, struct pending *pending, enum dead_reason reason,
+                           struct bytes text);
+static struct death *death_of_word(struct list *link);
+static struct list *first_unwritten(const struct deaths *deaths);
+static void put_word(struct buffer *to, const struct death *death);
+static int get_word(struct consumer *consumer, struct bytes from, uint64_t index);
 static void retry_fire(struct wheel_timer *timer, uint64_t now_ms);
 static bool wants_copy(const struct consumer *consumer);
 static void read_start(struct death *death);
@@ -58,18 +68,8 @@ int engine_terminate(struct engine *engine, struct consumer *consumer, uint64_t 
 
 void death_begin(struct consumer *consumer, struct pending *pending, enum dead_reason reason, struct bytes text)
 {
-    struct deaths *deaths = deaths_of(consumer);
-    size_t len = text.len < ENGINE_REASON_MAX ? text.len : ENGINE_REASON_MAX;
-    struct death *death = mem_alloc_zero(sizeof(*death) + len);
-    death->consumer = consumer;
-    death->pending = pending;
-    death->reason = (uint8_t)reason;
-    death->text_len = (uint16_t)len;
-    if (len)
-        memcpy(death->text, text.ptr, len);
-    list_push_back(&deaths->waiting, &death->link);
-    pending_set_dying(consumer, pending, death);
-    consumer_wake(consumer);
+    if (begin(consumer, pending, reason, text)->reason == DEAD_TERMINATED)
+        journal_link(consumer);
 }
 
 bool death_step(struct consumer *consumer, size_t *budget)
@@ -108,6 +108,7 @@ void death_forget(struct death *death)
 {
     read_end(death);
     list_remove(&death->link);
+    list_remove(&death->word_link);
     mem_free(death);
 }
 
@@ -136,6 +137,79 @@ void death_drop(struct consumer *consumer, uint64_t last_good)
         list_push_front(&deaths->waiting, link);
         consumer_wake(consumer);
     }
+    for (link = deaths ? list_last(&deaths->words) : NULL; link && link != &deaths->words; link = link->prev) {
+        struct death *death = death_of_word(link);
+        if (death->word_index && death->word_index <= last_good)
+            break;
+        death->word_index = 0;
+        journal_link(consumer);
+    }
+}
+
+bool death_write(struct consumer *consumer)
+{
+    struct engine *engine = consumer->stream->engine;
+    struct deaths *deaths = consumer->deaths;
+    struct list *link = deaths ? first_unwritten(deaths) : NULL;
+    for (; link && link != &deaths->words; link = link->next) {
+        struct death *death = death_of_word(link);
+        if (death->index || death->word_index)
+            continue;
+        if (engine_admit(engine, DEAD_RECORD_MAX, true))
+            return false;
+        buffer_clear(&engine->scratch);
+        put_word(&engine->scratch, death);
+        death->word_index = engine_append(engine, RECORD_DYING, consumer->id, buffer_bytes(&engine->scratch));
+    }
+    return true;
+}
+
+int death_apply(struct engine *engine, const struct record *record, uint64_t index)
+{
+    struct consumer *consumer;
+    int error = consumer_of_record(engine, record->object, index, &consumer);
+    if (error || !consumer || engine->live)
+        return error;
+    error = get_word(consumer, record->body, index);
+    consumer->pick_sequence = consumer->next_sequence;
+    consumer_dirty(consumer);
+    return error;
+}
+
+bool death_is_worth_an_image(const struct consumer *consumer)
+{
+    return consumer->deaths && !list_empty(&consumer->deaths->words);
+}
+
+void death_put_image(const struct consumer *consumer, struct buffer *to)
+{
+    uint64_t count = 0;
+    struct buffer one;
+    list_foreach(link, &consumer->deaths->words) count++;
+    codec_put_number(to, count);
+    buffer_init(&one, 2 * DEAD_RECORD_MAX);
+    list_foreach(link, &consumer->deaths->words)
+    {
+        buffer_clear(&one);
+        put_word(&one, death_of_word(link));
+        codec_put_number(to, one.len);
+        must(buffer_append(to, buffer_bytes(&one)) == 0);
+    }
+    buffer_deinit(&one);
+}
+
+int death_get_image(struct consumer *consumer, struct bytes from)
+{
+    uint64_t count, size;
+    if (codec_get_number(&from, &count))
+        return ERR_CORRUPT;
+    for (; count; count--) {
+        if (codec_get_number(&from, &size) || size > from.len ||
+            get_word(consumer, bytes_make(from.ptr, size), consumer->image_index))
+            return ERR_CORRUPT;
+        from = bytes_skip(from, size);
+    }
+    return from.len == 0 ? 0 : ERR_CORRUPT;
 }
 
 // The deaths themselves belong to the pending messages.
@@ -161,8 +235,65 @@ static struct deaths *deaths_of(struct consumer *consumer)
     list_init(&deaths->reading);
     list_init(&deaths->ready);
     list_init(&deaths->proposed);
+    list_init(&deaths->words);
     deaths->retry.fire = retry_fire;
     return deaths;
+}
+
+static struct death *begin(struct consumer *consumer, struct pending *pending, enum dead_reason reason,
+                           struct bytes text)
+{
+    struct deaths *deaths = deaths_of(consumer);
+    size_t len = text.len < ENGINE_REASON_MAX ? text.len : ENGINE_REASON_MAX;
+    struct death *death = mem_alloc_zero(sizeof(*death) + len);
+    death->consumer = consumer;
+    death->pending = pending;
+    death->reason = (uint8_t)reason;
+    death->text_len = (uint16_t)len;
+    if (len)
+        memcpy(death->text, text.ptr, len);
+    list_push_back(&deaths->waiting, &death->link);
+    list_init(&death->word_link);
+    if (reason == DEAD_TERMINATED)
+        list_push_back(&deaths->words, &death->word_link);
+    pending_set_dying(consumer, pending, death);
+    consumer_wake(consumer);
+    return death;
+}
+
+static struct death *death_of_word(struct list *link)
+{
+    return container_of(link, struct death, word_link);
+}
+
+// Where to begin, or NULL: only what is at the end can be unwritten.
+static struct list *first_unwritten(const struct deaths *deaths)
+{
+    struct list *first = NULL;
+    for (struct list *link = deaths->words.prev; link != &deaths->words && !death_of_word(link)->word_index;
+         link = link->prev)
+        first = link;
+    return first;
+}
+
+static void put_word(struct buffer *to, const struct death *death)
+{
+    codec_put_number(to, death->pending->sequence);
+    codec_put_number(to, death->reason);
+    must(buffer_append(to, bytes_make(death->text, death->text_len)) == 0);
+}
+
+// Of a record with this index.
+static int get_word(struct consumer *consumer, struct bytes from, uint64_t index)
+{
+    uint64_t sequence, reason;
+    if (codec_get_number(&from, &sequence) || codec_get_number(&from, &reason) || sequence == 0 ||
+        sequence > SEQSET_MAX || reason != DEAD_TERMINATED || from.len > ENGINE_REASON_MAX)
+        return ERR_CORRUPT;
+    struct pending *pending = journal_pending(consumer, sequence);
+    if (pending && pending->state != PENDING_DYING)
+        begin(consumer, pending, DEAD_TERMINATED, from)->word_index = index ? index : 1;
+    return 0;
 }
 
 static void retry_fire(struct wheel_timer *timer, uint64_t now_ms)

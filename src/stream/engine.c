@@ -95,6 +95,7 @@ int engine_apply(struct engine *engine, const struct record *record, uint64_t in
     case RECORD_ACKED: return journal_apply_acked(engine, record, index);
     case RECORD_RETURNED: return journal_apply_returned(engine, record, index);
     case RECORD_DEAD: return dead_apply(engine, record, index);
+    case RECORD_DYING: return death_apply(engine, record, index);
     default: return ERR_CORRUPT;
     }
 }

@@ -433,8 +433,8 @@ int engine_import_consumer(struct engine *engine, struct stream *stream, const s
 int engine_apply(struct engine *engine, const struct record *record, uint64_t index, bool covered);
 // After the last replay: members are told to their adapters, graces begin.
 void engine_recovered(struct engine *engine, struct engine_time now);
-// What was proposed with an index above last_good is not in the log: the tentative tail is dropped. Acknowledgements of it
-// are recorded again, because the client gave them. Pointers to objects proposed in it are dead: their holders go first.
+// What was proposed with an index above last_good is not in the log: the tentative tail is dropped. Deliveries, acknowledgements and
+// whatever else was said about messages are recorded again, because they did happen. Pointers to objects proposed in it are dead: their holders go first.
 void engine_drop_tail(struct engine *engine, uint64_t last_good);
 // Is this message stored (committed)? For roll-over.
 bool engine_is_wanted(const struct engine *engine, uint32_t stream, uint64_t sequence);

@@ -148,6 +148,7 @@ struct journal_run {
     uint32_t member, attempt; // delivered: to whom, for the how manieth time
     bool returned;            // `attempt` deliveries count so far, and
     uint64_t until_ms;        // it goes out again from then on (wall clock); 0: at once
+    uint64_t index;           // of the record, when there is one
 };
 
 // A message on its way from the store to a member.
@@ -185,8 +186,9 @@ struct consumer {
     struct choice choices[CHOICE_KINDS]; // READY members
     struct list fetches;
     uint32_t fetch_count;
-    struct journal_run *runs; // owned; of this turn
-    uint32_t run_count, run_cap;
+    struct journal_run
+        *runs; // owned; from run_head to run_written on their way, from there to run_count to be recorded
+    uint32_t run_head, run_written, run_count, run_cap;
     struct list acks; // ACKED, to be recorded
     uint64_t redelivered;
     struct tally tally;
@@ -433,6 +435,13 @@ void death_forget(struct death *death);
 void death_cancel_reads(struct consumer *consumer);
 // What was proposed after last_good is proposed again.
 void death_drop(struct consumer *consumer, uint64_t last_good);
+// Records which messages were terminated and cannot die yet. False: the log takes not all of it.
+bool death_write(struct consumer *consumer);
+int death_apply(struct engine *engine, const struct record *record, uint64_t index);
+// Of an image: the terminated ones. Are there any?
+bool death_is_worth_an_image(const struct consumer *consumer);
+void death_put_image(const struct consumer *consumer, struct buffer *to);
+int death_get_image(struct consumer *consumer, struct bytes from);
 // No message dies any more.
 void death_free(struct consumer *consumer);
 
@@ -447,7 +456,7 @@ void dead_free(struct consumer *consumer);
 // Of an image: everything behind the pending messages. Is there anything?
 bool dead_is_worth_an_image(const struct consumer *consumer);
 void dead_put_image(const struct consumer *consumer, struct buffer *to);
-int dead_get_image(struct consumer *consumer, struct bytes from);
+int dead_get_image(struct consumer *consumer, struct bytes *from);
 void dead_check(const struct consumer *consumer);
 
 // --- delivery.c
@@ -464,6 +473,10 @@ void delivery_cancel(struct consumer *consumer);
 // --- journal.c
 void journal_delivered(struct consumer *consumer, uint64_t sequence, uint32_t member, uint32_t attempt);
 void journal_returned(struct consumer *consumer, uint64_t sequence, uint32_t attempts, uint64_t until_ms);
+// There is something to be recorded.
+void journal_link(struct consumer *consumer);
+// Recovery: a message of which another record says something was delivered, whatever became of the record of that. NULL: it is finished.
+struct pending *journal_pending(struct consumer *consumer, uint64_t sequence);
 void journal_write(struct engine *engine);
 // A run of sequences onto the body of an acknowledgement; *last is the end of the one before, 0 at first.
 void journal_put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t end);

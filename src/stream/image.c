@@ -21,7 +21,7 @@ static void put_end(struct buffer *out, size_t at, uint16_t kind, uint16_t flags
 static void put_u64_at_end(struct buffer *out, uint64_t value);
 static void restore_id(struct engine *engine, const char *at, uint64_t last_index);
 static void put_stream(struct stream *stream, uint64_t index, struct buffer *out);
-static void put_consumer(struct consumer *consumer, uint64_t index, struct buffer *out);
+static void put_consumer(struct consumer *consumer, uint64_t index, bool backup, struct buffer *out);
 static void put_members(const struct consumer *consumer, struct buffer *out);
 static void put_pending(const struct consumer *consumer, bool more, struct buffer *out);
 static bool has_more(const struct consumer *consumer);
@@ -29,8 +29,8 @@ static void put_gone(const struct gone *gone, uint64_t index, struct buffer *out
 static void put_counters(const struct engine *engine, uint64_t index, struct buffer *out);
 static int get_stream(struct engine *engine, const struct record *image);
 static int get_consumer(struct engine *engine, const struct record *image);
-static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint32_t members, bool more);
-static int get_pending(struct consumer *consumer, struct bytes rest, bool more);
+static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint32_t members, uint16_t kind);
+static int get_pending(struct consumer *consumer, struct bytes rest, uint16_t kind);
 static int get_one_pending(struct consumer *consumer, struct bytes *rest, bool more, uint64_t *sequence);
 static int get_counters(struct engine *engine, const struct record *image);
 static int get_gone(struct engine *engine, const struct record *image);
@@ -61,7 +61,7 @@ int engine_checkpoint_next(struct engine *engine, uint64_t index, struct buffer 
         } else if ((link = list_pop_front(&engine->image_streams))) {
             put_stream(container_of(link, struct stream, dirty_link), index, out);
         } else if ((link = list_pop_front(&engine->image_consumers))) {
-            put_consumer(container_of(link, struct consumer, dirty_link), index, out);
+            put_consumer(container_of(link, struct consumer, dirty_link), index, false, out);
         } else {
             if (engine->image_counters)
                 put_counters(engine, index, out);
@@ -78,7 +78,8 @@ int engine_restore(struct engine *engine, const struct record *image)
     case RECORD_IMAGE_STREAM:
     case RECORD_IMAGE_STREAM_MORE: return get_stream(engine, image);
     case RECORD_IMAGE_CONSUMER:
-    case RECORD_IMAGE_CONSUMER_MORE: return get_consumer(engine, image);
+    case RECORD_IMAGE_CONSUMER_MORE:
+    case RECORD_IMAGE_CONSUMER_DYING: return get_consumer(engine, image);
     case RECORD_IMAGE_COUNTERS: return get_counters(engine, image);
     case RECORD_IMAGE_GONE: return get_gone(engine, image);
     default: return ERR_CORRUPT;
@@ -156,7 +157,7 @@ bool engine_image_stream(struct stream *stream, struct buffer *out)
 bool engine_image_consumer(struct consumer *consumer, struct buffer *out)
 {
     if (consumer->committed)
-        put_consumer(consumer, 0, out);
+        put_consumer(consumer, 0, true, out);
     return consumer->committed;
 }
 
@@ -236,7 +237,8 @@ static void put_stream(struct stream *stream, uint64_t index, struct buffer *out
     put_end(out, at, kind, 0, stream->id);
 }
 
-static void put_consumer(struct consumer *consumer, uint64_t index, struct buffer *out)
+// A backup says nothing of messages that were terminated and could not die: there they are pending.
+static void put_consumer(struct consumer *consumer, uint64_t index, bool backup, struct buffer *out)
 {
     uint32_t members = 0;
     list_foreach(link, &consumer->members) members += container_of(link, struct member, link)->committed;
@@ -250,11 +252,17 @@ static void put_consumer(struct consumer *consumer, uint64_t index, struct buffe
     must(codec_put_consumer(out, consumer->stream->id, &consumer->config, consumer->config.start_sequence) == 0);
     put_members(consumer, out);
     must(seqset_encode(&consumer->acked, out) == 0);
-    bool more = has_more(consumer);
+    bool dying = !backup && death_is_worth_an_image(consumer), more = dying || has_more(consumer);
     put_pending(consumer, more, out);
     if (more)
         dead_put_image(consumer, out);
-    put_end(out, at, more ? RECORD_IMAGE_CONSUMER_MORE : RECORD_IMAGE_CONSUMER, 0, consumer->id);
+    if (dying)
+        death_put_image(consumer, out);
+    put_end(out, at,
+            dying  ? RECORD_IMAGE_CONSUMER_DYING
+            : more ? RECORD_IMAGE_CONSUMER_MORE
+                   : RECORD_IMAGE_CONSUMER,
+            0, consumer->id);
 }
 
 static void put_members(const struct consumer *consumer, struct buffer *out)
@@ -379,11 +387,10 @@ static int get_consumer(struct engine *engine, const struct record *image)
     consumer->next_sequence = consumer->pick_sequence = next;
     consumer->ack_floor = floor;
     consumer->redelivered = get_u64(body.ptr + 24);
-    return get_consumer_rest(consumer, bytes_skip(rest, create_size), members,
-                             image->kind == RECORD_IMAGE_CONSUMER_MORE);
+    return get_consumer_rest(consumer, bytes_skip(rest, create_size), members, image->kind);
 }
 
-static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint32_t members, bool more)
+static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint32_t members, uint16_t kind)
 {
     struct engine *engine = consumer->stream->engine;
     for (; members; members--) {
@@ -405,11 +412,12 @@ static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint3
             return ERR_CORRUPT;
         consumer->acked_max = last;
     }
-    return get_pending(consumer, bytes_skip(rest, used), more);
+    return get_pending(consumer, bytes_skip(rest, used), kind);
 }
 
-static int get_pending(struct consumer *consumer, struct bytes rest, bool more)
+static int get_pending(struct consumer *consumer, struct bytes rest, uint16_t kind)
 {
+    bool more = kind != RECORD_IMAGE_CONSUMER;
     uint64_t count, sequence = 0;
     if (codec_get_number(&rest, &count))
         return ERR_CORRUPT;
@@ -417,8 +425,10 @@ static int get_pending(struct consumer *consumer, struct bytes rest, bool more)
         if (get_one_pending(consumer, &rest, more, &sequence))
             return ERR_CORRUPT;
     }
-    if (more)
-        return dead_get_image(consumer, rest);
+    if (more && dead_get_image(consumer, &rest))
+        return ERR_CORRUPT;
+    if (kind == RECORD_IMAGE_CONSUMER_DYING)
+        return death_get_image(consumer, rest);
     return rest.len == 0 ? 0 : ERR_CORRUPT;
 }
 

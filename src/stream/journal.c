@@ -2,12 +2,13 @@
 // What goes to the log at the end of a turn: per consumer one record of its deliveries and one of its acknowledgements, as runs. What
 // was given back is recorded between the deliveries before and after it.
 // No delivery waits for its record; an acknowledgement counts when its record is committed. If the log takes nothing, both are
-// kept for later; acknowledgements of a dropped tail are recorded again, because the client did give them.
+// kept for later; what a dropped tail had is recorded again, because it did happen.
 #include "stream/engine_internal.h"
 
 enum { BODY_MAX = 65536, RUN_MAX = 40, FIRST_RUNS = 16 };
 
 static void add_run(struct consumer *consumer, struct journal_run run);
+static void make_room(struct consumer *consumer);
 static bool write_consumer(struct engine *engine, struct consumer *consumer);
 static bool write_runs(struct engine *engine, struct consumer *consumer);
 static bool write_acked(struct engine *engine, struct consumer *consumer);
@@ -19,8 +20,9 @@ static void apply_one(struct consumer *consumer, uint64_t sequence, struct membe
 static void apply_returned(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t attempts,
                            uint64_t until_ms);
 static void fill_gap(struct consumer *consumer, uint64_t end);
-static void drop_consumer(struct consumer *consumer, uint64_t last_good);
-static void journal_link(struct consumer *consumer);
+static void runs_recorded(struct consumer *consumer, uint64_t index);
+static void drop_runs(struct consumer *consumer, uint64_t last_good);
+static void drop_acks(struct consumer *consumer, uint64_t last_good);
 
 void journal_delivered(struct consumer *consumer, uint64_t sequence, uint32_t member, uint32_t attempt)
 {
@@ -30,6 +32,20 @@ void journal_delivered(struct consumer *consumer, uint64_t sequence, uint32_t me
 void journal_returned(struct consumer *consumer, uint64_t sequence, uint32_t attempts, uint64_t until_ms)
 {
     add_run(consumer, (struct journal_run){sequence, sequence, .attempt = attempts, .returned = true, until_ms});
+}
+
+void journal_link(struct consumer *consumer)
+{
+    if (!list_is_linked(&consumer->journal_link))
+        list_push_back(&consumer->stream->engine->journal, &consumer->journal_link);
+}
+
+struct pending *journal_pending(struct consumer *consumer, uint64_t sequence)
+{
+    struct pending *pending = pending_find(consumer, sequence);
+    if (!pending && apply_run(consumer, sequence, sequence, 0, 0) == 0)
+        pending = pending_find(consumer, sequence);
+    return pending;
 }
 
 void journal_write(struct engine *engine)
@@ -57,8 +73,9 @@ void journal_drop(struct engine *engine, uint64_t last_good)
         list_foreach(consumer_link, &container_of(link, struct stream, link)->consumers)
         {
             struct consumer *consumer = container_of(consumer_link, struct consumer, link);
+            drop_runs(consumer, last_good);
             if (consumer->acked_count)
-                drop_consumer(consumer, last_good);
+                drop_acks(consumer, last_good);
             death_drop(consumer, last_good);
         }
     }
@@ -68,8 +85,12 @@ int journal_apply_delivered(struct engine *engine, const struct record *record, 
 {
     struct consumer *consumer;
     int error = consumer_of_record(engine, record->object, index, &consumer);
-    if (error || !consumer || engine->live)
+    if (error || !consumer)
         return error;
+    if (engine->live) {
+        runs_recorded(consumer, index);
+        return 0;
+    }
     struct bytes body = record->body;
     uint64_t at = 0;
     while (body.len) {
@@ -90,8 +111,12 @@ int journal_apply_returned(struct engine *engine, const struct record *record, u
 {
     struct consumer *consumer;
     int error = consumer_of_record(engine, record->object, index, &consumer);
-    if (error || !consumer || engine->live)
+    if (error || !consumer)
         return error;
+    if (engine->live) {
+        runs_recorded(consumer, index);
+        return 0;
+    }
     struct bytes body = record->body;
     uint64_t at = 0;
     while (body.len) {
@@ -129,33 +154,49 @@ int journal_apply_acked(struct engine *engine, const struct record *record, uint
 
 static void add_run(struct consumer *consumer, struct journal_run run)
 {
-    struct journal_run *last = consumer->run_count ? &consumer->runs[consumer->run_count - 1] : NULL;
+    struct journal_run *last =
+        consumer->run_count > consumer->run_written ? &consumer->runs[consumer->run_count - 1] : NULL;
     if (last && last->member == run.member && last->attempt == run.attempt && last->returned == run.returned &&
         last->until_ms == run.until_ms && last->last + 1 == run.first) {
         last->last = run.last;
         return;
     }
-    if (consumer->run_count == consumer->run_cap) {
-        consumer->run_cap = consumer->run_cap ? consumer->run_cap * 2 : FIRST_RUNS;
-        consumer->runs = mem_realloc(consumer->runs, consumer->run_cap * sizeof(*consumer->runs));
-    }
+    if (consumer->run_count == consumer->run_cap)
+        make_room(consumer);
     consumer->runs[consumer->run_count++] = run;
     journal_link(consumer);
 }
 
+// Behind the last one; what is at the front and not needed any more makes room if it is half of it.
+static void make_room(struct consumer *consumer)
+{
+    uint32_t head = consumer->run_head;
+    if (head && head >= consumer->run_cap / 2) {
+        memmove(consumer->runs, consumer->runs + head, (consumer->run_count - head) * sizeof(*consumer->runs));
+        consumer->run_written -= head;
+        consumer->run_count -= head;
+        consumer->run_head = 0;
+        return;
+    }
+    consumer->run_cap = consumer->run_cap ? consumer->run_cap * 2 : FIRST_RUNS;
+    consumer->runs = mem_realloc(consumer->runs, consumer->run_cap * sizeof(*consumer->runs));
+}
+
 static bool write_consumer(struct engine *engine, struct consumer *consumer)
 {
-    while (consumer->run_count) {
+    while (consumer->run_written < consumer->run_count) {
         if (!write_runs(engine, consumer))
             break;
     }
-    if (consumer->run_count > ENGINE_RUNS_MAX)
-        consumer->run_count = 0;
-    while (consumer->run_count == 0 && !list_empty(&consumer->acks)) {
+    if (consumer->run_count - consumer->run_written > ENGINE_RUNS_MAX)
+        consumer->run_count = consumer->run_written;
+    if (consumer->run_written < consumer->run_count || !death_write(consumer))
+        return false;
+    while (!list_empty(&consumer->acks)) {
         if (!write_acked(engine, consumer))
-            break;
+            return false;
     }
-    return consumer->run_count == 0 && list_empty(&consumer->acks);
+    return true;
 }
 
 // The first ones, as far as they are of one kind and fit one record.
@@ -164,10 +205,11 @@ static bool write_runs(struct engine *engine, struct consumer *consumer)
     struct buffer *body = &engine->scratch;
     uint64_t last = 0;
     uint32_t count = 0;
-    bool returned = consumer->runs[0].returned;
+    struct journal_run *runs = consumer->runs + consumer->run_written;
+    bool returned = runs->returned;
     buffer_clear(body);
-    for (; count < consumer->run_count && body->len < BODY_MAX; count++) {
-        const struct journal_run *run = &consumer->runs[count];
+    for (; count < consumer->run_count - consumer->run_written && body->len < BODY_MAX; count++) {
+        const struct journal_run *run = &runs[count];
         if (run->returned != returned)
             break;
         journal_put_run(body, &last, run->first, run->last);
@@ -176,9 +218,11 @@ static bool write_runs(struct engine *engine, struct consumer *consumer)
     }
     if (engine_admit(engine, body->len, true))
         return false;
-    engine_append(engine, returned ? RECORD_RETURNED : RECORD_DELIVERED, consumer->id, buffer_bytes(body));
-    consumer->run_count -= count;
-    memmove(consumer->runs, consumer->runs + count, consumer->run_count * sizeof(*consumer->runs));
+    uint64_t index =
+        engine_append(engine, returned ? RECORD_RETURNED : RECORD_DELIVERED, consumer->id, buffer_bytes(body));
+    consumer->run_written += count;
+    while (count)
+        runs[--count].index = index;
     return true;
 }
 
@@ -249,6 +293,8 @@ static void apply_one(struct consumer *consumer, uint64_t sequence, struct membe
         pending = pending_new(consumer, sequence);
     if (attempt > pending->attempts)
         pending->attempts = attempt & 0xffffff;
+    if (pending->state == PENDING_DYING)
+        return;
     if (member)
         pending_set_out(consumer, pending, member, UINT64_MAX);
     else
@@ -262,7 +308,7 @@ static void apply_returned(struct consumer *consumer, uint64_t first, uint64_t l
 {
     for (uint64_t sequence = first; sequence <= last; sequence++) {
         struct pending *pending = pending_find(consumer, sequence);
-        if (!pending)
+        if (!pending || pending->state == PENDING_DYING)
             continue;
         pending->attempts = attempts & 0xffffff;
         if (until_ms)
@@ -282,7 +328,25 @@ static void fill_gap(struct consumer *consumer, uint64_t end)
     }
 }
 
-static void drop_consumer(struct consumer *consumer, uint64_t last_good)
+// Their record is committed, so nobody will ask for it again.
+static void runs_recorded(struct consumer *consumer, uint64_t index)
+{
+    while (consumer->run_head < consumer->run_written && consumer->runs[consumer->run_head].index <= index)
+        consumer->run_head++;
+    if (consumer->run_head == consumer->run_count)
+        consumer->run_head = consumer->run_written = consumer->run_count = 0;
+}
+
+static void drop_runs(struct consumer *consumer, uint64_t last_good)
+{
+    uint32_t *written = &consumer->run_written;
+    while (*written > consumer->run_head && consumer->runs[*written - 1].index > last_good)
+        --*written;
+    if (*written < consumer->run_count)
+        journal_link(consumer);
+}
+
+static void drop_acks(struct consumer *consumer, uint64_t last_good)
 {
     size_t pos = 0;
     uint64_t sequence;
@@ -294,10 +358,4 @@ static void drop_consumer(struct consumer *consumer, uint64_t last_good)
         list_push_back(&consumer->acks, &p->link);
         journal_link(consumer);
     }
-}
-
-static void journal_link(struct consumer *consumer)
-{
-    if (!list_is_linked(&consumer->journal_link))
-        list_push_back(&consumer->stream->engine->journal, &consumer->journal_link);
 }

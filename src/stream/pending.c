@@ -99,8 +99,7 @@ void pending_set_acked(struct consumer *consumer, struct pending *pending)
     pending_size_set(consumer, pending, 0);
     list_push_back(&consumer->acks, &pending->link);
     consumer->acked_count++;
-    if (!list_is_linked(&consumer->journal_link))
-        list_push_back(&consumer->stream->engine->journal, &consumer->journal_link);
+    journal_link(consumer);
 }
 
 bool pending_trim(struct consumer *consumer, size_t *budget)

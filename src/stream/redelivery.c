@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // tidy: prefix engine
 // When a message that is with a member goes out again: its ack wait is over (ST-B10), it is given back, at once or after a delay, its
-// member is gone. And whether: each delivery is counted, and a stream may limit their number. What was given back is recorded, so that
-// delays, and deliveries that do not count, hold over a restart (ST-B12).
+// member is gone. And whether: each delivery is counted, and a stream may limit their number. What was given back, and what waits between
+// two tries, is recorded, so that delays, and deliveries that do not count, hold over a restart (ST-B12).
 #include "stream/engine_internal.h"
 
 enum { EXPIRY_BATCH = 1024 };
@@ -10,6 +10,7 @@ enum { EXPIRY_BATCH = 1024 };
 static const uint64_t WAIT_MAX_NS = 1ULL << 62; // so that no sum overflows
 
 static void give_back(struct consumer *consumer, struct pending *pending, uint64_t delay_ns, bool count);
+static void record(struct consumer *consumer, const struct pending *pending);
 static int extend_all(const struct member *member);
 static struct pending *find_out(const struct consumer *consumer, const struct member *member, uint64_t sequence);
 static void ack_wait_over(struct consumer *consumer, struct pending *pending);
@@ -157,10 +158,18 @@ static void give_back(struct consumer *consumer, struct pending *pending, uint64
         pending_set_waiting(consumer, pending);
     else
         pending_set_delayed(consumer, pending, engine->now.mono_ns + (delay_ns < WAIT_MAX_NS ? delay_ns : WAIT_MAX_NS));
-    uint64_t left_ms = pending->state == PENDING_DELAYED ? (pending->node.key - engine->now.mono_ns) / 1000000 : 0;
+    record(consumer, pending);
+    consumer_wake(consumer);
+}
+
+// That nobody has it, and until when.
+static void record(struct consumer *consumer, const struct pending *pending)
+{
+    const struct engine *engine = consumer->stream->engine;
+    bool waits = pending->state == PENDING_DELAYED && pending->node.key > engine->now.mono_ns;
+    uint64_t left_ms = waits ? (pending->node.key - engine->now.mono_ns) / 1000000 : 0;
     uint64_t until_ms = left_ms ? engine_record_time_ms(engine) + left_ms : 0;
     journal_returned(consumer, pending->sequence, pending->attempts, until_ms);
-    consumer_wake(consumer);
 }
 
 // What was with a recovered member keeps no deadline until it is back.
@@ -186,10 +195,12 @@ static void ack_wait_over(struct consumer *consumer, struct pending *pending)
 {
     const struct stream_config *config = &consumer->stream->config;
     uint64_t wait_ns = pending->member->config.ack_wait_ns, backoff_ns = backoff_of(config, pending->attempts);
-    if (backoff_ns > wait_ns && !redelivery_ran_out(consumer, pending))
-        pending_set_delayed(consumer, pending, pending->deadline_ns + (backoff_ns - wait_ns));
-    else
+    if (backoff_ns <= wait_ns || redelivery_ran_out(consumer, pending)) {
         pending_set_waiting(consumer, pending);
+        return;
+    }
+    pending_set_delayed(consumer, pending, pending->deadline_ns + (backoff_ns - wait_ns));
+    record(consumer, pending);
 }
 
 // The wait after so many deliveries; 0: none.

@@ -259,6 +259,87 @@ static void test_a_letter_that_cannot_be_taken_waits(void **state)
     assert_int_equal(messages_of(h, "dead"), 1);
 }
 
+// ST-B12: nobody will say again that a message is dead, so it holds over a restart, whether that is in the log only or in an image, and
+// over a refused batch.
+static void test_a_word_holds_while_its_letter_waits(void **state)
+{
+    struct fake_host *h = *state;
+    char text[128];
+    for (int way = 0; way < 4; way++) {
+        bool image = way & 1, refused = way & 2;
+        begin(h, 2, 0, "dead");
+        h->dead_letter_error = ERR_FULL;
+        terminate(h, 2, "poison");
+        fake_host_turn(h);
+        if (refused)
+            fake_host_refuse(h);
+        fake_host_settle(h);
+        if (image)
+            fake_host_checkpoint(h, true, 100, 0);
+        for (int crash = 0; crash < 2; crash++) {
+            size_t before = h->delivery_count;
+            fake_host_crash(h, image);
+            engine_member_set_state(h->engine, consumer_member_next(find(h), NULL), MEMBER_READY, h->now);
+            for (int i = 0; i < 10; i++)
+                advance(h, 1000);
+            for (size_t i = before; i < h->delivery_count; i++)
+                assert_int_equal(h->deliveries[i].sequence, 1);
+            assert_int_equal(state_of(h).pending, 2);
+            assert_int_equal(state_of(h).dead, 0);
+        }
+        h->dead_letter_error = 0;
+        advance(h, 1001);
+        assert_int_equal(state_of(h).dead, 1);
+        read_letter(h, "dead", text, sizeof(text));
+        assert_non_null(strstr(text, ": 2 poison|m2"));
+        fake_host_crash(h, image);
+        assert_int_equal(state_of(h).dead, 1);
+        assert_int_equal(state_of(h).pending, 1);
+        assert_int_equal(messages_of(h, "dead"), 1);
+        fake_host_deinit(h);
+        fake_host_set_up(state);
+    }
+}
+
+// One that can die at once needs no such record, nor one whose deliveries ran out: that is known anyway.
+static void test_words_are_recorded_when_they_must_be(void **state)
+{
+    struct fake_host *h = *state;
+    begin(h, 3, 1, "dead");
+    terminate(h, 2, "x");
+    fake_host_settle(h);
+    assert_int_equal(fake_host_records(h, RECORD_DEAD), 1);
+    h->dead_letter_error = ERR_FULL;
+    advance(h, 1001);
+    assert_int_equal(state_of(h).pending, 2);
+    assert_int_equal(fake_host_records(h, RECORD_DYING), 0);
+    assert_int_equal(engine_ack(h->engine, find(h), 1, h->now), 0);
+    fake_host_settle(h);
+    assert_int_equal(engine_terminate(h->engine, find(h), 3, BYTES("y"), h->now), ERR_NOT_FOUND);
+}
+
+// Many of them, and a log that takes nothing for a while.
+static void test_words_wait_for_the_log(void **state)
+{
+    struct fake_host *h = *state;
+    begin(h, 9, 0, "dead");
+    h->dead_letter_error = h->reserved_error = ERR_NO_SPACE;
+    for (uint64_t i = 1; i <= 9; i += 2)
+        terminate(h, i, "");
+    fake_host_settle(h);
+    assert_int_equal(fake_host_records(h, RECORD_DYING), 0);
+    h->reserved_error = 0;
+    fake_host_settle(h);
+    assert_int_equal(fake_host_records(h, RECORD_DYING), 5);
+    assert_int_equal(engine_ack(h->engine, find(h), 3, h->now), 0); // a late one still counts
+    fake_host_settle(h);
+    fake_host_crash(h, false);
+    struct pending_info info[9];
+    assert_int_equal(consumer_pending_list(find(h), 0, info, 9), 8);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(info[i].place == PENDING_RUN_OUT, info[i].sequence % 2 == 1);
+}
+
 // Nothing that was read is held while they wait.
 static void test_letters_that_wait_hold_nothing(void **state)
 {
@@ -379,6 +460,9 @@ int main(void)
         TEST(test_a_refused_batch_kills_again),
         TEST(test_dead_letters),
         TEST(test_a_letter_that_cannot_be_taken_waits),
+        TEST(test_a_word_holds_while_its_letter_waits),
+        TEST(test_words_are_recorded_when_they_must_be),
+        TEST(test_words_wait_for_the_log),
         TEST(test_letters_that_wait_hold_nothing),
         TEST(test_no_copy_of_a_copy),
         TEST(test_the_dead_go_with_their_messages),

@@ -172,6 +172,20 @@ uint64_t fake_host_last_index(const struct fake_host *host)
     return host->entry_count;
 }
 
+size_t fake_host_records(const struct fake_host *host, uint16_t kind)
+{
+    size_t count = 0, used;
+    struct record record;
+    for (size_t i = 0; i < host->entry_count; i++) {
+        struct bytes rest = bytes_make(host->entries[i].records, host->entries[i].len);
+        for (; rest.len; rest = bytes_skip(rest, used)) {
+            must(record_get(rest, true, &record, &used) == 0);
+            count += record.kind == kind;
+        }
+    }
+    return count;
+}
+
 struct stream *fake_stream(struct fake_host *host, const char *name, uint64_t max_msgs)
 {
     struct stream_config config = {

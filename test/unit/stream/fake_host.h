@@ -89,6 +89,8 @@ void fake_host_crash(struct fake_host *host, bool with_image);
 // A whole checkpoint, in slices with a commit in between.
 void fake_host_checkpoint(struct fake_host *host, bool base, size_t slice, size_t commits);
 uint64_t fake_host_last_index(const struct fake_host *host);
+// How many records of this kind the log has.
+size_t fake_host_records(const struct fake_host *host, uint16_t kind);
 
 // Short hands.
 struct stream *fake_stream(struct fake_host *host, const char *name, uint64_t max_msgs);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -175,6 +176,56 @@ static void test_given_back_survives(void **state)
     }
 }
 
+// What a refused batch took along is recorded again, in its order.
+static void test_given_back_in_a_refused_batch(void **state)
+{
+    struct fake_host *h = *state;
+    begin(h, 3, 60000);
+    assert_int_equal(nak(h, 1, 3600 * SECONDS, true), 0);
+    assert_int_equal(nak(h, 2, 0, false), 0);
+    assert_int_equal(nak(h, 3, 0, true), 0);
+    for (int i = 0; i < 3; i++) {
+        fake_host_turn(h); // 2 and 3 are out again
+        fake_host_refuse(h);
+    }
+    assert_int_equal(engine_ack(h->engine, find(h), 3, h->now), 0);
+    fake_host_settle(h);
+    fake_host_crash(h, false);
+    struct pending_info info[3];
+    assert_int_equal(consumer_pending_list(find(h), 0, info, 3), 2);
+    assert_int_equal(info[0].place, PENDING_HELD_BACK);
+    assert_int_equal(info[0].attempts, 1);
+    assert_int_equal(info[1].place, PENDING_WITH_MEMBER);
+    assert_int_equal(info[1].attempts, 1);
+    back(h);
+    advance(h, 1000);
+    assert_int_equal(h->delivery_count, 5);
+    advance(h, 3600 * 1000);
+    assert_true(h->delivery_count > 5);
+}
+
+// However much gathers while the log takes nothing, writing it is one pass.
+static void test_much_is_written_at_once(void **state)
+{
+    struct fake_host *h = *state;
+    enum { TIMES = 32000 };
+    begin(h, 1, 60000);
+    fake_host_crash(h, false);
+    back(h);
+    h->reserved_error = ERR_NO_SPACE;
+    for (int i = 0; i < TIMES; i++) {
+        assert_int_equal(nak(h, 1, 0, true), 0);
+        fake_host_turn(h);
+    }
+    h->reserved_error = 0;
+    clock_t begin_time = clock();
+    fake_host_turn(h);
+    assert_true(clock() - begin_time < 3 * CLOCKS_PER_SEC);
+    fake_host_settle(h);
+    assert_int_equal(fake_host_records(h, RECORD_RETURNED), TIMES);
+    assert_int_equal(fake_host_records(h, RECORD_DELIVERED), TIMES + 1);
+}
+
 static void test_extended(void **state)
 {
     struct fake_host *h = *state;
@@ -209,6 +260,29 @@ static void test_backoff(void **state)
     assert_int_equal(nak(h, 1, 0, true), 0); // not held up
     fake_host_settle(h);
     assert_int_equal(h->delivery_count, 6);
+}
+
+// What is left of the wait between two tries holds over a restart.
+static void test_backoff_survives(void **state)
+{
+    struct fake_host *h = *state;
+    const uint64_t step = 60 * SECONDS;
+    for (int image = 0; image < 2; image++) {
+        begin(h, 1, 1000);
+        configure(h, 3, &step, 1);
+        advance(h, 1001);
+        if (image)
+            fake_host_checkpoint(h, true, 100, 0);
+        fake_host_advance(h, 9000);
+        fake_host_crash(h, image);
+        back(h);
+        advance(h, 49000);
+        assert_int_equal(h->delivery_count, 1);
+        assert_int_equal(advance(h, 1001)->count, 1);
+        assert_int_equal(h->delivery_count, 2);
+        fake_host_deinit(h);
+        fake_host_set_up(state);
+    }
 }
 
 static void test_backoff_is_not_for_members_that_go(void **state)
@@ -257,8 +331,11 @@ int main(void)
         TEST(test_who_may_give_back),
         TEST(test_deliveries_that_do_not_count),
         TEST(test_given_back_survives),
+        TEST(test_given_back_in_a_refused_batch),
+        TEST(test_much_is_written_at_once),
         TEST(test_extended),
         TEST(test_backoff),
+        TEST(test_backoff_survives),
         TEST(test_backoff_is_not_for_members_that_go),
         TEST(test_backoff_gives_the_place_free),
     };
