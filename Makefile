@@ -9,7 +9,7 @@ SOAK_ROUNDS ?= 300
 
 RELEASE := --buildtype=debugoptimized -Db_lto=true
 DEBUG := --buildtype=debug -Db_sanitize=address,undefined
-NPM_MARK := test/conformance/node_modules/.installed
+NPM_MARKS := test/conformance/node_modules/.installed test/deploy/node_modules/.installed
 
 .DEFAULT_GOAL := all
 .PHONY: all run test check bench fuzz soak tsan format install clean help bootstrap bootstrap-test debug
@@ -20,8 +20,9 @@ all: bootstrap build/build.ninja ## build the program: build/weir (release)
 run: all ## build, then serve from ./data
 	exec build/weir serve --dir ./data
 
-test: bootstrap-test debug $(NPM_MARK) all ## every test that needs only this machine; the last line counts them
+test: bootstrap-test debug $(NPM_MARKS) all ## every test that needs only this machine; the last line counts them
 	@ninja -C build weir release-helpers
+	@script/deploy-tools build-debug/deploy-tools
 	@script/test-all
 
 check: bootstrap-test ## before every commit: format, tidy, IDs, clang, unit tests and simulation
@@ -33,10 +34,10 @@ bench: all bootstrap-test ## compare with Debian's nats-server in one run
 fuzz: bootstrap-test ## every fuzz target for FUZZ_SECONDS (300) each
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) script/fuzz
 
-soak: bootstrap-test debug $(NPM_MARK) all ## the crash tests of test/e2e with SOAK_ROUNDS (300) rounds
+soak: bootstrap-test debug $(NPM_MARKS) all ## the crash tests of test/e2e with SOAK_ROUNDS (300) rounds
 	@SOAK_ROUNDS=$(SOAK_ROUNDS) script/soak
 
-tsan: bootstrap-test $(NPM_MARK) ## what has threads, with ThreadSanitizer: unit tests, and clients against three workers
+tsan: bootstrap-test test/conformance/node_modules/.installed ## what has threads, with ThreadSanitizer: unit tests, and clients against three workers
 	@script/tsan
 
 format: bootstrap-test ## rewrite the C files as .clang-format says
@@ -69,6 +70,6 @@ build/build.ninja: | bootstrap
 build-debug/build.ninja: | bootstrap-test
 	@CC='$(CC)' meson setup build-debug $(DEBUG)
 
-$(NPM_MARK): test/conformance/package-lock.json | bootstrap-test
-	@cd test/conformance && npm ci --no-audit --no-fund
+$(NPM_MARKS): %/node_modules/.installed: %/package-lock.json | bootstrap-test
+	@cd $* && npm ci --no-audit --no-fund
 	@touch $@
