@@ -73,6 +73,8 @@ static void put_streams(struct monitor *monitor, struct json_writer *json)
     json_writer_put_u64(json, "delivered", stats.delivered);
     json_writer_put_u64(json, "redelivered", stats.redelivered);
     json_writer_put_u64(json, "acked", stats.acked);
+    json_writer_put_u64(json, "dead", stats.dead);
+    json_writer_put_u64(json, "dead_not_copied", stats.not_copied);
     json_writer_put_u64(json, "pending", stats.pending);
     json_writer_put_u64(json, "ids", stats.ids);
     json_writer_end(json);

@@ -41,6 +41,27 @@ int dead_letter_headers(const struct dead_letter *letter, struct buffer *headers
     return 0;
 }
 
+struct bytes dead_letter_strip(struct bytes headers, struct buffer *room)
+{
+    struct headers parsed;
+    struct headers_field field;
+    if (headers.len == 0 || !memmem(headers.ptr, headers.len, PREFIX, strlen(PREFIX)) ||
+        headers_parse(headers, &parsed))
+        return headers;
+    buffer_clear(room);
+    must(buffer_append(room, bytes_make(headers.ptr, (size_t)(parsed.fields.ptr - headers.ptr))) == 0);
+    const size_t head = room->len;
+    const char *line = parsed.fields.ptr;
+    for (; headers_next(&parsed.fields, &field); line = parsed.fields.ptr) {
+        if (!bytes_starts_with(field.name, BYTES(PREFIX)))
+            must(buffer_append(room, bytes_make(line, (size_t)(parsed.fields.ptr - line))) == 0);
+    }
+    if (room->len == head && parsed.status == 0)
+        return bytes_make(NULL, 0);
+    must(buffer_append(room, BYTES("\r\n")) == 0);
+    return buffer_bytes(room);
+}
+
 // An error: something is wrong with its own fields.
 static int build(const struct dead_letter *letter, struct bytes own, uint64_t hops, struct bytes room,
                  struct bytes *ret_block)
@@ -63,11 +84,14 @@ static int build(const struct dead_letter *letter, struct bytes own, uint64_t ho
     return headers_end(&builder, ret_block);
 }
 
+// Of a block that dead_letter_strip() has not seen, because it is none, nothing is believed.
 static uint64_t hops_of(struct bytes block)
 {
+    struct headers parsed;
     struct bytes value;
     uint64_t hops;
-    if (headers_find(block, BYTES(PREFIX "Hops"), &value) || number_parse_u64(value, CHANNEL_DEAD_LETTERS_MAX, &hops))
+    if (headers_parse(block, &parsed) || headers_find(block, BYTES(PREFIX "Hops"), &value) ||
+        number_parse_u64(value, CHANNEL_DEAD_LETTERS_MAX, &hops))
         return 0;
     return hops;
 }

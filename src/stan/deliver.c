@@ -10,16 +10,19 @@
 #include "stan/member_data.h"
 #include "stan/stan_internal.h"
 
+enum { NOT_COPIED_MS = 60000 }; // between two lines about it
+
 static bool deliver(void *owner, const struct delivery *delivery);
 static void member_added(void *owner, struct member *member, bool recovered);
 static void member_removed(void *owner, struct member *member);
 static int dead_letter(void *owner, const struct dead_letter *letter, struct stream **ret_stream,
                        struct buffer *headers);
+static void not_copied(void *owner, struct consumer *consumer, const struct dead_info *dead);
 static void interest_changed(struct broker_watch *watch, enum broker_interest interest);
 
 void deliver_adapter(struct stan *stan, struct engine_adapter *ret_adapter)
 {
-    *ret_adapter = (struct engine_adapter){stan, deliver, member_added, member_removed, dead_letter};
+    *ret_adapter = (struct engine_adapter){stan, deliver, member_added, member_removed, dead_letter, not_copied};
 }
 
 void deliver_forget(struct subscription *subscription)
@@ -59,10 +62,10 @@ static bool deliver(void *owner, const struct delivery *delivery)
     const struct bytes none = {0};
     if (broker_publish(stan->broker, subscription->inbox, none, message->headers, parts, 3) == 0)
         return false;
-    if (delivery->redelivery_count)
-        subscription->redelivered++;
-    else
+    if (delivery->first)
         subscription->last_sent = message->sequence;
+    else
+        subscription->redelivered++;
     stan->stats.out_msgs++;
     stan->stats.out_bytes += message->payload.len;
     return true;
@@ -128,6 +131,26 @@ static int dead_letter(void *owner, const struct dead_letter *letter, struct str
                      BYTES_ARG(origin.config.name), BYTES_ARG(name), error_text(error));
     stan->dead_letters_wait = error != 0;
     return error ? ERR_AGAIN : 0; // whatever stands in the way may go
+}
+
+// One line for many: a cycle of channels may make thousands.
+static void not_copied(void *owner, struct consumer *consumer, const struct dead_info *dead)
+{
+    struct stan *stan = owner;
+    uint64_t now_ms = moment_mono_ms(stan->now);
+    stan->not_copied++;
+    if (now_ms < stan->not_copied_ms)
+        return;
+    struct stream_state state;
+    stream_state_get(consumer_stream(consumer), &state);
+    logger_write(stan->options.logger, LOG_WARN,
+                 "%llu dead messages did not get to their dead letter channel, the last one, %llu of channel %.*s, not "
+                 "to %.*s: they "
+                 "came to too many dead letter channels, could not be read, or are too large",
+                 (unsigned long long)stan->not_copied, (unsigned long long)dead->sequence, BYTES_ARG(state.config.name),
+                 BYTES_ARG(state.config.dead_letter));
+    stan->not_copied = 0;
+    stan->not_copied_ms = now_ms + NOT_COPIED_MS;
 }
 
 static void interest_changed(struct broker_watch *watch, enum broker_interest interest)

@@ -7,6 +7,7 @@
 // When the log has too much in flight (ERR_AGAIN), messages wait in a bounded backlog, in order, and the broker stops reading
 // from those who send them; each connection adds at most what was read from it already.
 #include "stan/channel.h"
+#include "stan/dead_letter.h"
 #include "stan/envelope.h"
 #include "stan/stan_internal.h"
 
@@ -168,7 +169,7 @@ static int publish_now(struct stan *stan, struct bytes reply, struct bytes heade
     if (!error) {
         struct publish message = {
             .reply = publish->reply,
-            .headers = headers,
+            .headers = dead_letter_strip(headers, &stan->headers),
             .payload = publish->data,
             .dedupe = arrival->client ? arrival->id : hash128_bytes(publish->guid, client->id_hash),
         };

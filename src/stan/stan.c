@@ -53,6 +53,7 @@ struct stan *stan_new(const struct stan_options *options, struct broker *broker,
     list_init(&stan->all);
     list_init(&stan->orphans);
     buffer_init(&stan->scratch, SCRATCH_MAX);
+    buffer_init(&stan->headers, INT32_MAX); // as large as a message may be
     buffer_init(&stan->backlog, BACKLOG_MAX);
     registry_init(&stan->registry, stan, options->max_clients);
     shard_machine_add(shard, &stan->registry.machine);
@@ -120,6 +121,7 @@ void stan_free(struct stan *stan)
     inactivity_deinit(&stan->inactivity);
     hold_deinit(&stan->answers);
     buffer_deinit(&stan->scratch);
+    buffer_deinit(&stan->headers);
     buffer_deinit(&stan->backlog);
     channel_limits_free(stan->limits);
     mem_free(stan);

@@ -41,6 +41,7 @@ struct stan {
     bool inlet_open[STAN_INLET_COUNT];
     struct hold answers;
     struct buffer scratch;   // frames being encoded
+    struct buffer headers;   // of a publish, without what is ours
     struct buffer backlog;   // publishes that came while the log was full (publish.c)
     size_t backlog_head;     // bytes of it already taken
     uint64_t refused;        // publishes, ever
@@ -48,6 +49,8 @@ struct stan {
     struct list all;         // subscriptions
     struct list orphans;     // subscriptions whose client has gone and whose end is not proposed yet
     bool dead_letters_wait;  // their channel could not be made
+    uint64_t not_copied;     // dead messages without a copy that no line in the log has told of
+    uint64_t not_copied_ms;  // the next line may come then
     uint64_t name_counter;   // makes names of anonymous consumers unique
     uint64_t subscriptions;
     struct stan_stats stats;

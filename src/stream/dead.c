@@ -18,6 +18,7 @@ struct dead_list {
 
 static struct dead_list *list_of(struct consumer *consumer);
 static int get_info(struct bytes from, struct dead_info *ret);
+static void tell_not_copied(struct consumer *consumer, const struct dead_info *info);
 static void remember(struct consumer *consumer, const struct dead_info *info);
 static void forget(struct consumer *consumer, struct dead *dead);
 
@@ -78,6 +79,8 @@ int dead_apply(struct engine *engine, const struct record *record, uint64_t inde
     list_of(consumer)->ever++;
     engine->stats.dead += engine->live;
     consumer->tally.dead += engine->live;
+    if (engine->live && !info.stream && death_wants_copy(consumer))
+        tell_not_copied(consumer, &info);
     remember(consumer, &info);
     pending_finish(consumer, info.sequence, info.sequence);
     consumer_dirty(consumer);
@@ -184,6 +187,15 @@ static int get_info(struct bytes from, struct dead_info *ret)
         .text = from,
     };
     return 0;
+}
+
+static void tell_not_copied(struct consumer *consumer, const struct dead_info *info)
+{
+    struct engine *engine = consumer->stream->engine;
+    const struct engine_adapter *adapter = engine_adapter_of(engine, consumer);
+    engine->stats.not_copied++;
+    if (adapter->not_copied)
+        adapter->not_copied(adapter->owner, consumer, info);
 }
 
 // They come nearly in order of sequence.

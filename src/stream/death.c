@@ -46,7 +46,6 @@ static struct list *first_unwritten(const struct deaths *deaths);
 static void put_word(struct buffer *to, const struct death *death);
 static int get_word(struct consumer *consumer, struct bytes from, uint64_t index);
 static void retry_fire(struct wheel_timer *timer, uint64_t now_ms);
-static bool wants_copy(const struct consumer *consumer);
 static void read_start(struct death *death);
 static void read_done(struct engine_read *read);
 static void read_end(struct death *death);
@@ -79,7 +78,7 @@ bool death_step(struct consumer *consumer, size_t *budget)
         return false;
     for (;;) {
         struct list *link = list_first(&deaths->ready);
-        bool copy = wants_copy(consumer);
+        bool copy = death_wants_copy(consumer);
         if (!link && (!copy || deaths->read_count < READS_MAX))
             link = list_first(&deaths->waiting);
         if (!link)
@@ -212,6 +211,13 @@ int death_get_image(struct consumer *consumer, struct bytes from)
     return from.len == 0 ? 0 : ERR_CORRUPT;
 }
 
+bool death_wants_copy(const struct consumer *consumer)
+{
+    const struct stream_config *config = &consumer->stream->config;
+    return config->dead_letter.len && !bytes_equal(config->dead_letter, config->name) &&
+           engine_adapter_of(consumer->stream->engine, consumer)->dead_letter;
+}
+
 // The deaths themselves belong to the pending messages.
 void death_free(struct consumer *consumer)
 {
@@ -302,13 +308,6 @@ static void retry_fire(struct wheel_timer *timer, uint64_t now_ms)
     consumer_wake(container_of(timer, struct deaths, retry)->consumer);
 }
 
-static bool wants_copy(const struct consumer *consumer)
-{
-    const struct stream_config *config = &consumer->stream->config;
-    return config->dead_letter.len && !bytes_equal(config->dead_letter, config->name) &&
-           engine_adapter_of(consumer->stream->engine, consumer)->dead_letter;
-}
-
 static void read_start(struct death *death)
 {
     struct deaths *deaths = death->consumer->deaths;
@@ -361,7 +360,7 @@ static int propose(struct death *death)
     struct dead_info info = info_of(death);
     int result = death->read ? death->read->read.result : 0, error;
     engine->stats.unreadable += result == ERR_CORRUPT;
-    if (death->read && result == 0 && wants_copy(consumer))
+    if (death->read && result == 0 && death_wants_copy(consumer))
         error = propose_copy(death, &info);
     else if (result && result != ERR_NOT_FOUND && result != ERR_CORRUPT)
         error = result;

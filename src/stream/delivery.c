@@ -316,15 +316,23 @@ static bool send(struct consumer *consumer, struct fetch *fetch, struct member *
     pending->delivered_ns = engine->now.wall_ns;
     pending->attempts++;
     pending_set_out(consumer, pending, member, redelivery_deadline(member));
-    struct delivery delivery = {consumer->stream, consumer, member, &fetch->read.message, pending->attempts - 1};
+    bool first = fetch->first_time;
+    struct delivery delivery = {
+        .stream = consumer->stream,
+        .consumer = consumer,
+        .member = member,
+        .message = message,
+        .first = first,
+        .redelivery_count = pending->attempts - 1,
+    };
     const struct engine_adapter *adapter = engine_adapter_of(engine, consumer);
     if (adapter->deliver && adapter->deliver(adapter->owner, &delivery)) {
         journal_delivered(consumer, fetch->read.sequence, member->id, delivery.redelivery_count + 1);
         engine->stats.delivered++;
-        engine->stats.redelivered += delivery.redelivery_count > 0;
-        consumer->redelivered += delivery.redelivery_count > 0;
+        engine->stats.redelivered += !first;
+        consumer->redelivered += !first;
         consumer->tally.delivered++;
-        consumer->tally.redelivered += delivery.redelivery_count > 0;
+        consumer->tally.redelivered += !first;
         if (fetch->first_time)
             consumer_passed(consumer, (uint32_t)size);
         return true;

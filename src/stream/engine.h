@@ -79,7 +79,8 @@ struct delivery {
     struct consumer *consumer;
     struct member *member;
     const struct message_record *message;
-    uint32_t redelivery_count; // 0: the first time
+    bool first;                // nobody got it before
+    uint32_t redelivery_count; // deliveries before this one that count (engine_nak())
 };
 
 enum dead_reason {
@@ -99,6 +100,8 @@ struct dead_letter {
     uint64_t time_ns;  // wall clock
 };
 
+struct dead_info;
+
 enum { ENGINE_PROTOCOL_STAN = 1, ENGINE_PROTOCOL_JETSTREAM = 2, ENGINE_PROTOCOL_COUNT };
 
 // What a protocol does for its consumers. Registered once per protocol.
@@ -117,6 +120,9 @@ struct engine_adapter {
     // else: not now, it is asked again later. NULL: no copies.
     int (*dead_letter)(void *owner, const struct dead_letter *letter, struct stream **ret_stream,
                        struct buffer *headers);
+    // A message has died, and although its stream names another for its dead there is no copy: dead_letter() wanted none, or it could not
+    // be read any more, or is too large with its story. NULL: nobody wants to know.
+    void (*not_copied)(void *owner, struct consumer *consumer, const struct dead_info *dead);
 };
 
 struct engine_options {
@@ -463,6 +469,7 @@ struct engine_stats {
     uint64_t pending, ids;
     uint64_t ids_bytes, pool_bytes; // memory: of the ids; of what is out with members or on its way to them
     uint64_t unreadable;            // messages that consumers passed over because they are damaged
+    uint64_t not_copied;            // of `dead`: engine_adapter.not_copied()
     // Recovery, after damage: objects that made room for a newer one of the same name, because their end was lost; streams that
     // serve as weir.lost.stream.<id>, without limits, because their creation was lost.
     uint64_t replaced, nameless;

@@ -442,6 +442,8 @@ int death_apply(struct engine *engine, const struct record *record, uint64_t ind
 bool death_is_worth_an_image(const struct consumer *consumer);
 void death_put_image(const struct consumer *consumer, struct buffer *to);
 int death_get_image(struct consumer *consumer, struct bytes from);
+// Does the consumer's stream name another for its dead?
+bool death_wants_copy(const struct consumer *consumer);
 // No message dies any more.
 void death_free(struct consumer *consumer);
 

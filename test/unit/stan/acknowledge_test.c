@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "env/log.h"
 #include "rig.h"
+#include "stan/stan_inspect.h"
 #include "store/chunk.h"
 
 static struct engine *engine(struct rig *rig)
@@ -27,6 +29,16 @@ static struct consumer_state state_of(struct rig *rig)
     struct consumer_state state;
     consumer_state_get(member_consumer(member(rig)), &state);
     return state;
+}
+
+// As a message comes into a channel that is another's dead letter channel: past those who publish.
+static void store_with(struct rig *rig, struct bytes headers)
+{
+    struct publish message = {.headers = headers, .payload = BYTES("data")};
+    struct publish_result result;
+    struct engine_time now = {rig->now.mono_ns, rig->now.wall_ns};
+    assert_int_equal(engine_publish(engine(rig), channel(rig, "channel"), &message, now, &result), 0);
+    rig_settle(rig);
 }
 
 // The subscription counts as listened to, though only the test listens.
@@ -135,6 +147,23 @@ static void words_are_heard(void **state)
     assert_true(bytes_equal(info.text, BYTES("bad\r\nword")));
 }
 
+// A delivery that does not count is none of the first, whatever its number says.
+static void what_does_not_count_was_sent_all_the_same(void **state)
+{
+    struct rig *rig = *state;
+    struct stan_subscription_view view;
+    begin(rig, 0, "", 3);
+    say(rig, "-NAK 1 {\"count\":false,\"delay\":\"20s\"}");
+    say(rig, "-NAK 2 {\"count\":false,\"delay\":\"25s\"}");
+    say(rig, "+TERM 3");
+    rig_pass(rig, 22);
+    assert_int_equal(heard(rig), 3);
+    assert_true(stan_inspect_subscription(rig->stan, member_id(member(rig)), &view));
+    assert_int_equal(view.last_sent, 3);
+    assert_int_equal(view.redelivered, 1);
+    assert_int_equal(state_of(rig).redelivered, 1);
+}
+
 static void nonsense_is_not(void **state)
 {
     struct rig *rig = *state;
@@ -190,7 +219,20 @@ static void deliveries_run_out(void **state)
     assert_non_null(channel(rig, "dead"));
 }
 
-// What says that it has been through enough channels, and headers that cannot be a block's, neither crash nor circle.
+static char logged[512];
+static size_t logged_lines;
+
+static void keep_line(void *owner, enum log_level level, const char *format, va_list arguments)
+{
+    (void)owner;
+    if (level < LOG_WARN)
+        return;
+    vsnprintf(logged, sizeof(logged), format, arguments);
+    logged_lines++;
+}
+
+// What says that it has been through enough channels, and headers that cannot be a block's, neither crash nor circle. Who dies without a
+// copy is counted and told of, in one line for many.
 static void strange_headers(void **state)
 {
     struct rig *rig = *state;
@@ -205,24 +247,66 @@ static void strange_headers(void **state)
         {BYTES("no block at all"), true},
         {BYTES("NATS/1.0\r\nA name: x\r\n\r\n"), true},
         {BYTES("NATS/1.0\r\nName: a\001b\r\n\r\n"), true},
+        {BYTES("NATS/1.0\r\nWeir-Dead-Hops: 16\r\nno field\r\n\r\n"), true},
+        {BYTES("NATS/1.0\r\nWeir-Dead-Hops: 16\r\n\r\n"), false},
     };
-    begin(rig, 0, "dead", 0);
-    uint64_t copies = 0;
+    struct logger logger = {.level = LOG_WARN, .write = keep_line};
+    logged_lines = 0;
+    rig->options.logger = &logger;
+    begin(rig, 0, "dead", 1);
+    say(rig, "+TERM 1");
+    uint64_t copies = 1;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        char term[16], guid[] = {(char)('a' + i), 0};
-        publish_with(rig, guid, cases[i].headers);
+        char term[16];
+        store_with(rig, cases[i].headers);
         ready(rig);
-        snprintf(term, sizeof(term), "+TERM %zu", i + 1);
+        snprintf(term, sizeof(term), "+TERM %zu", i + 2);
         say(rig, term);
-        assert_int_equal(state_of(rig).dead, i + 1);
+        assert_int_equal(state_of(rig).dead, i + 2);
         copies += cases[i].copied;
         struct stream_state dead = {0};
         if (channel(rig, "dead"))
             stream_state_get(channel(rig, "dead"), &dead);
         assert_int_equal(dead.messages, copies);
     }
-    read_message(rig, "dead", 1, text, sizeof(text));
+    read_message(rig, "dead", 2, text, sizeof(text));
     assert_non_null(strstr(text, "Weir-Dead-Hops: 16\r\n"));
+    struct engine_stats stats;
+    engine_stats_get(engine(rig), &stats);
+    assert_int_equal(stats.not_copied, 2);
+    assert_int_equal(logged_lines, 1);
+    assert_non_null(
+        strstr(logged, "1 dead messages did not get to their dead letter channel, the last one, 2 of channel channel"));
+    rig_pass(rig, 61);
+    store_with(rig, cases[0].headers);
+    ready(rig);
+    say(rig, "+TERM 10");
+    assert_int_equal(logged_lines, 2);
+    assert_non_null(strstr(logged, "2 dead messages"));
+    rig_stop(rig);
+    rig->options.logger = NULL;
+    rig_start(rig);
+}
+
+// A publisher cannot say how often its message has died, nor who it died for.
+static void nobody_publishes_a_story(void **state)
+{
+    struct rig *rig = *state;
+    char text[1024];
+    begin(rig, 0, "dead", 0);
+    publish_with(rig, "1", BYTES("NATS/1.0\r\nWeir-Dead-Hops: 16\r\n\r\n"));
+    publish_with(rig, "2", BYTES("NATS/1.0 100\r\nWeir-Dead-Hops: 16\r\n\r\n"));
+    publish_with(rig, "3", BYTES("NATS/1.0\r\nA:b\r\nWeir-Dead-Hops: 16\r\nC: Weir-Dead-D\r\nWeir-Dead-X: y\r\n\r\n"));
+    read_message(rig, "channel", 1, text, sizeof(text));
+    assert_string_equal(text, "|data");
+    read_message(rig, "channel", 2, text, sizeof(text));
+    assert_string_equal(text, "NATS/1.0 100\r\n\r\n|data");
+    read_message(rig, "channel", 3, text, sizeof(text));
+    assert_string_equal(text, "NATS/1.0\r\nA:b\r\nC: Weir-Dead-D\r\n\r\n|data");
+    ready(rig);
+    say(rig, "+TERM 1");
+    read_message(rig, "dead", 1, text, sizeof(text));
+    assert_non_null(strstr(text, "Weir-Dead-Hops: 1\r\n"));
 }
 
 static char delivered_headers[256];
@@ -279,8 +363,10 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
     const struct CMUnitTest tests[] = {
-        T(words_are_heard),        T(nonsense_is_not), T(a_dead_letter_tells_its_story),
-        T(deliveries_run_out),     T(strange_headers), T(headers_come_with_the_message),
+        T(words_are_heard),          T(what_does_not_count_was_sent_all_the_same),
+        T(nonsense_is_not),          T(a_dead_letter_tells_its_story),
+        T(deliveries_run_out),       T(strange_headers),
+        T(nobody_publishes_a_story), T(headers_come_with_the_message),
         T(a_full_channel_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

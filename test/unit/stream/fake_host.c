@@ -393,8 +393,13 @@ static void adapter_member_removed(void *owner, struct member *member)
 
 static void engine_begin(struct fake_host *host)
 {
-    struct engine_adapter adapter = {host, adapter_deliver, adapter_member_added, adapter_member_removed,
-                                     adapter_dead_letter};
+    struct engine_adapter adapter = {
+        .owner = host,
+        .deliver = adapter_deliver,
+        .member_added = adapter_member_added,
+        .member_removed = adapter_member_removed,
+        .dead_letter = adapter_dead_letter,
+    };
     host->engine = engine_new(&host->options);
     engine_adapter_set(host->engine, ENGINE_PROTOCOL_STAN, &adapter);
 }
