@@ -7,6 +7,8 @@
 #include "codec/percent.h"
 #include "codec/timestamp.h"
 
+#define ACCEPT_WEIGHT_MAX 1000
+
 static int find_head_end(struct bytes data, size_t *ret_len);
 static int parse_request_line(struct bytes line, struct http_request *request);
 static int parse_method(struct bytes method, bool *ret_head);
@@ -17,6 +19,9 @@ static bool next_field(struct bytes *fields, struct bytes name, struct bytes *re
 static bool cut(struct bytes *rest, char separator, struct bytes *ret_part);
 static struct bytes cut_line(struct bytes *rest);
 static bool is_token_char(char c);
+static bool accept_parameters(struct bytes parameters, struct bytes versions, uint32_t *ret_weight);
+static bool is_in_list(struct bytes list, struct bytes word);
+static uint32_t accept_weight(struct bytes text);
 static const char *reason(int status);
 
 int http_request_parse(struct bytes data, struct http_request *ret_request, size_t *ret_used)
@@ -78,6 +83,34 @@ int http_query_find(struct bytes query, struct bytes name, char *ret_value, size
     return ERR_NOT_FOUND;
 }
 
+uint32_t http_accept_weight(struct bytes fields, struct bytes type, struct bytes versions, bool named)
+{
+    struct bytes list, entry;
+    if (!http_field_find(fields, BYTES("accept"), &list))
+        return named ? 0 : ACCEPT_WEIGHT_MAX;
+    size_t slash = (size_t)((const char *)memchr(type.ptr, '/', type.len) - type.ptr) + 1;
+    uint32_t weights[3] = {0}; // by how exact the entry is
+    bool found[3] = {false};
+    while (cut(&list, ',', &entry)) {
+        struct bytes range;
+        (void)cut(&entry, ';', &range);
+        range = bytes_trim(range);
+        size_t exact = 2;
+        bool family = range.len == slash + 1 && range.ptr[slash] == '*' &&
+                      bytes_equal_fold(bytes_make(range.ptr, slash), bytes_make(type.ptr, slash));
+        if (!bytes_equal_fold(range, type))
+            exact = family ? 1 : 0;
+        uint32_t weight;
+        if ((exact == 0 && !bytes_equal(range, BYTES("*/*"))) || !accept_parameters(entry, versions, &weight))
+            continue;
+        found[exact] = true;
+        weights[exact] = weight > weights[exact] ? weight : weights[exact];
+    }
+    if (found[2] || named)
+        return weights[2];
+    return found[1] ? weights[1] : weights[0];
+}
+
 int http_response_append(struct buffer *out, const struct http_response *response)
 {
     size_t before = out->len;
@@ -105,6 +138,49 @@ int http_response_append(struct buffer *out, const struct http_response *respons
     if (error)
         out->len = before;
     return error;
+}
+
+// Of one entry. False: of another version.
+static bool accept_parameters(struct bytes parameters, struct bytes versions, uint32_t *ret_weight)
+{
+    struct bytes value;
+    *ret_weight = ACCEPT_WEIGHT_MAX;
+    while (cut(&parameters, ';', &value)) {
+        struct bytes key;
+        if (!cut(&value, '=', &key))
+            continue;
+        value = bytes_trim(value);
+        if (bytes_equal_fold(bytes_trim(key), BYTES("q")))
+            *ret_weight = accept_weight(value);
+        if (bytes_equal_fold(bytes_trim(key), BYTES("version")) && !is_in_list(versions, value))
+            return false;
+    }
+    return true;
+}
+
+static bool is_in_list(struct bytes list, struct bytes word)
+{
+    struct bytes entry;
+    while (cut(&list, ',', &entry)) {
+        if (bytes_equal(bytes_trim(entry), word))
+            return true;
+    }
+    return false;
+}
+
+// "0.75": 750. What is no number between 0 and 1 wants nothing.
+static uint32_t accept_weight(struct bytes text)
+{
+    uint32_t weight = 0, digit = ACCEPT_WEIGHT_MAX;
+    for (size_t i = 0; i < text.len; i++) {
+        if (i == 1 && text.ptr[i] == '.')
+            continue;
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || (i == 0 && text.ptr[i] > '1'))
+            return 0;
+        weight += digit * (uint32_t)(text.ptr[i] - '0');
+        digit /= 10;
+    }
+    return weight < ACCEPT_WEIGHT_MAX ? weight : ACCEPT_WEIGHT_MAX;
 }
 
 // The length of the head with its empty line. Bare line feeds end lines as well: people type them.

@@ -25,6 +25,10 @@ int http_request_parse(struct bytes data, struct http_request *ret_request, size
 bool http_field_find(struct bytes fields, struct bytes name, struct bytes *ret_value);
 // Whether a comma-separated list, which may be spread over several fields of that name, has the word (both without capitals).
 bool http_field_has(struct bytes fields, struct bytes name, struct bytes word);
+// How much a client wants a kind of content, in thousandths, by the first Accept field of a request: of the entry that names it
+// ("text/plain"), or else its family or everything. Entries with a version other than one of these (comma-separated) do not count; `named`: only
+// an entry that names it does. 1000 without such a field, unless `named`.
+uint32_t http_accept_weight(struct bytes fields, struct bytes type, struct bytes versions, bool named);
 // 400, 405, 431: the status for an error of http_request_parse().
 int http_error_status(int error);
 

@@ -2,6 +2,7 @@
 // What the process costs the machine, for monitoring. os/ reads it, the simulator makes it up.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct process_usage {
@@ -12,7 +13,14 @@ struct process_usage {
     uint32_t cores;          // that this process may use
 };
 
+struct process_disk {
+    uint64_t free_bytes; // that this process may still take
+    uint64_t size_bytes;
+};
+
 struct process_source {
     void *owner;
     void (*read)(void *owner, struct process_usage *ret_usage);
+    // Of the file system that a directory is in. False: that cannot be told. May be NULL.
+    bool (*read_disk)(void *owner, const char *directory, struct process_disk *ret_disk);
 };

@@ -134,6 +134,11 @@ uint64_t http_server_next_deadline_ms(const struct http_server *server)
     return UINT64_MAX;
 }
 
+size_t http_server_waiting(const struct http_server *server)
+{
+    return server->waiting;
+}
+
 void http_server_shutdown(struct http_server *server)
 {
     server->stopping = true;

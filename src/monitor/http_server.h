@@ -36,5 +36,7 @@ const struct net_handler *http_server_net_handler(struct http_server *server);
 void http_server_turn_begin(struct http_server *server, struct moment now);
 // UINT64_MAX: none.
 uint64_t http_server_next_deadline_ms(const struct http_server *server);
+// Bytes of answers that wait for their readers.
+size_t http_server_waiting(const struct http_server *server);
 // Closes all connections and refuses new ones.
 void http_server_shutdown(struct http_server *server);

@@ -16,6 +16,7 @@
 const struct monitor_route monitor_routes[MONITOR_ROUTES] = {
     {"/", NULL, monitor_index},
     {"/varz", "the server: configuration, traffic, storage", monitor_varz},
+    {"/metrics", "everything counted and measured, for Prometheus", monitor_metrics},
     {"/connz", "connections", monitor_connz},
     {"/subsz", "subscriptions", monitor_subsz},
     {"/subscriptionsz", NULL, monitor_subsz},
@@ -219,6 +220,7 @@ static void collected(struct monitor_visit *visit)
     struct collection collection = *(struct collection *)visit;
     mem_free(visit);
     collection.monitor->stats = collection.sum;
+    collection.monitor->collections++;
     collection.monitor->active_accounts = seqset_count(&collection.active);
     seqset_deinit(&collection.active);
     collection.write(collection.monitor, collection.page);

@@ -14,7 +14,7 @@ struct monitor_route {
     void (*fill)(struct monitor *monitor, struct page *page);
 };
 
-#define MONITOR_ROUTES 20
+#define MONITOR_ROUTES 21
 
 struct monitor {
     struct monitor_options options;
@@ -25,6 +25,7 @@ struct monitor {
     struct moment now;
     struct broker_stats stats; // of all workers, when they were last collected
     uint64_t active_accounts;  // that had connections then
+    uint64_t collections;      // how often that was
     struct moment config_loaded;
     char config_digest[MONITOR_DIGEST_SIZE]; // "": there is no file
     unsigned copies;                         // that are being made
@@ -33,6 +34,7 @@ struct monitor {
     bool stopping;                           // no page is begun any more that takes steps
     uint64_t requests[MONITOR_ROUTES];       // per route, in order of monitor_routes
     uint64_t cpu_ns, cpu_at_ns;              // at the last reading of the processor time, for its rate since then
+    double cpu_percent;
 };
 
 extern const struct monitor_route monitor_routes[MONITOR_ROUTES];
@@ -47,6 +49,8 @@ void monitor_collect_stats(struct monitor *monitor, struct page *page,
                            void (*write)(struct monitor *monitor, struct page *page));
 // Memory, cores, and processor time in percent of one core since the last look.
 void monitor_put_process(struct monitor *monitor, struct json_writer *json);
+// The same to be read; returns the percents.
+double monitor_read_process(struct monitor *monitor, struct process_usage *ret_usage);
 // Begins a page as most do: an object with the server's id and the time.
 void monitor_begin_json(struct monitor *monitor, struct page *page, struct json_writer *json);
 // Ends a page that was written; one that has become too long becomes an error.
@@ -58,6 +62,8 @@ void monitor_index(struct monitor *monitor, struct page *page);
 void monitor_healthz(struct monitor *monitor, struct page *page);
 // "/varz"
 void monitor_varz(struct monitor *monitor, struct page *page);
+// "/metrics"
+void monitor_metrics(struct monitor *monitor, struct page *page);
 
 // "/connz", "/subsz", "/accountz", "/accstatz": what the workers hold
 void monitor_connz(struct monitor *monitor, struct page *page);

@@ -132,16 +132,24 @@ static void put_time(struct monitor *monitor, struct json_writer *json, const ch
     json_writer_put_string(json, key, bytes_from_string(text));
 }
 
+double monitor_read_process(struct monitor *monitor, struct process_usage *ret_usage)
+{
+    const struct process_source *source = monitor->options.process;
+    *ret_usage = (struct process_usage){.cores = 1};
+    if (source)
+        source->read(source->owner, ret_usage);
+    uint64_t passed_ns = monitor->now.mono_ns - monitor->cpu_at_ns;
+    if (passed_ns > 0)
+        monitor->cpu_percent = 100.0 * (double)(ret_usage->cpu_ns - monitor->cpu_ns) / (double)passed_ns;
+    monitor->cpu_ns = ret_usage->cpu_ns;
+    monitor->cpu_at_ns = monitor->now.mono_ns;
+    return monitor->cpu_percent;
+}
+
 void monitor_put_process(struct monitor *monitor, struct json_writer *json)
 {
-    struct process_usage usage = {.cores = 1};
-    const struct process_source *source = monitor->options.process;
-    if (source)
-        source->read(source->owner, &usage);
-    uint64_t passed_ns = monitor->now.mono_ns - monitor->cpu_at_ns;
-    double percent = passed_ns > 0 ? 100.0 * (double)(usage.cpu_ns - monitor->cpu_ns) / (double)passed_ns : 0;
-    monitor->cpu_ns = usage.cpu_ns;
-    monitor->cpu_at_ns = monitor->now.mono_ns;
+    struct process_usage usage;
+    double percent = monitor_read_process(monitor, &usage);
     json_writer_put_u64(json, "mem", usage.resident_bytes);
     json_writer_put_u64(json, "cores", usage.cores);
     json_writer_put_u64(json, "gomaxprocs", usage.cores);

@@ -6,15 +6,17 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 static void process_read(void *owner, struct process_usage *ret_usage);
+static bool process_read_disk(void *owner, const char *directory, struct process_disk *ret_disk);
 static uint64_t process_resident_bytes(void);
 static uint64_t process_cpu_ns(void);
 static uint64_t process_open_files(void);
 
-const struct process_source process_self = {.owner = NULL, .read = process_read};
+const struct process_source process_self = {.owner = NULL, .read = process_read, .read_disk = process_read_disk};
 
 // open() gives the lowest number that is free, and those below `fd` are taken by now.
 int process_open_standard(void)
@@ -62,6 +64,19 @@ static void process_read(void *owner, struct process_usage *ret_usage)
         .max_files = limit.rlim_cur,
         .cores = (uint32_t)cores,
     };
+}
+
+static bool process_read_disk(void *owner, const char *directory, struct process_disk *ret_disk)
+{
+    (void)owner;
+    struct statvfs volume;
+    if (statvfs(directory, &volume) != 0)
+        return false;
+    *ret_disk = (struct process_disk){
+        .free_bytes = (uint64_t)volume.f_bavail * volume.f_frsize,
+        .size_bytes = (uint64_t)volume.f_blocks * volume.f_frsize,
+    };
+    return true;
 }
 
 // The second number of /proc/self/statm, in pages. 0 when there is no /proc.

@@ -28,6 +28,12 @@ static void check_query(struct bytes query)
     must(error != 0 || memchr(value, '\0', sizeof(value)) != NULL);
 }
 
+static void check_accept(struct bytes fields)
+{
+    for (int named = 0; named < 2; named++)
+        must(http_accept_weight(fields, BYTES("a/b"), BYTES("0.1,1"), named) <= 1000);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bytes input = bytes_make(data, size);
@@ -43,5 +49,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     must(lies_in(request.path, input) && lies_in(request.query, input));
     check_cuts(input, used);
     check_query(request.query);
+    check_accept(request.fields);
     return 0;
 }

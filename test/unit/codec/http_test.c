@@ -201,6 +201,37 @@ static void a_response_has_its_length_and_no_body_for_head(void **state)
     buffer_deinit(&out);
 }
 
+static uint32_t weigh(const char *accept, const char *type, bool named)
+{
+    char fields[512];
+    int len = snprintf(fields, sizeof(fields), "Host: h\r\nAccept: %s\r\n\r\n", accept);
+    return http_accept_weight(bytes_make(fields, (size_t)len), bytes_from_string(type), BYTES("0.0.4, 1.0.0"), named);
+}
+
+static void content_is_weighed_as_the_client_says(void **state)
+{
+    // What Prometheus 2 and 3 send.
+    const char *two = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+                      "text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    const char *three = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+                        "text/plain;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    assert_int_equal(weigh(two, "application/openmetrics-text", true), 1000);
+    assert_int_equal(weigh(two, "text/plain", false), 500);
+    assert_int_equal(weigh(three, "application/openmetrics-text", true), 600);
+    assert_int_equal(weigh("*/*", "text/plain", false), 1000);
+    assert_int_equal(weigh("*/*", "text/plain", true), 0);
+    assert_int_equal(weigh("text/*;q=0.2, */*", "text/plain", false), 200);
+    assert_int_equal(weigh("text/plain;q=0.1;version=7, TEXT/PLAIN ; Q = 0.25", "text/plain", false), 250);
+    assert_int_equal(weigh("text/plain;version=2", "text/plain", false), 0);
+    assert_int_equal(weigh("text/plain;q=0", "text/plain", false), 0);
+    assert_int_equal(weigh("text/plain;q=0.1234", "text/plain", false), 123);
+    assert_int_equal(weigh("text/plain;q=nine, text/plain;q=-1, text/plain;q=7", "text/plain", false), 0);
+    assert_int_equal(weigh("text/plain;q=1.9", "text/plain", false), 1000);
+    assert_int_equal(weigh(",;,=;q,text", "text/plain", false), 0);
+    assert_int_equal(http_accept_weight(BYTES("Host: h\r\n\r\n"), BYTES("a/b"), BYTES(""), false), 1000);
+    assert_int_equal(http_accept_weight(BYTES("Host: h\r\n\r\n"), BYTES("a/b"), BYTES(""), true), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +244,7 @@ int main(void)
         cmocka_unit_test(other_methods_versions_and_bodies_are_not_supported),
         cmocka_unit_test(a_head_that_is_too_long_is_refused),
         cmocka_unit_test(query_values_are_found_and_decoded),
+        cmocka_unit_test(content_is_weighed_as_the_client_says),
         cmocka_unit_test(a_response_has_its_length_and_no_body_for_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

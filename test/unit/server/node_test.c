@@ -108,7 +108,7 @@ static int rig_setup_with(void **state, uint32_t store, bool streaming)
     rig->now = (struct moment){.mono_ns = 5000000000, .wall_ns = 1795411771000000000};
     prng_seed(&rig->prng, 1);
     rig->random = (struct random_source){&rig->prng, random_next};
-    rig->process = (struct process_source){NULL, process_read};
+    rig->process = (struct process_source){NULL, process_read, NULL};
     start(rig);
     node_turn_begin(rig->node, rig->now);
     connect_peer(&rig->client, node_client_handler(rig->node));
