@@ -3,14 +3,12 @@
 
 #include <stdio.h>
 
+#include "admin/admin_service.h"
 #include "admin/backup_service.h"
 #include "base/memory.h"
 #include "base/must.h"
 #include "server/node_config.h"
 #include "server/node_internal.h"
-
-// Of an answer of a backup, unless messages must be shorter.
-#define BACKUP_ANSWER_BYTES (256u << 10)
 
 static int start_streaming(struct node *node, struct moment now);
 static void tell_recovered(const struct node *node);
@@ -141,7 +139,8 @@ bool node_turn_end(struct node *node)
     monitor_turn_end(node->monitor);
     if (node->stan) {
         stan_turn_end(node->stan);
-        again = shard_turn_end(node->shard, node->now);
+        again = admin_api_turn_end(node->admin, node->now);
+        again |= shard_turn_end(node->shard, node->now);
         again |= backup_service_turn_end(node->backups, node->now);
     }
     if (node->state == NODE_DRAINING && is_drained(node)) {
@@ -164,6 +163,7 @@ uint64_t node_next_deadline_ms(const struct node *node)
         deadline_ms = earlier(deadline_ms, stan_next_deadline_ms(node->stan));
         deadline_ms = earlier(deadline_ms, shard_next_deadline_ms(node->shard));
         deadline_ms = earlier(deadline_ms, backup_service_next_deadline_ms(node->backups));
+        deadline_ms = earlier(deadline_ms, admin_api_next_deadline_ms(node->admin));
     }
     if (node->uplink)
         deadline_ms = earlier(deadline_ms, uplink_next_deadline_ms(node->uplink));
@@ -172,11 +172,7 @@ uint64_t node_next_deadline_ms(const struct node *node)
 
 bool node_has_clients(const struct node *node)
 {
-    struct broker_stats stats;
-    broker_stats_get(node->broker, &stats);
-    for (uint32_t i = 1; i < node->worker_count; i++)
-        stats.connections += node_live_connections(node, i);
-    return stats.connections > 0;
+    return node_count_connections(node) > 0;
 }
 
 void node_shutdown(struct node *node)
@@ -209,7 +205,7 @@ void node_stop(struct node *node)
     node_uplink_stop(node);
     monitor_free(node->monitor);
     if (node->stan) {
-        backup_service_stop(node->backups);
+        node_admin_stop(node);
         stan_stop(node->stan);
         shard_stop(node->shard);
     }
@@ -231,17 +227,7 @@ static int start_streaming(struct node *node, struct moment now)
     if (error)
         return error;
     tell_recovered(node);
-    // An answer is a message like others: what clients are told they may get.
-    uint32_t answer_bytes =
-        node->options.max_payload / 2 < BACKUP_ANSWER_BYTES ? node->options.max_payload / 2 : BACKUP_ANSWER_BYTES;
-    node->backups = backup_service_new(&(struct backup_service_options){
-        .broker = node->broker,
-        .shard = node->shard,
-        .stan = node->stan,
-        .cluster_id = bytes_from_string(node->options.cluster_id),
-        .answer_bytes = answer_bytes,
-        .logger = node->env.logger,
-    });
+    node_admin_start(node);
     return 0;
 }
 
@@ -337,7 +323,7 @@ static void drain(struct node *node)
 {
     node->state = NODE_DRAINING;
     if (node->shard) {
-        backup_service_stop(node->backups);
+        node_admin_stop(node);
         node->drain_index = shard_last_index(node->shard);
         shard_quiesce(node->shard);
     }
@@ -447,7 +433,7 @@ static bool is_drained(const struct node *node)
 
 static void release(struct node *node)
 {
-    backup_service_free(node->backups);
+    node_admin_free(node);
     if (node->stan)
         stan_free(node->stan);
     if (node->shard)

@@ -2,6 +2,7 @@
 // What the files of node share.
 //
 //   node.c         life, turns, shutdown
+//   node_admin.c   what operators ask for
 //   node_uplink.c  NATS Streaming for clients of another server
 //   node_orders.c  what worker 0 has the others do: reload, lame duck, visits of monitoring
 // tidy: prefix node
@@ -48,6 +49,8 @@ struct node {
     struct shard *shard;            // owned; NULL without streaming, as stan
     struct stan *stan;              // owned
     struct backup_service *backups; // owned; NULL as stan
+    struct admin_api *admin;        // owned; NULL as stan
+    struct admin_service *requests; // owned; NULL as stan: brings it those of clients
     struct uplink *uplink;          // owned; NULL without -ns
     struct monitor *monitor;        // owned
     struct moment now;              // of this turn
@@ -62,6 +65,16 @@ uint32_t node_live_connections(const struct node *node, uint32_t index);
 void node_orders_send(struct node *node);
 // monitor_options.visit; the owner is the node: worker 0 at once, the others one after the other.
 void node_visit_workers(void *owner, struct monitor_visit *visit);
+
+// --- node_admin.c ---------------------------------------------------------------------------------------------------
+
+// When everything is recovered.
+void node_admin_start(struct node *node);
+// Before shard_quiesce(): nothing is asked for any more.
+void node_admin_stop(struct node *node);
+void node_admin_free(struct node *node);
+// Of clients, of all workers.
+uint64_t node_count_connections(const struct node *node);
 
 // --- node_uplink.c: all harmless without -ns ------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ void connect_on_request(struct stan *stan, const struct inlet_message *message)
         .protocol = decoded->protocol >= 1 ? 1 : 0,
         .ping_interval_s = (uint32_t)decoded->ping_interval,
         .ping_max_out = (uint32_t)decoded->ping_max_out,
+        .connection = message->connection,
     };
     if (request.id.len == 0) {
         answer_error(stan, ANSWER_CONNECT, message->reply, none, "stan: clientID missing"); // ST-E05
@@ -96,6 +97,7 @@ void connect_on_ping(struct stan *stan, const struct inlet_message *message)
         return;
     struct stan_client *client = registry_find_connection(&stan->registry, stan_field(decoded->conn_id));
     if (client) {
+        client->connection = message->connection;
         heartbeat_on_ping(client);
         if (message->reply.len)
             broker_publish(stan->broker, message->reply, none, none, NULL, 0);

@@ -105,6 +105,8 @@ int registry_add(struct registry *registry, const struct registry_request *reque
         client_free(registry, client);
         return error;
     }
+    client->connection = request->connection;
+    client->since_ns = registry->stan->now.wall_ns;
     char *to = shard_reserve(shard, size, &client->add_index);
     list_push_back(&registry->adding, &client->adding);
     record_begin(to, (uint32_t)size, RECORD_CLIENT_ADD, 0, client->number);
@@ -272,8 +274,13 @@ static void image_append(struct buffer *out, uint16_t kind, uint16_t flags, uint
     struct registry_request request = {0};
     size_t size = RECORD_HEADER_SIZE + 8;
     if (client) {
-        request = (struct registry_request){client->id,       client->inbox,           client->connection_id,
-                                            client->protocol, client->ping_interval_s, client->ping_max_out};
+        request = (struct registry_request){client->id,
+                                            client->inbox,
+                                            client->connection_id,
+                                            client->protocol,
+                                            client->ping_interval_s,
+                                            client->ping_max_out,
+                                            0};
         size = RECORD_HEADER_SIZE + IMAGE_SIZE + body_size(&request);
     }
     char *to = buffer_reserve(out, record_padded(size));

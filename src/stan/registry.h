@@ -50,6 +50,8 @@ struct stan_client {
     uint32_t failures;            // heartbeats unanswered in a row
     bool awaiting;                // a heartbeat is out
     struct probe *probe;          // owned: another connect with this id waits for whether we live (ST-P11); NULL
+    uint64_t connection;          // id of the one that it connected, subscribed or pinged on last; 0: not seen yet
+    uint64_t since_ns;            // wall clock: connected; 0: before the server started
 };
 
 struct registry {
@@ -73,6 +75,7 @@ struct registry {
 struct registry_request {
     struct bytes id, inbox, connection_id;
     uint32_t protocol, ping_interval_s, ping_max_out;
+    uint64_t connection; // see struct stan_client; not recorded
 };
 
 void registry_init(struct registry *registry, struct stan *stan, uint32_t max_clients);

@@ -11,7 +11,6 @@ enum { KIND_SINGLE, KIND_OFFLINE, KIND_GROUP, KIND_END };
 
 static void channel_get(struct stream *stream, struct stan_channel_view *ret);
 static bool is_offline(const struct consumer_state *consumer);
-static void consumer_get(const struct consumer *consumer, struct stan_consumer_view *ret);
 static bool is_of_kind(const struct stan_consumer_view *consumer, unsigned kind);
 static void offline_get(const struct stan_channel_view *channel, const struct stan_consumer_view *consumer,
                         struct stan_subscription_view *ret);
@@ -46,11 +45,31 @@ bool stan_inspect_consumer_next(const struct stan *stan, const struct stan_chann
 {
     struct consumer *consumer = engine_consumer_after(stan->engine, channel->stream, after);
     for (; consumer; consumer = stream_consumer_next(channel->stream, consumer)) {
-        consumer_get(consumer, ret);
+        stan_inspect_consumer(consumer, ret);
         if (all || ret->durable.len || ret->group.len)
             return true;
     }
     return false;
+}
+
+// Its name says what it is (subscribe.c).
+void stan_inspect_consumer(const struct consumer *consumer, struct stan_consumer_view *ret)
+{
+    *ret = (struct stan_consumer_view){.consumer = consumer};
+    consumer_state_get(consumer, &ret->state);
+    ret->id = ret->state.id;
+    struct bytes name = ret->state.config.name, rest = bytes_skip(name, name.len < 2 ? name.len : 2);
+    const char *mark = NULL;
+    if (bytes_starts_with(name, BYTES("d.")) && (mark = memchr(rest.ptr, '.', rest.len))) {
+        ret->client_id = bytes_make(rest.ptr, (size_t)(mark - rest.ptr));
+        ret->durable = bytes_skip(rest, ret->client_id.len + 1);
+    } else if (bytes_starts_with(name, BYTES("Q.")) && (mark = memchr(rest.ptr, ':', rest.len))) {
+        ret->queue = rest;
+        ret->durable = bytes_make(rest.ptr, (size_t)(mark - rest.ptr));
+        ret->group = bytes_skip(rest, ret->durable.len + 1);
+    } else if (bytes_starts_with(name, BYTES("q."))) {
+        ret->queue = ret->group = rest;
+    }
 }
 
 uint64_t stan_inspect_redelivered(const struct stan_consumer_view *consumer, size_t max)
@@ -121,9 +140,21 @@ bool stan_inspect_client(const struct stan *stan, struct bytes id, struct stan_c
     if (!client)
         return false;
     *ret = (struct stan_client_view){
-        .id = client->id, .heartbeat_inbox = client->inbox, .heartbeats_missed = client->failures};
+        .number = client->number,
+        .id = client->id,
+        .heartbeat_inbox = client->inbox,
+        .heartbeats_missed = client->failures,
+        .connection = client->connection,
+        .since_ns = client->since_ns,
+    };
     list_foreach(link, &client->subscriptions) ret->subscriptions++;
     return true;
+}
+
+bool stan_inspect_client_number(const struct stan *stan, uint32_t number, struct stan_client_view *ret)
+{
+    const struct stan_client *client = registry_by_number(&stan->registry, number);
+    return client && stan_inspect_client(stan, client->id, ret) && ret->number == number;
 }
 
 void stan_inspect_client_each(const struct stan *stan, struct bytes id, void *context,
@@ -143,6 +174,11 @@ int stan_inspect_time(const struct stan *stan, const struct stan_channel_view *c
                       uint64_t *ret_time_ns)
 {
     return engine_message_time(stan->engine, channel->stream, sequence, ret_time_ns);
+}
+
+uint64_t stan_inspect_inactivity(const struct stan *stan, struct bytes channel)
+{
+    return channels_max_inactivity_ns(stan, channel);
 }
 
 const struct channel_limit *stan_inspect_limits(const struct stan *stan, uint32_t *ret_max_channels)
@@ -170,26 +206,6 @@ static void channel_get(struct stream *stream, struct stan_channel_view *ret)
 static bool is_offline(const struct consumer_state *consumer)
 {
     return consumer->config.durable && consumer->members == 0;
-}
-
-// Its name says what it is (subscribe.c).
-static void consumer_get(const struct consumer *consumer, struct stan_consumer_view *ret)
-{
-    *ret = (struct stan_consumer_view){.consumer = consumer};
-    consumer_state_get(consumer, &ret->state);
-    ret->id = ret->state.id;
-    struct bytes name = ret->state.config.name, rest = bytes_skip(name, name.len < 2 ? name.len : 2);
-    const char *mark = NULL;
-    if (bytes_starts_with(name, BYTES("d.")) && (mark = memchr(rest.ptr, '.', rest.len))) {
-        ret->client_id = bytes_make(rest.ptr, (size_t)(mark - rest.ptr));
-        ret->durable = bytes_skip(rest, ret->client_id.len + 1);
-    } else if (bytes_starts_with(name, BYTES("Q.")) && (mark = memchr(rest.ptr, ':', rest.len))) {
-        ret->queue = rest;
-        ret->durable = bytes_make(rest.ptr, (size_t)(mark - rest.ptr));
-        ret->group = bytes_skip(rest, ret->durable.len + 1);
-    } else if (bytes_starts_with(name, BYTES("q."))) {
-        ret->queue = ret->group = rest;
-    }
 }
 
 static bool is_of_kind(const struct stan_consumer_view *consumer, unsigned kind)
@@ -236,7 +252,7 @@ static void online_get(const struct stan *stan, const struct member *member, str
         .member = member,
         .state = states[member_state_get(member)],
     };
-    consumer_get(member_consumer(member), &ret->consumer);
+    stan_inspect_consumer(member_consumer(member), &ret->consumer);
     ret->is_stalled = ret->pending >= ret->max_in_flight;
     if (ret->ack_inbox.len == 0) {
         int length = snprintf(ret->ack_inbox_text, sizeof(ret->ack_inbox_text), "%s.ack.%u", stan->inbox_prefix,

@@ -40,6 +40,7 @@ struct stan_consumer_view {
 // Of a channel, the one with the lowest id above this; `all`: also those of subscriptions by themselves. False: there is none.
 bool stan_inspect_consumer_next(const struct stan *stan, const struct stan_channel_view *channel, bool all,
                                 uint32_t after, struct stan_consumer_view *ret);
+void stan_inspect_consumer(const struct consumer *consumer, struct stan_consumer_view *ret);
 // Messages that are out or wait for redelivery, and were delivered more than once; counted among the first `max` that are pending.
 uint64_t stan_inspect_redelivered(const struct stan_consumer_view *consumer, size_t max);
 
@@ -77,14 +78,18 @@ bool stan_inspect_subscription(const struct stan *stan, uint32_t member, struct 
 size_t stan_inspect_held(const struct stan_subscription_view *subscription, struct pending_info *ret, size_t max);
 
 struct stan_client_view {
+    uint32_t number; // durable
     struct bytes id, heartbeat_inbox;
     uint64_t subscriptions;
     uint32_t heartbeats_missed; // in a row
+    uint64_t connection;        // where it was seen last; 0: not since the server started
+    uint64_t since_ns;          // wall clock; 0: before the server started
 };
 
 // All clients, one after the other, in no particular order: begin with 0 and ask until false. Within one turn.
 bool stan_inspect_client_next(const struct stan *stan, size_t *position, struct stan_client_view *ret);
 bool stan_inspect_client(const struct stan *stan, struct bytes id, struct stan_client_view *ret);
+bool stan_inspect_client_number(const struct stan *stan, uint32_t number, struct stan_client_view *ret);
 // The subscriptions of a client: id of the member and name of the channel of each. Within one turn.
 void stan_inspect_client_each(const struct stan *stan, struct bytes id, void *context,
                               void (*each)(void *context, uint32_t member, struct bytes channel));
@@ -92,5 +97,7 @@ void stan_inspect_client_each(const struct stan *stan, struct bytes id, void *co
 // When the first message from a sequence on was published, wall clock. ERR_AGAIN: that is being read, ask in a while; ERR_NOT_FOUND.
 int stan_inspect_time(const struct stan *stan, const struct stan_channel_view *channel, uint64_t sequence,
                       uint64_t *ret_time_ns) MUST_USE;
+// Without subscriptions and messages for so long a channel of this name goes; 0: it stays.
+uint64_t stan_inspect_inactivity(const struct stan *stan, struct bytes channel);
 // For channels that no rule counts for. Borrowed.
 const struct channel_limit *stan_inspect_limits(const struct stan *stan, uint32_t *ret_max_channels);

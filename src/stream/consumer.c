@@ -42,6 +42,11 @@ struct member *consumer_member_next(struct consumer *consumer, struct member *af
     return link != &consumer->members ? container_of(link, struct member, link) : NULL;
 }
 
+uint32_t consumer_id(const struct consumer *consumer)
+{
+    return consumer->id;
+}
+
 struct consumer *consumer_new(struct stream *stream, uint32_t id, const struct consumer_config *config,
                               uint64_t next_sequence)
 {

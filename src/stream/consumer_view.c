@@ -36,6 +36,8 @@ void consumer_state_get(const struct consumer *consumer, struct consumer_state *
         .waiting_bytes = waiting_bytes(consumer),
         .oldest_pending = oldest_pending(consumer),
         .oldest_waiting = waiting(consumer) ? next : 0,
+        .delayed = heap_count(&consumer->delayed),
+        .delayed_bytes = consumer->delayed_bytes,
     };
     dead_state_get(consumer, ret_state);
 }
@@ -93,6 +95,20 @@ struct member *engine_member_after(struct engine *engine, struct consumer *consu
     while (member && member->id <= id)
         member = consumer_member_next(consumer, member);
     return member;
+}
+
+struct consumer *engine_consumer_by_id(struct engine *engine, uint32_t id)
+{
+    struct consumer *consumer = map_u64_find(&engine->consumers, id);
+    return consumer && !consumer->deleting && !consumer->stream->deleting ? consumer : NULL;
+}
+
+size_t engine_message_list(struct engine *engine, const struct stream *stream, uint64_t from, struct engine_size *ret,
+                           size_t max, bool *ret_wait)
+{
+    const struct engine_host *host = &engine->options.host;
+    *ret_wait = false;
+    return host->sizes(host->owner, stream->id, from, ret, max, ret_wait);
 }
 
 int engine_message_time(struct engine *engine, const struct stream *stream, uint64_t sequence, uint64_t *ret_time_ns)

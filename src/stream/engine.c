@@ -287,7 +287,7 @@ static void ids_to_monotonic(struct engine *engine)
 static void check_consumer(const struct consumer *consumer)
 {
     size_t pos = 0;
-    uint64_t sequence, bytes = 0;
+    uint64_t sequence, bytes = 0, delayed_bytes = 0;
     uint32_t acked = 0, out = 0, waiting = 0, delayed = 0, parked = 0;
     for (struct pending *p = map_u64_next(&consumer->pending, &pos, &sequence); p;
          p = map_u64_next(&consumer->pending, &pos, &sequence)) {
@@ -297,11 +297,12 @@ static void check_consumer(const struct consumer *consumer)
         acked += p->state == PENDING_ACKED;
         waiting += p->state == PENDING_WAITING;
         delayed += p->state == PENDING_DELAYED;
+        delayed_bytes += p->state == PENDING_DELAYED ? p->size : 0;
         out += p->state == PENDING_OUT;
         parked += pending_is_parked(p);
     }
     must(parked == consumer->parked);
-    must(bytes == consumer->pending_bytes);
+    must(bytes == consumer->pending_bytes && delayed_bytes == consumer->delayed_bytes);
     must(acked == consumer->acked_count && waiting == heap_count(&consumer->redelivery));
     must(consumer->pick_sequence >= consumer->next_sequence);
     heap_check(&consumer->redelivery);

@@ -181,6 +181,10 @@ struct stream_state {
     uint64_t last_proposed;  // sequence; last_sequence unless a message is on its way
     uint64_t last_time_ns;
     uint32_t consumers, members;
+    bool paused;              // nothing of it is delivered
+    uint64_t paused_until_ns; // wall clock; 0: not paused, or until it is resumed
+    bool edited;              // somebody gave it its configuration, see engine_stream_edit()
+    uint64_t inactivity_ns;   // given with that; for whoever removes streams that nobody uses
 };
 
 // Committed or proposed streams. NULL: none.
@@ -275,6 +279,9 @@ struct consumer_state {
     uint64_t oldest_pending, oldest_waiting; // sequences, 0: none; see engine_message_time()
     uint64_t dead, dead_bytes;               // remembered as dead, and still stored; consumer_dead_list()
     uint64_t dead_ever;
+    uint64_t delayed, delayed_bytes; // of `pending`: not before their time
+    bool paused;                     // it alone, not its stream
+    uint64_t paused_until_ns;        // wall clock; 0: not paused, or until it is resumed
 };
 
 enum pending_place {
@@ -337,6 +344,7 @@ void engine_member_set_state(struct engine *engine, struct member *member, enum 
                              struct engine_time now);
 // A suspect member (failed heartbeat, ST-B15) is chosen only when no other can be.
 void engine_member_set_suspect(struct engine *engine, struct member *member, bool suspect);
+bool member_is_suspect(const struct member *member);
 
 // Any member's message may be acknowledged through any member (ST-B09). 0, or ERR_NOT_FOUND when it is not pending.
 int engine_ack(struct engine *engine, struct consumer *consumer, uint64_t sequence, struct engine_time now);
@@ -354,6 +362,8 @@ int engine_terminate(struct engine *engine, struct consumer *consumer, uint64_t 
                      struct engine_time now);
 
 struct member *engine_member_by_id(struct engine *engine, uint32_t id);
+uint32_t stream_id(const struct stream *stream);
+uint32_t consumer_id(const struct consumer *consumer);
 uint32_t member_id(const struct member *member);
 struct consumer *member_consumer(const struct member *member);
 const struct member_config *member_config_get(const struct member *member); // borrowed data
@@ -370,6 +380,12 @@ size_t consumer_pending_list(const struct consumer *consumer, uint64_t from, str
 size_t consumer_dead_list(const struct consumer *consumer, uint64_t from, struct dead_info *ret, size_t max);
 // When the first message from `sequence` on was published. ERR_AGAIN: that is being read, ask in a while; ERR_NOT_FOUND.
 int engine_message_time(struct engine *engine, const struct stream *stream, uint64_t sequence, uint64_t *ret_time_ns);
+// Sequences, times and sizes of what is stored, in order of sequence, from `from` on; at most `max`. Returns how many. 0 and *ret_wait:
+// that is being read, ask in a while.
+size_t engine_message_list(struct engine *engine, const struct stream *stream, uint64_t from, struct engine_size *ret,
+                           size_t max, bool *ret_wait);
+// By id. NULL: none, or its end is proposed.
+struct consumer *engine_consumer_by_id(struct engine *engine, uint32_t id);
 struct consumer *stream_consumer_next(struct stream *stream, struct consumer *after);
 struct member *consumer_member_next(struct consumer *consumer, struct member *after);
 // As engine_stream_after().

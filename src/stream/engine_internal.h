@@ -193,6 +193,7 @@ struct consumer {
     uint64_t redelivered;
     struct tally tally;
     uint64_t pending_bytes;  // sum of the sizes in `pending`
+    uint64_t delayed_bytes;  // of those that are DELAYED
     uint64_t position_bytes; // where next_sequence is: bytes as in stream.evicted_bytes and on from there
     uint64_t image_index;
     struct list link; // stream's

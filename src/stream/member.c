@@ -94,6 +94,11 @@ void engine_member_set_suspect(struct engine *engine, struct member *member, boo
     consumer_wake(member->consumer);
 }
 
+bool member_is_suspect(const struct member *member)
+{
+    return member->suspect;
+}
+
 struct member *engine_member_by_id(struct engine *engine, uint32_t id)
 {
     struct member *member = map_u64_find(&engine->members, id);

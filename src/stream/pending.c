@@ -38,6 +38,8 @@ struct pending *pending_new(struct consumer *consumer, uint64_t sequence)
 void pending_size_set(struct consumer *consumer, struct pending *pending, uint32_t size)
 {
     consumer->pending_bytes += (uint64_t)size - pending->size;
+    if (pending->state == PENDING_DELAYED)
+        consumer->delayed_bytes += (uint64_t)size - pending->size;
     pending->size = size;
 }
 
@@ -74,6 +76,7 @@ void pending_set_delayed(struct consumer *consumer, struct pending *pending, uin
 {
     struct engine *engine = consumer->stream->engine;
     park(consumer, pending, PENDING_DELAYED);
+    consumer->delayed_bytes += pending->size;
     must(heap_insert(&consumer->delayed, &pending->node, due_ns) == 0);
     if (engine->live && heap_min(&consumer->delayed) == &pending->node)
         wheel_set(&engine->wheel, &consumer->delayed_timer, (due_ns + 999999) / 1000000);
@@ -183,7 +186,10 @@ static void leave(struct consumer *consumer, struct pending *pending)
         break;
     case PENDING_WAITING: heap_remove(&consumer->redelivery, &pending->node); break;
     case PENDING_READING: delivery_forget(consumer, pending); break;
-    case PENDING_DELAYED: heap_remove(&consumer->delayed, &pending->node); break;
+    case PENDING_DELAYED:
+        heap_remove(&consumer->delayed, &pending->node);
+        consumer->delayed_bytes -= pending->size;
+        break;
     case PENDING_DYING: death_forget(pending->death); break;
     case PENDING_ACKED:
         list_remove(&pending->link);

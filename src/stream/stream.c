@@ -114,6 +114,11 @@ void stream_state_get(const struct stream *stream, struct stream_state *ret_stat
     };
 }
 
+uint32_t stream_id(const struct stream *stream)
+{
+    return stream->id;
+}
+
 struct bytes stream_name(const struct stream *stream)
 {
     return stream->config.name;

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix admin
+// DLQ.*: messages that are dead, by group.
+#include "admin/admin_internal.h"
+
+enum { BATCH = 64, LOOK_MAX = 1024 };
+
+static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
+static bool list_channel(struct admin_page *page, struct stream *stream, uint32_t after, size_t *visits);
+static void put_entry(struct admin_api *api, struct json_writer *json, struct consumer *consumer,
+                      const struct consumer_state *state);
+
+enum admin_step admin_dlq_list(struct admin_api *api, struct admin_ask *ask)
+{
+    uint64_t after[2];
+    if (!admin_page_after(ask, after) || (admin_has(ask, FIELD_CHANNEL) && !admin_find_channel(api, ask)))
+        return ADMIN_FAILED;
+    return admin_show(ask, render_list);
+}
+
+static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buffer *out)
+{
+    struct admin_page page;
+    uint64_t after[2];
+    struct stream *only = NULL;
+    size_t visits = 0;
+    bool more = false;
+    (void)!admin_page_after(ask, after);
+    if (admin_has(ask, FIELD_CHANNEL) && !(only = admin_find_channel_again(api, ask)))
+        return false;
+    admin_page_begin(&page, api, ask, "groups", out);
+    struct stream *stream = only;
+    if (!only)
+        stream = engine_stream_after(api->engine, after[0] ? (uint32_t)after[0] - 1 : 0);
+    for (; stream && !more; stream = only ? NULL : engine_stream_next(api->engine, stream))
+        more = list_channel(&page, stream, stream_id(stream) == after[0] ? (uint32_t)after[1] : 0, &visits);
+    return admin_page_end(&page, ask, more, UINT64_MAX);
+}
+
+// Returns whether there may be more than the page takes.
+static bool list_channel(struct admin_page *page, struct stream *stream, uint32_t after, size_t *visits)
+{
+    struct json_writer json;
+    struct consumer *each = engine_consumer_after(page->api->engine, stream, after);
+    for (; each; each = stream_consumer_next(stream, each), ++*visits) {
+        struct consumer_state state;
+        consumer_state_get(each, &state);
+        if (state.dead == 0)
+            continue;
+        if (!admin_page_entry(page, &json))
+            return true;
+        put_entry(page->api, &json, each, &state);
+        if (!admin_page_put(page, &json, stream_id(stream), state.id))
+            return true;
+    }
+    return false;
+}
+
+static void put_entry(struct admin_api *api, struct json_writer *json, struct consumer *consumer,
+                      const struct consumer_state *state)
+{
+    struct dead_info infos[BATCH];
+    struct bytes client, name = admin_find_group_name(api, consumer, &client);
+    uint64_t oldest_ns = UINT64_MAX, newest_ns = 0, from = 0;
+    size_t count = BATCH;
+    for (size_t looked = 0; looked < LOOK_MAX && count == BATCH; looked += count) {
+        count = consumer_dead_list(consumer, from, infos, BATCH);
+        for (size_t i = 0; i < count; i++) {
+            oldest_ns = infos[i].since_ns < oldest_ns ? infos[i].since_ns : oldest_ns;
+            newest_ns = infos[i].since_ns > newest_ns ? infos[i].since_ns : newest_ns;
+            from = infos[i].sequence + 1;
+        }
+    }
+    json_writer_begin_object(json);
+    json_writer_put_string(json, "channel", stream_name(consumer_stream(consumer)));
+    json_writer_put_string(json, "group", name);
+    json_writer_put_u64(json, "group_id", state->id);
+    if (client.len)
+        json_writer_put_string(json, "client_id", client);
+    json_writer_put_object(json, "dead");
+    json_writer_put_u64(json, "messages", state->dead);
+    json_writer_put_u64(json, "bytes", state->dead_bytes);
+    if (newest_ns) {
+        admin_object_put_time(json, "oldest_since", oldest_ns);
+        admin_object_put_time(json, "newest_since", newest_ns);
+    }
+    json_writer_end(json);
+    json_writer_end(json);
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix admin
+// GROUP.*: who takes messages from a channel, and where they are.
+#include "admin/admin_internal.h"
+
+enum { MEMBERS_MAX = 1000 };
+
+static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
+static bool list_channel(struct admin_page *page, const struct admin_ask *ask, struct stream *stream, uint32_t after);
+static bool is_meant(struct admin_api *api, const struct admin_ask *ask, const struct consumer *consumer);
+static uint64_t count_meant(struct admin_api *api, const struct admin_ask *ask, struct stream *only);
+static bool render_info(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
+
+enum admin_step admin_group_list(struct admin_api *api, struct admin_ask *ask)
+{
+    uint64_t after[2];
+    if (!admin_page_after(ask, after) || (admin_has(ask, FIELD_CHANNEL) && !admin_find_channel(api, ask)))
+        return ADMIN_FAILED;
+    return admin_show(ask, render_list);
+}
+
+// The times of its oldest messages may have to be read.
+enum admin_step admin_group_info(struct admin_api *api, struct admin_ask *ask)
+{
+    struct consumer *consumer = ask->begun ? admin_find_group_again(api, ask) : admin_find_group(api, ask);
+    struct consumer_state state;
+    uint64_t time_ns;
+    if (!consumer)
+        return ADMIN_FAILED;
+    consumer_state_get(consumer, &state);
+    struct stream *stream = consumer_stream(consumer);
+    bool reads =
+        (state.oldest_pending &&
+         engine_message_time(api->engine, stream, state.oldest_pending, &time_ns) == ERR_AGAIN) ||
+        (state.oldest_waiting && engine_message_time(api->engine, stream, state.oldest_waiting, &time_ns) == ERR_AGAIN);
+    return reads && admin_is_patient(api, ask) ? ADMIN_LATER : admin_show(ask, render_info);
+}
+
+static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buffer *out)
+{
+    struct admin_page page;
+    uint64_t after[2];
+    struct stream *only = NULL;
+    bool more = false;
+    (void)!admin_page_after(ask, after);
+    if (admin_has(ask, FIELD_CHANNEL) && !(only = admin_find_channel_again(api, ask)))
+        return false;
+    admin_page_begin(&page, api, ask, "groups", out);
+    struct stream *stream = only;
+    if (!only)
+        stream = engine_stream_after(api->engine, after[0] ? (uint32_t)after[0] - 1 : 0);
+    for (; stream && !more; stream = only ? NULL : engine_stream_next(api->engine, stream))
+        more = list_channel(&page, ask, stream, stream_id(stream) == after[0] ? (uint32_t)after[1] : 0);
+    return admin_page_end(&page, ask, more, count_meant(api, ask, only));
+}
+
+// Returns whether there are more than the page takes.
+static bool list_channel(struct admin_page *page, const struct admin_ask *ask, struct stream *stream, uint32_t after)
+{
+    struct admin_api *api = page->api;
+    struct json_writer json;
+    struct consumer *each = engine_consumer_after(api->engine, stream, after);
+    for (; each; each = stream_consumer_next(stream, each)) {
+        if (!is_meant(api, ask, each))
+            continue;
+        if (!admin_page_entry(page, &json))
+            return true;
+        json_writer_begin_object(&json);
+        admin_object_put_group(api, &json, each, true);
+        json_writer_end(&json);
+        if (!admin_page_put(page, &json, stream_id(stream), consumer_id(each)))
+            return true;
+    }
+    return false;
+}
+
+static bool is_meant(struct admin_api *api, const struct admin_ask *ask, const struct consumer *consumer)
+{
+    struct bytes client;
+    return !admin_has(ask, FIELD_MATCH) ||
+           admin_find_matches(ask->fields.match, admin_find_group_name(api, consumer, &client));
+}
+
+static uint64_t count_meant(struct admin_api *api, const struct admin_ask *ask, struct stream *only)
+{
+    uint64_t count = 0;
+    for (struct stream *stream = only ? only : engine_stream_next(api->engine, NULL); stream;
+         stream = only ? NULL : engine_stream_next(api->engine, stream)) {
+        for (struct consumer *each = stream_consumer_next(stream, NULL); each;
+             each = stream_consumer_next(stream, each))
+            count += is_meant(api, ask, each);
+    }
+    return count;
+}
+
+static bool render_info(struct admin_api *api, struct admin_ask *ask, struct buffer *out)
+{
+    struct consumer *consumer = admin_find_group_again(api, ask);
+    struct consumer_state state;
+    struct json_writer json;
+    size_t count = 0;
+    if (!consumer)
+        return false;
+    consumer_state_get(consumer, &state);
+    json_writer_init_compact(&json, out);
+    json_writer_begin_object(&json);
+    admin_object_put_group(api, &json, consumer, false);
+    json_writer_key(&json, "members");
+    json_writer_begin_array(&json);
+    for (struct member *each = consumer_member_next(consumer, NULL); each && count < MEMBERS_MAX;
+         each = consumer_member_next(consumer, each), count++)
+        admin_object_member(api, &json, each);
+    json_writer_end(&json);
+    json_writer_put_u64(&json, "members_total", state.members);
+    json_writer_end(&json);
+    return admin_object_finish(&json, ask);
+}
