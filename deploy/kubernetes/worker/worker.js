@@ -23,7 +23,7 @@ function connect (url) {
   })
   servers.add(client)
   client.on('connect', () => subscribe(client))
-  // The library reconnects by itself; only a server that no longer knows this client, or did not answer, makes it give up.
+  // The library reconnects by itself; only when a server is away for long, or no longer knows this client, it gives up.
   client.on('connection_lost', (error) => again(client, url, error))
   client.on('error', (error) => again(client, url, error))
 }
@@ -31,7 +31,7 @@ function connect (url) {
 function again (client, url, error) {
   if (!servers.delete(client) || stopping) return
   console.error(`${url}: ${error.message || error}`)
-  client.close()
+  if (client.nc) client.nc.close()
   setTimeout(connect, 1000, url)
 }
 

@@ -7,14 +7,14 @@
 'use strict'
 
 const AT_ONCE = 24
-const TIME_LIMIT_MS = 40000 // a backstop: what a test waits for has its own limits
+const LIMIT_S = 40 // a backstop: what a test waits for has its own limits
 
 const tests = []
 
-/** Registers a test; a rejected promise or an exception is a failure. `alone`: it measures time. */
+/** Registers a test; a rejected promise or an exception is a failure. `alone`: it measures time; `seconds`: it may take longer than most. */
 function test (name, options, body) {
   if (typeof options === 'function') { body = options; options = {} }
-  tests.push({ name, body, alone: Boolean(options.alone) })
+  tests.push({ name, body, alone: Boolean(options.alone), seconds: options.seconds })
 }
 
 class Context {
@@ -24,10 +24,10 @@ class Context {
   after (cleanup) { this.cleanups.push(cleanup) }
 }
 
-async function limited (body) {
+async function limited (body, seconds = LIMIT_S) {
   let timer
   const limit = new Promise((resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`not finished after ${TIME_LIMIT_MS / 1000} s`)), TIME_LIMIT_MS)
+    timer = setTimeout(() => reject(new Error(`not finished after ${seconds} s`)), seconds * 1000)
   })
   try { await Promise.race([body(), limit]) } finally { clearTimeout(timer) }
 }
@@ -36,7 +36,7 @@ async function runOne (one) {
   const context = new Context()
   const begin = Date.now()
   let error
-  try { await limited(async () => one.body(context)) } catch (thrown) { error = thrown || new Error('rejected') }
+  try { await limited(async () => one.body(context), one.seconds) } catch (thrown) { error = thrown || new Error('rejected') }
   for (const cleanup of context.cleanups.reverse()) {
     try { await limited(async () => cleanup()) } catch (thrown) { error = error || thrown }
   }
