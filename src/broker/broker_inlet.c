@@ -25,7 +25,6 @@ static void prefix_add(struct account *account, struct inlet_target *target);
 static void prefix_remove(struct account *account, struct inlet_target *target);
 static void set_first_bytes(struct account *account);
 static bool count_overlap(void *context, struct trie_entry *entry);
-static bool has_empty_token(struct bytes rest);
 
 int broker_inlet_add(struct broker *broker, struct inlet *inlet, struct bytes subject)
 {
@@ -110,8 +109,9 @@ struct inlet_target *broker_inlet_find_prefix(struct account *account, struct by
     for (uint32_t i = 0; i < account->prefix_count; i++) {
         struct inlet_target *target = account->prefixes[i];
         size_t len = target->pattern.len - 1; // without the ">"
-        if (subject.len > len && memcmp(subject.ptr, target->pattern.ptr, len) == 0)
-            return target->overlap_count == 0 && !has_empty_token(bytes_skip(subject, len)) ? target : NULL;
+        // The trie finds nothing for a subject with an empty token; what stands behind the prefix must not be easier to please.
+        if (subject.len > len && bytes_equal(bytes_make(subject.ptr, len), bytes_make(target->pattern.ptr, len)))
+            return target->overlap_count == 0 && !subject_has_empty_token(bytes_skip(subject, len)) ? target : NULL;
     }
     return NULL;
 }
@@ -253,16 +253,4 @@ static bool count_overlap(void *context, struct trie_entry *entry)
     struct bytes pattern = bytes_make(scratch, trie_entry_pattern(entry, scratch, SUBJECT_LEN_MAX));
     overlaps->count += subject_overlap(overlaps->pattern, pattern);
     return true;
-}
-
-// The trie finds nothing for a subject with an empty token; what stands behind the prefix must not be easier to please.
-static bool has_empty_token(struct bytes rest)
-{
-    if (rest.ptr[0] == '.' || rest.ptr[rest.len - 1] == '.')
-        return true;
-    for (size_t i = 1; i < rest.len; i++) {
-        if (rest.ptr[i] == '.' && rest.ptr[i - 1] == '.')
-            return true;
-    }
-    return false;
 }

@@ -11,6 +11,7 @@ struct shape {
 static struct shape subject_shape(struct bytes subject);
 static bool is_blank(char c);
 static bool token_is(struct bytes token, char wildcard);
+static uint64_t dots_in(uint64_t eight);
 
 bool subject_is_valid_publish(struct bytes subject)
 {
@@ -30,6 +31,19 @@ bool subject_is_valid_queue(struct bytes queue)
             return false;
     }
     return queue.len > 0 && queue.len <= SUBJECT_LEN_MAX;
+}
+
+bool subject_has_empty_token(struct bytes subject)
+{
+    if (subject.len == 0 || subject.ptr[0] == '.' || subject.ptr[subject.len - 1] == '.')
+        return true;
+    uint64_t pairs = 0;
+    size_t i = 0;
+    for (; i + 9 <= subject.len; i += 8)
+        pairs |= dots_in(bytes_load64(subject.ptr + i)) & dots_in(bytes_load64(subject.ptr + i + 1));
+    for (; i + 1 < subject.len; i++)
+        pairs |= subject.ptr[i] == '.' && subject.ptr[i + 1] == '.';
+    return pairs != 0;
 }
 
 bool subject_has_wildcard(struct bytes pattern)
@@ -150,4 +164,12 @@ static bool is_blank(char c)
 static bool token_is(struct bytes token, char wildcard)
 {
     return token.len == 1 && token.ptr[0] == wildcard;
+}
+
+// The high bit of each byte that is a dot, and no other. A sum of two bytes below 0x80 does not reach into the next one.
+static uint64_t dots_in(uint64_t eight)
+{
+    const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    uint64_t other = eight ^ UINT64_C(0x2e2e2e2e2e2e2e2e);
+    return ~(((other & low) + low) | other | low);
 }

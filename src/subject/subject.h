@@ -24,6 +24,9 @@ bool subject_is_valid_subscribe(struct bytes pattern);
 // Usable as a queue group's name: not empty, no blank, no NUL.
 bool subject_is_valid_queue(struct bytes queue);
 
+// Two dots in a row, one at either end, or no bytes: no token there. Called for each message.
+bool subject_has_empty_token(struct bytes subject);
+
 // At least one token is exactly `*` or `>`.
 bool subject_has_wildcard(struct bytes pattern);
 

@@ -12,7 +12,6 @@ struct totals {
     size_t name_bytes;
 };
 
-static bool has_empty_token(struct bytes subject);
 static void find_patterns(struct trie *trie, const struct trie_node *node, struct bytes rest);
 static void add_hit(struct trie *trie, struct trie_node *node);
 static struct totals count_targets(struct trie *trie);
@@ -23,7 +22,7 @@ static struct trie_entry **copy_entries(const struct trie_node *node, struct tri
 struct trie_list *trie_match_build(struct trie *trie, struct bytes subject, uint64_t hash, bool for_cache)
 {
     trie->hit_count = 0;
-    if (subject.len <= SUBJECT_LEN_MAX && !has_empty_token(subject)) {
+    if (subject.len <= SUBJECT_LEN_MAX && !subject_has_empty_token(subject)) {
         struct trie_node *literal = trie_nodes_find(trie, TRIE_LITERAL, trie->root, subject, hash);
         if (literal != NULL)
             add_hit(trie, literal);
@@ -72,17 +71,6 @@ uint16_t trie_bucket_one(const struct trie *trie, struct bytes first)
 uint16_t trie_bucket_two(const struct trie *trie, struct bytes first, struct bytes second)
 {
     return (uint16_t)((trie_hash(trie, first) * 31 + trie_hash(trie, second)) & trie->cache.bucket_mask);
-}
-
-static bool has_empty_token(struct bytes subject)
-{
-    char previous = '.';
-    for (size_t i = 0; i < subject.len; i++) {
-        if (subject.ptr[i] == '.' && previous == '.')
-            return true;
-        previous = subject.ptr[i];
-    }
-    return previous == '.';
 }
 
 // Depth is bounded by the longest pattern (tokens_max), since it follows existing nodes only; `rest` is not at its end.

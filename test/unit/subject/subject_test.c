@@ -175,12 +175,33 @@ static void test_names_first(void **state)
     assert_false(subject_names_first(BYTES("$A.>"), BYTES("$AB.x")) || subject_names_first(BYTES(""), BYTES("$A")));
 }
 
+// Each position of a dot, alone and beside another, in subjects of each length around a load's eight bytes.
+static void test_empty_tokens(void **state)
+{
+    assert_true(subject_has_empty_token(BYTES("")));
+    for (size_t len = 1; len < 40; len++) {
+        for (size_t at = 0; at < len; at++) {
+            char text[40];
+            memset(text, at % 2 ? '/' : 'a', sizeof(text)); // '/' is the neighbour of '.'
+            assert_false(subject_has_empty_token(bytes_make(text, len)));
+            text[at] = '.';
+            assert_int_equal(subject_has_empty_token(bytes_make(text, len)), at == 0 || at == len - 1);
+            if (at == 0 || at + 2 >= len)
+                continue;
+            text[at + 1] = (char)('.' | 0x80);
+            assert_false(subject_has_empty_token(bytes_make(text, len)));
+            text[at + 1] = '.';
+            assert_true(subject_has_empty_token(bytes_make(text, len)));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_first), cmocka_unit_test(test_rules),  cmocka_unit_test(test_nul_and_length),
         cmocka_unit_test(test_queue_names), cmocka_unit_test(test_match),  cmocka_unit_test(test_overlap),
-        cmocka_unit_test(test_tokens),      cmocka_unit_test(test_covers),
+        cmocka_unit_test(test_tokens),      cmocka_unit_test(test_covers), cmocka_unit_test(test_empty_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -319,6 +319,43 @@ static void test_memo_is_of_one_parser(void **state)
     assert_int_equal(parser_error(&one), WIRE_MAX_PAYLOAD);
 }
 
+// What differs from the remembered line in its subject only is not parsed either; what parts words or ends the line is no subject.
+static void test_memo_knows_other_subjects(void **state)
+{
+    static const char *const others[] = {"a b.subject", "first.sub\t.", "first.su\rec", "a", "first.subject.and.more"};
+    struct parser_memo memo = {0};
+    struct parser parser;
+    parser_init(&parser, PARSER_SERVER, NULL);
+    parser_set_memo(&parser, &memo);
+    expect_pub(&parser, "PUB first.sub.0 reply 1\r\nA\r\n", "first.sub.0", "A");
+    expect_pub(&parser, "PUB first.sub.1 reply 1\r\nB\r\n", "first.sub.1", "B");
+    expect_pub(&parser, "PUB other.ABC.2 reply 1\r\nC\r\n", "other.ABC.2", "C");
+    expect_pub(&parser, "PUB first\x01\xff.sub reply 1\r\nD\r\n", "first\x01\xff.sub", "D");
+    expect_pub(&parser, "PUB first.sub.3 other 1\r\nE\r\n", "first.sub.3", "E");
+    expect_pub(&parser, "PUB first.sub.3 other 2\r\nEF\r\n", "first.sub.3", "EF");
+    expect_pub(&parser, "PUB a b.subject 2\r\nGH\r\n", "a", "GH"); // as long as the one before, with a reply
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        char with[200], without[200];
+        struct wire_op op;
+        struct bytes first = BYTES("PUB first.sub.0 reply 1\r\nA\r\n"), input;
+        parser_init(&parser, PARSER_SERVER, NULL);
+        snprintf(with, sizeof(with), "PUB %s reply 1\r\nA\r\n", others[i]);
+        input = bytes_from_string(with);
+        int wanted = parser_next(&parser, &input, &op);
+        size_t used = input.len;
+        struct bytes subject = wanted > 0 ? op.subject : BYTES("");
+        snprintf(without, sizeof(without), "%.*s", BYTES_ARG(subject));
+        parser_init(&parser, PARSER_SERVER, NULL);
+        parser_set_memo(&parser, &memo);
+        assert_int_equal(parser_next(&parser, &first, &op), 1);
+        input = bytes_from_string(with);
+        assert_int_equal(parser_next(&parser, &input, &op), wanted);
+        assert_int_equal(input.len, used);
+        if (wanted > 0)
+            assert_true(bytes_equal(op.subject, bytes_from_string(without)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_needed_bytes),
         cmocka_unit_test(test_limits_lowered_in_a_line),
         cmocka_unit_test(test_memo_is_of_one_parser),
+        cmocka_unit_test(test_memo_knows_other_subjects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
