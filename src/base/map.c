@@ -40,6 +40,29 @@ void *map_find(const struct map *map, struct bytes key)
     return map->slots[find_slot(map, hash_bytes(key, map->seed), key)].value;
 }
 
+// First the slots are called for, then what the slots point at, then all of it is looked at.
+void map_find_many(const struct map *map, const struct bytes *keys, size_t count, void **ret_values)
+{
+    uint64_t hashes[MAP_MANY_MAX];
+    must(count <= MAP_MANY_MAX);
+    if (map->count == 0) {
+        memset(ret_values, 0, count * sizeof(*ret_values));
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        hashes[i] = hash_bytes(keys[i], map->seed);
+        __builtin_prefetch(&map->slots[hashes[i] & (map->cap - 1)]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct map_slot *slot = &map->slots[hashes[i] & (map->cap - 1)];
+        __builtin_prefetch(slot->key.ptr);
+        __builtin_prefetch(slot->value);
+    }
+    for (size_t i = 0; i < count; i++) {
+        ret_values[i] = map->slots[find_slot(map, hashes[i], keys[i])].value;
+    }
+}
+
 int map_add(struct map *map, struct bytes key, void *value)
 {
     must(value);

@@ -8,6 +8,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
+enum { MAP_MANY_MAX = 16 };
+
 struct map_slot {
     uint64_t hash;
     struct bytes key; // borrowed from the value
@@ -32,6 +34,8 @@ void map_deinit(struct map *map);
 
 // The value; NULL when the key is not there.
 void *map_find(const struct map *map, struct bytes key);
+// The same for up to MAP_MANY_MAX keys at once: in a table larger than the caches they are waited for together.
+void map_find_many(const struct map *map, const struct bytes *keys, size_t count, void **ret_values);
 // The key's bytes are borrowed (usually from the value) and must stay in place until removed; value is not NULL.
 // ERR_EXISTS when the key is there already, ERR_LIMIT when max entries are in.
 int map_add(struct map *map, struct bytes key, void *value) MUST_USE;

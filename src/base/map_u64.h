@@ -66,3 +66,10 @@ static inline void *map_u64_find(const struct map_u64 *map, uint64_t key)
     }
     return NULL;
 }
+
+// A hint: this key is looked up before long.
+static inline void map_u64_prefetch(const struct map_u64 *map, uint64_t key)
+{
+    if (map->cap > 0)
+        __builtin_prefetch(&map->slots[map_u64_hash(key) & (map->cap - 1)]);
+}

@@ -5,6 +5,8 @@
 #include "base/must.h"
 #include "shard/shard_internal.h"
 
+enum { APPLY_AHEAD = 16 }; // records
+
 static int handler_restore(void *owner, const struct record *image);
 static int handler_replay(void *owner, const struct entry_view *entry, bool covered);
 static void handler_apply(void *owner, const struct entry_view *entry);
@@ -20,6 +22,7 @@ static void handler_save_ids(void *owner, uint64_t first_index, uint64_t last_in
 static void handler_ids_awaited(void *owner, bool awaited);
 static int handler_restore_ids(void *owner, struct bytes ids, uint64_t last_index, size_t *ret_left);
 static int apply_entry(struct shard *shard, const struct entry_view *entry, bool covered);
+static void apply_ahead(const struct shard *shard, struct bytes rest);
 static int apply_record(struct shard *shard, const struct record *record, uint64_t index, bool covered);
 static void index_message(struct shard *shard, const struct entry_view *entry, const struct record *record);
 static bool is_engine_kind(uint16_t kind);
@@ -164,12 +167,15 @@ static int handler_restore_ids(void *owner, struct bytes ids, uint64_t last_inde
 static int apply_entry(struct shard *shard, const struct entry_view *entry, bool covered)
 {
     struct bytes rest = entry->records;
-    while (rest.len) {
+    for (size_t number = 0; rest.len; number++) {
         struct record record;
         size_t used;
+        if (number % APPLY_AHEAD == 0)
+            apply_ahead(shard, rest);
         int error = record_get(rest, false, &record, &used);
-        if (!error)
-            error = apply_record(shard, &record, entry->index, covered);
+        if (error)
+            return error;
+        error = apply_record(shard, &record, entry->index, covered);
         if (error)
             return error;
         if (record.kind == RECORD_MESSAGE)
@@ -177,6 +183,24 @@ static int apply_entry(struct shard *shard, const struct entry_view *entry, bool
         rest = bytes_skip(rest, used);
     }
     return 0;
+}
+
+// Messages to many streams find each of them where the others have driven it: far from the processor. So those of the next few records
+// are called for together.
+static void apply_ahead(const struct shard *shard, struct bytes rest)
+{
+    uint32_t streams[APPLY_AHEAD], last = 0;
+    size_t count = 0, used;
+    struct record record;
+    for (size_t i = 0; i < APPLY_AHEAD && record_get(rest, false, &record, &used) == 0; i++) {
+        if (record.kind == RECORD_MESSAGE && record.object != last)
+            streams[count++] = last = record.object;
+        rest = bytes_skip(rest, used);
+    }
+    if (count > 1) {
+        engine_streams_ahead(shard->engine, streams, count);
+        store_index_ahead(shard->store, streams, count);
+    }
 }
 
 static int apply_record(struct shard *shard, const struct record *record, uint64_t index, bool covered)

@@ -30,6 +30,7 @@ struct arrival {
 
 static void arrival_decode(struct stan *stan, struct bytes payload, const struct arrival *previous,
                            struct arrival *ret_arrival);
+static void find_streams(struct stan *stan, struct arrival *arrivals, size_t count);
 static bool is_addressed(const struct stan *stan, struct bytes subject, const struct arrival *arrival);
 static int publish_now(struct stan *stan, struct bytes reply, struct bytes headers, struct arrival *arrival);
 static void refuse(struct stan *stan, struct bytes reply, struct bytes guid, const char *text, bool waits);
@@ -49,6 +50,7 @@ bool publish_on_run(struct stan *stan, const struct inlet_message *messages, siz
     bool keeps_up = true, sure = true;
     for (size_t i = 0; i < count; i++)
         arrival_decode(stan, messages[i].payload, i > 0 ? &arrivals[i - 1] : NULL, &arrivals[i]);
+    find_streams(stan, arrivals, count);
     for (size_t i = 0; i < count; i++) {
         if (arrivals[i].stream)
             engine_publish_ahead(stan->engine, arrivals[i].stream, arrivals[i].id);
@@ -90,6 +92,7 @@ void publish_resume(struct stan *stan)
         struct bytes payload = bytes_make(headers.ptr + headers.len, get_u32(at + 8));
         struct arrival arrival;
         arrival_decode(stan, payload, NULL, &arrival);
+        find_streams(stan, &arrival, 1);
         more = publish_now(stan, reply, headers, &arrival) != ERR_AGAIN;
         if (more)
             head += BACKLOG_HEADER + reply.len + headers.len + payload.len;
@@ -116,7 +119,7 @@ bool publish_is_waiting(const struct stan *stan)
     return !backlog_is_empty(stan);
 }
 
-// The one before it is often of the same client and channel.
+// The one before it is often of the same client. The stream is looked for by find_streams().
 static void arrival_decode(struct stan *stan, struct bytes payload, const struct arrival *previous,
                            struct arrival *ret_arrival)
 {
@@ -129,11 +132,26 @@ static void arrival_decode(struct stan *stan, struct bytes payload, const struct
     const struct envelope_publish *publish = &arrival->publish;
     bool same = previous && previous->client && bytes_equal(publish->client_id, previous->publish.client_id);
     arrival->client = same ? previous->client : registry_find(&stan->registry, publish->client_id);
-    if (!arrival->client)
-        return;
-    same = previous && previous->stream && bytes_equal(publish->subject, previous->publish.subject);
-    arrival->stream = same ? previous->stream : engine_stream_find(stan->engine, 1, publish->subject);
-    arrival->id = hash128_bytes(publish->guid, arrival->client->id_hash);
+    if (arrival->client)
+        arrival->id = hash128_bytes(publish->guid, arrival->client->id_hash);
+}
+
+// Of those with a client. One behind the other they are often of the same channel.
+static void find_streams(struct stan *stan, struct arrival *arrivals, size_t count)
+{
+    struct bytes names[INLET_RUN_MAX];
+    struct stream *found[INLET_RUN_MAX];
+    size_t places[INLET_RUN_MAX], different = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct bytes name = arrivals[i].client ? arrivals[i].publish.subject : (struct bytes){0};
+        if (different == 0 || !bytes_equal(name, names[different - 1]))
+            names[different++] = name;
+        places[i] = different - 1;
+    }
+    _Static_assert((int)INLET_RUN_MAX <= (int)ENGINE_FIND_MAX, "a run is found at once");
+    engine_stream_find_many(stan->engine, 1, names, different, found);
+    for (size_t i = 0; i < count; i++)
+        arrivals[i].stream = arrivals[i].client ? found[places[i]] : NULL;
 }
 
 // Whether the subject that it was sent to names its channel, as with every client: permissions are about that subject.

@@ -62,6 +62,22 @@ void index_add(struct index *index, uint32_t file, uint32_t stream_id, uint64_t 
     index->count++;
 }
 
+void index_ahead(const struct index *index, const uint32_t *streams, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        map_u64_prefetch(&index->streams, streams[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        __builtin_prefetch(map_u64_find(&index->streams, streams[i]), 1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct index_stream *stream = map_u64_find(&index->streams, streams[i]);
+        if (stream && stream->tail) {
+            __builtin_prefetch(stream->tail, 1);
+        }
+    }
+}
+
 bool index_find(struct index *index, uint32_t stream_id, uint64_t sequence, struct index_place *ret_place)
 {
     struct index_stream *stream = index_stream_find(index, stream_id);

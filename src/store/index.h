@@ -52,6 +52,8 @@ void index_deinit(struct index *index);
 // Sequences of a stream increase, files never go back. offset is a multiple of 8 below 32 GiB, size > 0.
 void index_add(struct index *index, uint32_t file, uint32_t stream, uint64_t sequence, uint64_t time_ns,
                uint64_t offset, uint32_t size);
+// A hint: messages of these streams are added before long.
+void index_ahead(const struct index *index, const uint32_t *streams, size_t count);
 bool index_find(struct index *index, uint32_t stream, uint64_t sequence, struct index_place *ret_place);
 // The first message of the stream at or after `sequence`.
 bool index_next(struct index *index, uint32_t stream, uint64_t sequence, struct index_place *ret_place);

@@ -16,6 +16,11 @@ void store_index_add(struct store *store, const struct entry_view *entry, uint32
     index_add(&parts->index, (uint32_t)entry->file, stream, sequence, time_ns, entry->offset + offset, (uint32_t)size);
 }
 
+void store_index_ahead(const struct store *store, const uint32_t *streams, size_t count)
+{
+    index_ahead(&store->parts->index, streams, count);
+}
+
 void store_trim(struct store *store, uint32_t stream, uint64_t first)
 {
     index_trim(&store->parts->index, stream, first);

@@ -157,6 +157,8 @@ uint64_t store_next_deadline_ms(const struct store *store);
 // of a stream come in increasing order (gaps allowed).
 void store_index_add(struct store *store, const struct entry_view *entry, uint32_t stream, uint64_t sequence,
                      uint64_t time_ns, size_t offset, size_t size);
+// A hint: messages of these streams are added before long.
+void store_index_ahead(const struct store *store, const uint32_t *streams, size_t count);
 // Messages of a stream below `first` are gone; UINT64_MAX: the stream is gone.
 void store_trim(struct store *store, uint32_t stream, uint64_t first);
 // One message is gone.

@@ -85,30 +85,32 @@ struct stream_mark {
 };
 
 struct stream {
+    // What every message needs comes first and lies side by side; see stream_ahead().
     struct engine *engine; // borrowed
     uint32_t id;
     bool committed, deleting;
-    bool sizes_wait;             // limits: the store is reading
-    uint32_t updates;            // proposed and not committed: until then the limits that end take nothing away
-    bool held_back;              // limits: over, but what would go is not finished; looked at when a floor moves
-    bool finished_known;         // `finished` is right
-    uint64_t finished;           // discard_new: every consumer has finished what is up to here; 0: nothing
-    struct stream_config config; // its name lies in `key`; dead_letter is owned
-    char *key;                   // owned: account, name; see engine_key()
-    struct stream_totals state;  // committed
-    struct stream_totals tail;   // with what is proposed
-    struct list marks;           // stream_mark, by index
-    struct tally tally;          // its own, and what consumers did that are none any more
-    uint64_t evicted_bytes;      // of the messages before the first, since the server started
-    uint64_t image_index;        // records up to here are in the restored image
-    uint32_t member_count;       // without those being removed
-    struct map consumer_names;   // those not being deleted
-    struct list consumers;       // by id
+    struct stream_totals state;      // committed
+    struct stream_totals tail;       // with what is proposed
+    struct list marks;               // stream_mark, by index
+    struct stream_mark own_marks[2]; // those that suffice nearly always; not in use while in no list
+    struct list dirty_link;          // engine's dirty or image queue
+    struct list active_link;         // engine's active: messages came or went
+    bool sizes_wait;                 // limits: the store is reading
+    uint32_t updates;                // proposed and not committed: until then the limits that end take nothing away
+    bool held_back;                  // limits: over, but what would go is not finished; looked at when a floor moves
+    bool finished_known;             // `finished` is right
+    uint64_t finished;               // discard_new: every consumer has finished what is up to here; 0: nothing
+    struct stream_config config;     // its name lies in `key`; dead_letter is owned
+    char *key;                       // owned: account, name; see engine_key()
+    struct tally tally;              // its own, and what consumers did that are none any more
+    uint64_t evicted_bytes;          // of the messages before the first, since the server started
+    uint64_t image_index;            // records up to here are in the restored image
+    uint32_t member_count;           // without those being removed
+    struct map consumer_names;       // those not being deleted
+    struct list consumers;           // by id
     uint32_t consumer_count;
     struct list link;        // engine's streams, by id
-    struct list dirty_link;  // engine's dirty or image queue
     uint64_t dirty_epoch;    // engine\'s when it became dirty
-    struct list active_link; // engine's active: messages came or went
     struct list limits_link; // engine's limited: over a limit, or oldest message to be looked at
     struct wheel_timer age_timer;
 };
@@ -307,6 +309,8 @@ void stream_mark(struct stream *stream, uint64_t index);
 void stream_drop_marks(struct stream *stream, uint64_t last_good);
 // A record of the entry was applied: no mark before it is needed any more.
 void stream_commit_marks(struct stream *stream, uint64_t index);
+// A message of it is published or applied before long.
+void stream_ahead(const struct stream *stream);
 void stream_dirty(struct stream *stream);
 void stream_activate(struct stream *stream);
 int stream_apply_create(struct engine *engine, const struct record *record, uint64_t index);

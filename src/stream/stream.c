@@ -6,7 +6,7 @@
 
 #include "stream/engine_internal.h"
 
-enum { KEY_MAX = 4 + ENGINE_NAME_MAX };
+enum { KEY_MAX = 4 + ENGINE_NAME_MAX, LINE_BYTES = 64 };
 
 static struct bytes key_put(char *to, uint32_t account, struct bytes name);
 static int config_check(const struct stream_config *config);
@@ -14,11 +14,40 @@ static void list_in_order(struct engine *engine, struct stream *stream);
 static void remove_committed(struct stream *stream);
 static struct stream *stand_in(struct engine *engine, uint32_t id);
 static void grace_changed(struct stream *stream);
+static struct stream_mark *mark_new(struct stream *stream);
+static void mark_free(struct stream *stream, struct stream_mark *mark);
 
 struct stream *engine_stream_find(struct engine *engine, uint32_t account, struct bytes name)
 {
     char key[KEY_MAX];
     return name.len <= ENGINE_NAME_MAX ? map_find(&engine->stream_names, key_put(key, account, name)) : NULL;
+}
+
+void engine_stream_find_many(struct engine *engine, uint32_t account, const struct bytes *names, size_t count,
+                             struct stream **ret_streams)
+{
+    char keys[ENGINE_FIND_MAX * KEY_MAX], *at = keys;
+    struct bytes places[ENGINE_FIND_MAX];
+    void *found[ENGINE_FIND_MAX];
+    must(count <= ENGINE_FIND_MAX);
+    for (size_t i = 0; i < count; i++) {
+        places[i] = names[i].len <= ENGINE_NAME_MAX ? key_put(at, account, names[i]) : BYTES(""); // nobody's
+        at += places[i].len;
+    }
+    map_find_many(&engine->stream_names, places, count, found);
+    for (size_t i = 0; i < count; i++)
+        ret_streams[i] = found[i];
+}
+
+void engine_streams_ahead(const struct engine *engine, const uint32_t *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        map_u64_prefetch(&engine->streams, ids[i]);
+    for (size_t i = 0; i < count; i++) {
+        const struct stream *stream = map_u64_find(&engine->streams, ids[i]);
+        if (stream)
+            stream_ahead(stream);
+    }
 }
 
 struct stream *engine_stream_by_id(struct engine *engine, uint32_t id)
@@ -175,8 +204,8 @@ void stream_free(struct stream *stream)
     must(map_u64_remove(&engine->streams, stream->id) == stream);
     engine->stats.messages -= stream->state.messages;
     engine->stats.bytes -= stream->state.bytes;
-    for (struct list *link = list_pop_front(&stream->marks); link; link = list_pop_front(&stream->marks))
-        pool_put(&engine->marks, container_of(link, struct stream_mark, link));
+    for (struct list *link = list_first(&stream->marks); link; link = list_first(&stream->marks))
+        mark_free(stream, container_of(link, struct stream_mark, link));
     map_deinit(&stream->consumer_names);
     wheel_cancel(&engine->wheel, &stream->age_timer);
     list_remove(&stream->link);
@@ -216,8 +245,7 @@ void stream_mark(struct stream *stream, uint64_t index)
     struct list *link = list_last(&stream->marks);
     struct stream_mark *mark = link ? container_of(link, struct stream_mark, link) : NULL;
     if (!mark || mark->index != index) {
-        mark = pool_get(&stream->engine->marks);
-        must(mark);
+        mark = mark_new(stream);
         mark->index = index;
         list_push_back(&stream->marks, &mark->link);
     }
@@ -228,8 +256,7 @@ void stream_drop_marks(struct stream *stream, uint64_t last_good)
 {
     struct list *link = list_last(&stream->marks);
     for (; link && container_of(link, struct stream_mark, link)->index > last_good; link = list_last(&stream->marks)) {
-        list_remove(link);
-        pool_put(&stream->engine->marks, container_of(link, struct stream_mark, link));
+        mark_free(stream, container_of(link, struct stream_mark, link));
     }
     stream->tail = link ? container_of(link, struct stream_mark, link)->totals : stream->state;
 }
@@ -240,9 +267,15 @@ void stream_commit_marks(struct stream *stream, uint64_t index)
         struct stream_mark *mark = container_of(link, struct stream_mark, link);
         if (mark->index >= index)
             break;
-        list_remove(link);
-        pool_put(&stream->engine->marks, mark);
+        mark_free(stream, mark);
     }
+}
+
+void stream_ahead(const struct stream *stream)
+{
+    const char *from = (const char *)stream, *end = from + offsetof(struct stream, active_link) + sizeof(struct list);
+    for (; from < end; from += LINE_BYTES)
+        __builtin_prefetch(from, 1);
 }
 
 void stream_dirty(struct stream *stream)
@@ -383,4 +416,24 @@ static void grace_changed(struct stream *stream)
         list_foreach(link, &container_of(consumer_link, struct consumer, link)->members)
             member_grace_changed(container_of(link, struct member, link));
     }
+}
+
+// One that is in its stream comes with the lines of memory that a message touches anyway.
+static struct stream_mark *mark_new(struct stream *stream)
+{
+    for (size_t i = 0; i < sizeof(stream->own_marks) / sizeof(stream->own_marks[0]); i++) {
+        if (!list_is_linked(&stream->own_marks[i].link))
+            return &stream->own_marks[i];
+    }
+    struct stream_mark *mark = pool_get(&stream->engine->marks);
+    must(mark);
+    return mark;
+}
+
+static void mark_free(struct stream *stream, struct stream_mark *mark)
+{
+    list_remove(&mark->link);
+    size_t own = sizeof(stream->own_marks) / sizeof(stream->own_marks[0]);
+    if (mark < stream->own_marks || mark >= stream->own_marks + own)
+        pool_put(&stream->engine->marks, mark);
 }

@@ -36,6 +36,7 @@ int engine_publish(struct engine *engine, struct stream *stream, const struct pu
 
 void engine_publish_ahead(const struct engine *engine, const struct stream *stream, struct hash128 dedupe)
 {
+    stream_ahead(stream);
     dedupe_prefetch(&engine->dedupe, dedupe_key(stream->id, dedupe));
 }
 

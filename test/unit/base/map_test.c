@@ -66,6 +66,16 @@ static void check_against(const struct map *map, struct entry *entries, size_t c
         in += entries[i].in;
         assert_ptr_equal(map_find(map, key_of(&entries[i])), entries[i].in ? &entries[i] : NULL);
     }
+    for (size_t i = 0; i < count; i += MAP_MANY_MAX) {
+        struct bytes keys[MAP_MANY_MAX];
+        void *found[MAP_MANY_MAX];
+        size_t many = count - i < MAP_MANY_MAX ? count - i : MAP_MANY_MAX;
+        for (size_t j = 0; j < many; j++)
+            keys[j] = key_of(&entries[i + j]);
+        map_find_many(map, keys, many, found);
+        for (size_t j = 0; j < many; j++)
+            assert_ptr_equal(found[j], entries[i + j].in ? &entries[i + j] : NULL);
+    }
     assert_int_equal(map_count(map), in);
     for (struct entry *entry = map_next(map, &pos, &key); entry; entry = map_next(map, &pos, &key)) {
         assert_true(entry->in && entry->seen++ == 0 && bytes_equal(key, key_of(entry)));

@@ -179,6 +179,56 @@ static void test_bodies_that_do_not_add_up_are_refused(void **state)
     assert_int_equal(apply(h, RECORD_STREAM_CREATE_MORE, body, SIZE), ERR_CORRUPT);
 }
 
+static uint64_t proposed(const struct stream *stream)
+{
+    struct stream_state state;
+    stream_state_get(stream, &state);
+    return state.last_proposed;
+}
+
+// However many entries are under way, a refused one takes back what it and those behind it brought, and no more.
+static void test_refused_entries_are_taken_back(void **state)
+{
+    struct fake_host *h = *state;
+    struct stream *stream = fake_stream(h, "s", 0), *other = fake_stream(h, "t", 0);
+    uint64_t id = 0, committed = 0;
+    for (size_t entries = 0; entries < 6; entries++) {
+        for (size_t commits = 0; commits <= entries; commits++) {
+            for (size_t i = 0; i < entries; i++) {
+                assert_int_equal(fake_publish(h, stream, "a", ++id), committed + 2 * i + 1);
+                fake_publish(h, other, "b", ++id);
+                fake_publish(h, stream, "c", ++id);
+                fake_host_turn(h);
+            }
+            fake_host_commit(h, commits);
+            committed += 2 * commits;
+            fake_host_refuse(h);
+            assert_int_equal(proposed(stream), committed);
+            assert_int_equal(proposed(other), committed / 2);
+        }
+    }
+}
+
+static void test_many_are_found_at_once(void **state)
+{
+    struct fake_host *h = *state;
+    struct stream *s = fake_stream(h, "s", 0), *t = fake_stream(h, "t", 0), *found[ENGINE_FIND_MAX];
+    char text[ENGINE_NAME_MAX + 1];
+    struct bytes names[ENGINE_FIND_MAX], too_long = bytes_make(memset(text, 's', sizeof(text)), sizeof(text));
+    const struct bytes some[] = {BYTES("s"), too_long, BYTES(""), BYTES("t"), BYTES("st"), BYTES("s"), {0}};
+    struct stream *const wanted[] = {s, NULL, NULL, t, NULL, s, NULL};
+    for (size_t i = 0; i < ENGINE_FIND_MAX; i++)
+        names[i] = some[i % 7];
+    engine_stream_find_many(h->engine, 1, names, ENGINE_FIND_MAX, found);
+    for (size_t i = 0; i < ENGINE_FIND_MAX; i++)
+        assert_ptr_equal(found[i], wanted[i % 7]);
+    engine_stream_find_many(h->engine, 2, names, ENGINE_FIND_MAX, found);
+    assert_null(found[0]);
+    engine_stream_find_many(h->engine, 1, names, 0, found);
+    const uint32_t ids[] = {1, 2, 77};
+    engine_streams_ahead(h->engine, ids, 3); // a hint about what is not there is none
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_host_set_up, fake_host_tear_down)
@@ -187,6 +237,8 @@ int main(void)
         TEST(test_newer_kinds_are_written_only_when_asked_for),
         TEST(test_invalid_configs),
         TEST(test_bodies_that_do_not_add_up_are_refused),
+        TEST(test_refused_entries_are_taken_back),
+        TEST(test_many_are_found_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
