@@ -2,6 +2,7 @@
 // What changes for everybody who is connected: limits after a reload, and the end of a server that clients shall leave without a rush
 // (CO-P17, CO-P18, CO-X02).
 #include "broker/connection.h"
+#include "broker/remote_internal.h"
 #include "broker/system_events.h"
 
 // Between two closes of a lame duck at most: few connections need not wait for the whole duration.
@@ -65,6 +66,8 @@ uint32_t broker_limits_set(struct broker *broker, const struct broker_options *o
     own->ping_max = options->ping_max;
     own->write_deadline_ms = options->write_deadline_ms;
     broker->slow_bytes = own->congested_bytes < own->max_pending ? own->congested_bytes : own->max_pending;
+    if (broker->remotes)
+        remote_limits_take(broker->remotes);
     list_foreach(link, &broker->connections)
     {
         struct connection *connection = container_of(link, struct connection, link);

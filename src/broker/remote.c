@@ -25,7 +25,7 @@ struct remotes *remote_new(struct broker *broker)
     remotes->count = options->worker_count;
     remotes->carrier = options->carrier;
     remotes->window_bytes = options->remote_window_bytes;
-    remotes->behind_bytes = REMOTE_BEHIND_BYTES < remotes->window_bytes ? REMOTE_BEHIND_BYTES : remotes->window_bytes;
+    remote_limits_take(remotes);
     remotes->round = 1;
     map_u64_init(&remotes->connections, SIZE_MAX / 64);
     map_u64_init(&remotes->accounts, SIZE_MAX / 64);
@@ -44,6 +44,13 @@ struct remotes *remote_new(struct broker *broker)
         list_init(&link->behind);
     }
     return remotes;
+}
+
+void remote_limits_take(struct remotes *remotes)
+{
+    uint64_t bytes = remotes->broker->options.max_pending / 4 + 1;
+    bytes = bytes < REMOTE_BEHIND_BYTES ? bytes : REMOTE_BEHIND_BYTES;
+    remotes->behind_bytes = bytes < remotes->window_bytes ? bytes : remotes->window_bytes;
 }
 
 void remote_free(struct remotes *remotes)

@@ -19,7 +19,8 @@
 
 #define REMOTE_BATCH_BYTES (64 * 1024) // of records; one that is longer gets a batch of its own
 #define REMOTE_SPARE_MAX   16          // batches kept
-// A watch calls what its subject's worker has not yet worked through "behind" when it is more than this.
+// A watch calls what its subject's worker has not yet worked through "behind" when it is more than this, or than a quarter of what one
+// connection may have waiting: all of it may be for one.
 #define REMOTE_BEHIND_BYTES (256 * 1024)
 
 enum remote_kind {
@@ -143,6 +144,8 @@ void remote_count_bytes(struct remotes *remotes, uint32_t worker, size_t bytes);
 bool remote_is_over(const struct remotes *remotes, uint32_t worker, uint64_t bytes);
 // Interest first, then what gathered; before sockets are written to.
 void remote_flush(struct remotes *remotes);
+// The broker's limits are others.
+void remote_limits_take(struct remotes *remotes);
 // At the very end of the turn: batches go home, with everything that was said because of them in front of them.
 void remote_return(struct remotes *remotes);
 // All that was sent up to the end of the turn in which draining began has been worked through.

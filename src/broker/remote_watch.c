@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watches across workers. Whoever watches a subject asks every other worker, which watches it among its own connections and tells
 // what it finds, first at once and then at each change. What is told of a batch's messages comes before that batch returns, so
-// whoever stops at REMOTE_BEHIND_BYTES under way never makes a slow consumer of a healthy one.
+// whoever stops at remotes.behind_bytes under way never makes a slow consumer of a healthy one.
 #include "broker/remote_internal.h"
 
 // Another worker's watch, among our connections.

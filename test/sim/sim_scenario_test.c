@@ -193,10 +193,11 @@ static void test_a_client_that_reconnects_often_is_kept(void **state)
 }
 
 // A reader with much to come and little room for what waits gets it piece by piece and is not closed as too slow.
-static void test_a_replay_fits_a_small_queue(void **state)
+static void replay_fits_a_small_queue(struct sim_world *world, uint32_t workers)
 {
-    struct sim_world *world = *state;
     sim_node_kill(&world->node, SIM_LOSS_ALL);
+    world->node.options.threads = workers;
+    world->model.has_workers = workers > 1;
     world->node.options.max_pending = 64 * 1024;
     sim_world_start(world);
     sim_world_pass(world, 3 * SECOND);
@@ -206,6 +207,17 @@ static void test_a_replay_fits_a_small_queue(void **state)
     sim_world_pass(world, 5 * SECOND);
     assert_int_equal(world->net.link_count, links);
     finish(world);
+}
+
+static void test_a_replay_fits_a_small_queue(void **state)
+{
+    replay_fits_a_small_queue(*state, 1);
+}
+
+// Whoever reads on another worker than the channel's was sent more in one turn than it may have waiting, and closed, again and again.
+static void test_a_replay_to_another_worker_fits_a_small_queue(void **state)
+{
+    replay_fits_a_small_queue(*state, 3);
 }
 
 // ST-B21: a channel goes when nobody has used it for long enough, whatever kills come between, and not before.
@@ -253,6 +265,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_young_server_on_a_full_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_client_that_reconnects_often_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_replay_fits_a_small_queue, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_replay_to_another_worker_fits_a_small_queue, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_channel_without_use_is_removed, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -524,6 +524,42 @@ static void test_replay_at_the_readers_speed(void **state)
     town_deinit(&town);
 }
 
+// One that reads is not lost because what one turn has for it is more than it may have waiting, be the limit small from the start or
+// since a reload.
+static void test_a_burst_is_no_slow_consumer(void **state)
+{
+    (void)state;
+    for (int reload = 0; reload < 2; reload++) {
+        struct town town;
+        struct broker_options small, options;
+        broker_options_default(&options);
+        small = options;
+        small.max_pending = 64 * 1024;
+        small.congested_bytes = 16 * 1024;
+        town_init(&town, 2, reload ? &options : &small);
+        for (uint32_t i = 0; i < 2; i++)
+            broker_limits_set(town.workers[i].world.broker, &small, small.max_connections);
+        struct broker *home = town.workers[0].world.broker;
+        struct peer *a = connect(&town, 1, "");
+        say(&town, a, "SUB in.a 1\r\n");
+        struct watcher watcher = {.watch.on_change = hear, .interest = BROKER_INTEREST_READY};
+        assert_int_equal(broker_watch_add(home, &watcher.watch, BYTES("in.a")), BROKER_INTEREST_READY);
+        town_settle(&town);
+        size_t left = 1000;
+        for (int i = 0; i < 1000 && left > 0; i++) {
+            replay(home, &watcher, &left);
+            town_settle(&town);
+        }
+        assert_int_equal(left, 0);
+        assert_int_equal(count_of(a, "MSG in.a 1 1000\r\n"), 1000);
+        struct broker_stats stats;
+        broker_stats_get(town.workers[1].world.broker, &stats);
+        assert_int_equal(stats.slow_consumers, 0);
+        broker_watch_remove(home, &watcher.watch);
+        town_deinit(&town);
+    }
+}
+
 static void test_drain(void **state)
 {
     (void)state;
@@ -636,6 +672,7 @@ int main(void)
         cmocka_unit_test(test_inlets_of_two_workers),
         cmocka_unit_test(test_watch_elsewhere),
         cmocka_unit_test(test_replay_at_the_readers_speed),
+        cmocka_unit_test(test_a_burst_is_no_slow_consumer),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_accounts_stay_apart),
         cmocka_unit_test(test_interest_comes_before_its_account),
