@@ -3,7 +3,7 @@
 
 #include "base/must.h"
 
-enum { BEGIN_SIZE = 18, END_SIZE = 24 };
+enum { BEGIN_SIZE = 18, END_SIZE = 32 };
 
 static char *frame_open(struct buffer *to, uint16_t kind, size_t body_size);
 
@@ -28,12 +28,13 @@ void backup_file_put_begin(struct buffer *to, const struct backup_begin *begin)
     record_seal(frame);
 }
 
-void backup_file_put_end(struct buffer *to, const struct backup_sum *sum)
+void backup_file_put_end(struct buffer *to, const struct backup_sum *sum, uint64_t missing)
 {
     char *frame = frame_open(to, BACKUP_END, END_SIZE), *at = frame + RECORD_HEADER_SIZE;
     put_u64(at, sum->frames);
     put_u64(at + 8, sum->bytes);
     put_u64(at + 16, sum->digest);
+    put_u64(at + 24, missing);
     record_seal(frame);
 }
 
@@ -55,12 +56,13 @@ int backup_file_get_begin(const struct record *record, struct backup_begin *ret)
     return 0;
 }
 
-int backup_file_get_end(const struct record *record, struct backup_sum *ret)
+int backup_file_get_end(const struct record *record, struct backup_sum *ret, uint64_t *ret_missing)
 {
     if (record->kind != BACKUP_END || record->body.len != END_SIZE)
         return ERR_CORRUPT;
     const char *at = record->body.ptr;
     *ret = (struct backup_sum){.frames = get_u64(at), .bytes = get_u64(at + 8), .digest = get_u64(at + 16)};
+    *ret_missing = get_u64(at + 24);
     return 0;
 }
 

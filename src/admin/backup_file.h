@@ -29,9 +29,9 @@ struct backup_begin {
     struct bytes channel; // len 0: all
 };
 
-// Append one whole frame, which is not yet in any sum.
+// Append one whole frame, which is not yet in any sum. `missing`: messages that are not in it because they could not be read.
 void backup_file_put_begin(struct buffer *to, const struct backup_begin *begin);
-void backup_file_put_end(struct buffer *to, const struct backup_sum *sum);
+void backup_file_put_end(struct buffer *to, const struct backup_sum *sum, uint64_t missing);
 // ERR_CORRUPT; ERR_NEWER: of a version that is not ours.
 int backup_file_get_begin(const struct record *record, struct backup_begin *ret) MUST_USE;
-int backup_file_get_end(const struct record *record, struct backup_sum *ret) MUST_USE;
+int backup_file_get_end(const struct record *record, struct backup_sum *ret, uint64_t *ret_missing) MUST_USE;

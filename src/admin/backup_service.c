@@ -1,49 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/backup_service.h"
 
-#include <stdio.h>
-
 #include "admin/admin_access.h"
-#include "admin/backup_file.h"
+#include "admin/backup.h"
 #include "base/memory.h"
 #include "base/must.h"
 #include "base/number.h"
+#include "codec/json_fields.h"
 
 enum {
-    WAITING_MAX = 8,       // requests for frames at a time
-    FORGOTTEN_MS = 60000,  // without any
-    META_MAX = 512 << 20,  // bytes of consumers, clients and channels
-    READS_PER_TURN = 4096, // of messages
-    ANSWERS_PER_TURN = 4,
+    WAITING_MAX = 8,      // requests for bytes at a time
+    FORGOTTEN_MS = 60000, // without any
+    SILENCE_MS = 5000,    // then an empty answer says that it is being worked on
+    REQUEST_MAX = 65536,  // bytes
+    PIECES_PER_TURN = 4,  // of work, and answers
 };
 
 enum { KIND_BEGUN = 'B', KIND_DATA = 'D', KIND_LAST = 'Z', KIND_ERROR = 'E' };
 
-// One channel of the backup: its frames in `meta`, and the messages that go between them.
-struct part {
-    uint32_t stream; // id
-    size_t image, consumers,
-        end;             // offsets in `meta`: [image, consumers) goes before the messages, [consumers, end) behind them
-    uint64_t next, last; // sequences
+struct begin_request {
+    struct bytes channel;
+    bool keep_going;
 };
 
-struct backup {
-    uint32_t number;
-    struct buffer meta; // frames
-    size_t head_end;    // those in front of the first part
-    struct part *parts; // owned
-    size_t part_count;
-    size_t part; // being written
-    bool begun;  // `part`: its image is written
-    bool ended;
-    struct buffer answer; // kind and frames
-    struct backup_sum sum;
-    struct store_fetch fetch;
-    bool fetching;              // the store is reading it
-    bool fetched;               // it has, and nobody took it yet
-    uint64_t asked_ms;          // the last time
-    char *waiting[WAITING_MAX]; // owned: reply subjects, the oldest first
-    size_t waiting_count;
+static const struct json_field begin_fields[] = {
+    {"channel", offsetof(struct begin_request, channel), JSON_FIELD_BYTES, false},
+    {"keep_going", offsetof(struct begin_request, keep_going), JSON_FIELD_BOOL, false},
+};
+
+// Who asked for the backup that is under way.
+struct asker {
+    uint64_t connection; // id
+    bool is_elsewhere;   // in another account
+    char *reply;         // owned: of its last request
+    uint64_t asked_ms;   // when that was
+    uint64_t told_ms;    // the last answer
 };
 
 struct backup_service {
@@ -51,7 +42,11 @@ struct backup_service {
     struct admin_access access;
     struct inlet begin, next;
     struct backup *backup; // owned; NULL: none
-    uint32_t numbers;
+    uint32_t number;       // its
+    struct asker asker;
+    char *waiting[WAITING_MAX]; // owned: reply subjects, the oldest first
+    size_t waiting_count;
+    bool reading; // the work waits for the disk
     struct moment now;
     bool stopped;
 };
@@ -59,16 +54,14 @@ struct backup_service {
 static bool on_begin(struct inlet *inlet, const struct inlet_message *message);
 static bool on_next(struct inlet *inlet, const struct inlet_message *message);
 static bool is_allowed(struct backup_service *service, const struct inlet_message *message);
-static int begin(struct backup_service *service, struct bytes channel);
-static void take_part(struct backup_service *service, struct backup *backup, struct stream *stream);
-static void backup_free(struct backup_service *service);
-static bool work(struct backup_service *service, size_t *reads);
-static bool add_messages(struct backup_service *service, struct part *part, size_t *reads);
-static bool add_message(struct backup_service *service, struct part *part, int result);
-static void on_fetched(struct store_fetch *fetch);
-static void add_frames(struct backup *backup, struct bytes frames);
-static bool is_full(const struct backup_service *service);
-static void send_answer(struct backup_service *service);
+static bool is_taken(struct backup_service *service, const struct inlet_message *message);
+static int begin(struct backup_service *service, struct bytes request);
+static void note_asker(struct backup_service *service, const struct inlet_message *message);
+static void give_up(struct backup_service *service);
+static bool work(struct backup_service *service);
+static void send_bytes(struct backup_service *service, struct bytes bytes, bool is_last);
+static void fail(struct backup_service *service);
+static void tell_end(struct backup_service *service);
 static void answer(struct backup_service *service, struct bytes reply, char kind, struct bytes text);
 
 struct backup_service *backup_service_new(const struct backup_service_options *options)
@@ -78,6 +71,7 @@ struct backup_service *backup_service_new(const struct backup_service_options *o
     service->access.logger = options->logger;
     service->begin.on_message = on_begin;
     service->next.on_message = on_next;
+    must(options->answer_bytes > 1);
     must(broker_inlet_add(options->broker, &service->begin, BYTES(BACKUP_SUBJECT)) == 0);
     must(broker_inlet_add(options->broker, &service->next, BYTES(BACKUP_NEXT_SUBJECT)) == 0);
     return service;
@@ -98,34 +92,29 @@ void backup_service_stop(struct backup_service *service)
     service->stopped = true;
     broker_inlet_remove(service->options.broker, &service->begin);
     broker_inlet_remove(service->options.broker, &service->next);
-    backup_free(service);
+    give_up(service);
 }
 
 bool backup_service_turn_end(struct backup_service *service, struct moment now)
 {
     service->now = now;
-    struct backup *backup = service->backup;
-    if (backup && moment_mono_ms(now) > backup->asked_ms + FORGOTTEN_MS) {
+    if (service->backup && moment_mono_ms(now) > service->asker.asked_ms + FORGOTTEN_MS) {
         logger_write(service->options.logger, LOG_WARN, "backup %u is given up: nobody asks for more of it",
-                     backup->number);
-        backup_free(service);
+                     service->number);
+        give_up(service);
     }
-    size_t reads = READS_PER_TURN;
-    for (int i = 0; i < ANSWERS_PER_TURN && service->backup && service->backup->waiting_count; i++) {
-        if (!work(service, &reads))
-            return service->backup && !service->backup->fetching;
-        send_answer(service);
-    }
-    return service->backup && service->backup->waiting_count && !service->backup->fetching;
+    bool again = service->backup && service->waiting_count;
+    for (int i = 0; i < PIECES_PER_TURN && again; i++)
+        again = work(service);
+    return again;
 }
 
 uint64_t backup_service_next_deadline_ms(const struct backup_service *service)
 {
-    const struct backup *backup = service->backup;
-    if (!backup)
+    if (!service->backup)
         return UINT64_MAX;
-    bool busy = backup->waiting_count && !backup->fetching;
-    return busy ? moment_mono_ms(service->now) : backup->asked_ms + FORGOTTEN_MS + 1;
+    bool is_busy = service->waiting_count && !service->reading;
+    return is_busy ? moment_mono_ms(service->now) : service->asker.asked_ms + FORGOTTEN_MS + 1;
 }
 
 static bool on_begin(struct inlet *inlet, const struct inlet_message *message)
@@ -133,38 +122,40 @@ static bool on_begin(struct inlet *inlet, const struct inlet_message *message)
     struct backup_service *service = container_of(inlet, struct backup_service, begin);
     if (!is_allowed(service, message) || message->reply.len == 0)
         return true; // with nowhere to send it nobody would ask for the rest
-    if (service->backup) {
+    if (is_taken(service, message)) {
         answer(service, message->reply, KIND_ERROR, BYTES("another backup is under way"));
         return true;
     }
+    give_up(service);
     int error = begin(service, message->payload);
     if (error) {
         answer(service, message->reply, KIND_ERROR,
                error == ERR_NOT_FOUND ? BYTES("there is no such channel")
+               : error == ERR_INVALID ? BYTES("the request is no JSON object with \"channel\" and \"keep_going\"")
                                       : BYTES("what would be in it is too much to be held in memory"));
         return true;
     }
+    note_asker(service, message);
     char text[NUMBER_MAX_DIGITS];
-    answer(service, message->reply, KIND_BEGUN, bytes_make(text, number_format_u64(text, service->backup->number)));
-    logger_write(service->options.logger, LOG_INFO, "backup %u begins: %zu channels", service->backup->number,
-                 service->backup->part_count);
+    answer(service, message->reply, KIND_BEGUN, bytes_make(text, number_format_u64(text, service->number)));
+    logger_write(service->options.logger, LOG_INFO, "backup %u begins", service->number);
     return true;
 }
 
 static bool on_next(struct inlet *inlet, const struct inlet_message *message)
 {
     struct backup_service *service = container_of(inlet, struct backup_service, next);
-    struct backup *backup = service->backup;
     uint64_t number;
     if (!is_allowed(service, message))
         return true;
-    if (!backup || number_parse_u64(message->payload, UINT32_MAX, &number) || number != backup->number) {
-        answer(service, message->reply, KIND_ERROR, BYTES("there is no such backup, or it was given up"));
-    } else if (backup->waiting_count == WAITING_MAX || message->reply.len == 0) {
+    if (!service->backup || number_parse_u64(message->payload, UINT32_MAX, &number) || number != service->number ||
+        message->connection != service->asker.connection) {
+        answer(service, message->reply, KIND_ERROR, BYTES("there is no such backup of yours, or it was given up"));
+    } else if (service->waiting_count == WAITING_MAX || message->reply.len == 0) {
         answer(service, message->reply, KIND_ERROR, BYTES("too many requests at a time"));
     } else {
-        backup->waiting[backup->waiting_count++] = mem_copy_string(message->reply);
-        backup->asked_ms = moment_mono_ms(service->now);
+        service->waiting[service->waiting_count++] = mem_copy_string(message->reply);
+        note_asker(service, message);
     }
     return true;
 }
@@ -178,191 +169,121 @@ static bool is_allowed(struct backup_service *service, const struct inlet_messag
     return allowed;
 }
 
-static int begin(struct backup_service *service, struct bytes channel)
+// A backup is under way, and whoever asked for it is still there: nobody but him begins another.
+static bool is_taken(struct backup_service *service, const struct inlet_message *message)
 {
-    struct engine *engine = shard_engine(service->options.shard);
-    struct stream *only = channel.len ? engine_stream_find(engine, 1, channel) : NULL;
-    struct engine_stats stats;
-    if (channel.len && !only)
-        return ERR_NOT_FOUND;
-    engine_stats_get(engine, &stats);
-    // A pending message takes a few bytes, a member's texts at most 4 KiB and mostly 100.
-    if (stats.pending > META_MAX / 32 || stats.members > META_MAX / 4096 || stats.consumers > META_MAX / 4096)
-        return ERR_LIMIT;
-    struct backup *backup = service->backup = mem_alloc_zero(sizeof(*backup));
-    backup->number = ++service->numbers;
-    backup->asked_ms = moment_mono_ms(service->now);
-    buffer_init(&backup->meta, SIZE_MAX / 2);
-    buffer_init(&backup->answer, SIZE_MAX / 2);
-    backup->fetch.done = on_fetched;
-    backup_file_put_begin(&backup->meta, &(struct backup_begin){.time_ns = service->now.wall_ns,
-                                                                .cluster_id = service->options.cluster_id,
-                                                                .channel = channel});
-    if (!only && service->options.stan)
-        stan_save_clients(service->options.stan, &backup->meta);
-    backup->head_end = backup->meta.len;
-    backup->parts = mem_alloc_zero((only ? 1 : stats.streams) * sizeof(*backup->parts));
-    for (struct stream *stream = engine_stream_next(engine, NULL); stream;
-         stream = engine_stream_next(engine, stream)) {
-        if (!only || stream == only)
-            take_part(service, backup, stream);
-    }
-    return 0;
-}
-
-static void take_part(struct backup_service *service, struct backup *backup, struct stream *stream)
-{
-    struct stream_state state;
-    (void)service;
-    struct part *part = &backup->parts[backup->part_count];
-    stream_state_get(stream, &state);
-    *part = (struct part){
-        .stream = state.id, .image = backup->meta.len, .next = state.first_sequence, .last = state.last_sequence};
-    if (!engine_image_stream(stream, &backup->meta))
-        return; // proposed, and not durable
-    backup->part_count++;
-    part->consumers = backup->meta.len;
-    for (struct consumer *consumer = stream_consumer_next(stream, NULL); consumer;
-         consumer = stream_consumer_next(stream, consumer))
-        engine_image_consumer(consumer, &backup->meta);
-    part->end = backup->meta.len;
-}
-
-static void backup_free(struct backup_service *service)
-{
-    struct backup *backup = service->backup;
-    if (!backup)
-        return;
-    if (backup->fetching)
-        store_fetch_cancel(shard_store(service->options.shard), &backup->fetch);
-    if (backup->fetched && backup->fetch.result == 0)
-        chunk_unref(backup->fetch.chunk);
-    for (size_t i = 0; i < backup->waiting_count; i++)
-        mem_free(backup->waiting[i]);
-    buffer_deinit(&backup->meta);
-    buffer_deinit(&backup->answer);
-    mem_free(backup->parts);
-    mem_free(backup);
-    service->backup = NULL;
-}
-
-// Fills the answer. True: it can go; false: a read is under way, or this turn has read enough.
-static bool work(struct backup_service *service, size_t *reads)
-{
-    struct backup *backup = service->backup;
-    if (backup->fetching || *reads == 0)
+    const struct asker *asker = &service->asker;
+    if (!service->backup || message->connection == asker->connection)
         return false;
-    if (backup->answer.len == 0)
-        must(buffer_append_char(&backup->answer, KIND_DATA) == 0);
-    if (backup->sum.frames == 0)
-        add_frames(backup, bytes_make(backup->meta.ptr, backup->head_end));
-    while (backup->part < backup->part_count && !is_full(service)) {
-        struct part *part = &backup->parts[backup->part];
-        if (!backup->begun)
-            add_frames(backup, bytes_make(backup->meta.ptr + part->image, part->consumers - part->image));
-        backup->begun = true;
-        if (!add_messages(service, part, reads))
-            return false;
-        if (part->next <= part->last)
-            return true;
-        add_frames(backup, bytes_make(backup->meta.ptr + part->consumers, part->end - part->consumers));
-        backup->begun = false;
-        backup->part++;
-    }
-    if (backup->part == backup->part_count && !is_full(service)) {
-        backup_file_put_end(&backup->answer, &backup->sum);
-        backup->answer.ptr[0] = KIND_LAST;
-        backup->ended = true;
-    }
-    return true;
+    // Of another account it is not known here who listens.
+    return asker->is_elsewhere ||
+           broker_interest(service->options.broker, bytes_from_string(asker->reply)) != BROKER_INTEREST_NONE;
 }
 
-// False: it has to wait.
-static bool add_messages(struct backup_service *service, struct part *part, size_t *reads)
+static int begin(struct backup_service *service, struct bytes request)
 {
-    struct backup *backup = service->backup;
-    uint64_t first = engine_first_wanted(shard_engine(service->options.shard), part->stream);
-    if (part->next < first && !backup->fetched)
-        part->next = first; // dropped meanwhile; UINT64_MAX: all of them
-    while (part->next <= part->last && !is_full(service)) {
-        if (*reads == 0)
-            return false;
-        --*reads;
-        int result = backup->fetch.result;
-        if (!backup->fetched) {
-            backup->fetch.stream = part->stream;
-            backup->fetch.sequence = part->next;
-            result = store_fetch(shard_store(service->options.shard), &backup->fetch);
-            backup->fetching = result == ERR_AGAIN;
-        }
-        backup->fetched = false;
-        if (backup->fetching || !add_message(service, part, result))
-            return false;
+    struct begin_request what = {0};
+    char *owned = NULL;
+    if (request.len > REQUEST_MAX)
+        return ERR_INVALID;
+    int error = request.len ? json_fields_read(request, begin_fields, sizeof(begin_fields) / sizeof(begin_fields[0]),
+                                               &what, &owned)
+                            : 0;
+    if (error)
+        return error;
+    error = backup_new(&(struct backup_options){.shard = service->options.shard,
+                                                .stan = service->options.stan,
+                                                .cluster_id = service->options.cluster_id,
+                                                .channel = what.channel,
+                                                .time_ns = service->now.wall_ns,
+                                                .keep_going = what.keep_going,
+                                                .logger = service->options.logger},
+                       &service->backup);
+    mem_free(owned);
+    service->number += !error;
+    service->reading = false;
+    return error;
+}
+
+static void note_asker(struct backup_service *service, const struct inlet_message *message)
+{
+    struct asker *asker = &service->asker;
+    mem_free(asker->reply);
+    uint64_t now_ms = moment_mono_ms(service->now), told_ms = service->waiting_count > 1 ? asker->told_ms : now_ms;
+    *asker = (struct asker){.connection = message->connection,
+                            .is_elsewhere = message->standing == INLET_STANDING_EXPORTED,
+                            .reply = mem_copy_string(message->reply),
+                            .asked_ms = now_ms,
+                            .told_ms = told_ms};
+}
+
+static void give_up(struct backup_service *service)
+{
+    for (size_t i = 0; i < service->waiting_count; i++)
+        mem_free(service->waiting[i]);
+    service->waiting_count = 0;
+    backup_free(service->backup);
+    service->backup = NULL;
+    mem_free(service->asker.reply);
+    service->asker = (struct asker){0};
+}
+
+// One piece, and what came of it to the oldest request that waits. True: more can be done at once.
+static bool work(struct backup_service *service)
+{
+    size_t want = service->options.answer_bytes - 1;
+    enum backup_result result = backup_work(service->backup, want);
+    service->reading = result == BACKUP_WAITS;
+    if (result == BACKUP_FAILED) {
+        fail(service);
+        return false;
     }
-    return true;
-}
-
-// False: the backup has ended, because what is there could not be read.
-static bool add_message(struct backup_service *service, struct part *part, int result)
-{
-    struct backup *backup = service->backup;
-    if (result == 0) {
-        const struct record *record = &backup->fetch.record;
-        add_frames(backup, bytes_make(record->whole.ptr, record_padded(record->whole.len)));
-        chunk_unref(backup->fetch.chunk);
+    if (result == BACKUP_READY) {
+        struct bytes bytes = backup_bytes(service->backup);
+        size_t len = bytes.len < want ? bytes.len : want;
+        bool is_last = backup_is_whole(service->backup) && len == bytes.len;
+        send_bytes(service, bytes_make(bytes.ptr, len), is_last);
+        backup_drop(service->backup, len);
+        if (is_last)
+            tell_end(service);
+    } else if (moment_mono_ms(service->now) > service->asker.told_ms + SILENCE_MS) {
+        send_bytes(service, (struct bytes){0}, false);
     }
-    if (result == 0 || result == ERR_NOT_FOUND) {
-        part->next++;
-        return true;
-    }
-    char text[128];
-    int len = snprintf(text, sizeof(text), "message %llu of channel %u cannot be read: %s",
-                       (unsigned long long)part->next, part->stream, error_text(result));
-    logger_write(service->options.logger, LOG_ERROR, "backup %u ends: %s", backup->number, text);
-    for (size_t i = 0; i < backup->waiting_count; i++)
-        answer(service, bytes_from_string(backup->waiting[i]), KIND_ERROR, bytes_make(text, (size_t)len));
-    backup_free(service);
-    return false;
+    return service->backup && service->waiting_count && !service->reading;
 }
 
-static void on_fetched(struct store_fetch *fetch)
+static void send_bytes(struct backup_service *service, struct bytes bytes, bool is_last)
 {
-    struct backup *backup = container_of(fetch, struct backup, fetch);
-    backup->fetching = false;
-    backup->fetched = true;
-}
-
-static void add_frames(struct backup *backup, struct bytes frames)
-{
-    must(buffer_append(&backup->answer, frames) == 0);
-    while (frames.len) {
-        size_t size = record_padded(get_u32(frames.ptr + 4));
-        backup_sum_add(&backup->sum, bytes_make(frames.ptr, size));
-        frames = bytes_skip(frames, size);
-    }
-}
-
-static bool is_full(const struct backup_service *service)
-{
-    return service->backup->answer.len >= service->options.answer_bytes;
-}
-
-// To the oldest request that waits.
-static void send_answer(struct backup_service *service)
-{
-    struct backup *backup = service->backup;
-    char *reply = backup->waiting[0];
-    struct bytes content = buffer_bytes(&backup->answer), none = {0};
-    broker_publish(service->options.broker, bytes_from_string(reply), none, none, &content, 1);
+    const char kind = is_last ? KIND_LAST : KIND_DATA;
+    const struct bytes parts[] = {bytes_make(&kind, 1), bytes}, none = {0};
+    char *reply = service->waiting[0];
+    service->waiting_count--;
+    memmove(service->waiting, service->waiting + 1, service->waiting_count * sizeof(service->waiting[0]));
+    service->asker.told_ms = moment_mono_ms(service->now);
+    broker_publish(service->options.broker, bytes_from_string(reply), none, none, parts, 2);
     mem_free(reply);
-    backup->waiting_count--;
-    memmove(backup->waiting, backup->waiting + 1, backup->waiting_count * sizeof(backup->waiting[0]));
-    buffer_clear(&backup->answer);
-    if (!backup->ended)
-        return;
-    logger_write(service->options.logger, LOG_INFO, "backup %u is whole: %llu frames, %llu bytes", backup->number,
-                 (unsigned long long)backup->sum.frames, (unsigned long long)backup->sum.bytes);
-    backup_free(service);
+}
+
+static void fail(struct backup_service *service)
+{
+    struct bytes text = bytes_from_string(backup_error(service->backup));
+    logger_write(service->options.logger, LOG_ERROR, "backup %u ends: %.*s", service->number, BYTES_ARG(text));
+    for (size_t i = 0; i < service->waiting_count; i++)
+        answer(service, bytes_from_string(service->waiting[i]), KIND_ERROR, text);
+    give_up(service);
+}
+
+static void tell_end(struct backup_service *service)
+{
+    struct backup_stats stats;
+    backup_stats_get(service->backup, &stats);
+    logger_write(service->options.logger, LOG_INFO, "backup %u is whole: %llu channels, %llu frames, %llu bytes",
+                 service->number, (unsigned long long)stats.channels, (unsigned long long)stats.frames,
+                 (unsigned long long)stats.bytes);
+    if (stats.missing)
+        logger_write(service->options.logger, LOG_WARN, "backup %u lacks %llu messages that cannot be read",
+                     service->number, (unsigned long long)stats.missing);
+    give_up(service);
 }
 
 static void answer(struct backup_service *service, struct bytes reply, char kind, struct bytes text)

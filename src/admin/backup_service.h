@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Backups of a running server, asked for over NATS in the account `$G`:
 //
-//   $WEIR.API.V1.BACKUP       request: a channel's name, or nothing: all.   Answer: "B" and the number of the backup
-//   $WEIR.API.V1.BACKUP.NEXT  request: that number.                         Answer: "D" and the next frames; "Z" and the last ones
+//   $WEIR.API.V1.BACKUP       request: {"channel":"jobs","keep_going":true}, both optional, or nothing.  Answer: "B" and the number of the backup
+//   $WEIR.API.V1.BACKUP.NEXT  request: that number.    Answer: "D" and the next bytes of the file, perhaps none yet; "Z" and the last ones
 //   an answer that is an error: "E" and a text
 //
-// The first request takes the state of channels, consumers and clients, all as of one moment; messages up to there are read as they are
-// asked for, a bounded number per turn, so that nobody else waits. What limits drop meanwhile is not in it. Several requests for
-// frames may be under way; they are answered in order. One backup at a time; one that nobody asks for any more is forgotten.
+// Without a channel it is of everything; with keep_going messages that cannot be read are passed over and counted, without it they end it.
+// Answers are cut at any byte, so that each fits into a message. Several requests for bytes may be under way; they are answered in order.
+// One backup at a time, for the connection that asked for it; a new one of the same connection, or of anybody when that one has
+// gone, takes its place; one that nobody asks for any more is forgotten. Who may ask: admin/admin_access.h.
 #pragma once
 
 #include "broker/broker.h"
@@ -24,7 +25,7 @@ struct backup_service_options {
     struct shard *shard;         // open
     struct stan *stan;           // NULL: no clients
     struct bytes cluster_id;     // borrowed for life
-    uint32_t answer_bytes;       // of an answer, about; clients must be able to take it
+    uint32_t answer_bytes;       // of an answer, at most; at least 2
     const struct logger *logger; // borrowed for life
 };
 

@@ -15,7 +15,17 @@ struct restore {
     uint64_t last_sequence; // that it had
     struct map_u64 clients; // number in the backup -> its number here, as a pointer
     struct buffer text;     // data of a member
+    struct map_u64 streams; // in the backup -> its id here, as a pointer
+    struct buried *dead;    // owned: written when all streams are there
+    size_t dead_count, dead_cap, dead_at;
     struct restore_stats stats;
+};
+
+// A dead message.
+struct buried {
+    uint32_t stream, consumer; // ids here
+    struct dead_info info;     // its stream is one of the backup
+    char *text;                // owned
 };
 
 static int take_client(struct restore *restore, const struct record *record);
@@ -23,6 +33,8 @@ static int take_stream(struct restore *restore, const struct record *record, str
 static int take_message(struct restore *restore, const struct record *record, struct engine_time now);
 static int take_consumer(struct restore *restore, const struct record *record, struct engine_time now);
 static bool translate(void *owner, const struct consumer_config *consumer, struct member_config *member);
+static void bury(void *owner, struct consumer *consumer, const struct dead_info *info);
+static int close_stream(struct restore *restore, struct engine_time now);
 
 struct restore *restore_new(struct shard *shard, struct stan *stan, uint32_t message_max)
 {
@@ -32,6 +44,7 @@ struct restore *restore_new(struct shard *shard, struct stan *stan, uint32_t mes
     restore->engine = shard_engine(shard);
     restore->message_max = message_max;
     map_u64_init(&restore->clients, SIZE_MAX);
+    map_u64_init(&restore->streams, SIZE_MAX);
     buffer_init(&restore->text, ENGINE_DATA_MAX);
     return restore;
 }
@@ -39,6 +52,10 @@ struct restore *restore_new(struct shard *shard, struct stan *stan, uint32_t mes
 void restore_free(struct restore *restore)
 {
     map_u64_deinit(&restore->clients);
+    map_u64_deinit(&restore->streams);
+    for (size_t i = 0; i < restore->dead_count; i++)
+        mem_free(restore->dead[i].text);
+    mem_free(restore->dead);
     buffer_deinit(&restore->text);
     mem_free(restore);
 }
@@ -58,7 +75,19 @@ int restore_take(struct restore *restore, const struct record *record, struct en
 
 int restore_end(struct restore *restore, struct engine_time now)
 {
-    return restore->stream ? engine_import_last(restore->engine, restore->stream, restore->last_sequence, now) : 0;
+    int error = close_stream(restore, now);
+    for (; !error && restore->dead_at < restore->dead_count; restore->dead_at += !error) {
+        const struct buried *one = &restore->dead[restore->dead_at];
+        struct dead_info info = one->info;
+        struct stream *stream = engine_stream_by_id(restore->engine, one->stream);
+        struct consumer *consumer = engine_consumer_after(restore->engine, stream, one->consumer - 1);
+        info.stream = (uint32_t)(uintptr_t)map_u64_find(&restore->streams, info.stream);
+        if (info.stream == 0)
+            info.copied_as = 0; // a backup of one channel
+        error = engine_import_dead(restore->engine, consumer, &info, now);
+        restore->stats.dead += !error;
+    }
+    return error;
 }
 
 void restore_stats_get(const struct restore *restore, struct restore_stats *ret_stats)
@@ -78,14 +107,16 @@ static int take_client(struct restore *restore, const struct record *record)
 
 static int take_stream(struct restore *restore, const struct record *record, struct engine_time now)
 {
-    int error = restore_end(restore, now); // the one before has all its messages
+    int error = close_stream(restore, now); // the one before has all its messages
     if (!error)
         error = engine_import_stream(restore->engine, record, now, &restore->stream, &restore->last_sequence);
     if (error)
         return error;
+    struct stream_state state;
+    stream_state_get(restore->stream, &state);
     restore->stream_id = record->object;
     restore->stats.channels++;
-    return 0;
+    return map_u64_add(&restore->streams, record->object, (void *)(uintptr_t)state.id) ? ERR_CORRUPT : 0;
 }
 
 static int take_message(struct restore *restore, const struct record *record, struct engine_time now)
@@ -111,10 +142,10 @@ static int take_message(struct restore *restore, const struct record *record, st
 
 static int take_consumer(struct restore *restore, const struct record *record, struct engine_time now)
 {
-    struct import_image image = {.translate = translate, .owner = restore};
+    struct import_image image = {.translate = translate, .on_dead = bury, .owner = restore};
     if (!restore->stream)
         return ERR_CORRUPT;
-    int error = restore_end(restore, now);
+    int error = close_stream(restore, now);
     if (error)
         return error;
     error = engine_import_consumer(restore->engine, restore->stream, record, now, &image);
@@ -146,4 +177,27 @@ static bool translate(void *owner, const struct consumer_config *consumer, struc
     member_data_encode(to, &data);
     member->data = bytes_make(to, member_data_size(&data));
     return true;
+}
+
+static void bury(void *owner, struct consumer *consumer, const struct dead_info *info)
+{
+    struct restore *restore = owner;
+    struct stream_state stream;
+    struct consumer_state state;
+    stream_state_get(restore->stream, &stream);
+    consumer_state_get(consumer, &state);
+    if (restore->dead_count == restore->dead_cap) {
+        restore->dead_cap = restore->dead_cap ? 2 * restore->dead_cap : 64;
+        restore->dead = mem_realloc(restore->dead, restore->dead_cap * sizeof(*restore->dead));
+    }
+    struct buried *one = &restore->dead[restore->dead_count++];
+    *one = (struct buried){.stream = stream.id, .consumer = state.id, .info = *info};
+    one->text = mem_copy(info->text);
+    one->info.text.ptr = one->text;
+}
+
+// Its messages are all there: what comes next has the number behind the last that it had.
+static int close_stream(struct restore *restore, struct engine_time now)
+{
+    return restore->stream ? engine_import_last(restore->engine, restore->stream, restore->last_sequence, now) : 0;
 }

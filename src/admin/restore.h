@@ -10,7 +10,7 @@
 struct restore;
 
 struct restore_stats {
-    uint64_t channels, messages, clients, consumers, members, pending;
+    uint64_t channels, messages, clients, consumers, members, pending, dead;
     uint64_t without_client; // subscriptions whose client is not in the backup; what is durable of them stays
 };
 

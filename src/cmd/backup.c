@@ -11,24 +11,27 @@
 #include "cmd/backup_verify.h"
 #include "cmd/client.h"
 #include "cmd/commands.h"
+#include "codec/json_writer.h"
 
 enum { REQUESTS = 4, TIMEOUT_MS = 30000, PATH_SIZE = 4096 };
 
 static const char usage[] =
     "Usage: weir backup [options] FILE\n"
     "\n"
-    "Writes everything that a running server has to FILE: channels with their messages, clients, and how far every\n"
-    "subscription has come, as of one moment. The server goes on meanwhile. `weir restore` makes a data directory of "
-    "it.\n"
+    "Writes everything that a running server has to FILE: channels with their messages up to one moment, clients, and "
+    "how\n"
+    "far every subscription had come shortly before it. The server goes on meanwhile. `weir restore` makes a data "
+    "directory\nof it.\n"
     "\n"
     "Options:\n"
     "  --channel NAME        only this channel, without clients\n"
+    "  --keep-going          pass over messages that the server cannot read, and say how many are missing\n"
     "  --check               look at FILE instead: is it a whole backup?\n" CLIENT_OPTIONS_HELP;
 
 struct backup {
     struct client_options connection;
     const char *channel, *path;
-    bool check;
+    bool check, keep_going;
     struct client client;
     char inbox[64];
     char partial[PATH_SIZE];
@@ -41,6 +44,7 @@ struct backup {
 
 static int options_parse(struct backup *backup, int argc, char **argv);
 static int fetch(struct backup *backup);
+static int begin(struct backup *backup);
 static int ask(struct backup *backup);
 static void on_message(void *owner, const struct wire_op *message);
 static void on_answer(struct backup *backup, char kind, struct bytes content);
@@ -85,11 +89,12 @@ int backup_run(int count, char **arguments)
 
 static int options_parse(struct backup *backup, int argc, char **argv)
 {
-    enum { CHANNEL = 256, CHECK };
+    enum { CHANNEL = 256, CHECK, KEEP_GOING };
     static const struct option options[] = {
         CLIENT_OPTIONS_ROWS,
         {"channel", required_argument, NULL, CHANNEL},
         {"check", no_argument, NULL, CHECK},
+        {"keep-going", no_argument, NULL, KEEP_GOING},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -98,6 +103,7 @@ static int options_parse(struct backup *backup, int argc, char **argv)
         switch (option) {
         case CHANNEL: backup->channel = optarg; break;
         case CHECK: backup->check = true; break;
+        case KEEP_GOING: backup->keep_going = true; break;
         case 'h': fputs(usage, stdout); exit(0);
         default:
             if (!client_options_take(&backup->connection, option, optarg))
@@ -129,8 +135,7 @@ static int fetch(struct backup *backup)
     snprintf(backup->inbox, sizeof(backup->inbox), "_INBOX.backup.%d.%llx", (int)getpid(),
              (unsigned long long)client_now_ns());
     client_subscribe(client, bytes_from_string(backup->inbox), none, 1);
-    error = client_publish(client, BYTES(BACKUP_SUBJECT), bytes_from_string(backup->inbox), none,
-                           bytes_from_string(backup->channel));
+    error = begin(backup);
     while (!error && !backup->ended && !backup->failed) {
         int result = client_wait(client, TIMEOUT_MS);
         error = result < 0 ? result : result == 0 ? ERR_TIMEOUT : 0;
@@ -141,6 +146,29 @@ static int fetch(struct backup *backup)
         fprintf(stderr, "weir backup: %s\n", error == ERR_TIMEOUT ? "the server does not answer" : client->error);
     client_close(client);
     return error || backup->failed;
+}
+
+static int begin(struct backup *backup)
+{
+    struct buffer text;
+    struct json_writer json;
+    const struct bytes none = {0};
+    buffer_init(&text, 65536);
+    json_writer_init_compact(&json, &text);
+    json_writer_begin_object(&json);
+    if (backup->channel[0])
+        json_writer_put_string(&json, "channel", bytes_from_string(backup->channel));
+    if (backup->keep_going)
+        json_writer_put_bool(&json, "keep_going", true);
+    json_writer_end(&json);
+    int error = json_writer_finish(&json);
+    if (error)
+        fail(backup, "the channel's name is too long", 30);
+    else
+        error = client_publish(&backup->client, BYTES(BACKUP_SUBJECT), bytes_from_string(backup->inbox), none,
+                               buffer_bytes(&text));
+    buffer_deinit(&text);
+    return error;
 }
 
 static int ask(struct backup *backup)

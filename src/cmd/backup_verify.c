@@ -51,7 +51,7 @@ int backup_reader_next(struct backup_reader *reader, struct record *ret_record)
         return error;
     if (ret_record->kind != BACKUP_END)
         return 1;
-    if (backup_file_get_end(ret_record, &claimed) || claimed.frames != before.frames || claimed.bytes != before.bytes ||
+    if (backup_file_get_end(ret_record, &claimed, &reader->missing) || claimed.frames != before.frames || claimed.bytes != before.bytes ||
         claimed.digest != before.digest)
         return ERR_CORRUPT;
     reader->ended = true;
@@ -83,6 +83,9 @@ int backup_verify(const char *path, FILE *out)
     else
         fprintf(out, "%s, cluster id %s, of %s: %llu channels, %llu messages, %llu bytes, whole\n", name, cluster_id,
                 time, (unsigned long long)channels, (unsigned long long)messages, (unsigned long long)reader.size);
+    if (!result && reader.missing)
+        fprintf(out, "%llu messages are missing: the server could not read them\n",
+                (unsigned long long)reader.missing);
     backup_reader_close(&reader);
     return result;
 }

@@ -15,7 +15,8 @@ struct backup_reader {
     uint64_t offset; // in the file, of the frame that comes next
     uint64_t size;   // of the file
     struct backup_sum sum;
-    bool ended; // the last frame was there, and says what was read
+    bool ended;       // the last frame was there, and says what was read
+    uint64_t missing; // then: messages that the server could not read
 };
 
 // ERR_NOT_FOUND, ERR_PERMISSION, ERR_IO; ERR_CORRUPT: it begins as no backup; ERR_NEWER. *ret_begin is borrowed until the next call.

@@ -127,9 +127,9 @@ static int make(const char *path, const char *directory)
     const struct restore_stats *stats = &session.stats;
     printf("Restored: %llu channels, %llu messages, %llu clients, %llu durables, queue groups and subscriptions, %llu "
            "messages "
-           "not acknowledged\n",
+           "not acknowledged, %llu dead\n",
            (unsigned long long)stats->channels, (unsigned long long)stats->messages, (unsigned long long)stats->clients,
-           (unsigned long long)stats->consumers, (unsigned long long)stats->pending);
+           (unsigned long long)stats->consumers, (unsigned long long)stats->pending, (unsigned long long)stats->dead);
     if (stats->without_client)
         printf("%llu subscriptions without their client: what is durable of them stays, the rest does not\n",
                (unsigned long long)stats->without_client);
@@ -149,8 +149,9 @@ static int step(void *owner, struct engine_time now)
     for (int i = 0; i < STEP_FRAMES; i++) {
         int result = session->holds ? 1 : backup_reader_next(&session->reader, &session->held);
         if (result == 0) {
+            result = restore_end(session->restore, now);
             restore_stats_get(session->restore, &session->stats);
-            return restore_end(session->restore, now);
+            return result;
         }
         if (result < 0) {
             fprintf(stderr, "weir restore: %s: changed while it was read\n", session->path);

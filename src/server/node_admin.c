@@ -40,13 +40,13 @@ void node_admin_start(struct node *node)
     });
     // An answer is a message like others: what clients are told they may get.
     uint32_t answer_bytes =
-        node->options.max_payload / 2 < BACKUP_ANSWER_BYTES ? node->options.max_payload / 2 : BACKUP_ANSWER_BYTES;
+        node->options.max_payload < BACKUP_ANSWER_BYTES ? node->options.max_payload : BACKUP_ANSWER_BYTES;
     node->backups = backup_service_new(&(struct backup_service_options){
         .broker = node->broker,
         .shard = node->shard,
         .stan = node->stan,
         .cluster_id = bytes_from_string(node->options.cluster_id),
-        .answer_bytes = answer_bytes,
+        .answer_bytes = answer_bytes > 1 ? answer_bytes : 2,
         .logger = node->env.logger,
     });
 }

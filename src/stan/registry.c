@@ -154,15 +154,23 @@ void registry_reap(struct registry *registry)
     }
 }
 
-void registry_save(const struct registry *registry, struct buffer *out)
+void registry_list(const struct registry *registry, struct buffer *ret_numbers)
 {
     size_t position = 0;
     uint64_t number;
-    struct stan_client *client;
-    while ((client = map_u64_next(&registry->by_number, &position, &number))) {
-        if (client->added && !client->closing)
-            image_append(out, RECORD_IMAGE_CLIENT, 0, client->number, 0, client);
-    }
+    char *at = buffer_reserve(ret_numbers, 4 * map_u64_count(&registry->by_number)), *begin = at;
+    must(at || map_u64_count(&registry->by_number) == 0);
+    for (; map_u64_next(&registry->by_number, &position, &number); at += 4)
+        put_u32(at, (uint32_t)number);
+    if (at > begin)
+        buffer_commit(ret_numbers, (size_t)(at - begin));
+}
+
+void registry_save(const struct registry *registry, uint32_t number, struct buffer *out)
+{
+    const struct stan_client *client = map_u64_find(&registry->by_number, number);
+    if (client && client->added && !client->closing)
+        image_append(out, RECORD_IMAGE_CLIENT, 0, client->number, 0, client);
 }
 
 int registry_load(struct registry *registry, const struct record *image, uint32_t *ret_number)

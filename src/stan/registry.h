@@ -94,8 +94,9 @@ int registry_close(struct registry *registry, struct stan_client *client, uint64
 // Goes on with closings for whose end the log had no room, as far as it has now.
 void registry_reap(struct registry *registry);
 
-// stan_save_clients(), stan_restore_client().
-void registry_save(const struct registry *registry, struct buffer *out);
+// stan_list_clients(), stan_save_client(), stan_restore_client().
+void registry_list(const struct registry *registry, struct buffer *ret_numbers);
+void registry_save(const struct registry *registry, uint32_t number, struct buffer *out);
 int registry_load(struct registry *registry, const struct record *image, uint32_t *ret_number) MUST_USE;
 
 static inline size_t registry_count(const struct registry *registry)

@@ -186,9 +186,14 @@ void stan_limits_set(struct stan *stan, const struct channel_limit *channel, con
     channels_follow_limits(stan);
 }
 
-void stan_save_clients(const struct stan *stan, struct buffer *out)
+void stan_list_clients(const struct stan *stan, struct buffer *ret_numbers)
 {
-    registry_save(&stan->registry, out);
+    registry_list(&stan->registry, ret_numbers);
+}
+
+void stan_save_client(const struct stan *stan, uint32_t number, struct buffer *out)
+{
+    registry_save(&stan->registry, number, out);
 }
 
 int stan_restore_client(struct stan *stan, const struct record *image, uint32_t *ret_number)

@@ -51,8 +51,10 @@ uint64_t stan_next_deadline_ms(const struct stan *stan);
 void stan_limits_set(struct stan *stan, const struct channel_limit *channel, const struct channel_rule *rules,
                      size_t rule_count);
 
-// For a backup: all clients that are durable now, as images (registry.h), framed and padded.
-void stan_save_clients(const struct stan *stan, struct buffer *out);
+// For a backup: appends the numbers of all clients, 4 bytes each. Then, in turns to come, of each one that is durable and still there its
+// image (registry.h), framed and padded.
+void stan_list_clients(const struct stan *stan, struct buffer *ret_numbers);
+void stan_save_client(const struct stan *stan, uint32_t number, struct buffer *out);
 // Proposes the client of such an image, which must not be there yet. *ret_number: its number here; 0: it was closing, and is left out.
 // ERR_CORRUPT; errors of registry_add().
 int stan_restore_client(struct stan *stan, const struct record *image, uint32_t *ret_number) MUST_USE;

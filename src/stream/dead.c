@@ -110,20 +110,34 @@ void dead_put_image(const struct consumer *consumer, struct buffer *to)
 
 int dead_get_image(struct consumer *consumer, struct bytes *from)
 {
-    uint64_t ever, count, size, last = 0;
-    if (codec_get_number(from, &ever) || codec_get_number(from, &count) || count > ENGINE_DEAD_MAX)
+    uint64_t ever, count, last = 0;
+    if (dead_image_begin(from, &ever, &count))
         return ERR_CORRUPT;
     if (ever)
         list_of(consumer)->ever = ever;
     for (; count; count--) {
         struct dead_info info;
-        if (codec_get_number(from, &size) || size > from->len || get_info(bytes_make(from->ptr, size), &info) ||
-            info.sequence <= last)
+        if (dead_image_next(from, &info) || info.sequence <= last)
             return ERR_CORRUPT;
         last = info.sequence;
         remember(consumer, &info);
-        *from = bytes_skip(*from, size);
     }
+    return 0;
+}
+
+int dead_image_begin(struct bytes *from, uint64_t *ret_ever, uint64_t *ret_count)
+{
+    bool fits =
+        !codec_get_number(from, ret_ever) && !codec_get_number(from, ret_count) && *ret_count <= ENGINE_DEAD_MAX;
+    return fits ? 0 : ERR_CORRUPT;
+}
+
+int dead_image_next(struct bytes *from, struct dead_info *ret)
+{
+    uint64_t size;
+    if (codec_get_number(from, &size) || size > from->len || get_info(bytes_make(from->ptr, size), ret))
+        return ERR_CORRUPT;
+    *from = bytes_skip(*from, size);
     return 0;
 }
 

@@ -417,6 +417,7 @@ struct import_pending {
     uint64_t sequence;
     uint32_t attempts; // deliveries so far, at least 1
     uint32_t member;   // who has it: id of a member of the consumer; 0: nobody
+    uint64_t until_ms; // nobody has it: not before then, ms since 1970; 0: at once
 };
 
 // Where a consumer stands that was just created, with its members: everything from where it begins to before next_sequence was
@@ -426,9 +427,14 @@ int engine_import_position(struct engine *engine, struct consumer *consumer, uin
                            const struct import_pending *pending, size_t count, struct engine_time now,
                            uint64_t *ret_index) MUST_USE;
 
+// It remembers as dead a message of its that is finished: after engine_import_position(), and when the stream of the copy is there, if it
+// names one. ERR_INVALID: not finished, or a text that is too long; admission errors.
+int engine_import_dead(struct engine *engine, struct consumer *consumer, const struct dead_info *info,
+                       struct engine_time now) MUST_USE;
+
 // Images, as of a checkpoint (RECORDS.md), of what is committed now: framed and padded. False: it is only proposed, and nothing was
-// appended. A backup is made of them.
-bool engine_image_stream(struct stream *stream, struct buffer *out);
+// appended. A backup is made of them. `last`: as if the stream had ended there, at a message that it had.
+bool engine_image_stream(struct stream *stream, uint64_t last, struct buffer *out);
 bool engine_image_consumer(struct consumer *consumer, struct buffer *out);
 
 // A stream of which this is the image, without messages. *ret_last: the last sequence that it had; engine_import_last() when its
@@ -444,12 +450,14 @@ int engine_import_last(struct engine *engine, struct stream *stream, uint64_t se
 struct import_image {
     // Gives a member of it other data, borrowed until the next call. False: this member does not come over.
     bool (*translate)(void *owner, const struct consumer_config *consumer, struct member_config *member);
+    // Each that it remembers as dead, for engine_import_dead(): its member is one of here, its stream still one of there.
+    void (*on_dead)(void *owner, struct consumer *consumer, const struct dead_info *info);
     void *owner;
     struct consumer *consumer; // out: NULL: it is not durable, and has no member that comes over
     uint32_t members;          // out
     uint64_t pending;          // out
 };
-// With members, position, what is pending and how often it was delivered. Waits between deliveries are not kept. ERR_CORRUPT: no image
+// With members, position, what is pending, how often it was delivered and how long it waits before it goes out again. ERR_CORRUPT: no image
 // of one; errors of engine_consumer_create(), engine_member_add() and engine_import_position().
 int engine_import_consumer(struct engine *engine, struct stream *stream, const struct record *image,
                            struct engine_time now, struct import_image *ret_image) MUST_USE;

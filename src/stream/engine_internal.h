@@ -464,6 +464,9 @@ void dead_free(struct consumer *consumer);
 bool dead_is_worth_an_image(const struct consumer *consumer);
 void dead_put_image(const struct consumer *consumer, struct buffer *to);
 int dead_get_image(struct consumer *consumer, struct bytes *from);
+// The same piece by piece: *ret_ever ever died, *ret_count follow; then one after the other.
+int dead_image_begin(struct bytes *from, uint64_t *ret_ever, uint64_t *ret_count);
+int dead_image_next(struct bytes *from, struct dead_info *ret);
 void dead_check(const struct consumer *consumer);
 
 // --- delivery.c

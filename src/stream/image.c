@@ -20,7 +20,7 @@ static void put_begin(struct buffer *out, size_t *ret_at);
 static void put_end(struct buffer *out, size_t at, uint16_t kind, uint16_t flags, uint32_t object);
 static void put_u64_at_end(struct buffer *out, uint64_t value);
 static void restore_id(struct engine *engine, const char *at, uint64_t last_index);
-static void put_stream(struct stream *stream, uint64_t index, struct buffer *out);
+static void put_stream(struct stream *stream, uint64_t last, uint64_t index, struct buffer *out);
 static void put_consumer(struct consumer *consumer, uint64_t index, bool backup, struct buffer *out);
 static void put_members(const struct consumer *consumer, struct buffer *out);
 static void put_pending(const struct consumer *consumer, bool more, struct buffer *out);
@@ -59,7 +59,8 @@ int engine_checkpoint_next(struct engine *engine, uint64_t index, struct buffer 
             put_gone(gone, index, out);
             mem_free(gone);
         } else if ((link = list_pop_front(&engine->image_streams))) {
-            put_stream(container_of(link, struct stream, dirty_link), index, out);
+            struct stream *stream = container_of(link, struct stream, dirty_link);
+            put_stream(stream, stream->state.last_sequence, index, out);
         } else if ((link = list_pop_front(&engine->image_consumers))) {
             put_consumer(container_of(link, struct consumer, dirty_link), index, false, out);
         } else {
@@ -147,10 +148,10 @@ static void restore_id(struct engine *engine, const char *at, uint64_t last_inde
     dedupe_restore(&engine->dedupe, key, get_u64(at + 16), last_index, (uint32_t)expires_ms);
 }
 
-bool engine_image_stream(struct stream *stream, struct buffer *out)
+bool engine_image_stream(struct stream *stream, uint64_t last, struct buffer *out)
 {
     if (stream->committed)
-        put_stream(stream, 0, out);
+        put_stream(stream, last, 0, out);
     return stream->committed;
 }
 
@@ -222,13 +223,13 @@ static void put_u64_at_end(struct buffer *out, uint64_t value)
     buffer_commit(out, 8);
 }
 
-static void put_stream(struct stream *stream, uint64_t index, struct buffer *out)
+static void put_stream(struct stream *stream, uint64_t last, uint64_t index, struct buffer *out)
 {
     size_t at;
     put_begin(out, &at);
     put_u64_at_end(out, index);
     put_u64_at_end(out, stream->state.first_sequence);
-    put_u64_at_end(out, stream->state.last_sequence);
+    put_u64_at_end(out, last);
     put_u64_at_end(out, stream->state.last_time_ns);
     put_u64_at_end(out, stream->state.messages);
     put_u64_at_end(out, stream->state.bytes);

@@ -70,6 +70,24 @@ int engine_import_position(struct engine *engine, struct consumer *consumer, uin
     return 0;
 }
 
+int engine_import_dead(struct engine *engine, struct consumer *consumer, const struct dead_info *info,
+                       struct engine_time now)
+{
+    engine_time_set(engine, now);
+    if (consumer->deleting || consumer->stream->deleting)
+        return ERR_NOT_FOUND;
+    if (info->sequence == 0 || info->sequence >= consumer->next_sequence || pending_find(consumer, info->sequence) ||
+        info->text.len > ENGINE_REASON_MAX)
+        return ERR_INVALID;
+    int error = engine_admit(engine, DEAD_RECORD_MAX, true);
+    if (error)
+        return error;
+    buffer_clear(&engine->scratch);
+    dead_put(&engine->scratch, info);
+    engine_append(engine, RECORD_DEAD, consumer->id, buffer_bytes(&engine->scratch));
+    return 0;
+}
+
 static int check_position(const struct consumer *consumer, uint64_t next_sequence, const struct import_pending *pending,
                           size_t count)
 {
@@ -82,7 +100,8 @@ static int check_position(const struct consumer *consumer, uint64_t next_sequenc
         return ERR_INVALID;
     for (size_t i = 0; i < count; i++) {
         if (pending[i].sequence <= last || pending[i].sequence >= next_sequence || pending[i].attempts == 0 ||
-            pending[i].attempts >= 1 << 24 || (pending[i].member && !member_in(consumer, pending[i].member)))
+            pending[i].attempts >= 1 << 24 || (pending[i].member && !member_in(consumer, pending[i].member)) ||
+            pending[i].until_ms > UINT64_MAX / 1000000)
             return ERR_INVALID;
         last = pending[i].sequence;
     }
@@ -122,10 +141,17 @@ static void take_pending(struct consumer *consumer, const struct import_pending 
     must(pending);
     struct member *member = from->member ? member_in(consumer, from->member) : NULL;
     pending->attempts = from->attempts & 0xffffff;
+    const struct engine *engine = consumer->stream->engine;
+    uint64_t wall_ms = engine_record_time_ms(engine);
+    bool waits = !member && from->until_ms > wall_ms;
     if (member)
         pending_set_out(consumer, pending, member, UINT64_MAX);
+    else if (waits)
+        pending_set_delayed(consumer, pending, engine->now.mono_ns + (from->until_ms - wall_ms) * 1000000);
     else
         pending_set_waiting(consumer, pending);
     pending->holder = from->member;
     journal_delivered(consumer, from->sequence, from->member, from->attempts);
+    if (waits)
+        journal_returned(consumer, from->sequence, from->attempts, from->until_ms);
 }

@@ -27,6 +27,7 @@ struct image_consumer {
     uint32_t member_count;
     struct import_pending *pending; // owned, by sequence; .member is the id there, at first
     size_t pending_count;
+    struct bytes dead; // what the image has of these, whole; len 0: nothing
 };
 
 struct create_result {
@@ -37,12 +38,15 @@ struct create_result {
 static int read_consumer(const struct record *image, struct image_consumer *from, struct import_image *ret_image);
 static int read_members(struct bytes *rest, struct image_consumer *from, struct import_image *image);
 static int read_pending(struct bytes rest, bool more, struct image_consumer *from);
+static int check_dead(struct bytes rest, struct image_consumer *from);
+static void tell_dead(const struct image_consumer *from, const struct map_u64 *members,
+                      const struct import_image *image);
 static int make_consumer(struct engine *engine, struct stream *stream, struct image_consumer *from,
                          struct engine_time now, struct import_image *image);
 static int add_members(struct engine *engine, struct consumer *consumer, struct image_consumer *from,
                        struct engine_time now, struct import_image *image);
 static void clip_pending(struct image_consumer *from, const struct stream *stream);
-static void name_holders(struct image_consumer *from);
+static uint32_t own_member(const struct map_u64 *members, uint32_t id);
 static void created(void *owner, int error, struct consumer *consumer, uint64_t index);
 static int by_sequence(const void *a, const void *b);
 
@@ -127,7 +131,6 @@ static int read_members(struct bytes *rest, struct image_consumer *from, struct 
     return 0;
 }
 
-// What an image with more has of waits and of the dead is not looked at: a server finds out again.
 static int read_pending(struct bytes rest, bool more, struct image_consumer *from)
 {
     uint64_t count, sequence = 0;
@@ -136,14 +139,16 @@ static int read_pending(struct bytes rest, bool more, struct image_consumer *fro
         return ERR_CORRUPT;
     from->pending = mem_alloc((size_t)(count + 1) * sizeof(*from->pending));
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t step, attempts, holder, until_ms;
+        uint64_t step, attempts, holder, until_ms = 0;
         if (codec_get_number(&rest, &step) || codec_get_number(&rest, &attempts) || codec_get_number(&rest, &holder) ||
-            (more && codec_get_number(&rest, &until_ms)) || holder > UINT32_MAX || attempts >= 1 << 24)
+            (more && codec_get_number(&rest, &until_ms)) || holder > UINT32_MAX || attempts >= 1 << 24 ||
+            until_ms > UINT64_MAX / 1000000)
             return ERR_CORRUPT;
         sequence += (uint64_t)codec_unzigzag(step);
         if (sequence == 0 || sequence >= from->next_sequence)
             return ERR_CORRUPT;
-        from->pending[i] = (struct import_pending){sequence, attempts ? (uint32_t)attempts : 1, (uint32_t)holder};
+        from->pending[i] =
+            (struct import_pending){sequence, attempts ? (uint32_t)attempts : 1, (uint32_t)holder, until_ms};
     }
     from->pending_count = count;
     if (count)
@@ -152,7 +157,22 @@ static int read_pending(struct bytes rest, bool more, struct image_consumer *fro
         if (from->pending[i].sequence == from->pending[i - 1].sequence)
             return ERR_CORRUPT;
     }
-    return 0;
+    return more ? check_dead(rest, from) : 0;
+}
+
+static int check_dead(struct bytes rest, struct image_consumer *from)
+{
+    uint64_t ever, count, last = 0;
+    from->dead = rest;
+    if (dead_image_begin(&rest, &ever, &count))
+        return ERR_CORRUPT;
+    for (; count; count--) {
+        struct dead_info info;
+        if (dead_image_next(&rest, &info) || info.sequence <= last || info.sequence >= from->next_sequence)
+            return ERR_CORRUPT;
+        last = info.sequence;
+    }
+    return rest.len == 0 ? 0 : ERR_CORRUPT;
 }
 
 static int make_consumer(struct engine *engine, struct stream *stream, struct image_consumer *from,
@@ -168,12 +188,20 @@ static int make_consumer(struct engine *engine, struct stream *stream, struct im
     int error = result.error;
     if (!error)
         error = add_members(engine, result.consumer, from, now, image);
-    name_holders(from);
+    struct map_u64 members;
+    map_u64_init(&members, SIZE_MAX);
+    for (uint32_t i = 0; i < from->member_count; i++)
+        (void)!map_u64_add(&members, from->members[i].id, &from->members[i]); // of two the first, as damage has it
+    for (size_t i = 0; i < from->pending_count; i++)
+        from->pending[i].member = own_member(&members, from->pending[i].member);
     if (!error)
         error = engine_import_position(engine, result.consumer, from->next_sequence, from->pending, from->pending_count,
                                        now, &index);
     image->consumer = result.consumer;
     image->pending = from->pending_count;
+    if (!error)
+        tell_dead(from, &members, image);
+    map_u64_deinit(&members);
     return error;
 }
 
@@ -209,17 +237,29 @@ static void clip_pending(struct image_consumer *from, const struct stream *strea
     from->pending_count = kept;
 }
 
-static void name_holders(struct image_consumer *from)
+// Those that the stream has lost, and those beyond a position that was clipped, are left out.
+static void tell_dead(const struct image_consumer *from, const struct map_u64 *members,
+                      const struct import_image *image)
 {
-    struct map_u64 by_id;
-    map_u64_init(&by_id, SIZE_MAX);
-    for (uint32_t i = 0; i < from->member_count; i++)
-        (void)!map_u64_add(&by_id, from->members[i].id, &from->members[i]); // of two the first, as damage has it
-    for (size_t i = 0; i < from->pending_count; i++) {
-        const struct image_member *member = map_u64_find(&by_id, from->pending[i].member);
-        from->pending[i].member = member ? member->own_id : 0;
+    struct bytes rest = from->dead;
+    uint64_t ever, count = 0;
+    uint64_t first = image->consumer->stream->tail.first_sequence;
+    if (rest.len)
+        must(dead_image_begin(&rest, &ever, &count) == 0);
+    for (; count; count--) {
+        struct dead_info info;
+        must(dead_image_next(&rest, &info) == 0); // check_dead() has read them all
+        if (info.sequence < first || info.sequence >= from->next_sequence)
+            continue;
+        info.member = own_member(members, info.member);
+        image->on_dead(image->owner, image->consumer, &info);
     }
-    map_u64_deinit(&by_id);
+}
+
+static uint32_t own_member(const struct map_u64 *members, uint32_t id)
+{
+    const struct image_member *member = map_u64_find(members, id);
+    return member ? member->own_id : 0;
 }
 
 static void created(void *owner, int error, struct consumer *consumer, uint64_t index)

@@ -41,7 +41,7 @@ async function backup (t, server, ...args) {
 }
 
 /** A server elsewhere that has what is in the file. */
-async function restored (t, file, options = {}) {
+async function restored (t, file, { flags = [], ...options } = {}) {
   let out
   const server = await start(t, {
     ...options,
@@ -50,7 +50,7 @@ async function restored (t, file, options = {}) {
       assert.strictEqual(done.status, 0, done.err)
       out = done.out
     }
-  })
+  }, flags)
   return { server, out }
 }
 
@@ -233,6 +233,140 @@ test('who may make backups is named', async (t) => {
   // Nor by letting the server ask: its answers go where clients say.
   nc.publish('_STAN.discover.test-cluster', Buffer.from('\n\x01a\x12\x01b'), { reply: '$WEIR.API.V1.BACKUP' })
   await server.logged(/connection 0 may not ask for \$WEIR\.API\.V1\.BACKUP/)
+})
+
+test('what waits to be delivered again, and what is dead, is so after a restore', async (t) => {
+  const conf = path.join(temporary(t), 'conf')
+  fs.writeFileSync(conf, 'streaming { store_limits { channels { jobs { max_deliver: 2, dead_letter: z.dead } } } }')
+  const server = await start(t, { http: true }, ['-c', conf])
+  const client = await connect(t, server, { id: 'worker' })
+  for (const data of 'abcde') await publish(client, 'jobs', data)
+  const held = await subscribe(client, 'jobs', { durable: 'd', group: 'g', manual: true, all: true, maxInFlight: 5, ackWait: 60000 })
+  await held.queue.take(5)
+  const say = (text) => client.nc.publish(held.ackInbox, text)
+  say('-NAK 1 {"delay":"1h"}')
+  say('+TERM 2 no such customer')
+  say('-NAK 3')
+  assert.strictEqual((await held.queue.next()).data, 'c')
+  say('-NAK 3') // that was its second
+  const page = '/streaming/channelsz?channel=jobs&subs=1'
+  await until(async () => (await server.page(page)).dead === 2, 'two are dead')
+  const { file } = await backup(t, server)
+  await client.nc.close()
+  const { server: other, out } = await restored(t, file, { http: true, flags: ['-c', conf] })
+  assert.match(out, /3 messages not acknowledged, 2 dead/)
+  assert.strictEqual((await other.page(page)).dead, 2)
+  const letters = await StanClient.connect(other)
+  assert.deepStrictEqual((await (await letters.subscribe('z.dead')).queue.take(2)).map((one) => one.data).sort(), ['b', 'c'])
+  // The member that is gone gives back what it had; what waits for an hour does not come, what is dead neither.
+  const second = await StanClient.connect(other, { clientId: 'second' })
+  const got = await second.subscribe('jobs', { qGroup: 'g', durableName: 'd', ackWaitInSecs: 60 })
+  await second.store('jobs', 'f')
+  assert.deepStrictEqual((await got.queue.take(3)).map((one) => one.data).sort(), ['d', 'e', 'f'])
+  await other.restart('SIGTERM')
+  assert.strictEqual((await other.page(page)).dead, 2)
+})
+
+test('answers fit into a message, however long what is in them is', async (t) => {
+  const server = await start(t, {}, ['--max_payload', '3000'])
+  const client = await StanClient.connect(server)
+  for (let i = 0; i < 100; i++) await client.store('jobs', ...Array(20).fill('x'.repeat(i)))
+  await client.store('jobs', 'y'.repeat(2500))
+  const held = await client.subscribe('jobs', { durableName: 'd', maxInFlight: 100000, ackWaitInSecs: 60 })
+  await held.queue.take(2001) // its state alone has 6 KB
+  const nc = await nats.connect({ servers: server.url })
+  t.after(() => nc.close())
+  const ask = async (subject, text) => {
+    const { data } = await nc.request(subject, Buffer.from(text), { timeout: 15000 })
+    assert.ok(data.length <= 3000)
+    return { kind: String.fromCharCode(data[0]), rest: Buffer.from(data).subarray(1) }
+  }
+  const begun = await ask('$WEIR.API.V1.BACKUP', '{}')
+  assert.strictEqual(begun.kind, 'B')
+  const pieces = []
+  for (let kind = 'D'; kind === 'D';) {
+    const answer = await ask('$WEIR.API.V1.BACKUP.NEXT', begun.rest.toString())
+    kind = answer.kind
+    pieces.push(answer.rest)
+  }
+  const file = path.join(temporary(t), 'by-hand')
+  fs.writeFileSync(file, Buffer.concat(pieces))
+  const checked = await weir('backup', '--check', file)
+  assert.match(checked.out, /1 channels, 2001 messages, \d+ bytes, whole/, checked.err)
+  const { out } = await restored(t, file)
+  assert.match(out, /1 channels, 2001 messages, 1 clients, 1 durables, queue groups and subscriptions, 2001 messages not acknowledged/)
+})
+
+test('states that are gathered in several turns are all there', async (t) => {
+  const server = await start(t)
+  const client = await StanClient.connect(server)
+  const names = Array.from({ length: 1200 }, (_, i) => `${i}-`.padEnd(200, 'n'))
+  for (const channel of ['a', 'b']) await client.store(channel, 'x')
+  await Promise.all(names.map((durableName, i) => client.subscribe('ab'[i % 2], { durableName })))
+  const { file, out } = await backup(t, server)
+  assert.match(out, /2 channels, 2 messages/)
+  const { out: said } = await restored(t, file)
+  assert.match(said, /2 channels, 2 messages, 1 clients, 1200 durables/)
+})
+
+test('a backup is for who asked for it, and for others when he has gone', async (t) => {
+  const server = await start(t)
+  const client = await StanClient.connect(server)
+  for (let i = 0; i < 20; i++) await client.store('log', ...Array(20).fill('x'.repeat(1000)))
+  const one = await nats.connect({ servers: server.url })
+  const two = await nats.connect({ servers: server.url })
+  t.after(() => Promise.all([one.close(), two.close()]))
+  const ask = async (nc, subject, text = '') => Buffer.from((await nc.request(subject, Buffer.from(text), { timeout: 15000 })).data).toString('latin1')
+  const number = (await ask(one, '$WEIR.API.V1.BACKUP')).substring(1)
+  assert.match(await ask(two, '$WEIR.API.V1.BACKUP.NEXT', number), /^Ethere is no such backup of yours/)
+  assert.match(await ask(two, '$WEIR.API.V1.BACKUP'), /^Eanother backup is under way/)
+  const file = path.join(temporary(t), 'backup')
+  assert.match((await weir('backup', '-s', server.url, file)).err, /another backup is under way/)
+  assert.match(await ask(one, '$WEIR.API.V1.BACKUP.NEXT', number), /^[DZ]/)
+  // Again by the same connection, which gives up the first.
+  const next = (await ask(one, '$WEIR.API.V1.BACKUP', '{"channel":"log"}')).substring(1)
+  assert.notStrictEqual(next, number)
+  assert.match(await ask(one, '$WEIR.API.V1.BACKUP.NEXT', number), /^Ethere is no such backup/)
+  await one.close()
+  await until(async () => (await weir('backup', '-s', server.url, file)).status === 0, 'the place is free')
+  for (const text of ['[]', '{"channel":1}', 'log', 'x'.repeat(70000)]) {
+    assert.match(await ask(two, '$WEIR.API.V1.BACKUP', text), /^Ethe request is no JSON object/)
+  }
+})
+
+test('a message that cannot be read ends a backup, or is passed over and counted', async (t) => {
+  const server = await start(t)
+  const client = await StanClient.connect(server)
+  await client.store('jobs', 'one', 'two')
+  await client.store('jobs', 'the bad one')
+  await client.store('jobs', 'four', 'five')
+  for (let i = 0; i < 40; i++) await client.store('later', ...Array(50).fill('x'.repeat(1000)))
+  server.child.kill('SIGKILL')
+  await server.ended
+  const wal = path.join(server.directory, 'data', 'wal')
+  let damaged = 0
+  for (const name of fs.readdirSync(wal).filter((one) => one.endsWith('.wal'))) {
+    const bytes = fs.readFileSync(path.join(wal, name))
+    const at = bytes.indexOf('the bad one')
+    if (at < 0) continue
+    const fd = fs.openSync(path.join(wal, name), 'r+')
+    fs.writeSync(fd, 'THE', at)
+    fs.closeSync(fd)
+    damaged++
+  }
+  assert.ok(damaged > 0)
+  await server.launch()
+  const file = path.join(temporary(t), 'backup')
+  const refused = await weir('backup', '-s', server.url, file)
+  assert.strictEqual(refused.status, 1)
+  assert.match(refused.err, /message 3 of channel jobs cannot be read: .*--keep-going passes over such messages/)
+  assert.ok(!fs.existsSync(file))
+  const { file: kept, out } = await backup(t, server, '--keep-going')
+  assert.match(out, /2 channels, 2004 messages.*whole\n1 messages are missing: the server could not read them/)
+  assert.match(server.log, /a backup lacks message 3 of channel jobs, which cannot be read/)
+  const { server: other } = await restored(t, kept)
+  const reader = await StanClient.connect(other)
+  assert.deepStrictEqual(sequences(await (await reader.subscribe('jobs')).queue.take(4)), [1, 2, 4, 5])
 })
 
 test('a request that nobody waits for begins nothing', async (t) => {

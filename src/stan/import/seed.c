@@ -185,7 +185,7 @@ static void plan_pending(struct plan *plan, const struct seed_channel_state *cha
             counts->pending_gone += !there;
             if (there)
                 plan->pending[plan->pending_count++] =
-                    (struct import_pending){sequence, 1, member->client ? (uint32_t)i + 1 : 0};
+                    (struct import_pending){sequence, 1, member->client ? (uint32_t)i + 1 : 0, 0};
         }
     }
     if (plan->pending_count)

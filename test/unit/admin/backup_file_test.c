@@ -47,6 +47,7 @@ static void test_begin(void **state)
 static void test_end_and_sum(void **state)
 {
     struct backup_sum sum = {0}, other = {0}, read;
+    uint64_t missing;
     struct buffer file;
     backup_sum_add(&sum, BYTES("first   "));
     backup_sum_add(&sum, BYTES("second  second  "));
@@ -57,13 +58,14 @@ static void test_end_and_sum(void **state)
     backup_sum_add(&other, BYTES("first   "));
     assert_true(other.digest != sum.digest);
     buffer_init(&file, 4096);
-    backup_file_put_end(&file, &sum);
+    backup_file_put_end(&file, &sum, 5);
     struct record record = get(&file);
     assert_int_equal(record.kind, 0x8071);
-    assert_int_equal(backup_file_get_end(&record, &read), 0);
+    assert_int_equal(backup_file_get_end(&record, &read, &missing), 0);
+    assert_int_equal(missing, 5);
     assert_memory_equal(&read, &sum, sizeof(sum));
     record.body.len--;
-    assert_int_equal(backup_file_get_end(&record, &read), ERR_CORRUPT);
+    assert_int_equal(backup_file_get_end(&record, &read, &missing), ERR_CORRUPT);
     buffer_deinit(&file);
 }
 

@@ -91,7 +91,7 @@ static void build(struct fake_host *h, int way)
         fake_host_settle(h);
         fake_host_checkpoint(h, true, 100, 0);
     }
-    const struct import_pending pending[] = {{52, 1, members[0]}, {53, 3, members[1]}, {57, 1, 0}};
+    const struct import_pending pending[] = {{52, 1, members[0], 0}, {53, 3, members[1], 0}, {57, 1, 0, 0}};
     uint64_t index;
     assert_int_equal(engine_import_position(h->engine, c, 59, pending, 3, h->now, &index), 0);
     fake_host_settle(h);
@@ -155,8 +155,9 @@ static void test_positions_that_cannot_be(void **state)
     struct fake_host *h = *state;
     struct consumer *c = fake_consumer(h, fill(h), "c", true, false, CONSUMER_START_SEQUENCE, 52);
     const struct import_pending bad[][2] = {
-        {{51, 1, 0}, {53, 1, 0}}, {{53, 1, 0}, {53, 1, 0}}, {{54, 1, 0}, {53, 1, 0}},        {{53, 1, 0}, {59, 1, 0}},
-        {{53, 0, 0}, {54, 1, 0}}, {{53, 1, 9}, {54, 1, 0}}, {{53, 1u << 24, 0}, {54, 1, 0}},
+        {{51, 1, 0, 0}, {53, 1, 0, 0}},        {{53, 1, 0, 0}, {53, 1, 0, 0}},          {{54, 1, 0, 0}, {53, 1, 0, 0}},
+        {{53, 1, 0, 0}, {59, 1, 0, 0}},        {{53, 0, 0, 0}, {54, 1, 0, 0}},          {{53, 1, 9, 0}, {54, 1, 0, 0}},
+        {{53, 1u << 24, 0, 0}, {54, 1, 0, 0}}, {{53, 1, 0, UINT64_MAX}, {54, 1, 0, 0}},
     };
     uint64_t index;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -178,7 +179,7 @@ static void test_refused(void **state)
     struct stream *s = fill(h);
     fake_host_settle(h);
     struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_SEQUENCE, 52);
-    const struct import_pending pending[] = {{53, 1, member_id(fake_member(h, c, 1, 60000))}, {57, 1, 0}};
+    const struct import_pending pending[] = {{53, 1, member_id(fake_member(h, c, 1, 60000)), 0}, {57, 1, 0, 0}};
     uint64_t index;
     assert_int_equal(engine_import_position(h->engine, c, 59, pending, 2, h->now, &index), 0);
     fake_host_refuse(h);
@@ -198,7 +199,7 @@ static void test_many(void **state)
     assert_int_equal(bring(h, s, 2 * MANY + 10, 1), 0);
     struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_FIRST, 0);
     for (uint32_t i = 0; i < MANY; i++)
-        pending[i] = (struct import_pending){2 * i + 1, 1, 0};
+        pending[i] = (struct import_pending){2 * i + 1, 1, 0, 0};
     uint64_t index;
     assert_int_equal(engine_import_position(h->engine, c, 2 * MANY + 11, pending, MANY, h->now, &index), 0);
     fake_host_settle(h);
