@@ -14,14 +14,14 @@ NPM_MARKS := test/conformance/node_modules/.installed test/deploy/node_modules/.
 .DEFAULT_GOAL := all
 .PHONY: all run test check bench fuzz soak tsan format install clean help bootstrap bootstrap-test debug
 
-all: bootstrap build/build.ninja ## build the program: build/weir (release)
-	@ninja -C build weir
+all: bootstrap build/build.ninja ## build the program, build/weir, and the library in build/client (release)
+	@ninja -C build weir libweir
 
 run: all ## build, then serve from ./data
 	exec build/weir serve --dir ./data
 
 test: bootstrap-test debug $(NPM_MARKS) all ## every test that needs only this machine; the last line counts them
-	@ninja -C build weir release-helpers
+	@ninja -C build weir libweir release-helpers
 	@script/deploy-tools build-debug/deploy-tools
 	@script/test-all
 
@@ -43,9 +43,9 @@ tsan: bootstrap-test test/conformance/node_modules/.installed ## what has thread
 format: bootstrap-test ## rewrite the C files as .clang-format says
 	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
 
-install: all ## copy the program and its two links to PREFIX (/usr/local), below DESTDIR
+install: all ## copy program and library to PREFIX (/usr/local), below DESTDIR
 	@meson configure build -Dprefix=$(PREFIX)
-	@ninja -C build weir
+	@ninja -C build weir libweir
 	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild
 
 clean: ## remove the build directories; ./data stays

@@ -65,10 +65,9 @@ enum weir_result {
     WEIR_ERR_LIMIT = -9, // as many unacknowledged publishes as max_publishes_in_flight, and this callback must not wait
     WEIR_ERR_LOST =
         -10, // the server has given this client up, or another one took its client id: it is of no use any more
-    WEIR_ERR_CLOSED = -11,      // the handle, or what the message came by, was closed
-    WEIR_ERR_UNSUPPORTED = -12, // the server does not know this (it is not Weir, or an older one)
-    WEIR_ERR_PROTOCOL = -13,    // an answer that is not one
-    WEIR_ERR_NOT_FOUND = -14,   // no such server in this fleet
+    WEIR_ERR_CLOSED = -11,    // the handle, or what the message came by, was closed
+    WEIR_ERR_PROTOCOL = -12,  // an answer that is not one
+    WEIR_ERR_NOT_FOUND = -13, // no such server in this fleet
 };
 
 enum { WEIR_ERROR_TEXT_BYTES = 1024 };
@@ -276,8 +275,8 @@ struct weir_backlog {
         oldest_age_ms; // since the oldest of `messages` was published; -1: there is none, or the server does not know
 };
 
-// Asks the server. WEIR_ERR_UNSUPPORTED: it does not know the question, as nats-streaming-server; _TIMEOUT, _CLOSED, _LOST, _UNREACHABLE,
-// _PROTOCOL.
+// Asks the server (`+INFO` at the ack inbox; no permission for the admin API is needed). WEIR_ERR_TIMEOUT: no answer, be it that the server does not
+// know the question, as nats-streaming-server does not; _REFUSED, _CLOSED, _LOST, _UNREACHABLE, _PROTOCOL.
 WEIR_API int weir_sub_backlog(struct weir_sub *sub, struct weir_backlog *ret_backlog,
                               struct weir_error *ret_error) WEIR_MUST_USE;
 
@@ -305,7 +304,8 @@ WEIR_API int64_t weir_msg_time_ns(const struct weir_msg *msg);
 // Whether, and how often, it was delivered before.
 WEIR_API bool weir_msg_is_redelivered(const struct weir_msg *msg);
 WEIR_API uint32_t weir_msg_redeliveries(const struct weir_msg *msg);
-// A NATS header of the message, or NULL if it has none of that name; valid as long as the message. Of several the first.
+// A NATS header of the message, or NULL if it has none of that name; valid as long as the message. Of several the first. For one message on
+// one thread at a time.
 WEIR_API const char *weir_msg_header(struct weir_msg *msg, const char *name);
 // The index of the server that it came from (see weir_fleet_server_url()); 0 without a fleet.
 WEIR_API size_t weir_msg_server(const struct weir_msg *msg);
@@ -346,11 +346,11 @@ typedef void weir_fleet_event_fn(struct weir_fleet *fleet, size_t server, enum w
                                  void *closure);
 
 struct weir_fleet_options {
-    size_t size_bytes; // set by weir_fleet_options_init()
-    const char *const
-        *servers;         // the URLs, one for each server (each may be a list with commas, as of weir_client_options)
-    size_t servers_count; // 1 to 64
-    struct weir_client_options client; // for all; its servers, on_event and closure are not looked at
+    size_t size_bytes;          // set by weir_fleet_options_init()
+    const char *const *servers; // URLs, one for each server (each may be a list, as of weir_client_options)
+    size_t servers_count;       // 1 to 64
+    const struct weir_client_options
+        *client;            // for all; its servers, on_event and closure are not looked at. NULL: the defaults
     int64_t try_timeout_ms; // a server that has not acknowledged a publish by then is passed over for another. 0: 2,000
     weir_fleet_event_fn *on_event; // NULL: none
     void *closure;                 // for on_event
@@ -360,7 +360,6 @@ static inline void weir_fleet_options_init(struct weir_fleet_options *options)
 {
     memset(options, 0, sizeof(*options));
     options->size_bytes = sizeof(*options);
-    weir_client_options_init(&options->client);
 }
 
 // Begins to connect to all servers, each on a thread of its own, and does not wait for them: see weir_fleet_wait(). The handle is the caller's;
@@ -390,8 +389,8 @@ WEIR_API int weir_fleet_undrain(struct weir_fleet *fleet, size_t server);
 WEIR_API bool weir_fleet_is_drained(struct weir_fleet *fleet, size_t server);
 
 // Stores a message at one server and waits for its acknowledgement. The server is picked at random, or by the options' key; one that is down,
-// refuses, or says nothing within try_timeout_ms is passed over for the next, again and again until timeout_ms is over. All tries have the same id, so a
-// server never has it twice; two servers may, if the first stored it and its acknowledgement did not come.
+// refuses, or says nothing within try_timeout_ms is passed over for the next, again and again until timeout_ms is over. All
+// tries have the same id, so a server never has it twice; two servers may, if the first stored it and its acknowledgement did not come.
 // WEIR_ERR_REFUSED: every server that takes publishes refused it. WEIR_ERR_UNREACHABLE: not one acknowledged it in time; none of them was connected.
 // WEIR_ERR_TIMEOUT: the same, and at least one may have stored it. ret_error says of each server why. _TOO_BIG, _INVALID, _CLOSED.
 WEIR_API int weir_fleet_publish(struct weir_fleet *fleet, const char *channel, const void *data, size_t data_bytes,

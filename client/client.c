@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes and ends clients.
+#include "client/client_internal.h"
+
+#include "client/sub_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static int make(const struct weir_client_options *options, struct weir_client **ret_client,
+                struct weir_error *ret_error);
+static int name_inboxes(struct weir_client *client, struct weir_error *ret_error);
+static int register_client(struct weir_client *client, struct weir_error *ret_error);
+static void on_control(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure);
+static void take_pong(struct weir_client *client, natsMsg *msg);
+static void stop_keeper(struct weir_client *client);
+static void destroy(struct weir_client *client);
+
+int weir_client_open(const struct weir_client_options *options, struct weir_client **ret_client,
+                     struct weir_error *ret_error)
+{
+    struct weir_client *client;
+    int error = make(options, &client, ret_error);
+    if (error)
+        return error;
+    error = weir_client_connect(client, ret_error);
+    if (!error)
+        error = register_client(client, ret_error);
+    if (!error)
+        error = weir_client_start_keeper(client, ret_error);
+    if (error) {
+        client->state = WEIR_CLIENT_LOST; // there is nobody to say goodbye to
+        weir_client_abandon(client);
+        return error;
+    }
+    *ret_client = client;
+    return 0;
+}
+
+int weir_client_close(struct weir_client *client, struct weir_error *ret_error)
+{
+    int error = 0;
+    pthread_mutex_lock(&client->mutex);
+    enum weir_client_state state = client->state;
+    bool link_up = weir_client_link_up(client);
+    client->state = WEIR_CLIENT_CLOSED;
+    for (struct weir_sub *sub = client->subs; sub; sub = sub->next)
+        atomic_store(&sub->closed, true);
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->mutex);
+    if (state == WEIR_CLIENT_CLOSED)
+        return 0;
+    if (state == WEIR_CLIENT_OPEN && link_up)
+        error = weir_request_close(client->nc, client->subjects.close, client->options.client_id,
+                                   client->options.request_timeout_ms, ret_error);
+    else if (state == WEIR_CLIENT_OPEN)
+        error = weir_error_set(ret_error, WEIR_ERR_UNREACHABLE, "closing: not connected");
+    weir_client_shut(client, WEIR_ERR_CLOSED);
+    return error;
+}
+
+void weir_client_free(struct weir_client *client)
+{
+    if (!client)
+        return;
+    weir_client_close(client, NULL);
+    pthread_mutex_lock(&client->mutex);
+    for (struct weir_sub *sub = client->subs; sub; sub = sub->next) {
+        while (!sub->complete)
+            pthread_cond_wait(&client->changed, &client->mutex);
+    }
+    pthread_mutex_unlock(&client->mutex);
+    weir_client_abandon(client);
+}
+
+const char *weir_client_id(const struct weir_client *client)
+{
+    return client->options.client_id;
+}
+
+bool weir_client_is_connected(struct weir_client *client)
+{
+    pthread_mutex_lock(&client->mutex);
+    bool connected = client->state == WEIR_CLIENT_OPEN && weir_client_link_up(client);
+    pthread_mutex_unlock(&client->mutex);
+    return connected;
+}
+
+int64_t weir_client_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+void weir_client_ref(struct weir_client *client)
+{
+    atomic_fetch_add(&client->references, 1);
+}
+
+void weir_client_unref(struct weir_client *client)
+{
+    if (atomic_fetch_sub(&client->references, 1) == 1)
+        destroy(client);
+}
+
+void weir_client_wait(struct weir_client *client, int64_t until_ms)
+{
+    struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
+    if (until_ms == INT64_MAX)
+        pthread_cond_wait(&client->changed, &client->mutex);
+    else
+        pthread_cond_timedwait(&client->changed, &client->mutex, &until);
+}
+
+int weir_client_check(const struct weir_client *client, struct weir_error *ret_error)
+{
+    if (client->state == WEIR_CLIENT_OPEN)
+        return 0;
+    if (client->state == WEIR_CLIENT_LOST)
+        return weir_error_set(ret_error, WEIR_ERR_LOST, "%s", client->lost_why);
+    return weir_error_set(ret_error, WEIR_ERR_CLOSED, "the client was closed");
+}
+
+void weir_client_abandon(struct weir_client *client)
+{
+    weir_client_close(client, NULL);
+    stop_keeper(client);
+    natsSubscription_Destroy(client->control);
+    natsSubscription_Destroy(client->acks);
+    client->control = client->acks = NULL;
+    for (struct weir_sub *sub = client->subs, *next; sub; sub = next) {
+        next = sub->next; // unlinked by that
+        weir_sub_release(sub);
+    }
+    weir_client_unref(client);
+}
+
+void weir_client_shut(struct weir_client *client, int result)
+{
+    struct weir_inflight_entry *entries;
+    char why[sizeof(client->lost_why)];
+    int64_t none;
+    if (client->nc)
+        natsConnection_Close(client->nc);
+    pthread_mutex_lock(&client->mutex);
+    entries = weir_inflight_expire(&client->inflight, INT64_MAX, &none);
+    weir_client_take_publishes(client, entries);
+    snprintf(why, sizeof(why), "%s", result == WEIR_ERR_LOST ? client->lost_why : "the client was closed");
+    pthread_mutex_unlock(&client->mutex);
+    weir_client_end_publishes(client, entries, result, why);
+}
+
+static int make(const struct weir_client_options *options, struct weir_client **ret_client,
+                struct weir_error *ret_error)
+{
+    struct weir_client *client = calloc(1, sizeof(*client));
+    pthread_condattr_t attributes;
+    int error;
+    if (!client)
+        return weir_error_set(ret_error, WEIR_ERR_MEMORY, "out of memory");
+    if ((error = weir_options_client_copy(options, &client->options, ret_error))) {
+        free(client);
+        return error;
+    }
+    atomic_init(&client->references, 1);
+    pthread_mutex_init(&client->send, NULL);
+    pthread_mutex_init(&client->ending, NULL);
+    pthread_mutex_init(&client->mutex, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&client->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    client->next_deadline_ms = INT64_MAX;
+    if ((error = weir_inflight_init(&client->inflight, client->options.max_publishes_in_flight)))
+        weir_error_set(ret_error, error, "out of memory");
+    else
+        error = name_inboxes(client, ret_error);
+    if (error) {
+        weir_client_unref(client);
+        return error;
+    }
+    *ret_client = client;
+    return 0;
+}
+
+static int name_inboxes(struct weir_client *client, struct weir_error *ret_error)
+{
+    char unique[WEIR_UNIQUE_BYTES];
+    if (weir_options_unique(client->connection_id) || weir_options_unique(client->ids) || weir_options_unique(unique))
+        return weir_error_set(ret_error, WEIR_ERR_MEMORY, "out of memory");
+    snprintf(client->inbox, sizeof(client->inbox), "_INBOX.%s", unique);
+    snprintf(client->heartbeat_inbox, sizeof(client->heartbeat_inbox), "%s.hb", client->inbox);
+    snprintf(client->ack_inbox, sizeof(client->ack_inbox), "%s.ack", client->inbox);
+    return 0;
+}
+
+static int register_client(struct weir_client *client, struct weir_error *ret_error)
+{
+    const struct weir_client_options *options = &client->options;
+    char subject[600];
+    snprintf(subject, sizeof(subject), "%s.%s", options->discover_prefix, options->cluster_id);
+    struct weir_request_connect request = {
+        .subject = subject,
+        .client_id = options->client_id,
+        .connection_id = client->connection_id,
+        .heartbeat_inbox = client->heartbeat_inbox,
+        .ping_interval_s = (int32_t)(options->ping_interval_ms / 1000),
+        .ping_max_out = (int32_t)options->ping_max_out,
+    };
+    int error = weir_client_listen(client, client->heartbeat_inbox, on_control, &client->control, ret_error);
+    return error
+               ? error
+               : weir_request_connect(client->nc, &request, options->connect_timeout_ms, &client->subjects, ret_error);
+}
+
+// Heartbeats of the server are answered (ST-P09), and answers to our pings counted; they are told apart by having a reply subject.
+static void on_control(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure)
+{
+    const char *reply = natsMsg_GetReply(msg);
+    (void)sub;
+    if (reply && reply[0])
+        natsConnection_Publish(nc, reply, NULL, 0);
+    else
+        take_pong(closure, msg);
+    natsMsg_Destroy(msg);
+}
+
+static void take_pong(struct weir_client *client, natsMsg *msg)
+{
+    char *text = weir_request_ping_error(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg));
+    pthread_mutex_lock(&client->mutex);
+    if (text && text[0]) {
+        snprintf(client->lost_why, sizeof(client->lost_why), "%s", text);
+        pthread_cond_broadcast(&client->changed);
+    } else {
+        client->pings_out = 0;
+        client->heard_ms = weir_client_now_ms();
+    }
+    pthread_mutex_unlock(&client->mutex);
+    free(text);
+}
+
+static void stop_keeper(struct weir_client *client)
+{
+    pthread_mutex_lock(&client->mutex);
+    bool runs = client->keeper_runs;
+    client->keeper_runs = false;
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->mutex);
+    if (runs)
+        pthread_join(client->keeper, NULL);
+}
+
+static void destroy(struct weir_client *client)
+{
+    natsConnection_Destroy(client->nc);
+    weir_request_subjects_deinit(&client->subjects);
+    weir_options_client_deinit(&client->options);
+    weir_inflight_deinit(&client->inflight);
+    pthread_cond_destroy(&client->changed);
+    pthread_mutex_destroy(&client->mutex);
+    pthread_mutex_destroy(&client->ending);
+    pthread_mutex_destroy(&client->send);
+    free(client);
+}

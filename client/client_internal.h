@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of a client share: client.c makes and ends it, link.c is its connection, keeper.c its thread, publish.c its publishes; sub.c
+// has its subscriptions.
+//
+// Locks, from the outside in; none is held while a callback runs, but `ending`:
+//   send    what decides the order of asynchronous publishes on the wire
+//   mutex   everything marked (m)
+//   ending  is held while a weir_published_fn runs, so that they run one at a time; never taken with one of the others held
+// Calls into libnats that wait for the network are made without `mutex`.
+//
+// References: the handle, each of our libnats subscriptions, the closed-callback of the connection, each weir_sub. Whoever drops the last one
+// frees the client, on whatever thread that is.
+#pragma once
+
+#include "client/inflight.h"
+#include "client/options.h"
+#include "client/request.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum weir_client_state { WEIR_CLIENT_OPEN, WEIR_CLIENT_LOST, WEIR_CLIENT_CLOSED };
+
+struct weir_client {
+    atomic_int references;
+    struct weir_client_options options; // owned texts
+    natsConnection *nc;                 // owned
+    struct weir_request_subjects subjects;
+    char connection_id[WEIR_UNIQUE_BYTES];
+    char inbox[48];              // what all our inboxes begin with
+    char heartbeat_inbox[64];    // for heartbeats, and the answers to pings
+    char ack_inbox[64];          // where asynchronous publishes are acknowledged
+    char ids[WEIR_UNIQUE_BYTES]; // what begins the ids that we make up
+    size_t server;               // its index in a fleet
+    natsSubscription *control;   // heartbeats, answers to pings
+    natsSubscription *acks;      // of asynchronous publishes; NULL until the first one (send)
+    atomic_uint_fast64_t made_ids;
+    atomic_uint_fast64_t made_inboxes;
+
+    pthread_mutex_t send;
+    pthread_mutex_t ending;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed; // of anything below
+
+    enum weir_client_state state; // (m)
+    uint64_t link_events;         // (m) connection broken, mended, broken …: it is there while this is even
+    uint64_t link_events_told;    // (m) to on_event
+    uint64_t sent_events;         // (m) (send) link_events at which everything in flight had been sent
+    char why[256];      // (m) the latest reason for a change of the above, or what the server complained about
+    char lost_why[256]; // (m) not "": the server has given us up
+
+    struct weir_inflight inflight; // (m)
+    size_t publishes;              // (m) in flight, or about to be
+    size_t room_waiters;           // (m) threads that wait for fewer of them
+    atomic_int ends_running;       // taken out, and not called back yet
+    atomic_int flushers;           // threads in weir_client_flush()
+    int64_t next_deadline_ms;      // (m) of a publish, not later than the earliest
+
+    int64_t next_ping_ms; // (m)
+    uint32_t pings_out;   // (m)
+    int64_t heard_ms;     // (m) when the streaming server answered last
+
+    pthread_t keeper;
+    bool keeper_runs;      // (m) to be joined
+    struct weir_sub *subs; // (m) list
+};
+
+int64_t weir_client_now_ms(void);
+static inline bool weir_client_link_up(const struct weir_client *client)
+{
+    return client->link_events % 2 == 0;
+}
+
+void weir_client_ref(struct weir_client *client);
+void weir_client_unref(struct weir_client *client);
+
+// Waits for `changed`, at most until then (monotonic). The mutex is held.
+void weir_client_wait(struct weir_client *client, int64_t until_ms);
+
+// WEIR_ERR_CLOSED or _LOST, or 0 while it is open. The mutex is held.
+int weir_client_check(const struct weir_client *client, struct weir_error *ret_error);
+
+// As weir_client_free(), but without waiting for handlers.
+void weir_client_abandon(struct weir_client *client);
+
+// Closes the connection and ends all publishes with `result`; the state is already not OPEN.
+void weir_client_shut(struct weir_client *client, int result);
+
+// link.c: connects; client->nc is there then.
+int weir_client_connect(struct weir_client *client, struct weir_error *ret_error) WEIR_MUST_USE;
+// A libnats subscription that holds a reference to the client until its last callback has returned.
+int weir_client_listen(struct weir_client *client, const char *subject, natsMsgHandler handler,
+                       natsSubscription **ret_sub, struct weir_error *ret_error) WEIR_MUST_USE;
+
+// keeper.c
+int weir_client_start_keeper(struct weir_client *client, struct weir_error *ret_error) WEIR_MUST_USE;
+// Asks the streaming server for a sign of life now; client->heard_ms moves when it answers.
+void weir_client_ping_now(struct weir_client *client);
+
+// publish.c
+struct weir_client_try {
+    const char *channel;
+    struct weir_bytes data, id, reply;
+    int64_t deadline_ms;
+    bool wait; // for a connection, or for room; else WEIR_ERR_UNREACHABLE, _LIMIT
+};
+// One publish, everything checked before. `id.len` 0: one is made up.
+int weir_client_try_publish(struct weir_client *client, const struct weir_client_try *publish,
+                            struct weir_error *ret_error) WEIR_MUST_USE;
+int weir_client_try_publish_async(struct weir_client *client, const struct weir_client_try *publish,
+                                  weir_published_fn *on_published, void *closure,
+                                  struct weir_error *ret_error) WEIR_MUST_USE;
+// Counts entries, chained by `next`, as taken out. The mutex is held. weir_client_end_publishes() must follow.
+void weir_client_take_publishes(struct weir_client *client, const struct weir_inflight_entry *entries);
+// Calls back for them, and lets go of them.
+void weir_client_end_publishes(struct weir_client *client, struct weir_inflight_entry *entries, int result,
+                               const char *why);
+// Sends what is in flight and was not sent over the connection that is there now.
+void weir_client_send_again(struct weir_client *client);
+// The client or fleet whose weir_published_fn this thread is in, or NULL.
+const void *weir_client_callback_of_thread(void);
+void weir_client_set_callback_of_thread(const void *handle);

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// The thread of a client. It tells of events, pings the streaming server, sends publishes again when the connection is back, ends those whose
+// time is over, and ends the client when the server has given it up. It sleeps until something changes or is due.
+#include "client/client_internal.h"
+
+#include <stdio.h>
+
+static void *keep(void *closure);
+static int64_t step(struct weir_client *client);
+static bool tell_link(struct weir_client *client);
+static int64_t ping_if_due(struct weir_client *client, int64_t now_ms);
+static int64_t expire_publishes(struct weir_client *client, int64_t now_ms);
+static void end_lost(struct weir_client *client);
+static void tell(struct weir_client *client, enum weir_event event, const char *why);
+
+int weir_client_start_keeper(struct weir_client *client, struct weir_error *ret_error)
+{
+    client->next_ping_ms = weir_client_now_ms() + client->options.ping_interval_ms;
+    client->heard_ms = weir_client_now_ms();
+    client->keeper_runs = true;
+    if (pthread_create(&client->keeper, NULL, keep, client) == 0)
+        return 0;
+    client->keeper_runs = false;
+    return weir_error_set(ret_error, WEIR_ERR_MEMORY, "no thread could be started");
+}
+
+void weir_client_ping_now(struct weir_client *client)
+{
+    pthread_mutex_lock(&client->mutex);
+    client->next_ping_ms = 0;
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->mutex);
+}
+
+static void *keep(void *closure)
+{
+    struct weir_client *client = closure;
+    pthread_mutex_lock(&client->mutex);
+    while (client->keeper_runs && client->state == WEIR_CLIENT_OPEN) {
+        int64_t next_ms = step(client);
+        if (next_ms > weir_client_now_ms() && client->keeper_runs && client->state == WEIR_CLIENT_OPEN)
+            weir_client_wait(client, next_ms);
+    }
+    pthread_mutex_unlock(&client->mutex);
+    nats_ReleaseThreadMemory();
+    return NULL;
+}
+
+// Does what is due; returns when to look again, 0 if at once. The mutex is held, and let go of for calls.
+static int64_t step(struct weir_client *client)
+{
+    int64_t now_ms = weir_client_now_ms();
+    if (tell_link(client))
+        return 0;
+    if (client->lost_why[0]) {
+        end_lost(client);
+        return 0;
+    }
+    if (weir_client_link_up(client) && client->sent_events != client->link_events) {
+        pthread_mutex_unlock(&client->mutex);
+        weir_client_send_again(client);
+        pthread_mutex_lock(&client->mutex);
+        return 0;
+    }
+    int64_t deadline_ms = expire_publishes(client, now_ms);
+    int64_t ping_ms = ping_if_due(client, now_ms);
+    return deadline_ms < ping_ms ? deadline_ms : ping_ms;
+}
+
+// Tells of the next change of the connection that was not told yet; true if there was one.
+static bool tell_link(struct weir_client *client)
+{
+    if (client->link_events_told == client->link_events)
+        return false;
+    enum weir_event event = client->link_events_told++ % 2 == 0 ? WEIR_EVENT_DISCONNECTED : WEIR_EVENT_RECONNECTED;
+    tell(client, event, client->why);
+    return true;
+}
+
+static int64_t ping_if_due(struct weir_client *client, int64_t now_ms)
+{
+    if (now_ms < client->next_ping_ms)
+        return client->next_ping_ms;
+    client->next_ping_ms = now_ms + client->options.ping_interval_ms;
+    if (!weir_client_link_up(client))
+        return client->next_ping_ms; // what is not connected is not given up
+    if (client->pings_out >= client->options.ping_max_out) {
+        snprintf(client->lost_why, sizeof(client->lost_why), "the server did not answer %u pings", client->pings_out);
+        return 0;
+    }
+    client->pings_out++;
+    pthread_mutex_unlock(&client->mutex);
+    weir_request_ping(client->nc, client->subjects.ping, client->heartbeat_inbox, client->connection_id);
+    pthread_mutex_lock(&client->mutex);
+    return client->next_ping_ms;
+}
+
+static int64_t expire_publishes(struct weir_client *client, int64_t now_ms)
+{
+    if (now_ms < client->next_deadline_ms)
+        return client->next_deadline_ms;
+    char why[sizeof(client->why) + 64];
+    struct weir_inflight_entry *expired = weir_inflight_expire(&client->inflight, now_ms, &client->next_deadline_ms);
+    if (expired) {
+        weir_client_take_publishes(client, expired);
+        snprintf(why, sizeof(why), "not acknowledged in time%s%s", client->why[0] ? "; before that: " : "",
+                 client->why);
+        pthread_mutex_unlock(&client->mutex);
+        weir_client_end_publishes(client, expired, WEIR_ERR_TIMEOUT, why);
+        pthread_mutex_lock(&client->mutex);
+    }
+    return client->next_deadline_ms;
+}
+
+static void end_lost(struct weir_client *client)
+{
+    client->state = WEIR_CLIENT_LOST;
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->mutex);
+    weir_client_shut(client, WEIR_ERR_LOST);
+    pthread_mutex_lock(&client->mutex);
+    tell(client, WEIR_EVENT_LOST, client->lost_why);
+}
+
+// The mutex is held, and let go of for the call.
+static void tell(struct weir_client *client, enum weir_event event, const char *why)
+{
+    char text[sizeof(client->why)];
+    snprintf(text, sizeof(text), "%s", why);
+    if (!client->options.on_event)
+        return;
+    pthread_mutex_unlock(&client->mutex);
+    client->options.on_event(client, event, text, client->options.closure);
+    pthread_mutex_lock(&client->mutex);
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The caller's options as the library keeps them: of the size that the library knows, with defaults filled in, texts copied.
+#pragma once
+
+#include "client/weir.h"
+
+// Copies with all texts; *ret is owned and ends with weir_options_client_deinit(). A client id is made up if there is none. `options` may be NULL.
+// WEIR_ERR_INVALID (not initialized, a negative time, …), _TOO_BIG, _MEMORY.
+int weir_options_client_copy(const struct weir_client_options *options, struct weir_client_options *ret,
+                             struct weir_error *ret_error) WEIR_MUST_USE;
+void weir_options_client_deinit(struct weir_client_options *options);
+
+int weir_options_sub_copy(const struct weir_sub_options *options, struct weir_sub_options *ret,
+                          struct weir_error *ret_error) WEIR_MUST_USE;
+void weir_options_sub_deinit(struct weir_sub_options *options);
+
+// What a publish is called with, checked; the texts stay the caller's.
+int weir_options_read_publish(const char *channel, const void *data, size_t data_bytes,
+                              const struct weir_publish_options *options, struct weir_publish_options *ret,
+                              struct weir_error *ret_error) WEIR_MUST_USE;
+
+// A text of 22 letters and digits that nobody has had. WEIR_ERR_MEMORY.
+enum { WEIR_UNIQUE_BYTES = 23 };
+int weir_options_unique(char ret_text[WEIR_UNIQUE_BYTES]) WEIR_MUST_USE;

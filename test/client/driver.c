@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: Apache-2.0
+// Libweir at the end of two pipes, so that tests can be written beside those of other clients: a line of JSON on stdin is a call, a line on
+// stdout its result, or a message or event that came. driver.js is the other end.
+//
+//   {"id":1,"do":"open","name":"a", …options}          {"id":1,"result":0}
+//   {"id":2,"do":"subscribe","name":"s","client":"a"}  {"sub":"s","token":7,"sequence":1,"data":"…"}
+//
+// Every call runs on a thread of its own. What is named is freed by "free"; when stdin ends so does all that is left.
+#include <jansson.h>
+#include <nats/nats.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <weir.h>
+
+enum { NAMED_MAX = 4096, SERVERS_MAX = 8 };
+
+enum kind { KIND_NONE, KIND_CLIENT, KIND_SUB, KIND_MSG };
+
+struct named {
+    enum kind kind;
+    char name[64];
+    void *handle;
+    struct handler *handler; // of a subscription
+};
+
+// What a subscription's messages are to do.
+struct handler {
+    char name[64];
+    bool keep;
+    int64_t hold_ms;
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;
+static struct named all[NAMED_MAX];
+static int running;
+static atomic_uint tokens;
+
+static void say(json_t *line)
+{
+    char *text = json_dumps(line, JSON_COMPACT);
+    json_decref(line);
+    flockfile(stdout);
+    fputs(text, stdout);
+    fputc('\n', stdout);
+    fflush(stdout);
+    funlockfile(stdout);
+    free(text);
+}
+
+static struct named *find(enum kind kind, const char *name)
+{
+    struct named *found = NULL;
+    pthread_mutex_lock(&mutex);
+    for (size_t i = 0; i < NAMED_MAX && name && !found; i++) {
+        if (all[i].kind == kind && strcmp(all[i].name, name) == 0)
+            found = &all[i];
+    }
+    pthread_mutex_unlock(&mutex);
+    if (!found) {
+        fprintf(stderr, "driver: nothing is called %s\n", name ? name : "(none)");
+        abort();
+    }
+    return found;
+}
+
+static void add(enum kind kind, const char *name, void *handle, struct handler *handler)
+{
+    size_t i = 0;
+    pthread_mutex_lock(&mutex);
+    while (i < NAMED_MAX && all[i].kind != KIND_NONE)
+        i++;
+    if (i == NAMED_MAX)
+        abort();
+    all[i].kind = kind;
+    snprintf(all[i].name, sizeof(all[i].name), "%s", name);
+    all[i].handle = handle;
+    all[i].handler = handler;
+    pthread_mutex_unlock(&mutex);
+}
+
+static void *forget(enum kind kind, const char *name)
+{
+    struct named *named = find(kind, name);
+    void *handle = named->handle;
+    pthread_mutex_lock(&mutex);
+    named->kind = KIND_NONE;
+    pthread_mutex_unlock(&mutex);
+    return handle;
+}
+
+static const char *text_of(const json_t *call, const char *name)
+{
+    return json_string_value(json_object_get(call, name));
+}
+
+static int64_t number_of(const json_t *call, const char *name)
+{
+    return json_integer_value(json_object_get(call, name));
+}
+
+static bool truth_of(const json_t *call, const char *name)
+{
+    return json_is_true(json_object_get(call, name));
+}
+
+// A payload as a text, or, if it is none, in hexadecimal digits.
+static json_t *payload(const void *data, size_t len, const char **ret_name)
+{
+    json_t *text = json_stringn(data, len);
+    *ret_name = "data";
+    if (text)
+        return text;
+    char *hex = malloc(2 * len + 1);
+    for (size_t i = 0; i < len; i++)
+        snprintf(hex + 2 * i, 3, "%02x", ((const unsigned char *)data)[i]);
+    text = json_string(hex);
+    free(hex);
+    *ret_name = "hex";
+    return text;
+}
+
+static void hold(int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_t own = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t never = PTHREAD_COND_INITIALIZER;
+    pthread_mutex_lock(&own);
+    while (pthread_cond_timedwait(&never, &own, &until) == 0)
+        ;
+    pthread_mutex_unlock(&own);
+}
+
+static void on_message(struct weir_msg *msg, void *closure)
+{
+    const struct handler *handler = closure;
+    const char *name;
+    char token[24];
+    json_t *data = payload(weir_msg_data(msg), weir_msg_data_bytes(msg), &name);
+    snprintf(token, sizeof(token), "%u", atomic_fetch_add(&tokens, 1));
+    if (handler->keep) {
+        weir_msg_keep(msg);
+        add(KIND_MSG, token, msg, NULL);
+    }
+    const char *trace = weir_msg_header(msg, "Trace");
+    say(json_pack("{ss ss sI ss sb sI sI ss* ss* sI so}", "sub", handler->name, "token", token, "sequence",
+                  (json_int_t)weir_msg_sequence(msg), "channel", weir_msg_channel(msg), "redelivered",
+                  weir_msg_is_redelivered(msg), "count", (json_int_t)weir_msg_redeliveries(msg), "time",
+                  (json_int_t)weir_msg_time_ns(msg), "reply", weir_msg_reply(msg), "trace", trace, "server",
+                  (json_int_t)weir_msg_server(msg), name, data));
+    if (handler->hold_ms > 0)
+        hold(handler->hold_ms);
+}
+
+static void on_event(struct weir_client *client, enum weir_event event, const char *why, void *closure)
+{
+    static const char *const names[] = {"", "disconnected", "reconnected", "lost"};
+    (void)client;
+    say(json_pack("{ss ss ss}", "client", (const char *)closure, "event", names[event], "why", why));
+}
+
+static int open_client(const json_t *call, struct weir_error *error)
+{
+    struct weir_client_options options;
+    struct weir_client *client;
+    weir_client_options_init(&options);
+    options.servers = text_of(call, "servers");
+    options.cluster_id = text_of(call, "cluster");
+    options.client_id = text_of(call, "client_id");
+    options.user = text_of(call, "user");
+    options.password = text_of(call, "password");
+    options.token = text_of(call, "token");
+    options.tls_ca_file = text_of(call, "tls_ca_file");
+    options.connect_timeout_ms = number_of(call, "connect_timeout_ms");
+    options.publish_timeout_ms = number_of(call, "publish_timeout_ms");
+    options.request_timeout_ms = number_of(call, "request_timeout_ms");
+    options.ping_interval_ms = number_of(call, "ping_interval_ms");
+    options.ping_max_out = (uint32_t)number_of(call, "ping_max_out");
+    options.max_publishes_in_flight = (uint32_t)number_of(call, "max_publishes_in_flight");
+    options.reconnect_wait_ms = number_of(call, "reconnect_wait_ms");
+    options.on_event = on_event;
+    options.closure = strdup(text_of(call, "name"));
+    int result = weir_client_open(&options, &client, error);
+    if (result == 0)
+        add(KIND_CLIENT, options.closure, client, options.closure);
+    else
+        free(options.closure);
+    return result;
+}
+
+struct pending {
+    pthread_mutex_t mutex;
+    pthread_cond_t done;
+    int64_t left;
+    int result;
+    char why[256];
+};
+
+static void on_published(int result, const char *id, const char *why, void *closure)
+{
+    struct pending *pending = closure;
+    pthread_mutex_lock(&pending->mutex);
+    if (result || !id[0]) {
+        pending->result = result;
+        snprintf(pending->why, sizeof(pending->why), "%s", why);
+    }
+    if (--pending->left == 0)
+        pthread_cond_signal(&pending->done);
+    pthread_mutex_unlock(&pending->mutex);
+}
+
+static void read_publish(const json_t *call, struct weir_publish_options *options)
+{
+    weir_publish_options_init(options);
+    options->id = text_of(call, "message_id");
+    options->reply = text_of(call, "reply");
+    options->key = text_of(call, "key");
+    options->timeout_ms = number_of(call, "timeout_ms");
+}
+
+// `times` asynchronous ones with the payloads 0, 1, …
+static int publish_many(struct weir_client *client, const json_t *call, const struct weir_publish_options *options,
+                        struct weir_error *error)
+{
+    struct pending pending = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, number_of(call, "times"), 0, ""};
+    int64_t times = pending.left;
+    for (int64_t i = 0; i < times; i++) {
+        char text[24];
+        int len = snprintf(text, sizeof(text), "%lld", (long long)i);
+        int result = weir_client_publish_async(client, text_of(call, "channel"), text, (size_t)len, options,
+                                               on_published, &pending, error);
+        if (result)
+            on_published(result, "", error->text, &pending);
+    }
+    pthread_mutex_lock(&pending.mutex);
+    while (pending.left > 0)
+        pthread_cond_wait(&pending.done, &pending.mutex);
+    pthread_mutex_unlock(&pending.mutex);
+    if (pending.result)
+        snprintf(error->text, sizeof(error->text), "%s", pending.why);
+    return pending.result;
+}
+
+static int publish(const json_t *call, struct weir_error *error)
+{
+    struct weir_client *client = find(KIND_CLIENT, text_of(call, "client"))->handle;
+    struct weir_publish_options options;
+    read_publish(call, &options);
+    if (number_of(call, "times") > 0)
+        return publish_many(client, call, &options, error);
+    if (!json_object_get(call, "size"))
+        return weir_client_publish(client, text_of(call, "channel"), text_of(call, "data"),
+                                   strlen(text_of(call, "data")), &options, error);
+    size_t size = (size_t)number_of(call, "size");
+    unsigned char *data = malloc(size + 1);
+    for (size_t i = 0; i < size; i++)
+        data[i] = (unsigned char)(i * 7 + size);
+    int result = weir_client_publish(client, text_of(call, "channel"), data, size, &options, error);
+    free(data);
+    return result;
+}
+
+static void read_sub(const json_t *call, struct weir_sub_options *options)
+{
+    weir_sub_options_init(options);
+    options->group = text_of(call, "group");
+    options->durable = text_of(call, "durable");
+    options->start = (enum weir_start)number_of(call, "start");
+    options->start_sequence = (uint64_t)number_of(call, "start_sequence");
+    options->start_ago_ns = number_of(call, "start_ago_ns");
+    options->max_in_flight = (uint32_t)number_of(call, "max_in_flight");
+    options->ack_wait_ms = number_of(call, "ack_wait_ms");
+    options->manual_ack = truth_of(call, "manual");
+}
+
+static int subscribe(const json_t *call, struct weir_error *error)
+{
+    struct weir_sub_options options;
+    struct handler *handler = calloc(1, sizeof(*handler));
+    struct weir_sub *sub;
+    read_sub(call, &options);
+    snprintf(handler->name, sizeof(handler->name), "%s", text_of(call, "name"));
+    handler->keep = options.manual_ack;
+    handler->hold_ms = number_of(call, "hold_ms");
+    int result = weir_client_subscribe(find(KIND_CLIENT, text_of(call, "client"))->handle, text_of(call, "channel"),
+                                       &options, on_message, handler, &sub, error);
+    if (result == 0)
+        add(KIND_SUB, handler->name, sub, handler);
+    else
+        free(handler);
+    return result;
+}
+
+static int end_sub(const json_t *call, struct weir_error *error)
+{
+    struct weir_sub *sub = find(KIND_SUB, text_of(call, "sub"))->handle;
+    return truth_of(call, "delete") ? weir_sub_unsubscribe(sub, error) : weir_sub_close(sub, error);
+}
+
+static int say_about(struct weir_msg *msg, const char *what, const json_t *call)
+{
+    if (strcmp(what, "ack") == 0)
+        return weir_msg_ack(msg);
+    if (strcmp(what, "extend") == 0)
+        return weir_msg_extend(msg);
+    if (strcmp(what, "term") == 0)
+        return weir_msg_term(msg, text_of(call, "reason"));
+    if (strcmp(what, "nak") == 0)
+        return weir_msg_nak(msg, number_of(call, "delay_ms"), !truth_of(call, "uncounted"));
+    return 0;
+}
+
+// What was said with success is the end of a message, unless it was "extend".
+static int verdict(const json_t *call)
+{
+    const char *token = text_of(call, "token"), *what = text_of(call, "say");
+    int result = say_about(find(KIND_MSG, token)->handle, what, call);
+    if (result == 0 && strcmp(what, "extend") != 0)
+        weir_msg_free(forget(KIND_MSG, token));
+    return result;
+}
+
+static int backlog(struct weir_sub *sub, json_t *answer, struct weir_error *error)
+{
+    struct weir_backlog backlog;
+    int result = weir_sub_backlog(sub, &backlog, error);
+    if (result == 0)
+        json_object_set_new(
+            answer, "backlog",
+            json_pack("{sI sI sI sI sI sI sI sI sI}", "messages", (json_int_t)backlog.messages, "bytes",
+                      (json_int_t)backlog.bytes, "waiting", (json_int_t)backlog.waiting_messages, "waiting_bytes",
+                      (json_int_t)backlog.waiting_bytes, "in_flight", (json_int_t)backlog.in_flight_messages,
+                      "in_flight_bytes", (json_int_t)backlog.in_flight_bytes, "dead", (json_int_t)backlog.dead_messages,
+                      "members", (json_int_t)backlog.members, "oldest_age_ms", (json_int_t)backlog.oldest_age_ms));
+    return result;
+}
+
+static int ask_sub(const json_t *call, const char *what, json_t *answer, struct weir_error *error)
+{
+    struct weir_sub *sub = find(KIND_SUB, text_of(call, "sub"))->handle;
+    uint64_t messages, bytes;
+    if (strcmp(what, "backlog") == 0)
+        return backlog(sub, answer, error);
+    if (strcmp(what, "nak_all") == 0)
+        return weir_sub_nak_all(sub, !truth_of(call, "uncounted"));
+    if (strcmp(what, "stop") == 0)
+        return weir_sub_stop(sub), 0;
+    weir_sub_pending(sub, &messages, &bytes);
+    json_object_set_new(answer, "messages", json_integer((json_int_t)messages));
+    json_object_set_new(answer, "bytes", json_integer((json_int_t)bytes));
+    return 0;
+}
+
+static void free_named(const json_t *call)
+{
+    const char *name;
+    if ((name = text_of(call, "sub"))) {
+        struct handler *handler = find(KIND_SUB, name)->handler;
+        weir_sub_free(forget(KIND_SUB, name));
+        free(handler);
+    } else if ((name = text_of(call, "client"))) {
+        void *closure = find(KIND_CLIENT, name)->handler;
+        weir_client_free(forget(KIND_CLIENT, name));
+        free(closure);
+    }
+}
+
+static int perform(const json_t *call, json_t *answer, struct weir_error *error)
+{
+    const char *what = text_of(call, "do");
+    if (strcmp(what, "open") == 0)
+        return open_client(call, error);
+    if (strcmp(what, "close") == 0)
+        return weir_client_close(find(KIND_CLIENT, text_of(call, "client"))->handle, error);
+    if (strcmp(what, "publish") == 0)
+        return publish(call, error);
+    if (strcmp(what, "flush") == 0)
+        return weir_client_flush(find(KIND_CLIENT, text_of(call, "client"))->handle, number_of(call, "timeout_ms"));
+    if (strcmp(what, "subscribe") == 0)
+        return subscribe(call, error);
+    if (strcmp(what, "end") == 0)
+        return end_sub(call, error);
+    if (strcmp(what, "verdict") == 0)
+        return verdict(call);
+    if (strcmp(what, "free") == 0)
+        return free_named(call), 0;
+    return ask_sub(call, what, answer, error);
+}
+
+static void *run(void *closure)
+{
+    json_t *call = closure;
+    struct weir_error error = {0, ""};
+    json_t *answer = json_pack("{sO}", "id", json_object_get(call, "id"));
+    int result = perform(call, answer, &error);
+    json_object_set_new(answer, "result", json_integer(result));
+    json_object_set_new(answer, "why", json_string(error.text));
+    json_object_set_new(answer, "words", json_string(weir_strerror(result)));
+    json_decref(call);
+    say(answer);
+    nats_ReleaseThreadMemory();
+    pthread_mutex_lock(&mutex);
+    if (--running == 0)
+        pthread_cond_signal(&idle);
+    pthread_mutex_unlock(&mutex);
+    return NULL;
+}
+
+static void start(json_t *call)
+{
+    pthread_t thread;
+    pthread_mutex_lock(&mutex);
+    running++;
+    pthread_mutex_unlock(&mutex);
+    if (pthread_create(&thread, NULL, run, call) != 0)
+        abort();
+    pthread_detach(thread);
+}
+
+static void end_all(void)
+{
+    pthread_mutex_lock(&mutex);
+    while (running > 0)
+        pthread_cond_wait(&idle, &mutex);
+    pthread_mutex_unlock(&mutex);
+    for (size_t i = 0; i < NAMED_MAX; i++) {
+        if (all[i].kind == KIND_CLIENT)
+            weir_client_free(all[i].handle);
+    }
+    for (size_t i = 0; i < NAMED_MAX; i++) {
+        if (all[i].kind == KIND_MSG)
+            weir_msg_free(all[i].handle);
+        else if (all[i].kind != KIND_NONE)
+            free(all[i].handler);
+    }
+}
+
+int main(void)
+{
+    char *line = NULL;
+    size_t size = 0;
+    while (getline(&line, &size, stdin) > 0) {
+        json_t *call = json_loads(line, 0, NULL);
+        if (!call)
+            abort();
+        start(call);
+    }
+    free(line);
+    end_all();
+    return nats_CloseAndWait(10000) == NATS_OK ? 0 : 1;
+}
