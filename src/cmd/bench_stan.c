@@ -2,6 +2,7 @@
 // tidy: prefix bench_stan
 // weir bench on NATS Streaming: publish with a window (ST-P02), to one channel or to many in turn. A message's id is its number.
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/number.h"
@@ -13,7 +14,7 @@ enum { FLUSH_BYTES = 32 << 10, SID_PUB_ACK = STAN_SESSION_FIRST_SID };
 struct publisher {
     struct bench *bench; // borrowed
     struct stan_session session;
-    char ack_inbox[STAN_SESSION_TEXT_MAX];
+    char ack_inbox[STAN_SESSION_TEXT_SIZE];
     struct buffer frame;   // the message being sent
     uint64_t published;    // sent
     uint64_t acknowledged; // PubAcks without an error
@@ -22,23 +23,22 @@ struct publisher {
     uint64_t *sent_ns; // owned: by number modulo window
 };
 
-static void on_message(void *owner, uint64_t sid, const struct wire_op *message);
+static void on_raw(void *owner, uint64_t sid, const struct wire_op *message);
 static int publish_all(struct publisher *publisher);
 static int publish_one(struct publisher *publisher);
 
 int bench_stan_publish(struct bench *bench)
 {
-    struct publisher publisher = {.bench = bench, .session.owner = &publisher, .session.on_message = on_message};
+    struct publisher publisher = {.bench = bench, .session.owner = &publisher, .session.on_raw = on_raw};
+    int status = bench_stan_open(bench, &publisher.session);
+    if (status)
+        return status;
     publisher.sent_ns = mem_alloc_zero(bench->window * sizeof(*publisher.sent_ns));
     buffer_init(&publisher.frame, 128 << 20);
-    int status =
-        stan_session_open(&publisher.session, &bench->connection, bench->cluster_id, "weir-bench-stan", "bench");
-    snprintf(publisher.ack_inbox, sizeof(publisher.ack_inbox), "_INBOX.%s.acks", publisher.session.id);
-    if (!status)
-        client_subscribe(&publisher.session.client, bytes_from_string(publisher.ack_inbox), BYTES(""), SID_PUB_ACK);
+    snprintf(publisher.ack_inbox, sizeof(publisher.ack_inbox), "%s.acks", publisher.session.inbox);
+    client_subscribe(&publisher.session.client, bytes_from_string(publisher.ack_inbox), BYTES(""), SID_PUB_ACK);
     bench_start(bench);
-    if (!status)
-        status = publish_all(&publisher);
+    status = publish_all(&publisher);
     bench_stop(bench);
     stan_session_close(&publisher.session);
     buffer_deinit(&publisher.frame);
@@ -55,7 +55,19 @@ void bench_stan_channel(const struct bench *bench, uint64_t number, char ret[BEN
                  (unsigned long long)(number % bench->channels));
 }
 
-static void on_message(void *owner, uint64_t sid, const struct wire_op *message)
+int bench_stan_open(struct bench *bench, struct stan_session *session)
+{
+    struct client_options named = bench->connection;
+    char client_id[64];
+    named.name = "weir-bench-stan";
+    snprintf(client_id, sizeof(client_id), "weir-bench-stan-%d", (int)getpid());
+    if (stan_session_open(session, &named, bench->cluster_id, client_id) == 0)
+        return 0;
+    fprintf(stderr, "weir bench: %s\n", session->error);
+    return 1;
+}
+
+static void on_raw(void *owner, uint64_t sid, const struct wire_op *message)
 {
     struct publisher *publisher = owner;
     struct envelope_publish ack; // guid and error stand where client id and guid of a PubMsg do
@@ -99,17 +111,17 @@ static int publish_one(struct publisher *publisher)
 {
     struct bench *bench = publisher->bench;
     struct stan_session *session = &publisher->session;
-    char guid[24], channel[BENCH_STAN_CHANNEL_MAX], subject[STAN_SESSION_TEXT_MAX + BENCH_STAN_CHANNEL_MAX];
+    char guid[24], channel[BENCH_STAN_CHANNEL_MAX], subject[STAN_SESSION_TEXT_SIZE + BENCH_STAN_CHANNEL_MAX];
     snprintf(guid, sizeof(guid), "%llu", (unsigned long long)publisher->published);
     bench_stan_channel(bench, publisher->published, channel);
     snprintf(subject, sizeof(subject), "%s.%s", session->publish_prefix, channel);
     struct bytes payload = bench_payload(bench, publisher->published);
     StanPb__PubMsg message = STAN_PB__PUB_MSG__INIT;
-    message.client_id = stan_session_text(session->id);
+    message.client_id = stan_session_text(session->client_id);
     message.guid = stan_session_text(guid);
     message.subject = stan_session_text(channel);
-    message.data = (ProtobufCBinaryData){payload.len, (uint8_t *)(uintptr_t)payload.ptr};
-    message.conn_id = stan_session_text(session->id);
+    message.data = stan_session_data(payload);
+    message.conn_id = stan_session_text(session->inbox);
     uint8_t *frame = (uint8_t *)buffer_reserve(&publisher->frame, stan_pb__pub_msg__get_packed_size(&message));
     if (!frame)
         return ERR_TOO_BIG;

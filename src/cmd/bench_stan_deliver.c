@@ -19,8 +19,6 @@ enum {
     SID_MEMBER,      // and on
     JOINS_MAX = 256, // requests under way
     CLOCK_SLACK_NS = 100000000,
-    POSITION_TIME = 2, // ST-M12
-    POSITION_FIRST = 4,
     FILL_WINDOW_MIN = 512,
     ACK_WAIT_S = 30,
     WAIT_MS = 5000,
@@ -65,13 +63,14 @@ static int join_all(struct receiver *receiver);
 static int join(struct receiver *receiver, uint32_t number);
 static uint64_t held_back(const struct receiver *receiver);
 static int wait_for(struct receiver *receiver, const uint64_t *count, uint64_t goal);
-static void on_message(void *owner, uint64_t sid, const struct wire_op *message);
+static void on_raw(void *owner, uint64_t sid, const struct wire_op *message);
 static void on_joined(struct receiver *receiver, const struct wire_op *message);
 static void on_delivery(struct receiver *receiver, uint32_t number, struct bytes frame);
 static bool is_ours(const struct receiver *receiver, struct bytes data);
 static void acknowledge(struct receiver *receiver, uint32_t number, uint64_t sequence);
 static void hold(struct receiver *receiver, uint32_t number, uint64_t sequence);
 static void release(struct receiver *receiver);
+static int refused(struct bytes error);
 static struct bytes text_copy(ProtobufCBinaryData from);
 
 int bench_stan_subscribe(struct bench *bench)
@@ -94,7 +93,7 @@ static int run(struct bench *bench, uint32_t members, const char *group)
                                 .group = group,
                                 .began_ns = began_ns,
                                 .session.owner = &receiver,
-                                .session.on_message = on_message,
+                                .session.on_raw = on_raw,
                                 .member_count = members * bench->channels,
                                 .holding = group[0] != 0};
     receiver.members = mem_alloc_zero(receiver.member_count * sizeof(*receiver.members));
@@ -104,10 +103,11 @@ static int run(struct bench *bench, uint32_t members, const char *group)
         bench_stan_channel(bench, i, receiver.lanes[i].name);
         receiver.lanes[i].expected = i;
     }
-    status = stan_session_open(&receiver.session, &bench->connection, bench->cluster_id, "weir-bench-stan", "bench");
-    if (!status)
+    status = bench_stan_open(bench, &receiver.session);
+    if (!status) {
         status = receive(&receiver);
-    stan_session_close(&receiver.session);
+        stan_session_close(&receiver.session);
+    }
     for (uint32_t i = 0; i < receiver.member_count; i++)
         mem_free((char *)(uintptr_t)receiver.members[i].ack_inbox.ptr);
     mem_free(receiver.members);
@@ -144,8 +144,8 @@ static int receive(struct receiver *receiver)
 
 static int join_all(struct receiver *receiver)
 {
-    char inbox[STAN_SESSION_TEXT_MAX];
-    snprintf(inbox, sizeof(inbox), "_INBOX.%s.joined.*", receiver->session.id);
+    char inbox[STAN_SESSION_TEXT_SIZE];
+    snprintf(inbox, sizeof(inbox), "%s.joined.*", receiver->session.inbox);
     client_subscribe(&receiver->session.client, bytes_from_string(inbox), BYTES(""), SID_JOINED);
     int status = 0;
     for (uint32_t asked = 0; !status && asked < receiver->member_count; asked++) {
@@ -161,22 +161,22 @@ static int join(struct receiver *receiver, uint32_t number)
 {
     struct bench *bench = receiver->bench;
     struct stan_session *session = &receiver->session;
-    char inbox[STAN_SESSION_TEXT_MAX], reply[STAN_SESSION_TEXT_MAX];
-    snprintf(inbox, sizeof(inbox), "_INBOX.%s.member.%u", session->id, number);
-    snprintf(reply, sizeof(reply), "_INBOX.%s.joined.%u", session->id, number);
+    char inbox[STAN_SESSION_TEXT_SIZE], reply[STAN_SESSION_TEXT_SIZE];
+    snprintf(inbox, sizeof(inbox), "%s.member.%u", session->inbox, number);
+    snprintf(reply, sizeof(reply), "%s.joined.%u", session->inbox, number);
     client_subscribe(&session->client, bytes_from_string(inbox), BYTES(""), SID_MEMBER + number);
     StanPb__SubscriptionRequest request = STAN_PB__SUBSCRIPTION_REQUEST__INIT;
-    request.client_id = stan_session_text(session->id);
+    request.client_id = stan_session_text(session->client_id);
     request.subject = stan_session_text(receiver->lanes[number % bench->channels].name);
     request.q_group = stan_session_text(receiver->group);
     request.inbox = stan_session_text(inbox);
     request.max_in_flight = (int32_t)bench->window;
     request.ack_wait_in_secs = ACK_WAIT_S;
-    request.start_position = receiver->began_ns ? POSITION_TIME : POSITION_FIRST;
+    request.start_position = receiver->began_ns ? STAN_SESSION_START_TIME : STAN_SESSION_START_FIRST;
     // The server's clock gives the messages their times.
     if (receiver->began_ns)
         request.start_time_delta = (int64_t)(client_now_ns() - receiver->began_ns + CLOCK_SLACK_NS);
-    uint8_t frame[2 * STAN_SESSION_TEXT_MAX + BENCH_STAN_CHANNEL_MAX];
+    uint8_t frame[2 * STAN_SESSION_TEXT_SIZE + BENCH_STAN_CHANNEL_MAX];
     size_t len = stan_pb__subscription_request__pack(&request, frame);
     int error = client_publish(&session->client, bytes_from_string(session->subscribe_subject),
                                bytes_from_string(reply), (struct bytes){0}, bytes_make(frame, len));
@@ -213,7 +213,7 @@ static int wait_for(struct receiver *receiver, const uint64_t *count, uint64_t g
     return receiver->failed;
 }
 
-static void on_message(void *owner, uint64_t sid, const struct wire_op *message)
+static void on_raw(void *owner, uint64_t sid, const struct wire_op *message)
 {
     struct receiver *receiver = owner;
     if (sid == SID_JOINED)
@@ -225,7 +225,6 @@ static void on_message(void *owner, uint64_t sid, const struct wire_op *message)
 // The number is the last part of the subject.
 static void on_joined(struct receiver *receiver, const struct wire_op *message)
 {
-    struct stan_session *session = &receiver->session;
     struct bytes text = message->subject;
     while (memchr(text.ptr, '.', text.len))
         text = bytes_skip(text, 1);
@@ -233,9 +232,9 @@ static void on_joined(struct receiver *receiver, const struct wire_op *message)
     StanPb__SubscriptionResponse *response =
         stan_pb__subscription_response__unpack(NULL, message->payload.len, (const uint8_t *)message->payload.ptr);
     if (!response || number_parse_u64(text, receiver->member_count - 1, &number))
-        receiver->failed = stan_session_refused(session, "subscribe", BYTES("the answer is not one of NATS Streaming"));
+        receiver->failed = refused(BYTES("the answer is not one of NATS Streaming"));
     else if (response->error.len)
-        receiver->failed = stan_session_refused(session, "subscribe", stan_session_bytes(response->error));
+        receiver->failed = refused(stan_session_bytes(response->error));
     else if (!receiver->members[number].ack_inbox.len)
         receiver->members[number].ack_inbox = text_copy(response->ack_inbox), receiver->joined++;
     if (response)
@@ -313,6 +312,12 @@ static void release(struct receiver *receiver)
         acknowledge(receiver, ack.member, ack.sequence);
     }
     buffer_deinit(&receiver->held);
+}
+
+static int refused(struct bytes error)
+{
+    fprintf(stderr, "weir bench: subscribe: %.*s\n", BYTES_ARG(error));
+    return 1;
 }
 
 static struct bytes text_copy(ProtobufCBinaryData from)

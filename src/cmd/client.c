@@ -136,6 +136,19 @@ int client_wait(struct client *client, int timeout_ms)
     return error ? error : got;
 }
 
+short client_events(const struct client *client)
+{
+    return client->out.len || client_link_owes(&client->link) ? POLLIN | POLLOUT : POLLIN;
+}
+
+int client_step(struct client *client)
+{
+    int got = read_some(client);
+    if (got >= 0 && (client->out.len || client_link_owes(&client->link)))
+        got = write_some(client);
+    return got < 0 ? got : 0;
+}
+
 int client_round_trip(struct client *client, int timeout_ms)
 {
     uint64_t end = client_now_ns() + (uint64_t)timeout_ms * 1000000;

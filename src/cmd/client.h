@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small NATS client for our own commands (pub, sub, req, bench), on wire/ and a socket, with TLS where it is wanted. One thread, no
+// A small NATS client for our own commands (pub, sub, req, bench, backup, bridge), on wire/ and a socket, with TLS where it is wanted. One thread, no
 // reconnect, no discovery: other people's programs use libweir or a NATS client library.
 //
 // client_connect ──► client_publish/client_subscribe (buffered) … client_flush, client_wait ──► client_close
@@ -49,6 +49,10 @@ int client_flush(struct client *client) MUST_USE;
 // Reads what is there, waiting up to timeout_ms (-1: for ever) for the first byte; flushes what callbacks published. Returns 1 when
 // something came, 0 on time-out, ERR_CLOSED, ERR_PROTOCOL or ERR_IO.
 int client_wait(struct client *client, int timeout_ms) MUST_USE;
+// For whoever waits for several connections: what poll() should wait for at client->link.fd, and then, without waiting, what can be
+// written and read. 0, or what client_wait() gives as an error.
+short client_events(const struct client *client);
+int client_step(struct client *client) MUST_USE;
 // PING and wait for its PONG: everything before is with the server. ERR_TIMEOUT.
 int client_round_trip(struct client *client, int timeout_ms) MUST_USE;
 

@@ -14,6 +14,7 @@
     X(backup, "copy what a running server has into a file")                                                            \
     X(restore, "make a data directory of such a file")                                                                 \
     X(import, "move in with the data of a NATS Streaming server")                                                      \
+    X(bridge, "copy channels from a NATS Streaming server while it runs")                                              \
     X(version, "print the version")
 
 #define X(name, line)                                                                                                  \

@@ -1,45 +1,116 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client of NATS Streaming for our own commands, on cmd/client: an id registered with the server (ST-P01), the subjects that it
-// said, its heartbeats answered. What a command publishes and subscribes to beyond that it does with `client` itself.
+// A small client of NATS Streaming for our own commands (bench, bridge), on cmd/client: of any server that speaks it. One thread, no
+// reconnect: whoever wants that opens another session.
 //
-// stan_session_open ──► stan_session_request, client_wait, client_flush … ──► stan_session_close
+// stan_session_open ──► stan_session_subscribe/_publish/_acknowledge … client_wait() or client_step() on .client ──► stan_session_close
+//
+// Requests wait for their answers; what comes meanwhile goes to the callbacks. Everything else is buffered, as in cmd/client.h.
 #pragma once
 
 #include "cmd/client.h"
 #include "stan/stan.pb-c.h"
 
-enum {
-    STAN_SESSION_TEXT_MAX = 512,  // of a subject, with its NUL
-    STAN_SESSION_FIRST_SID = 100, // subscriptions of the command have this sid or a higher one
+enum { STAN_SESSION_TEXT_SIZE = 512, STAN_SESSION_SUBJECT_SIZE = 2048 };
+
+// ST-M12
+enum stan_session_start {
+    STAN_SESSION_START_LAST = 1,
+    STAN_SESSION_START_TIME = 2,
+    STAN_SESSION_START_SEQUENCE = 3,
+    STAN_SESSION_START_FIRST = 4,
 };
+
+// Borrowed during the callback.
+struct stan_session_message {
+    uint64_t sid; // of the subscription
+    uint64_t sequence, time_ns;
+    struct bytes headers; // len 0: none, or a server that has none
+    struct bytes reply, data;
+};
+
+// Strings are borrowed during the call.
+struct stan_session_subscription {
+    const char *channel;
+    const char *durable; // "": none
+    uint64_t sid;        // at least STAN_SESSION_FIRST_SID, each only once in a session
+    uint32_t max_in_flight, ack_wait_s;
+    enum stan_session_start start;
+    uint64_t start_sequence;
+    uint64_t start_delta_ns;
+    char *ack_inbox; // STAN_SESSION_TEXT_SIZE bytes: filled in before the first message is handed over
+};
+
+enum { STAN_SESSION_FIRST_SID = 100 }; // lower ones are the session's own
 
 struct stan_session {
     struct client client;
-    char id[64]; // of the client and of its connection
-    char publish_prefix[STAN_SESSION_TEXT_MAX], subscribe_subject[STAN_SESSION_TEXT_MAX],
-        close_subject[STAN_SESSION_TEXT_MAX]; // empty: not connected
-    struct buffer answer;                     // to the last request
-    bool answered;
-    // Messages of the command's own subscriptions, with their sid; they are borrowed during the call.
-    void (*on_message)(void *owner, uint64_t sid, const struct wire_op *message);
+    char client_id[STAN_SESSION_TEXT_SIZE];
+    // Called for messages of subscriptions, and for answers to publishes: `tag` is what was given with it, error.len 0 success. They may
+    // publish and acknowledge on any session, and request nothing.
+    void (*on_message)(void *owner, const struct stan_session_message *message);
+    void (*on_published)(void *owner, uint64_t tag, struct bytes guid, struct bytes error);
+    // For whoever subscribes with .client itself, from STAN_SESSION_FIRST_SID on: instead of on_message, and what comes is not decoded.
+    void (*on_raw)(void *owner, uint64_t sid, const struct wire_op *op);
+    bool (*is_stopped)(void *owner); // asked while a request waits: true gives it up. NULL: never
     void *owner;
-    const char *command; // borrowed: who complains on standard error
+    char error[CLIENT_ERROR_MAX]; // why the last call failed
+
+    // For those who encode requests themselves.
+    char inbox[64]; // what its inboxes begin with, and the id of its connection
+    char publish_prefix[STAN_SESSION_TEXT_SIZE], subscribe_subject[STAN_SESSION_TEXT_SIZE];
+    char unsubscribe_subject[STAN_SESSION_TEXT_SIZE], sub_close_subject[STAN_SESSION_TEXT_SIZE];
+    char close_subject[STAN_SESSION_TEXT_SIZE];
+    char ping_subject[STAN_SESSION_TEXT_SIZE]; // empty: the server does not know it
+
+    // Its own.
+    char reply[128]; // of the request that waits
+    struct buffer answer, frame;
+    bool answered, refused_by_nobody; // the latter: a 503
+    struct stan_session_subscription *subscribing;
+    uint64_t requests, pings, pongs, pinged_ns;
+    char replaced[128]; // what the server says about this client: empty is well
 };
 
-// `name` is that of the NATS connection. 0, or an exit status after saying why; either way it is to be closed.
-int stan_session_open(struct stan_session *session, const struct client_options *options, const char *cluster_id,
-                      const char *name, const char *command) MUST_USE;
+// Connects and registers; `on_message`, `on_published`, `is_stopped` and `owner` are set before, all else is zero. ERR_NOT_FOUND: nobody
+// serves that cluster id there. ERR_EXISTS: the server refuses this client. ERR_INVALID, ERR_TIMEOUT, ERR_CLOSED, ERR_PROTOCOL, ERR_IO as
+// in client_connect(). On failure nothing needs closing.
+int stan_session_open(struct stan_session *session, const struct client_options *connection, const char *cluster_id,
+                      const char *client_id) MUST_USE;
+// Says goodbye, if the connection still works, and closes. Durables stay.
 void stan_session_close(struct stan_session *session);
+// Closes without a word.
+void stan_session_drop(struct stan_session *session);
 
-// Asks and waits for the answer, at most five seconds, handing on what comes meanwhile. 0, or an exit status after saying why.
-int stan_session_request(struct stan_session *session, const char *subject, struct bytes frame) MUST_USE;
+// ERR_EXISTS: refused, session->error has the server's words. Others: the session is of no use any more.
+int stan_session_subscribe(struct stan_session *session, struct stan_session_subscription *subscription) MUST_USE;
+// Ends a subscription and leaves its durable, if it has one, where it is. Errors as above.
+int stan_session_unsubscribe(struct stan_session *session,
+                             const struct stan_session_subscription *subscription) MUST_USE;
+// What a channel of a Weir server has; nothing is subscribed or made. Without messages *ret_first is behind *ret_last. ERR_UNSUPPORTED:
+// another server.
+int stan_session_inquire(struct stan_session *session, const char *channel, uint64_t *ret_first,
+                         uint64_t *ret_last) MUST_USE;
 
-// Says what a server answered instead of doing it. Returns the exit status.
-int stan_session_refused(const struct stan_session *session, const char *what, struct bytes error);
+struct stan_session_publish {
+    const char *channel;
+    uint64_t tag; // comes back with the answer
+    struct bytes guid, headers, reply, data;
+};
+// ERR_TOO_BIG: more than the server's max_payload.
+int stan_session_publish(struct stan_session *session, const struct stan_session_publish *publish) MUST_USE;
+int stan_session_acknowledge(struct stan_session *session, const char *ack_inbox, const char *channel,
+                             uint64_t sequence) MUST_USE;
 
+// Now and then, with client_now_ns(): asks the server whether it still knows us. ERR_CLOSED: it does not; ERR_TIMEOUT: no answer for half a minute.
+int stan_session_check(struct stan_session *session, uint64_t now_ns) MUST_USE;
+
+static inline ProtobufCBinaryData stan_session_data(struct bytes from)
+{
+    return (ProtobufCBinaryData){from.len, (uint8_t *)(uintptr_t)from.ptr};
+}
 static inline ProtobufCBinaryData stan_session_text(const char *string)
 {
-    return (ProtobufCBinaryData){strlen(string), (uint8_t *)(uintptr_t)string};
+    return stan_session_data(bytes_from_string(string));
 }
 static inline struct bytes stan_session_bytes(ProtobufCBinaryData from)
 {

@@ -12,6 +12,8 @@ enum { HELD_REFUSALS_MAX = 64 << 20 }; // bytes of held answers above which refu
 static void release(void *owner, struct bytes subject, struct bytes frame);
 static void refuse(void *owner, struct bytes subject, struct bytes frame, int error);
 static void hold(struct stan *stan, uint64_t index, struct bytes reply);
+static void hold_subscribe(struct stan *stan, uint64_t index, struct bytes reply,
+                           const StanPb__SubscriptionResponse *response);
 static char *frame_begin(struct stan *stan, enum answer_kind kind, size_t size);
 static size_t error_encode(enum answer_kind kind, struct bytes guid, struct bytes text, struct buffer *out);
 static void *allocate(void *data, size_t size);
@@ -68,9 +70,18 @@ void answer_subscribe(struct stan *stan, uint64_t index, struct bytes reply, str
         return;
     StanPb__SubscriptionResponse response = STAN_PB__SUBSCRIPTION_RESPONSE__INIT;
     response.ack_inbox = (ProtobufCBinaryData){ack_inbox.len, (uint8_t *)(uintptr_t)ack_inbox.ptr};
-    char *to = frame_begin(stan, ANSWER_SUBSCRIBE, stan_pb__subscription_response__get_packed_size(&response));
-    buffer_commit(&stan->scratch, stan_pb__subscription_response__pack(&response, (uint8_t *)to));
-    hold(stan, index, reply);
+    hold_subscribe(stan, index, reply, &response);
+}
+
+void answer_inquiry(struct stan *stan, struct bytes reply, uint64_t first_sequence, uint64_t last_sequence)
+{
+    if (reply.len == 0)
+        return;
+    StanPb__SubscriptionResponse response = STAN_PB__SUBSCRIPTION_RESPONSE__INIT;
+    response.inquired = true;
+    response.first_sequence = first_sequence;
+    response.last_sequence = last_sequence;
+    hold_subscribe(stan, shard_last_index(stan->shard), reply, &response);
 }
 
 void answer_close(struct stan *stan, uint64_t index, struct bytes reply)
@@ -154,6 +165,14 @@ static void refuse(void *owner, struct bytes subject, struct bytes frame, int er
 static void hold(struct stan *stan, uint64_t index, struct bytes reply)
 {
     hold_push(&stan->answers, index, reply, buffer_bytes(&stan->scratch));
+}
+
+static void hold_subscribe(struct stan *stan, uint64_t index, struct bytes reply,
+                           const StanPb__SubscriptionResponse *response)
+{
+    char *to = frame_begin(stan, ANSWER_SUBSCRIBE, stan_pb__subscription_response__get_packed_size(response));
+    buffer_commit(&stan->scratch, stan_pb__subscription_response__pack(response, (uint8_t *)to));
+    hold(stan, index, reply);
 }
 
 // Room for a frame of `size` bytes behind its kind.

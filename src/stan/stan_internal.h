@@ -91,6 +91,8 @@ void answer_init(struct stan *stan);
 void answer_publish(struct stan *stan, uint64_t index, struct bytes reply, struct bytes guid);
 void answer_connect(struct stan *stan, uint64_t index, struct bytes reply, const struct stan_client *client);
 void answer_subscribe(struct stan *stan, uint64_t index, struct bytes reply, struct bytes ack_inbox);
+// To an inquiry; waits until everything that was proposed is durable.
+void answer_inquiry(struct stan *stan, struct bytes reply, uint64_t first_sequence, uint64_t last_sequence);
 void answer_close(struct stan *stan, uint64_t index, struct bytes reply);
 // Leaves at once: nothing was stored. `guid` for ANSWER_PUBLISH.
 void answer_error(struct stan *stan, enum answer_kind kind, struct bytes reply, struct bytes guid, const char *text);

@@ -31,10 +31,12 @@ struct request {
     int32_t max_in_flight, ack_wait_s, start;
     uint64_t start_sequence;
     int64_t start_delta_ns;
+    bool inquiry;
 };
 
 static const char *request_check(const struct request *request);
 static void request_execute(struct stan *stan, const struct request *request, struct bytes reply);
+static void inquire(struct stan *stan, const struct stream *stream, struct bytes reply);
 static size_t consumer_name(struct stan *stan, const struct request *request, char *to);
 static void consumer_config(struct stan *stan, const struct request *request, struct consumer_config *ret);
 static struct subscribing *subscribing_new(struct stan *stan, const struct request *request, uint32_t client,
@@ -72,6 +74,7 @@ void subscribe_on_request(struct stan *stan, const struct inlet_message *message
         .start = decoded->start_position,
         .start_sequence = decoded->start_sequence,
         .start_delta_ns = decoded->start_time_delta,
+        .inquiry = decoded->inquiry,
     };
     const char *refusal = request_check(&request);
     if (refusal)
@@ -241,6 +244,10 @@ static void request_execute(struct stan *stan, const struct request *request, st
         return;
     }
     struct stream *stream = engine_stream_find(stan->engine, 1, request->channel);
+    if (request->inquiry) {
+        inquire(stan, stream, reply);
+        return;
+    }
     int error = stream ? 0 : channels_create(stan, request->channel, &stream);
     if (error) {
         refuse(stan, reply, error,
@@ -257,6 +264,16 @@ static void request_execute(struct stan *stan, const struct request *request, st
         consumer_ready(subscribing, 0, consumer, 0);
     else
         engine_consumer_create(stan->engine, stream, &config, stan_time(stan), consumer_ready, subscribing);
+}
+
+// What a subscription would find. What is on its way counts: whoever registered anew asks what the connection before him, from which
+// nothing is taken any more, has left.
+static void inquire(struct stan *stan, const struct stream *stream, struct bytes reply)
+{
+    struct stream_state state = {.first_sequence = 1};
+    if (stream)
+        stream_state_get(stream, &state);
+    answer_inquiry(stan, reply, state.first_sequence, state.last_proposed);
 }
 
 // Writes at most CHANNEL_NAME_MAX bytes.

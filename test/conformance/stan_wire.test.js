@@ -689,6 +689,27 @@ test('ST-E09 random bytes on every subject of the server: answered or ignored, a
   assert.strictEqual((await client.ping()).error, '')
 })
 
+test('an inquiry says what a channel has, and makes neither channel nor subscription', async (t) => {
+  const client = await connect(t)
+  const channel = unique('inquiry')
+  // Fields 100 to 102 are ours: node-nats-streaming does not know them.
+  const inquire = async (name, fields = {}) => {
+    const request = message('SubscriptionRequest', { clientId: client.id, subject: name, inbox: '_INBOX.none', maxInFlight: 1, ackWaitInSecs: 1, ...fields })
+    return Buffer.from(await client.request(client.response.getSubRequests(), Buffer.concat([request, Buffer.from([0xa0, 6, 1])]))).toString('hex')
+  }
+  const inquired = 'a00601'
+  assert.strictEqual(await inquire(channel), inquired + 'a80601')
+  await client.store(channel, 'a', 'b', 'c')
+  assert.strictEqual(await inquire(channel), inquired + 'a80601' + 'b00603')
+  const error = (hex) => pb.SubscriptionResponse.deserializeBinary(Buffer.from(hex, 'hex')).getError()
+  assert.strictEqual(error(await inquire('a..b')), 'stan: invalid subject')
+  assert.strictEqual(error(await inquire(channel, { clientId: 'nobody' })), 'stan: unknown clientID')
+  // A durable of that name is still to be had, and nothing comes to the inbox.
+  const durable = await client.subscribe(channel, { durableName: 'd', inbox: '_INBOX.none' })
+  assert.notStrictEqual(durable.ackInbox, '')
+  assert.strictEqual(await inquire(channel, { durableName: 'd' }), inquired + 'a80601' + 'b00603')
+})
+
 run({
   before: async () => { server = await Server.start(['-mc', '0']) },
   after: () => server.stop()

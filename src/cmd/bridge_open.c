@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// tidy: prefix bridge
+// The connections of `weir bridge`, lost and made again, and what a channel needs before it is copied.
+#include <stdio.h>
+
+#include "cmd/bridge_internal.h"
+#include "cmd/bridge_mark.h"
+
+enum { ACK_WAIT_S = 60 };
+
+static const uint64_t RETRY_NS = 500000000;
+
+static void on_from_message(void *owner, const struct stan_session_message *message);
+static void on_to_message(void *owner, const struct stan_session_message *message);
+static void on_published(void *owner, uint64_t tag, struct bytes guid, struct bytes error);
+static void copy(struct bridge *bridge, size_t index, const struct stan_session_message *message);
+static void acknowledge(struct bridge *bridge, struct bridge_channel *channel, uint64_t sequence);
+static bool on_refused(struct bridge *bridge, struct bridge_channel *channel, struct bytes error);
+static void subscribe(struct bridge *bridge, size_t index);
+static bool end_subscription(struct bridge *bridge, struct bridge_channel *channel);
+
+int bridge_open_from(struct bridge *bridge)
+{
+    if (bridge->from_open)
+        stan_session_drop(&bridge->from);
+    bridge->from_open = false;
+    bridge->from =
+        (struct stan_session){.on_message = on_from_message, .is_stopped = bridge_is_stopped, .owner = bridge};
+    int error = stan_session_open(&bridge->from, &bridge->options.from, bridge->options.from_cluster,
+                                  bridge->options.client_id);
+    if (error)
+        return error;
+    bridge->from_up = bridge->from_open = true;
+    for (size_t i = 0; i < bridge->channel_count; i++) {
+        struct bridge_channel *channel = bridge->channels[i];
+        channel->sid = channel->probe_sid = 0;
+        if (channel->state == BRIDGE_COPYING)
+            channel->state = BRIDGE_OPEN;
+    }
+    return 0;
+}
+
+int bridge_open_to(struct bridge *bridge)
+{
+    if (bridge->to_open)
+        stan_session_drop(&bridge->to);
+    bridge->to_open = false;
+    bridge->to = (struct stan_session){
+        .on_message = on_to_message, .on_published = on_published, .is_stopped = bridge_is_stopped, .owner = bridge};
+    int error =
+        stan_session_open(&bridge->to, &bridge->options.to, bridge->options.to_cluster, bridge->options.client_id);
+    if (error)
+        return error;
+    bridge->to_up = bridge->to_open = true;
+    bridge->retry_to = false;
+    return 0;
+}
+
+void bridge_lose_from(struct bridge *bridge, const char *why)
+{
+    if (!bridge->from_up)
+        return;
+    bridge->from_up = false;
+    bridge->from_next_ns = client_now_ns() + RETRY_NS;
+    if (!bridge->stopping)
+        bridge_show_line(bridge, "the old server is lost (%s), trying again", why);
+}
+
+void bridge_lose_to(struct bridge *bridge, const char *why)
+{
+    if (!bridge->to_up)
+        return;
+    bridge->to_up = false;
+    bridge->to_next_ns = client_now_ns() + RETRY_NS;
+    if (!bridge->stopping)
+        bridge_show_line(bridge, "the new server is lost (%s), trying again", why);
+    for (size_t i = 0; i < bridge->channel_count; i++) {
+        struct bridge_channel *channel = bridge->channels[i];
+        if (channel->state == BRIDGE_FAILED || seqset_count(&channel->position.in_flight) == 0)
+            continue;
+        bridge_position_lose(&channel->position);
+        channel->state = BRIDGE_SCAN;
+    }
+}
+
+void bridge_prepare(struct bridge *bridge)
+{
+    for (size_t i = 0; i < bridge->channel_count && bridge->from_up && bridge->to_up && !bridge->stopping; i++) {
+        struct bridge_channel *channel = bridge->channels[i];
+        if (channel->state == BRIDGE_COPYING && channel->missed)
+            channel->state = BRIDGE_OPEN;
+        if (channel->state == BRIDGE_SCAN && bridge_scan(bridge, i) == 0)
+            channel->state = BRIDGE_OPEN;
+        if (channel->state == BRIDGE_OPEN && bridge->from_up && bridge->to_up)
+            subscribe(bridge, i);
+        if (i % 16 == 15)
+            bridge_serve(bridge, 0);
+    }
+}
+
+// Nobody says of an empty channel that it is empty: after a while without a message it counts as that.
+void bridge_probe(struct bridge *bridge)
+{
+    char ack_inbox[STAN_SESSION_TEXT_SIZE];
+    size_t known = 0, before = 0;
+    struct stan_session_subscription subscription = {
+        .durable = "", .max_in_flight = 1, .ack_wait_s = 30, .start = STAN_SESSION_START_LAST, .ack_inbox = ack_inbox};
+    for (size_t i = 0; i < bridge->channel_count && bridge->from_up && !bridge->stopping; i++) {
+        subscription.channel = bridge->channels[i]->name;
+        subscription.sid = bridge->channels[i]->probe_sid = bridge_sid(bridge, i);
+        int error = stan_session_subscribe(&bridge->from, &subscription);
+        if (error == ERR_EXISTS)
+            bridge_channel_fail(bridge, bridge->channels[i], bridge->from.error);
+        else if (error)
+            bridge_lose_from(bridge, bridge->from.error);
+    }
+    uint64_t heard_ns = client_now_ns();
+    while (known < bridge->channel_count && bridge->from_up && !bridge->stopping &&
+           client_now_ns() - heard_ns < bridge->options.idle_ns) {
+        bridge_serve(bridge, BRIDGE_TICK_MS);
+        known = 0;
+        for (size_t i = 0; i < bridge->channel_count; i++)
+            known += bridge->channels[i]->has_goal || bridge->channels[i]->state == BRIDGE_FAILED;
+        heard_ns = known != before ? client_now_ns() : heard_ns;
+        before = known;
+    }
+    for (size_t i = 0; i < bridge->channel_count && bridge->from_up; i++)
+        bridge->channels[i]->has_goal = true;
+}
+
+static void subscribe(struct bridge *bridge, size_t index)
+{
+    struct bridge_channel *channel = bridge->channels[index];
+    if (channel->sid && !end_subscription(bridge, channel))
+        return;
+    struct stan_session_subscription subscription = {
+        .channel = channel->name,
+        .durable = bridge->options.durable,
+        .sid = bridge_sid(bridge, index),
+        .max_in_flight = bridge->options.window,
+        .ack_wait_s = ACK_WAIT_S,
+        .start = STAN_SESSION_START_FIRST,
+        .ack_inbox = channel->ack_inbox,
+    };
+    // Messages may come before the answer is returned.
+    channel->sid = subscription.sid;
+    channel->missed = false;
+    channel->state = BRIDGE_COPYING;
+    channel->heard_ns = client_now_ns();
+    int error = stan_session_subscribe(&bridge->from, &subscription);
+    if (error == ERR_EXISTS)
+        bridge_channel_fail(bridge, channel, bridge->from.error);
+    else if (error)
+        bridge_lose_from(bridge, bridge->from.error);
+}
+
+static bool end_subscription(struct bridge *bridge, struct bridge_channel *channel)
+{
+    const struct stan_session_subscription ended = {
+        .channel = channel->name,
+        .durable = bridge->options.durable,
+        .sid = channel->sid,
+        .ack_inbox = channel->ack_inbox,
+    };
+    channel->sid = 0;
+    int error = stan_session_unsubscribe(&bridge->from, &ended);
+    if (error == ERR_UNSUPPORTED)
+        bridge_channel_fail(bridge, channel, bridge->from.error);
+    else if (error)
+        bridge_lose_from(bridge, bridge->from.error);
+    return !error;
+}
+
+static size_t index_of(uint64_t sid)
+{
+    return (size_t)((sid - STAN_SESSION_FIRST_SID) % BRIDGE_CHANNELS_MAX);
+}
+
+static void on_from_message(void *owner, const struct stan_session_message *message)
+{
+    struct bridge *bridge = owner;
+    size_t index = message->sid >= STAN_SESSION_FIRST_SID ? index_of(message->sid) : BRIDGE_CHANNELS_MAX;
+    struct bridge_channel *channel = index < bridge->channel_count ? bridge->channels[index] : NULL;
+    if (channel && channel->probe_sid == message->sid) {
+        channel->goal = message->sequence > channel->goal ? message->sequence : channel->goal;
+        channel->has_goal = true;
+        return;
+    }
+    if (!channel || channel->sid != message->sid || channel->state != BRIDGE_COPYING)
+        return;
+    channel->heard_ns = client_now_ns();
+    if (!bridge->to_up || bridge->stopping || channel->missed) {
+        channel->missed = true;
+        return;
+    }
+    switch (bridge_position_take(&channel->position, message->sequence, message->time_ns)) {
+    case BRIDGE_COPY: copy(bridge, index, message); break;
+    case BRIDGE_PRESENT:
+        channel->present++;
+        bridge->present++;
+        acknowledge(bridge, channel, message->sequence);
+        break;
+    case BRIDGE_WAIT: break;
+    case BRIDGE_GAP: channel->missed = true; break;
+    }
+}
+
+static void on_to_message(void *owner, const struct stan_session_message *message)
+{
+    bridge_scan_take(owner, message);
+}
+
+static void copy(struct bridge *bridge, size_t index, const struct stan_session_message *message)
+{
+    struct bridge_channel *channel = bridge->channels[index];
+    const struct bridge_mark mark = {
+        .cluster = bytes_from_string(bridge->options.from_cluster),
+        .epoch = channel->position.epoch,
+        .sequence = message->sequence,
+        .time_ns = message->time_ns,
+    };
+    char guid[BRIDGE_MARK_GUID_SIZE];
+    size_t room_size = 2 * message->headers.len + BRIDGE_MARK_FIELDS_SIZE;
+    buffer_clear(&bridge->room);
+    char *room = buffer_reserve(&bridge->room, room_size);
+    struct stan_session_publish publish = {
+        .channel = channel->name,
+        .tag = index,
+        .guid = bridge_mark_guid(&mark, guid),
+        .headers = room ? bridge_mark_encode(&mark, message->headers, room, room_size) : message->headers,
+        .reply = message->reply,
+        .data = message->data,
+    };
+    if (seqset_count(&channel->position.in_flight) == 1)
+        channel->answer_ns = client_now_ns();
+    int error = room ? stan_session_publish(&bridge->to, &publish) : ERR_TOO_BIG;
+    if (!error) {
+        bridge->bytes += message->data.len;
+        channel->bytes += message->data.len;
+        return;
+    }
+    char text[BRIDGE_ERROR_SIZE];
+    snprintf(text, sizeof(text), "message %llu: %.300s", (unsigned long long)message->sequence, bridge->to.error);
+    (void)bridge_position_arrived(&channel->position, mark.epoch, mark.sequence); // nobody will answer
+    bridge_channel_fail(bridge, channel, text);
+}
+
+static void on_published(void *owner, uint64_t tag, struct bytes guid, struct bytes error)
+{
+    struct bridge *bridge = owner;
+    uint64_t epoch, sequence;
+    struct bridge_channel *channel = tag < bridge->channel_count ? bridge->channels[tag] : NULL;
+    if (!channel || bridge_mark_read_guid(guid, &epoch, &sequence))
+        return;
+    channel->answer_ns = client_now_ns();
+    if (error.len && on_refused(bridge, channel, error))
+        return; // it is sent again
+    if (!bridge_position_arrived(&channel->position, epoch, sequence) || error.len)
+        return;
+    channel->refusals = 0;
+    channel->copied++;
+    bridge->copied++;
+    acknowledge(bridge, channel, sequence);
+}
+
+// One that is lost on the way comes again, and is acknowledged again.
+static void acknowledge(struct bridge *bridge, struct bridge_channel *channel, uint64_t sequence)
+{
+    if (bridge->from_up && channel->sid && channel->ack_inbox[0] &&
+        stan_session_acknowledge(&bridge->from, channel->ack_inbox, channel->name, sequence))
+        bridge_lose_from(bridge, bridge->from.error);
+}
+
+// True: it passes by itself; everything on the way counts as lost, is looked for and sent again. Other refusals stay until somebody does
+// something.
+static bool on_refused(struct bridge *bridge, struct bridge_channel *channel, struct bytes error)
+{
+    static const char *const passing[] = {"stan: the server is overloaded, try again",
+                                          "stan: the server is shutting down", "stan: channel is being deleted",
+                                          "stan: invalid publish request"};
+    enum { REFUSALS_MAX = 20 };
+    char text[BRIDGE_ERROR_SIZE];
+    snprintf(text, sizeof(text), "the new server refuses: %.*s", (int)(error.len < 300 ? error.len : 300), error.ptr);
+    bool passes = false;
+    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
+        passes = passes || bytes_equal(error, bytes_from_string(passing[i]));
+    passes = passes && ++channel->refusals <= REFUSALS_MAX;
+    if (passes)
+        bridge->retry_to = true;
+    else
+        bridge_channel_fail(bridge, channel, text);
+    return passes;
+}
