@@ -10,6 +10,12 @@
     X(sub, "print what is published")                                                                                  \
     X(req, "send a request, print the reply")                                                                          \
     X(bench, "put load on a server and measure")                                                                       \
+    X(channel, "channels: list, limit, pause, purge")                                                                  \
+    X(group, "groups: list, pause, seek, remove")                                                                      \
+    X(msg, "messages: list, show, release, kill")                                                                      \
+    X(dlq, "dead letters: list, redrive")                                                                              \
+    X(client, "clients of NATS Streaming: list, show, kick")                                                           \
+    X(top, "watch a server")                                                                                           \
     X(check, "look at a data directory, change nothing")                                                               \
     X(backup, "copy what a running server has into a file")                                                            \
     X(restore, "make a data directory of such a file")                                                                 \

@@ -7,6 +7,7 @@
 #include "base/number.h"
 #include "cmd/client.h"
 #include "cmd/commands.h"
+#include "cmd/terminal.h"
 #include "subject/subject.h"
 
 static const char usage[] =
@@ -33,17 +34,7 @@ static void print(const struct sub *sub, struct bytes text)
         fwrite(text.ptr, 1, text.len, stdout);
         return;
     }
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        // C1 controls are U+0080 to U+009F: in UTF-8 a byte behind 0xc2.
-        bool is_c1 = c >= 0x80 && c < 0xa0 &&
-                     (i == 0 || (unsigned char)text.ptr[i - 1] == 0xc2 || (unsigned char)text.ptr[i - 1] < 0x80);
-        bool is_line_end = c == '\r' && i + 1 < text.len && text.ptr[i + 1] == '\n';
-        if ((c < ' ' && c != '\n' && c != '\t' && !is_line_end) || c == 0x7f || is_c1)
-            printf("\\x%02x", c);
-        else
-            putchar(c);
-    }
+    terminal_print(text, false, stdout);
 }
 
 static void on_message(void *owner, const struct wire_op *message)

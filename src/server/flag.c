@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "base/similar.h"
 #include "codec/duration.h"
+#include "codec/size.h"
 
 // Where the help's text begins.
 #define FLAG_HELP_COLUMN 34
@@ -30,7 +31,6 @@ static int read_value(const struct flag *flag, struct bytes value, void *place);
 static int read_bool(struct bytes value, bool *place);
 static int read_switch(struct bytes value, uint32_t *place);
 static int read_int(struct bytes value, int32_t *place);
-static int read_size(struct bytes value, uint64_t *place);
 static int read_choice(const struct flag *flag, struct bytes value, uint32_t *place);
 static int note_ignored(const struct flag *flag, struct flag_ignored *place);
 static bool is_bool(const struct flag *flag);
@@ -148,7 +148,7 @@ static int read_value(const struct flag *flag, struct bytes value, void *place)
     case FLAG_COUNT: error = number_parse_u64(value, UINT32_MAX, &number); break;
     case FLAG_COUNT64: error = number_parse_u64(value, INT64_MAX, &number); break;
     case FLAG_BYTES:
-    case FLAG_BYTES32: error = read_size(value, &number); break;
+    case FLAG_BYTES32: error = size_parse(value, &number); break;
     case FLAG_DURATION: error = duration_parse(value, INT64_MAX, &number); break;
     case FLAG_IGNORED:
     case FLAG_IGNORED_BOOL: return note_ignored(flag, place);
@@ -193,27 +193,6 @@ static int read_int(struct bytes value, int32_t *place)
         return error;
     *place = negative ? -(int32_t)number : (int32_t)number;
     return 0;
-}
-
-static int read_size(struct bytes value, uint64_t *place)
-{
-    static const char letters[] = "KMGT";
-    unsigned shift = 0;
-    if (value.len > 1 && (value.ptr[value.len - 1] == 'B' || value.ptr[value.len - 1] == 'b'))
-        value.len--;
-    if (value.len > 1) {
-        char last = value.ptr[value.len - 1];
-        const char *letter = strchr(letters, last >= 'a' ? last - ('a' - 'A') : last);
-        if (letter && *letter) {
-            shift = 10 * (unsigned)(letter - letters + 1);
-            value.len--;
-        }
-    }
-    uint64_t number;
-    int error = number_parse_u64(value, (uint64_t)INT64_MAX >> shift, &number);
-    if (!error)
-        *place = number << shift;
-    return error;
 }
 
 static int read_choice(const struct flag *flag, struct bytes value, uint32_t *place)

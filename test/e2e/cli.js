@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// weir channel, group, msg, dlq, client and top as operators call them, while unmodified clients of NATS Streaming publish and work; their help,
+// completion and manual pages. Prints TAP.
+'use strict'
+
+const assert = require('assert')
+const { execFile, spawn } = require('child_process')
+const fs = require('fs')
+const os = require('os')
+const path = require('path')
+const { test, run } = require('../conformance/lib/tap')
+const { Server, program } = require('../conformance/lib/server')
+const { connect: connectTo, publish, subscribe } = require('../conformance/lib/stan_client')
+const { unique, until } = require('../conformance/lib/wait')
+
+const ROOT = path.join(__dirname, '../..')
+const NOUNS = ['channel', 'group', 'msg', 'dlq', 'client']
+let server
+
+/** Runs the program to its end; gives { code, out, err }. */
+function weir (...args) {
+  return new Promise((resolve) => {
+    const child = execFile(program, args, { timeout: 60000 }, (error, out, err) => resolve({ code: error ? error.code : 0, out, err }))
+    child.stdin.end()
+  })
+}
+
+/** A command that must do; gives what it said. */
+async function does (noun, verb, ...args) {
+  const done = await weir(noun, verb, '-s', server.url, ...args)
+  assert.deepStrictEqual([done.code, done.err], [0, ''], `${noun} ${verb} ${args.join(' ')}: ${done.err}`)
+  return done.out
+}
+
+const json = async (...args) => JSON.parse(await does(...args, '--json'))
+
+/** A command that must not do, and says why on one line. */
+async function fails (code, wanted, noun, verb, ...args) {
+  const done = await weir(noun, verb, '-s', server.url, ...args)
+  assert.strictEqual(done.code, code, `${noun} ${verb} ${args.join(' ')}: ${done.out}${done.err}`)
+  assert.ok(done.err.includes(wanted), `${done.err} should say ${wanted}`)
+}
+
+/** Lines of a table as lists of words. */
+const rows = (text) => text.trim().split('\n').map((line) => line.trim().split(/ {2,}/))
+
+/** A channel with so many messages, and a durable queue group `d:workers` of one member that acknowledges nothing by itself. */
+async function busy (t, count, options = {}) {
+  const client = await connectTo(t, server)
+  const channel = unique('jobs')
+  for (let i = 1; i <= count; i++) await publish(client, channel, `job ${i}`)
+  const worker = await subscribe(client, channel, { durable: 'd', group: 'workers', manual: true, all: true, ackWait: 60000, maxInFlight: 3, ...options })
+  await worker.queue.take(Math.min(count, options.maxInFlight || 3))
+  return { client, channel, worker, group: 'd:workers' }
+}
+
+test('channels and groups are listed with what is pending', async (t) => {
+  const { channel, group, client } = await busy(t, 5)
+  const [titles, line] = rows(await does('channel', 'ls', channel))
+  assert.deepStrictEqual(titles.slice(0, 6), ['CHANNEL', 'MESSAGES', 'BYTES', 'WAITING', 'IN FLIGHT', 'DEAD'])
+  assert.deepStrictEqual([line[0], line[1], line[3], line[4], line[5]], [channel, '5', '2', '3', '0'])
+  const listed = (await json('group', 'ls', channel)).groups
+  assert.deepStrictEqual(listed.map((one) => [one.channel, one.group, one.kind, one.durable, one.waiting.messages, one.in_flight.messages, one.members]),
+    [[channel, group, 'queue', true, 2, 3, 1]])
+  const shown = await does('group', 'info', channel, group)
+  assert.match(shown, /^Waiting +2$/m)
+  assert.match(shown, /^In flight +3$/m)
+  assert.match(shown, new RegExp(`^ +\\d+  ${client.clientID} `, 'm'))
+  assert.match(await does('group', 'info', '--id', String(listed[0].group_id)), new RegExp(`^Channel +${channel}$`, 'm'))
+})
+
+test('lists go on page by page, and --limit ends them', async (t) => {
+  const { channel, group } = await busy(t, 30)
+  const all = (await json('msg', 'ls', channel, '--limit', '0')).messages
+  assert.deepStrictEqual(all.map((one) => one.sequence), Array.from({ length: 30 }, (_, i) => i + 1))
+  const done = await weir('msg', 'ls', '-s', server.url, channel, group, '--limit', '2')
+  assert.strictEqual(done.code, 0)
+  assert.strictEqual(rows(done.out).length, 3)
+  assert.match(done.err, /there are more; --limit 0 shows all/)
+})
+
+test('a message is shown with its payload, which cannot steer a terminal', async (t) => {
+  const client = await connectTo(t, server)
+  const channel = unique('show')
+  await publish(client, channel, 'red \x1b[31m alert\n')
+  const shown = await does('msg', 'get', channel, '1')
+  assert.ok(shown.includes('red \\x1b[31m alert') && !shown.includes('\x1b'), shown)
+  assert.strictEqual(await does('msg', 'get', channel, '1', '--raw'), 'red \x1b[31m alert\n')
+  await fails(1, 'message_not_found', 'msg', 'get', channel, '2')
+})
+
+test('top shows the server and the groups with the most to do', async (t) => {
+  const { channel } = await busy(t, 9)
+  const { out: said } = await weir('top', '-s', server.url, '--channel', channel)
+  assert.match(said, /^.* cluster \S+ {2}up .* log /m)
+  assert.ok(rows(said).some((line) => line[0] === channel && line[2] === '6'), said)
+})
+
+test('wrong calls are told, and change nothing', async () => {
+  await fails(1, 'channel_not_found', 'channel', 'info', 'nobody')
+  await fails(2, 'Usage: weir group info', 'group', 'info', 'jobs')
+  await fails(2, 'Usage: weir msg release', 'msg', 'release', 'jobs')
+  await fails(2, 'takes a duration', 'channel', 'pause', 'jobs', '--for', 'soon')
+  await fails(2, 'takes a size', 'channel', 'create', 'jobs', '--max_bytes', '-3')
+  await fails(2, 'takes a number', 'msg', 'get', 'jobs', 'first')
+  await fails(2, 'there is no "destroy"', 'channel', 'destroy')
+  await fails(2, '--limit takes a number, for lists', 'channel', 'info', 'jobs', '--limit', '3')
+  const away = await weir('channel', 'ls', '-s', 'nats://127.0.0.1:1')
+  assert.deepStrictEqual([away.code, away.err], [1, 'weir channel ls: cannot connect: Connection refused\n'])
+})
+
+test('a server without the API is told from one that is away', async (t) => {
+  const peer = await Server.start([], { program: process.env.NATS_SERVER || '/usr/sbin/nats-server' })
+  t.after(() => peer.stop())
+  const done = await weir('channel', 'ls', '-s', peer.url)
+  assert.strictEqual(done.code, 1)
+  assert.match(done.err, /no admin API/)
+})
+
+test('every verb has a help text that names its options', async () => {
+  for (const noun of NOUNS) {
+    const { out } = await weir('help', noun)
+    const verbs = [...out.matchAll(/^ {2}([a-z]+) +\S/mg)].map((match) => match[1])
+    assert.ok(verbs.length >= 3, out)
+    for (const verb of verbs) {
+      const help = await weir(noun, verb, '--help')
+      assert.strictEqual(help.code, 0)
+      assert.ok(help.out.startsWith(`Usage: weir ${noun} ${verb}`), help.out)
+      assert.ok(help.out.includes('--json'), help.out)
+    }
+  }
+})
+
+/** What bash offers for a line that ends with the word to be completed. */
+function completed (...words) {
+  const script = `source ${ROOT}/deploy/completion/weir.bash; COMP_WORDS=("$@"); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _weir; printf '%s\\n' "\${COMPREPLY[@]}"`
+  return new Promise((resolve, reject) => {
+    const child = spawn('bash', ['-c', script, 'bash', program, ...words], { stdio: ['ignore', 'pipe', 'inherit'] })
+    let out = ''
+    child.stdout.on('data', (data) => { out += data })
+    child.once('error', reject)
+    child.once('close', () => resolve(out.split('\n').map((word) => word.trim()).filter(Boolean)))
+  })
+}
+
+test('bash completes commands, verbs and options', async () => {
+  assert.deepStrictEqual(await completed('gr'), ['group'])
+  assert.deepStrictEqual(await completed('group', 're'), ['resume'])
+  assert.deepStrictEqual(await completed('channel', 'purge', '--before'), ['--before_sequence', '--before_time'])
+  assert.deepStrictEqual(await completed('help', 'ch'), ['channel', 'check'])
+  assert.ok((await completed('serve', '--htt')).includes('--http_port'))
+})
+
+test('there is a manual page for every command', async (t) => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-man-'))
+  t.after(() => fs.rmSync(directory, { recursive: true, force: true }))
+  await new Promise((resolve, reject) => execFile(path.join(ROOT, 'script/man'), [program, directory], (error) => error ? reject(error) : resolve()))
+  const listed = [...(await weir('help')).out.matchAll(/^ {2}([a-z]+) +\S/mg)].map((match) => `weir-${match[1]}.1`)
+  assert.deepStrictEqual(fs.readdirSync(directory).sort(), ['weir.1', ...listed].sort())
+  const page = fs.readFileSync(path.join(directory, 'weir-channel.1'), 'utf8')
+  assert.match(page, /^\.TH WEIR\\-CHANNEL 1 /)
+  assert.ok(page.includes('.SH weir channel purge') && page.includes('\\-\\-before_sequence'), page)
+})
+
+run({
+  async before () { server = await Server.start([]) },
+  async after () { await server.stop() }
+})
