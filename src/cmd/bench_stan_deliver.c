@@ -157,12 +157,13 @@ static int join_all(struct receiver *receiver)
     return status ? status : wait_for(receiver, &receiver->joined, receiver->member_count);
 }
 
+// Its inbox has two tokens, as those of STAN clients have.
 static int join(struct receiver *receiver, uint32_t number)
 {
     struct bench *bench = receiver->bench;
     struct stan_session *session = &receiver->session;
     char inbox[STAN_SESSION_TEXT_SIZE], reply[STAN_SESSION_TEXT_SIZE];
-    snprintf(inbox, sizeof(inbox), "%s.member.%u", session->inbox, number);
+    snprintf(inbox, sizeof(inbox), "%s-%u", session->inbox, number);
     snprintf(reply, sizeof(reply), "%s.joined.%u", session->inbox, number);
     client_subscribe(&session->client, bytes_from_string(inbox), BYTES(""), SID_MEMBER + number);
     StanPb__SubscriptionRequest request = STAN_PB__SUBSCRIPTION_REQUEST__INIT;
