@@ -26,6 +26,7 @@
 #include "os/crypto.h"
 #include "os/file_disk.h"
 #include "os/listener.h"
+#include "os/notify.h"
 #include "os/offload.h"
 #include "os/process.h"
 #include "os/random.h"
@@ -212,6 +213,7 @@ static int start_all(struct serve *serve)
             serve_announce_websocket(&serve->log.logger, websocket, serve->websockets.port);
         serve_announce_ready(&serve->log.logger, &serve->options, serve->id, serve->clients.port,
                              serve->monitoring.port);
+        notify_ready();
     }
     return error;
 }
@@ -564,6 +566,7 @@ static bool on_stop(void *owner, int number)
 static void stop(struct serve *serve)
 {
     logger_write(&serve->log.logger, LOG_INFO, "Initiating Shutdown...");
+    notify_stopping();
     listener_close(&serve->clients);
     listener_close(&serve->monitoring);
     listener_close(&serve->websockets);
