@@ -3,8 +3,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
 #include "codec/duration.h"
-#include "codec/utf8.h"
 #include "wire/quote.h"
 
 enum { COLUMNS_MAX = 24, NUMBER_SIZE = 40 };

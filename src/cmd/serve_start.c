@@ -72,11 +72,12 @@ int serve_configure_log(struct server_log *log, const struct options *options)
                                               .file_size_limit = options->log_size_limit,
                                               .file_max = options->log_max_files,
                                               .syslog = options->syslog,
-                                              .time = options->log_time,
-                                              .time_utc = options->log_time_utc,
+                                              .style = {.json = options->log_format == OPTIONS_LOG_JSON,
+                                                        .time = options->log_time,
+                                                        .time_utc = options->log_time_utc},
                                           });
     if (!error)
-        logger_set(&log->logger, options->debug ? LOG_DEBUG : LOG_INFO, options->trace);
+        logger_set(&log->logger, options_log_level(options), options_log_trace(options));
     return error;
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 #include "base/must.h"
-#include "codec/utf8.h"
+#include "base/utf8.h"
 
 static int write_value(const struct conf_value *value, struct buffer *out);
 static int write_map(const struct conf_value *map, struct buffer *out);

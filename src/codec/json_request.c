@@ -4,8 +4,6 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "codec/utf8.h"
-
 struct reading {
     void *base;
     struct json_request_error *error;

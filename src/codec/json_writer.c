@@ -3,15 +3,14 @@
 
 #include <stdio.h>
 
+#include "base/json_text.h"
 #include "base/must.h"
-#include "codec/utf8.h"
 
 static void begin(struct json_writer *writer, char opening, char closing);
 static void begin_value(struct json_writer *writer);
 static void new_line(struct json_writer *writer);
 static void put(struct json_writer *writer, struct bytes bytes);
 static void put_escaped(struct json_writer *writer, struct bytes text);
-static size_t plain_len(struct bytes text);
 
 void json_writer_init(struct json_writer *writer, struct buffer *out)
 {
@@ -187,35 +186,7 @@ static void put(struct json_writer *writer, struct bytes bytes)
 
 static void put_escaped(struct json_writer *writer, struct bytes text)
 {
-    while (text.len > 0) {
-        size_t plain = plain_len(text);
-        put(writer, bytes_make(text.ptr, plain));
-        text = bytes_skip(text, plain);
-        if (text.len == 0)
-            return;
-        unsigned char c = (unsigned char)text.ptr[0];
-        char escape[8] = {'\\', (char)c};
-        if (c >= 0x80)
-            memcpy(escape, "\xef\xbf\xbd", 4);
-        else if (c != '"' && c != '\\')
-            snprintf(escape, sizeof(escape), "\\u%04x", c);
-        put(writer, bytes_from_string(escape));
-        text = bytes_skip(text, 1);
-    }
-}
-
-// How many bytes from the front on need no escape.
-static size_t plain_len(struct bytes text)
-{
-    size_t len = 0;
-    while (len < text.len) {
-        unsigned char c = (unsigned char)text.ptr[len];
-        if (c < ' ' || c == '"' || c == '\\' || c == 0x7f)
-            break;
-        size_t step = utf8_len(bytes_skip(text, len));
-        if (step == 0)
-            break;
-        len += step;
-    }
-    return len;
+    char escape[JSON_TEXT_ESCAPE_SIZE];
+    while (text.len > 0)
+        put(writer, json_text_next(&text, escape));
 }

@@ -4,7 +4,7 @@
 
 #include "base/must.h"
 #include "base/number.h"
-#include "codec/utf8.h"
+#include "base/utf8.h"
 
 #define NS_PER_SECOND 1000000000
 

@@ -2,36 +2,19 @@
 #include "codec/utf8.h"
 
 #include "base/number.h"
+#include "base/utf8.h"
 
 #define ESCAPE_LEN 6 // \u and four digits
 
 static bool read_escape(struct bytes text, uint32_t *ret_code);
 static struct bytes repair_escape(struct bytes rest, size_t *ret_used);
 
-size_t utf8_len(struct bytes text)
-{
-    const unsigned char *p = (const unsigned char *)text.ptr;
-    if (p[0] < 0x80)
-        return 1;
-    size_t len = p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-    if (len == 0 || text.len < len)
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
-    bool surrogate = p[0] == 0xed && p[1] >= 0xa0;
-    bool too_large = p[0] == 0xf4 && p[1] >= 0x90;
-    return overlong || surrogate || too_large ? 0 : len;
-}
-
 int utf8_repair_json(struct bytes json, struct buffer *out)
 {
     int error = 0;
     for (size_t used; json.len > 0 && !error; json = bytes_skip(json, used)) {
         used = utf8_len(json);
-        struct bytes text = used ? bytes_make(json.ptr, used) : BYTES("\xef\xbf\xbd");
+        struct bytes text = used ? bytes_make(json.ptr, used) : UTF8_REPLACEMENT;
         used = used ? used : 1;
         if (json.ptr[0] == '\\' && json.len > 1)
             text = repair_escape(json, &used);

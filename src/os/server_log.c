@@ -14,8 +14,8 @@
 #define SERVER_LOG_NS_PER_MS UINT64_C(1000000)
 
 static void server_log_write(void *owner, enum log_level level, const char *format, va_list arguments);
-static size_t server_log_prefix(const struct server_log *log, char *line, size_t size, enum log_level level);
-static size_t server_log_end_line(char *line, size_t used, int more);
+static size_t server_log_format(const struct server_log *log, char *line, enum log_level level, size_t *ret_begin,
+                                const char *format, va_list arguments) __attribute__((format(printf, 5, 0)));
 static void server_log_to_syslog(struct server_log *log, enum log_level level, char *line, size_t used, size_t len);
 static void server_log_to_file(struct server_log *log, const char *line, size_t len);
 static void server_log_rotate(struct server_log *log);
@@ -33,7 +33,7 @@ static void server_log_give_up(struct server_log *log);
 
 void server_log_init(struct server_log *log, int fd, enum log_level level)
 {
-    *log = (struct server_log){.fd = fd, .file.fd = -1, .time = true};
+    *log = (struct server_log){.fd = fd, .file.fd = -1, .style.time = true};
     log->logger = (struct logger){.owner = log, .level = level, .write = server_log_write};
     buffer_init(&log->queue, SERVER_LOG_QUEUE_MAX);
     must(uv_mutex_init(&log->mutex) == 0);
@@ -56,8 +56,7 @@ int server_log_configure(struct server_log *log, const struct server_log_config 
     struct log_syslog old_syslog = log->syslog;
     log->file = file;
     log->syslog = syslog;
-    log->time = config->time;
-    log->time_utc = config->time_utc;
+    log->style = config->style;
     uv_mutex_unlock(&log->mutex);
     log_file_close(&old_file);
     log_syslog_close(&old_syslog);
@@ -111,47 +110,23 @@ static void server_log_write(void *owner, enum log_level level, const char *form
     struct server_log *log = owner;
     char line[SERVER_LOG_LINE_MAX];
     uv_mutex_lock(&log->mutex);
-    size_t used = server_log_prefix(log, line, sizeof(line), level);
-    size_t len = server_log_end_line(line, used, vsnprintf(line + used, sizeof(line) - used, format, arguments));
+    size_t begin;
+    size_t len = server_log_format(log, line, level, &begin, format, arguments);
     if (log->file.fd >= 0)
         server_log_to_file(log, line, len);
     else if (log->syslog.open)
-        server_log_to_syslog(log, level, line, used, len);
+        server_log_to_syslog(log, level, line, begin, len);
     else
         server_log_to_descriptor(log, line, len);
     uv_mutex_unlock(&log->mutex);
 }
 
-static size_t server_log_prefix(const struct server_log *log, char *line, size_t size, enum log_level level)
+static size_t server_log_format(const struct server_log *log, char *line, enum log_level level, size_t *ret_begin,
+                                const char *format, va_list arguments)
 {
-    static const char *const names[] = {"TRC", "DBG", "INF", "WRN", "ERR", "FTL"};
-    if (!log->time)
-        return (size_t)snprintf(line, size, "[%ld] [%s] ", (long)getpid(), names[level]);
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    struct tm parts;
-    if (log->time_utc)
-        gmtime_r(&now.tv_sec, &parts);
-    else
-        localtime_r(&now.tv_sec, &parts);
-    char date[32];
-    strftime(date, sizeof(date), "%Y/%m/%d %H:%M:%S", &parts);
-    return (size_t)snprintf(line, size, "[%ld] %s.%06ld [%s] ", (long)getpid(), date, now.tv_nsec / 1000, names[level]);
-}
-
-// Ends the line with its newline, cutting what does not fit; control characters (a client's name may hold some) must not
-// be able to forge lines or to drive a terminal.
-static size_t server_log_end_line(char *line, size_t used, int more)
-{
-    size_t len = used + (more > 0 ? (size_t)more : 0);
-    if (len > SERVER_LOG_LINE_MAX - 1)
-        len = SERVER_LOG_LINE_MAX - 1;
-    for (size_t i = used; i < len; i++) {
-        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-            line[i] = '?';
-    }
-    line[len] = '\n';
-    return len + 1;
+    return log_line_format(line, &log->style, &now, (long)getpid(), level, ret_begin, format, arguments);
 }
 
 // syslog has its own time, process and severity in front of a line.
@@ -195,8 +170,8 @@ static void server_log_note(struct server_log *log, enum log_level level, char *
 {
     va_list arguments;
     va_start(arguments, format);
-    size_t used = server_log_prefix(log, line, SERVER_LOG_LINE_MAX, level);
-    size_t len = server_log_end_line(line, used, vsnprintf(line + used, SERVER_LOG_LINE_MAX - used, format, arguments));
+    size_t begin;
+    size_t len = server_log_format(log, line, level, &begin, format, arguments);
     va_end(arguments);
     bool broken = false;
     if (log->file.fd < 0)

@@ -3,7 +3,7 @@
 //
 //   [4711] 2026/11/23 05:00:00.000000 [INF] text
 //
-// The format is nats-server's, which log shippers know. It never waits: while a full pipe has no room, lines gather in memory, up
+// What a line looks like is log_line.h's. It never waits: while a full pipe has no room, lines gather in memory, up
 // to a limit, and a thread of its own hands them on; beyond that they are dropped, counted, and owned up to once. So are those that
 // the descriptor refuses (a full disk, a reader that is gone): nothing is tried twice, the next line is the next attempt.
 //
@@ -21,10 +21,11 @@
 #include "base/error.h"
 #include "env/log.h"
 #include "os/log_file.h"
+#include "os/log_line.h"
 #include "os/log_syslog.h"
 
 // Longer lines are cut. A pipe takes this much in one piece or not at all.
-#define SERVER_LOG_LINE_MAX 4096
+#define SERVER_LOG_LINE_MAX LOG_LINE_MAX
 // What gathers while nobody reads.
 #define SERVER_LOG_QUEUE_MAX (1024 * 1024)
 // How long the end waits at most for somebody to read the rest.
@@ -38,8 +39,7 @@ struct server_log_config {
     uint64_t file_size_limit;  // bytes, then the file is moved away; 0: never
     uint32_t file_max;         // files kept, with the current one; 0: all
     bool syslog;               // this machine's
-    bool time;                 // lines begin with the time
-    bool time_utc;             // and it is not the local one
+    struct log_line_style style;
 };
 
 struct server_log {
@@ -49,8 +49,7 @@ struct server_log {
     int fd;                   // borrowed: standard error
     struct log_file file;     // open: lines go here
     struct log_syslog syslog; // open: lines go here
-    bool time;
-    bool time_utc;
+    struct log_line_style style;
     struct buffer queue; // whole lines that wait for room, but for the first, of which a part may be gone
     uint64_t dropped;    // lines since the last one that was queued or written
     uv_thread_t thread;  // hands on what is queued

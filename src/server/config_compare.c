@@ -121,10 +121,19 @@ static void note(struct config_changes *changes, const char *prefix, struct byte
 
 static bool is_of_log(struct bytes name)
 {
-    static const char *const names[] = {
-        "log_file",          "logfile_size_limit", "logfile_max_num", "syslog", "remote_syslog",
-        "logtime",           "logtime_utc",        "debug",           "trace",  "trace_verbose",
-        "max_traced_msg_len"};
+    static const char *const names[] = {"log_file",
+                                        "logfile_size_limit",
+                                        "logfile_max_num",
+                                        "syslog",
+                                        "remote_syslog",
+                                        "logtime",
+                                        "logtime_utc",
+                                        "debug",
+                                        "trace",
+                                        "trace_verbose",
+                                        "max_traced_msg_len",
+                                        "log_level",
+                                        "log_format"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (bytes_equal(name, bytes_from_string(names[i])))
             return true;

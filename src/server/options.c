@@ -46,6 +46,7 @@ void options_default(struct options *options, enum options_persona persona)
         .heartbeat_fail_count = 10,
         .max_ids = 20000000,
         .max_parked = 100000,
+        .log_level = LOG_INFO,
         .log_time = true,
         .lame_duck_duration_ns = 120 * SECOND,
         .lame_duck_grace_ns = 10 * SECOND,
@@ -166,6 +167,19 @@ bool options_nats_is_idle(const struct options_nats *nats)
 const char *options_store_name(const struct options *options)
 {
     return options->store == OPTIONS_STORE_FILE ? "FILE" : "MEMORY";
+}
+
+enum log_level options_log_level(const struct options *options)
+{
+    enum log_level level = options->log_level;
+    if (options->debug || level < LOG_DEBUG)
+        return LOG_DEBUG;
+    return level;
+}
+
+bool options_log_trace(const struct options *options)
+{
+    return options->trace || options->log_level == LOG_TRACE;
 }
 
 bool options_encrypts(const struct options *options)

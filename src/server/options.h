@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "env/log.h"
 #include "server/flag.h"
 #include "server/tls_options.h"
 #include "stan/channel_limits.h"
@@ -22,6 +23,7 @@ enum options_persona {
     OPTIONS_NATS_STREAMING, // NATS Streaming, in memory unless told otherwise (ST-C03)
 };
 
+enum options_log_format { OPTIONS_LOG_TEXT, OPTIONS_LOG_JSON };
 enum options_store { OPTIONS_STORE_FILE, OPTIONS_STORE_MEMORY };
 enum options_cipher { OPTIONS_CIPHER_AES, OPTIONS_CIPHER_CHACHA, OPTIONS_CIPHER_NONE };
 enum options_sync { OPTIONS_SYNC_ALWAYS, OPTIONS_SYNC_INTERVAL, OPTIONS_SYNC_NEVER };
@@ -88,6 +90,8 @@ struct options {
     uint32_t log_max_files;     // kept, with the current one; 0: all
     bool syslog;                // -s
     const char *remote_syslog;  // -r: "udp://HOST:PORT"; NULL: none
+    uint32_t log_level;         // --log_level: enum log_level, LOG_INFO; what -D and -V ask for comes besides
+    uint32_t log_format;        // --log_format: enum options_log_format
     bool log_time;              // -T: true
     bool log_time_utc;          // false
     bool debug;                 // -D
@@ -162,6 +166,10 @@ int options_advertised(const struct options *options, uint16_t port, char ret_ho
 // One line of the description of Weir's flags at a time, from index 0 on; false when there is none. Without a newline.
 bool options_help(size_t index, char *ret_line, size_t size);
 
+// The least that is logged, by --log_level, -D and -V together; LOG_DEBUG or more (see struct logger).
+enum log_level options_log_level(const struct options *options);
+// Is every operation of the protocol logged?
+bool options_log_trace(const struct options *options);
 // Has encryption at rest been asked for?
 bool options_encrypts(const struct options *options);
 // Is anything said about a NATS server elsewhere but where it is? Then it has no effect.

@@ -57,6 +57,8 @@
 #define LOG_FLAGS \
     {"l,log", FLAG_STRING, AT(log_file), 0, 0, NULL, "FILE", "log to this file (standard error)"}, \
     {"log_size_limit", FLAG_BYTES, AT(log_size_limit), 0, INT64_MAX, NULL, "SIZE", "the file is moved away when it is as long (0: never)"}, \
+    {"log_level", FLAG_CHOICE, AT(log_level), 0, 0, "trace,debug,info,warn,error", "LEVEL", "the least that is logged: trace, debug, info (the default), warn or error"}, \
+    {"log_format", FLAG_CHOICE, AT(log_format), 0, 0, "text,json", "text|json", "lines as nats-server's (text), or one JSON object a line"}, \
     {"T,logtime", FLAG_BOOL, AT(log_time), 0, 0, NULL, NULL, "-T=false: lines without the time"}, \
     {"s,syslog", FLAG_BOOL, AT(syslog), 0, 0, NULL, NULL, "log to syslog"}, \
     {"r,remote_syslog", FLAG_STRING, AT(remote_syslog), 0, 0, NULL, "ADDRESS", "of another host: udp://HOST:514"}, \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stan/channel.h"
 
-#include "codec/utf8.h"
+#include "base/utf8.h"
 
 enum { CLIENT_ID_MAX = 256 };
 

@@ -246,7 +246,7 @@ static void levels_and_trace_are_asked_for_apart(void **state)
 {
     struct piped piped;
     begin(&piped);
-    assert_int_equal(server_log_configure(&piped.log, &(struct server_log_config){.time = false}), 0);
+    assert_int_equal(server_log_configure(&piped.log, &(struct server_log_config){.style.time = false}), 0);
     logger_write(&piped.log.logger, LOG_TRACE, "1");
     logger_set(&piped.log.logger, LOG_INFO, true);
     logger_write(&piped.log.logger, LOG_TRACE, "2");
@@ -267,7 +267,7 @@ static void a_file_is_appended_to(void **state)
     struct server_log log;
     for (int i = 0; i < 2; i++) {
         server_log_init(&log, 2, LOG_INFO);
-        assert_int_equal(server_log_configure(&log, &(struct server_log_config){.file = name, .time = true}), 0);
+        assert_int_equal(server_log_configure(&log, &(struct server_log_config){.file = name, .style.time = true}), 0);
         logger_write(&log.logger, LOG_INFO, "start %d", i);
         server_log_deinit(&log);
     }

@@ -524,6 +524,14 @@ static void a_reload_knows_what_changed(void **state)
                      0);
     assert_int_equal(changes.count, 4);
     assert_true(changes.log);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(compare("port: 1", i ? "port: 1, log_level: warn" : "port: 1, log_format: json", &changes), 0);
+        assert_int_equal(changes.count, 1);
+        assert_true(changes.log);
+        assert_string_equal(changes.lines[0].text, i ? "log_level = warn" : "log_format = json");
+    }
+    assert_int_equal(compare("debug: no", "debug: yes\nmax_connections: 5\nping_interval: 3m\nlog_file: x", &changes),
+                     0);
     assert_string_equal(changes.lines[0].text, "ping_interval = 3m");
     assert_string_equal(changes.lines[1].text, "log_file = x");
     assert_string_equal(changes.lines[2].text, "debug = true");

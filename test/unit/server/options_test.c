@@ -249,6 +249,27 @@ static void all_flags_of_nats_server_are_known(void **state)
         assert_int_equal(options.trace, levels[i].trace);
         assert_int_equal(options.trace_verbose, levels[i].verbose);
     }
+    static const struct {
+        const char *text;
+        enum log_level level;
+        bool trace;
+    } least[] = {
+        {"-p 1", LOG_INFO, false},
+        {"--log_level warn", LOG_WARN, false},
+        {"--log_level ERROR", LOG_ERROR, false},
+        {"-log_level debug", LOG_DEBUG, false},
+        {"--log_level trace", LOG_DEBUG, true},
+        {"--log_level error -D", LOG_DEBUG, false},
+        {"--log_level warn -V", LOG_WARN, true},
+    };
+    for (size_t i = 0; i < sizeof(least) / sizeof(least[0]); i++) {
+        assert_int_equal(parse_as(OPTIONS_NATS_SERVER, &options, least[i].text), 0);
+        assert_int_equal(options_log_level(&options), least[i].level);
+        assert_int_equal(options_log_trace(&options), least[i].trace);
+        assert_int_equal(options.log_format, OPTIONS_LOG_TEXT);
+    }
+    assert_int_equal(parse_as(OPTIONS_WEIR, &options, "--log_format json"), 0);
+    assert_int_equal(options.log_format, OPTIONS_LOG_JSON);
     static const char *const exits[] = {"-v", "--version", "-h", "-help", "--help_tls"};
     for (size_t i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
         assert_int_equal(parse_as(OPTIONS_NATS_SERVER, &options, exits[i]), 0);
