@@ -9,6 +9,7 @@ const nats = require('nats')
 const fs = require('fs')
 const os = require('os')
 const path = require('path')
+const { kedaJetstream } = require('./lib/keda')
 const { recorded, get: getPage, json, sameShape } = require('./lib/page')
 const { test, run } = require('./lib/tap')
 const { Server } = require('./lib/server')
@@ -104,27 +105,6 @@ test('TL-12 durables that would have the same name are told apart', async (t) =>
     [['d', 'one'], ['d@two', 'two'], [':g', undefined], [':g@one', 'one']])
   assert.strictEqual(page.consumers, 4)
 })
-
-// What KEDA's "nats-jetstream" scaler does: { active, lag }, or an error.
-async function kedaJetstream (from, { account = '$G', stream, consumer, activationLagThreshold = 0 }) {
-  const page = await json(`/jsz?acc=${account}&consumers=true&config=true`, from)
-  const found = (of) => {
-    for (const one of of.account_details || []) {
-      if (one.name !== account && one.id !== account) continue
-      for (const each of one.stream_detail || []) {
-        if (each.name === stream) return (each.consumer_detail || []).find((now) => now.name === consumer)
-      }
-    }
-  }
-  const chosen = found(page)
-  if (page.meta_cluster && page.meta_cluster.cluster_size > 1) { // it would look for the leader among the nodes
-    const varz = await json('/varz', from)
-    if (!chosen || chosen.cluster.leader !== varz.server_name) throw new Error('another node is asked')
-  }
-  if (!chosen) throw new Error(`consumer ${consumer} of ${stream} is not there`)
-  const lag = chosen.num_pending + chosen.num_ack_pending
-  return { active: lag > activationLagThreshold, lag }
-}
 
 test('TL-10 TL-11 TL-13 TL-14 TL-15 TL-16 TL-17 KEDA scales on a durable queue group as on a consumer', async (t) => {
   const from = await own(t)

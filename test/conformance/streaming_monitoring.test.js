@@ -5,6 +5,7 @@
 
 const assert = require('assert')
 const http = require('http')
+const { kedaStan } = require('./lib/keda')
 const { recorded, get: getPage, json: getJson, sameShape } = require('./lib/page')
 const { test, run } = require('./lib/tap')
 const { Server } = require('./lib/server')
@@ -241,20 +242,6 @@ test('ST-H05 ST-H06 one channel with very many subscriptions is shown whole', as
   const [{ stream_detail: [stream] }] = (await json('/jsz?consumers=true', from)).account_details
   assert.deepStrictEqual([stream.state.consumer_count, stream.consumer_detail.length, new Set(stream.consumer_detail.map((one) => one.name)).size], [81, 81, 81])
 })
-
-// What KEDA's "stan" scaler (2.18) does with an answer: { active, lag }, or an error.
-async function kedaStan (from, { queueGroup, durableName, subject, activationLagThreshold = 0 }) {
-  const answer = await get(`/streaming/channelsz?channel=${subject}&subs=1`, from)
-  if (answer.status === 404) {
-    const all = await get('/streaming/channelsz', from)
-    if (all.status !== 200) throw new Error('the endpoint is broken')
-    return { active: false, lag: 0 }
-  }
-  const channel = JSON.parse(answer.text)
-  const matching = (channel.subscriptions || []).filter((one) => one.queue_name === `${durableName}:${queueGroup}`)
-  const lag = channel.last_seq - Math.max(0, ...matching.map((one) => one.last_sent))
-  return { active: (matching.length > 0 && matching[0].pending_count > 0) || lag > activationLagThreshold, lag }
-}
 
 test('TL-01 TL-02 TL-03 TL-04 TL-05 TL-06 TL-07 KEDA scales on a durable queue group, from before the channel exists', async (t) => {
   const from = await own(t)

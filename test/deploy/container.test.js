@@ -8,6 +8,7 @@ const { execFile, spawn } = require('child_process')
 const fs = require('fs')
 const os = require('os')
 const path = require('path')
+const { pick, render } = require('./lib/kubectl')
 const { Pod, USERS } = require('./lib/pod')
 const { test, run } = require('../conformance/lib/tap')
 const { until, within } = require('../conformance/lib/wait')
@@ -73,7 +74,7 @@ class Container {
   exec (...command) {
     const { runAsUser, runAsGroup } = this.pod.spec.securityContext
     const user = isRoot ? ['--setuid', String(runAsUser), '--setgid', String(runAsGroup)] : []
-    return this.enter(['--all', '--root', ...user], ...command)
+    return this.enter(['--mount', '--net', '--pid', '--root', ...user], ...command)
   }
 
   /** What the kernel says of it. */
@@ -92,6 +93,10 @@ test('one server: it starts as it is, serves its users only, and stops at once',
   assert.notStrictEqual((await client('app', 'guessed')).code, 0)
   const { out } = await container.enter(['--net'], 'curl', '-s', `http://127.0.0.1:${pod.port('monitor')}/varz`)
   assert.strictEqual(JSON.parse(out).server_name, 'weir-0')
+  const [scraped] = pick(render('prometheus'), 'ServiceMonitor').spec.endpoints
+  const metrics = await container.enter(['--net'], 'curl', '-s', '--fail', `http://127.0.0.1:${pod.port(scraped.port)}${scraped.path}`)
+  assert.strictEqual(metrics.code, 0)
+  assert.match(metrics.out, /^weir_/m)
 
   if (isRoot) {
     const { runAsUser } = pod.spec.securityContext

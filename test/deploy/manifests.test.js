@@ -4,8 +4,10 @@
 'use strict'
 
 const assert = require('assert')
+const { execFileSync } = require('child_process')
 const fs = require('fs')
 const path = require('path')
+const yaml = require('yaml')
 const { ROOT, FOLDER, OLD, NEW, overlays, kustomize, render, pick, version } = require('./lib/kubectl')
 const { faults } = require('./lib/schema')
 const { test, run } = require('../conformance/lib/tap')
@@ -187,6 +189,14 @@ test('Prometheus scrapes each server once', () => {
   assert.deepStrictEqual(services.map((service) => service.metadata.name), ['weir-pods'])
   assert.deepStrictEqual(endpoints.map((endpoint) => [endpoint.port, endpoint.path]), [['monitor', '/metrics']])
   assert.ok(services[0].spec.ports.some((port) => port.name === 'monitor'))
+})
+
+test('what the documentation makes of the alert rules is a PrometheusRule', () => {
+  const text = fs.readFileSync(path.join(ROOT, 'docs/kubernetes.md'), 'utf8')
+  const command = /^ +(\{ printf .*alerts\.yaml; \}) \| kubectl apply -f -$/m.exec(text)[1]
+  const rule = yaml.parse(execFileSync('sh', ['-c', command], { cwd: ROOT, encoding: 'utf8' }))
+  assert.deepStrictEqual(faults(rule), [])
+  assert.ok(rule.kind === 'PrometheusRule' && rule.spec.groups.length > 0)
 })
 
 for (const [overlay, type] of [['keda', 'nats-jetstream'], ['keda-stan', 'stan']]) {

@@ -10,30 +10,17 @@ const fs = require('fs')
 const os = require('os')
 const path = require('path')
 const stan = require('../conformance/node_modules/node-nats-streaming')
-const { FOLDER } = require('./lib/kubectl')
-const { Pod, USERS } = require('./lib/pod')
+const { CLUSTER, startPod, startWorker } = require('./lib/fleet')
+const { USERS } = require('./lib/pod')
 const { get } = require('../conformance/lib/page')
-const { Server } = require('../conformance/lib/server')
 const { connect, subscribe } = require('../conformance/lib/stan_client')
 const { test, run } = require('../conformance/lib/tap')
 const { until, within } = require('../conformance/lib/wait')
 
-const CLUSTER = 'weir'
 const PUBLISHERS = 4 // loops, each with one publish under way
 const PAUSE_MS = 10 // between two of a loop
 const KEPT = 300 // jobs that nobody asks for until the restarts are over
 const PUBLISH_LIMIT_MS = 30000 // within which the fleet takes a job, or publishing has failed
-
-/** Pod `ordinal` as a process of this machine: its arguments and configuration, but ports of its own on 127.0.0.1, and a folder for its volume. */
-async function startPod (ordinal, folder) {
-  const pod = new Pod('three-servers', ordinal)
-  pod.writeConfig(folder)
-  const args = pod.args().map((arg) => arg.replace('/etc/weir/', `${folder}/`))
-  assert.strictEqual(args.shift(), 'serve')
-  const server = await Server.start(args, { http: true })
-  server.pod = pod
-  return server
-}
 
 /** What the kubelet does to one pod; gives how long it took, in seconds. */
 async function restartPod (server) {
@@ -138,28 +125,6 @@ class FleetPublisher {
       if (client.nc) client.nc.close()
     }
   }
-}
-
-/** worker.js as the Deployment runs it; `done`: how often each job was worked off. */
-function startWorker (urls, id, done) {
-  const child = spawn(process.execPath, [path.join(FOLDER, 'worker/worker.js')], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_PATH: path.join(__dirname, '../conformance/node_modules'), WEIR_URLS: urls.join(','), WEIR_CLUSTER: CLUSTER, WORKER_ID: id, WEIR_USER: 'app', WEIR_PASSWORD: USERS.app }
-  })
-  const worker = { child, log: '' }
-  let rest = ''
-  child.stdout.setEncoding('utf8')
-  child.stdout.on('data', (text) => {
-    const lines = (rest + text).split('\n')
-    rest = lines.pop()
-    for (const line of lines) {
-      const [, job] = /^job (\d+)$/.exec(line)
-      done.set(job, (done.get(job) || 0) + 1)
-    }
-  })
-  child.stderr.on('data', (text) => { worker.log += text })
-  worker.ended = new Promise((resolve) => child.once('close', (code, signal) => resolve({ code, signal })))
-  return worker
 }
 
 test('UC-17 a rolling restart under load loses no job, and no publish fails', { alone: true, seconds: 240 }, async (t) => {
