@@ -25,8 +25,9 @@ struct http_connection {
     struct list link;       // list link: http_server.connections
     uint64_t alive_ms;      // last accept, complete request, or enough progress in sending
     struct buffer in;       // what is not yet a complete request, or waits for its turn
-    struct buffer out;      // the answer that is being sent
-    size_t sent;            // bytes of it
+    struct buffer out;      // the head of the answer that is being sent
+    struct buffer body;     // the rest of it: the page's own, because a long one is not copied
+    size_t sent;            // bytes of both
     size_t noticed;         // of these, when it last counted as progress
     struct http_page *held; // borrowed: its answer comes later; NULL: none
     bool is_secure;         // its TLS handshake is done
@@ -42,7 +43,7 @@ struct http_server {
     struct list connections; // struct http_connection, longest silent first
     size_t count;
     size_t held;                      // pages
-    size_t waiting;                   // bytes, in `out` of all connections
+    size_t waiting;                   // bytes, in `out` and `body` of all connections
     uint64_t now_ms;                  // monotonic
     uint64_t now_ns;                  // wall clock
     struct log_quota handshake_lines; // of failed TLS handshakes
@@ -155,7 +156,8 @@ static void *on_accept(void *owner, struct net_conn *net, const struct net_peer 
     connection->net = net;
     connection->peer = *peer;
     buffer_init(&connection->in, HTTP_SERVER_PIPELINE_MAX);
-    buffer_init(&connection->out, PAGE_SIZE_MAX + PAGE_CALLBACK_SIZE + 2 + HTTP_HEAD_SIZE_MAX);
+    buffer_init(&connection->out, HTTP_HEAD_SIZE_MAX);
+    buffer_init(&connection->body, 0);
     list_push_back(&server->connections, &connection->link);
     connection->alive_ms = server->now_ms;
     server->count++;
@@ -210,10 +212,11 @@ static void on_close(void *context, int error)
     struct http_connection *connection = context;
     list_remove(&connection->link);
     connection->server->count--;
-    connection->server->waiting -= connection->out.len;
+    connection->server->waiting -= connection->out.len + connection->body.len;
     struct http_page *held = connection->held;
     buffer_deinit(&connection->in);
     buffer_deinit(&connection->out);
+    buffer_deinit(&connection->body);
     mem_free(connection);
     if (!held)
         return;
@@ -359,13 +362,17 @@ static void respond(struct http_connection *connection, struct http_page *made)
         .content_type = made->page.content_type,
         .body = buffer_bytes(&made->body),
         .date_ns = server->now_ns,
-        .head = made->head,
+        .head = true,
         .keep_alive = !connection->last,
     };
-    // A page fits: its body is bounded below what `out` takes.
-    size_t before = connection->out.len;
-    must(http_response_append(&connection->out, &response) == 0);
-    server->waiting += connection->out.len - before;
+    must(connection->out.len == 0 && connection->body.len == 0);
+    must(http_response_append(&connection->out, &response) == 0); // a head is short
+    if (!made->head) {
+        buffer_deinit(&connection->body);
+        connection->body = made->body;
+        buffer_init(&made->body, 0);
+    }
+    server->waiting += connection->out.len + connection->body.len;
 }
 
 static void refuse_busy(struct http_page *made)
@@ -379,21 +386,27 @@ static void refuse_busy(struct http_page *made)
 // True when all is sent and the next answer may be made.
 static bool send_out(struct http_connection *connection)
 {
-    struct bytes rest = bytes_skip(buffer_bytes(&connection->out), connection->sent);
-    size_t taken = net_write(connection->net, &rest, 1);
-    connection->sent += taken;
-    if (taken == rest.len || connection->sent - connection->noticed >= HTTP_SERVER_PROGRESS) {
+    size_t head = connection->out.len, total = head + connection->body.len, begin = connection->sent;
+    const struct bytes rest[2] = {
+        bytes_skip(buffer_bytes(&connection->out), begin < head ? begin : head),
+        bytes_skip(buffer_bytes(&connection->body), begin < head ? 0 : begin - head),
+    };
+    bool in_head = begin<head, has_body = connection->body.len> 0;
+    size_t count = (size_t)in_head + (size_t)has_body;
+    connection->sent += net_write(connection->net, in_head ? rest : rest + 1, count);
+    if (connection->sent == total || connection->sent - connection->noticed >= HTTP_SERVER_PROGRESS) {
         connection->noticed = connection->sent;
         touch(connection);
     }
-    if (taken < rest.len) {
+    if (connection->sent < total) {
         net_read_pause(connection->net);
         return false;
     }
-    connection->server->waiting -= connection->out.len;
+    connection->server->waiting -= total;
     connection->sent = connection->noticed = 0;
     buffer_clear(&connection->out);
     buffer_shrink(&connection->out);
+    buffer_deinit(&connection->body);
     if (connection->last) {
         close_connection(connection);
         return false;

@@ -28,6 +28,7 @@ enum channel_column {
     CHANNEL_REDELIVERED,
     CHANNEL_ACKED,
     CHANNEL_DEAD,
+    CHANNEL_PAUSED,
 };
 
 enum group_column {
@@ -44,6 +45,7 @@ enum group_column {
     GROUP_REDELIVERED,
     GROUP_ACKED,
     GROUP_DIED,
+    GROUP_PAUSED,
     GROUP_COLUMNS,
 };
 
@@ -57,6 +59,7 @@ static const struct family channel_families[] = {
     {METRIC_GAUGE, false, CHANNEL_LAST, "weir_channel_last_sequence", "Sequence of the newest message."},
     {METRIC_GAUGE, false, CHANNEL_SUBSCRIPTIONS, "weir_channel_subscriptions",
      "Subscriptions, durables and durable groups that are offline included."},
+    {METRIC_GAUGE, false, CHANNEL_PAUSED, "weir_channel_paused", "1: nothing of it is delivered."},
     {METRIC_COUNTER, false, CHANNEL_PUBLISHED, "weir_channel_published_messages",
      "Messages stored since the process began."},
     {METRIC_COUNTER, false, CHANNEL_PUBLISHED_BYTES, "weir_channel_published_bytes", "Bytes of these."},
@@ -81,6 +84,7 @@ static const struct family group_families[] = {
     {METRIC_GAUGE, false, GROUP_DEAD, "weir_group_dead_messages", "Dead messages that are still stored."},
     {METRIC_GAUGE, false, GROUP_DEAD_BYTES, "weir_group_dead_bytes", "Bytes of these."},
     {METRIC_GAUGE, false, GROUP_MEMBERS, "weir_group_members", "Subscriptions that are connected."},
+    {METRIC_GAUGE, false, GROUP_PAUSED, "weir_group_paused", "1: nothing is delivered to it."},
     {METRIC_COUNTER, false, GROUP_DELIVERED, "weir_group_deliveries", "Deliveries since the process began."},
     {METRIC_COUNTER, false, GROUP_REDELIVERED, "weir_group_redeliveries",
      "Deliveries that were not a message's first."},
@@ -136,6 +140,7 @@ bool metrics_rows_add_channel(struct metrics_rows *rows, const struct stan_chann
         [CHANNEL_REDELIVERED] = tally.redelivered,
         [CHANNEL_ACKED] = tally.acked,
         [CHANNEL_DEAD] = tally.dead,
+        [CHANNEL_PAUSED] = channel->state.paused,
     };
     rows->has_singles = false;
     rows->singles = (struct stan_consumer_view){0};
@@ -176,6 +181,7 @@ bool metrics_rows_add_group(struct metrics_rows *rows, struct monitor *monitor, 
         [GROUP_REDELIVERED] = tally.redelivered | unknown,
         [GROUP_ACKED] = tally.acked | unknown,
         [GROUP_DIED] = tally.dead | unknown,
+        [GROUP_PAUSED] = state->paused | unknown,
     };
     put_labels(&rows->scratch, channel, group);
     (void)add(rows, METRICS_GROUP, values);

@@ -16,7 +16,7 @@ struct monitor;
 enum metrics_kind { METRICS_CHANNEL, METRICS_GROUP, METRICS_KINDS };
 
 // Columns of either kind; the largest kind has so many.
-#define METRICS_COLUMNS_MAX 13
+#define METRICS_COLUMNS_MAX 14
 
 struct metrics_row {
     uint32_t labels, labels_len;          // in `labels`
