@@ -15,6 +15,7 @@ enum { PENDING_MAX = 8 << 20 }; // bytes on their way to the new server above wh
 static const uint64_t SECOND_NS = 1000000000;
 
 static int begin(struct bridge *bridge);
+static bool is_the_same(struct bridge *bridge);
 static int open_again(struct bridge *bridge, const char *which, int error, const char *text, uint64_t *next_ns);
 static void reconnect(struct bridge *bridge);
 static void look_after(struct bridge *bridge);
@@ -94,7 +95,7 @@ void bridge_channel_fail(struct bridge *bridge, struct bridge_channel *channel, 
     channel->state = BRIDGE_FAILED;
     snprintf(channel->error, sizeof(channel->error), "%s", what);
     bridge->failed++;
-    bridge_show_line(bridge, "channel %s: %s", channel->name, what);
+    bridge_show_line("channel %s: %s", channel->name, what);
     if (!bridge->options.keep_going)
         bridge->stopping = true;
 }
@@ -132,7 +133,7 @@ int bridge_discover(struct bridge *bridge)
     };
     int error = bridge_names_fetch(&names);
     if (error && !bridge->begun)
-        bridge_show_line(bridge, "--channels_from_monitoring: %s", names.error);
+        bridge_show_line("--channels_from_monitoring: %s", names.error);
     bridge->discovered_ns = client_now_ns();
     return error;
 }
@@ -145,21 +146,38 @@ uint64_t bridge_sid(struct bridge *bridge, size_t index)
 static int begin(struct bridge *bridge)
 {
     if (bridge_open_from(bridge)) {
-        bridge_show_line(bridge, "the old server, --from %s: %s", bridge->options.from_cluster, bridge->from.error);
+        bridge_show_line("the old server, --from %s: %s", bridge->options.from_cluster, bridge->from.error);
         return 1;
     }
     if (bridge_open_to(bridge)) {
-        bridge_show_line(bridge, "the new server, --to %s: %s", bridge->options.to_cluster, bridge->to.error);
+        bridge_show_line("the new server, --to %s: %s", bridge->options.to_cluster, bridge->to.error);
+        return 1;
+    }
+    if (is_the_same(bridge)) {
+        bridge_show_line("--from and --to are the same server");
         return 1;
     }
     // Before anything is published: without headers nothing could be marked.
     uint64_t first, last;
     if (!bridge->to.client.headers || stan_session_inquire(&bridge->to, "weir", &first, &last)) {
-        bridge_show_line(bridge, "the new server, --to: %s",
+        bridge_show_line("the new server, --to: %s",
                          bridge->to.client.headers ? bridge->to.error : "it takes no headers, so it is no Weir");
         return 1;
     }
     return 0;
+}
+
+// Registered at the second, are we forgotten by the first? It would copy channels into themselves, for ever.
+static bool is_the_same(struct bridge *bridge)
+{
+    struct stan_session *from = &bridge->from;
+    uint64_t end_ns = client_now_ns() + 5 * SECOND_NS;
+    from->pinged_ns = 0;
+    bool is_lost = stan_session_check(from, client_now_ns()) != 0;
+    while (!is_lost && bridge->from_up && from->ping_subject[0] && from->pongs < from->pings &&
+           client_now_ns() < end_ns)
+        bridge_serve(bridge, BRIDGE_TICK_MS);
+    return from->replaced[0] != '\0';
 }
 
 static void reconnect(struct bridge *bridge)
@@ -170,10 +188,10 @@ static void reconnect(struct bridge *bridge)
     bridge->retry_to = false;
     if (!bridge->from_up && now_ns >= bridge->from_next_ns &&
         open_again(bridge, "old", bridge_open_from(bridge), bridge->from.error, &bridge->from_next_ns) == 0)
-        bridge_show_line(bridge, "the old server is there again");
+        bridge_show_line("the old server is there again");
     if (!bridge->to_up && now_ns >= bridge->to_next_ns &&
         open_again(bridge, "new", bridge_open_to(bridge), bridge->to.error, &bridge->to_next_ns) == 0)
-        bridge_show_line(bridge, "the new server is there again");
+        bridge_show_line("the new server is there again");
 }
 
 // A server that refuses us has another one of us, and it is not for us to push it aside.
@@ -181,7 +199,7 @@ static int open_again(struct bridge *bridge, const char *which, int error, const
 {
     *next_ns = client_now_ns() + SECOND_NS / 2;
     if (error == ERR_EXISTS || error == ERR_INVALID) {
-        bridge_show_line(bridge, "the %s server: %s", which, text);
+        bridge_show_line("the %s server: %s", which, text);
         bridge->fatal = true;
     }
     return error;
@@ -261,7 +279,8 @@ static void on_name(void *owner, struct bytes name)
 {
     struct bridge *bridge = owner;
     if (bridge_channel_add(bridge, name) && !bridge->begun)
-        bridge_show_line(bridge, "channel %.*s has a name that Weir does not take: left out", BYTES_ARG(name));
+        bridge_show_line("channel %.*s has a name that Weir does not take: left out",
+                         (int)(name.len < 100 ? name.len : 100), name.ptr);
 }
 
 static uint64_t in_flight(const struct bridge *bridge)

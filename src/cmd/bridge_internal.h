@@ -103,5 +103,5 @@ void bridge_scan_take(struct bridge *bridge, const struct stan_session_message *
 
 // bridge_show.c
 void bridge_show_progress(struct bridge *bridge);
-void bridge_show_line(const struct bridge *bridge, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void bridge_show_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void bridge_show_summary(const struct bridge *bridge, FILE *out);

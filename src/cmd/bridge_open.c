@@ -16,6 +16,7 @@ static void on_published(void *owner, uint64_t tag, struct bytes guid, struct by
 static void copy(struct bridge *bridge, size_t index, const struct stan_session_message *message);
 static void acknowledge(struct bridge *bridge, struct bridge_channel *channel, uint64_t sequence);
 static bool on_refused(struct bridge *bridge, struct bridge_channel *channel, struct bytes error);
+static void probe(struct bridge *bridge, size_t index, bool begins);
 static void subscribe(struct bridge *bridge, size_t index);
 static bool end_subscription(struct bridge *bridge, struct bridge_channel *channel);
 
@@ -63,7 +64,7 @@ void bridge_lose_from(struct bridge *bridge, const char *why)
     bridge->from_up = false;
     bridge->from_next_ns = client_now_ns() + RETRY_NS;
     if (!bridge->stopping)
-        bridge_show_line(bridge, "the old server is lost (%s), trying again", why);
+        bridge_show_line("the old server is lost (%s), trying again", why);
 }
 
 void bridge_lose_to(struct bridge *bridge, const char *why)
@@ -73,7 +74,7 @@ void bridge_lose_to(struct bridge *bridge, const char *why)
     bridge->to_up = false;
     bridge->to_next_ns = client_now_ns() + RETRY_NS;
     if (!bridge->stopping)
-        bridge_show_line(bridge, "the new server is lost (%s), trying again", why);
+        bridge_show_line("the new server is lost (%s), trying again", why);
     for (size_t i = 0; i < bridge->channel_count; i++) {
         struct bridge_channel *channel = bridge->channels[i];
         if (channel->state == BRIDGE_FAILED || seqset_count(&channel->position.in_flight) == 0)
@@ -124,8 +125,35 @@ void bridge_probe(struct bridge *bridge)
         heard_ns = known != before ? client_now_ns() : heard_ns;
         before = known;
     }
-    for (size_t i = 0; i < bridge->channel_count && bridge->from_up; i++)
-        bridge->channels[i]->has_goal = true;
+    for (size_t i = 0; i < bridge->channel_count && bridge->from_up && !bridge->stopping; i++)
+        probe(bridge, i, false);
+}
+
+// The last message of a channel, which is not acknowledged: so the subscription ends when it has come.
+static void probe(struct bridge *bridge, size_t index, bool begins)
+{
+    struct bridge_channel *channel = bridge->channels[index];
+    if (channel->state == BRIDGE_FAILED)
+        return;
+    if (begins)
+        channel->probe_sid = bridge_sid(bridge, index);
+    struct stan_session_subscription subscription = {
+        .channel = channel->name,
+        .durable = "",
+        .sid = channel->probe_sid,
+        .max_in_flight = 1,
+        .ack_wait_s = 30,
+        .start = STAN_SESSION_START_LAST,
+        .ack_inbox = channel->ack_inbox,
+    };
+    int error = begins ? stan_session_subscribe(&bridge->from, &subscription)
+                       : stan_session_unsubscribe(&bridge->from, &subscription);
+    if (!begins)
+        channel->probe_sid = 0;
+    if (error == ERR_EXISTS)
+        bridge_channel_fail(bridge, channel, bridge->from.error);
+    else if (error)
+        bridge_lose_from(bridge, bridge->from.error);
 }
 
 static void subscribe(struct bridge *bridge, size_t index)
@@ -284,7 +312,9 @@ static bool on_refused(struct bridge *bridge, struct bridge_channel *channel, st
     bool passes = false;
     for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
         passes = passes || bytes_equal(error, bytes_from_string(passing[i]));
-    passes = passes && ++channel->refusals <= REFUSALS_MAX;
+    // All that is on the way is refused together.
+    channel->refusals += !bridge->retry_to;
+    passes = passes && channel->refusals <= REFUSALS_MAX && channel->state != BRIDGE_FAILED;
     if (passes)
         bridge->retry_to = true;
     else

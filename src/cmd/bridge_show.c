@@ -10,6 +10,7 @@
 static const uint64_t SHOW_EVERY_NS = 200000000;
 
 static void show_channel(const struct bridge *bridge, const struct bridge_channel *channel, FILE *out);
+static void clean(char *text);
 
 void bridge_show_progress(struct bridge *bridge)
 {
@@ -34,15 +35,15 @@ void bridge_show_progress(struct bridge *bridge)
     fflush(stderr);
 }
 
-void bridge_show_line(const struct bridge *bridge, const char *format, ...)
+void bridge_show_line(const char *format, ...)
 {
-    (void)bridge;
+    char text[2048];
     va_list list;
     va_start(list, format);
-    fprintf(stderr, "%sweir bridge: ", isatty(STDERR_FILENO) ? "\r\033[K" : "");
-    vfprintf(stderr, format, list);
-    fputc('\n', stderr);
+    vsnprintf(text, sizeof(text), format, list);
     va_end(list);
+    clean(text);
+    fprintf(stderr, "%sweir bridge: %s\n", isatty(STDERR_FILENO) ? "\r\033[K" : "", text);
 }
 
 void bridge_show_summary(const struct bridge *bridge, FILE *out)
@@ -68,16 +69,29 @@ void bridge_show_summary(const struct bridge *bridge, FILE *out)
 
 static void show_channel(const struct bridge *bridge, const struct bridge_channel *channel, FILE *out)
 {
+    char name[BRIDGE_NAME_MAX + 1], error[BRIDGE_ERROR_SIZE];
     uint64_t reached = bridge_position_reached(&channel->position);
+    snprintf(name, sizeof(name), "%s", channel->name);
+    snprintf(error, sizeof(error), "%s", channel->error);
+    clean(name);
+    clean(error);
     if (channel->state == BRIDGE_FAILED)
-        fprintf(out, "  %s: given up after %llu messages: %s\n", channel->name, (unsigned long long)channel->copied,
-                channel->error);
+        fprintf(out, "  %s: given up after %llu messages: %s\n", name, (unsigned long long)channel->copied, error);
     else if (bridge->options.dry_run && channel->goal == 0)
-        fprintf(out, "  %s: nothing to copy\n", channel->name);
+        fprintf(out, "  %s: nothing to copy\n", name);
     else if (bridge->options.dry_run)
-        fprintf(out, "  %s: message %llu is the last, copied up to %llu\n", channel->name,
-                (unsigned long long)channel->goal, (unsigned long long)reached);
+        fprintf(out, "  %s: message %llu is the last, copied up to %llu\n", name, (unsigned long long)channel->goal,
+                (unsigned long long)reached);
     else
-        fprintf(out, "  %s: %llu messages with %llu bytes\n", channel->name, (unsigned long long)channel->copied,
+        fprintf(out, "  %s: %llu messages with %llu bytes\n", name, (unsigned long long)channel->copied,
                 (unsigned long long)channel->bytes);
+}
+
+// Names and errors are what servers say: nothing in them steers a terminal.
+static void clean(char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+    }
 }

@@ -264,7 +264,9 @@ static int subscription_request(struct stan_session *session, const StanPb__Subs
     if (!response)
         return fail(session, ERR_PROTOCOL, "an answer that cannot be read", BYTES(""));
     if (response->error.len) {
-        error = fail(session, ERR_EXISTS, "the server refuses", stan_session_bytes(response->error));
+        bool is_forgotten = bytes_equal(stan_session_bytes(response->error), BYTES("stan: unknown clientID")); // ST-E16
+        error = fail(session, is_forgotten ? ERR_CLOSED : ERR_EXISTS, "the server refuses",
+                     stan_session_bytes(response->error));
         stan_pb__subscription_response__free_unpacked(response, NULL);
         return error;
     }

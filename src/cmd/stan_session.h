@@ -81,7 +81,8 @@ void stan_session_close(struct stan_session *session);
 // Closes without a word.
 void stan_session_drop(struct stan_session *session);
 
-// ERR_EXISTS: refused, session->error has the server's words. Others: the session is of no use any more.
+// ERR_EXISTS: refused, session->error has the server's words. Others: the session is of no use any more; ERR_CLOSED also when the server
+// has forgotten the client.
 int stan_session_subscribe(struct stan_session *session, struct stan_session_subscription *subscription) MUST_USE;
 // Ends a subscription and leaves its durable, if it has one, where it is. Errors as above.
 int stan_session_unsubscribe(struct stan_session *session,

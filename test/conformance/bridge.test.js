@@ -6,7 +6,10 @@
 const assert = require('assert')
 const { spawn } = require('child_process')
 const crypto = require('crypto')
+const fs = require('fs')
 const nats = require('nats')
+const os = require('os')
+const path = require('path')
 const { test, run } = require('./lib/tap')
 const { Certificates } = require('./lib/certificates')
 const { OldServer } = require('./lib/old_server')
@@ -187,7 +190,7 @@ test('IM-25 what is published meanwhile follows; a signal ends it in order, and 
   assert.deepStrictEqual(texts(await everything(to, 'jobs')), numbered('jobs', 1, 20))
 })
 
-test('IM-25 killed again and again in the middle, it loses nothing and copies nothing twice', async (t) => {
+test('IM-25 killed again and again in the middle, it loses nothing and copies nothing twice', { seconds: 100 }, async (t) => {
   const [old, weir] = await Promise.all([startOld(t), startNew(t)])
   const [from, to] = await Promise.all([client(t, old, 'old'), client(t, weir, 'new')])
   await fill(from, 'a', 1500)
@@ -378,6 +381,80 @@ test('IM-25 one at a time: a second one is refused while the first one lives', a
   assert.match(err, /the old server, --from old: the server refuses the client: stan: clientID already registered/)
 })
 
+test('IM-25 one that was put to sleep and replaced is shut out when it wakes up', async (t) => {
+  const [old, weir] = await Promise.all([startOld(t), startNew(t)])
+  const [from, to] = await Promise.all([client(t, old, 'old'), client(t, weir, 'new')])
+  const first = bridge(t, ...between(old, weir), 'jobs')
+  await fill(from, 'jobs', 10)
+  await until(async () => await lastOf(to, 'jobs') === 10, 'the first one copies')
+  first.child.kill('SIGSTOP')
+  // These wait at its door.
+  await fill(from, 'jobs', 100, (i) => `jobs-${10 + i}`)
+  const second = bridge(t, ...between(old, weir), 'jobs')
+  await until(async () => await lastOf(to, 'jobs') >= 110, 'the second one copies', 30000)
+  first.child.kill('SIGCONT')
+  const { status, err } = await first.end()
+  assert.strictEqual(status, 1)
+  assert.match(err, /clientID already registered/)
+  await fill(from, 'jobs', 10, (i) => `jobs-${110 + i}`)
+  await until(async () => await lastOf(to, 'jobs') >= 120, 'the second one goes on')
+  assert.deepStrictEqual(texts(await everything(to, 'jobs')), numbered('jobs', 1, 120))
+  assert.strictEqual((await second.kill('SIGTERM')).status, 0)
+})
+
+test('IM-25 a channel that is full of what nobody has finished goes on when there is room', async (t) => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-bridge-'))
+  t.after(() => fs.rmSync(directory, { recursive: true, force: true }))
+  fs.writeFileSync(path.join(directory, 'conf'), 'streaming { store_limits { channels { jobs { max_msgs: 40, discard: new } } } }')
+  const [old, weir] = await Promise.all([startOld(t), startNew(t, ['-sc', path.join(directory, 'conf')])])
+  const from = await client(t, old, 'old')
+  await fill(from, 'jobs', 300)
+  const worker = await connect(t, weir, { cluster: 'new' })
+  const jobs = await subscribe(worker, 'jobs', { durable: 'd', manual: true, all: true, maxInFlight: 1000, ackWait: 60000 })
+  const done = []
+  for (let round = 0; done.length < 300; round++) {
+    assert.ok(round < 100, `after ${round} rounds ${done.length} have come`)
+    const running = once(t, old, weir, '--window', '16', 'jobs')
+    // While it runs some are finished, so that what is refused and what is taken lie side by side.
+    const taken = await jobs.queue.take(Math.min(40, 300 - done.length))
+    for (const one of taken) { done.push(one.data); one.ack() }
+    const { status, err } = await running
+    for (const one of jobs.queue.items.splice(0)) { done.push(one.data); one.ack() }
+    if (status) assert.match(err, /channel jobs: the new server refuses: stan: the channel is full/)
+  }
+  assert.strictEqual((await once(t, old, weir, 'jobs')).status, 0)
+  assert.strictEqual(jobs.queue.length, 0)
+  assert.deepStrictEqual([...done].sort(), numbered('jobs', 1, 300).sort())
+})
+
+test('IM-25 the new server may stand behind another NATS server, and the old one too', async (t) => {
+  const [one, two] = await Promise.all([start(t, [], { program: '/usr/sbin/nats-server' }), start(t, [], { program: '/usr/sbin/nats-server' })])
+  const [old, weir] = await Promise.all([startOld(t, ['-ns', one.url]), startNew(t, ['-ns', two.url])])
+  const [from, to] = await Promise.all([client(t, one, 'old'), client(t, two, 'new')])
+  await fill(from, 'jobs', 300)
+  const following = bridge(t, ...between(one, two), '--window', '16', 'jobs')
+  await until(async () => await lastOf(to, 'jobs') >= 20, 'some are copied')
+  // Its clients stay connected meanwhile, and what is sent to nobody is lost.
+  await Promise.all([old.restart(), weir.restart()])
+  const answers = (one) => until(() => lastOf(one, 'jobs').then(() => true, () => false), 'it is there again')
+  await Promise.all([answers(from), answers(to)])
+  await fill(from, 'jobs', 100, (i) => `jobs-${300 + i}`)
+  await until(async () => await lastOf(to, 'jobs') >= 400, 'all are copied', 30000)
+  await following.kill()
+  const again = await once(t, one, two, 'jobs')
+  assert.strictEqual(again.status, 0, again.err)
+  assert.deepStrictEqual(texts(await everything(to, 'jobs')), numbered('jobs', 1, 400))
+})
+
+test('IM-25 a server is not copied into itself', async (t) => {
+  const old = await startOld(t)
+  await fill(await client(t, old, 'old'), 'jobs', 5)
+  const { status, err } = await bridge(t, '--from', old.url, '--from_cluster', 'old', '--to', old.url.replace('127.0.0.1', 'localhost'), '--once', 'jobs').end()
+  assert.strictEqual(status, 1)
+  assert.match(err, /--from and --to are the same server/)
+  assert.strictEqual(await lastOf(await client(t, old, 'old'), 'jobs'), 5)
+})
+
 test('IM-25 users, tokens and TLS on both sides', async (t) => {
   const certificates = new Certificates()
   certificates.authority('authority')
@@ -490,4 +567,4 @@ test('IM-25 on a terminal a line says how far it is', async (t) => {
   assert.match(out, /Copied 200 messages/)
 })
 
-run({})
+run({ atOnce: 4 })
