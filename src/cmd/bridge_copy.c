@@ -207,7 +207,8 @@ static int open_again(struct bridge *bridge, const char *which, int error, const
 
 static void look_after(struct bridge *bridge)
 {
-    const uint64_t answer_max_ns = 30 * SECOND_NS, discover_every_ns = 5 * SECOND_NS;
+    // What a server behind another NATS server had not yet taken when it was restarted is answered by nobody.
+    const uint64_t answer_max_ns = 10 * SECOND_NS, discover_every_ns = 5 * SECOND_NS;
     uint64_t now_ns = client_now_ns();
     if (bridge->from_up && stan_session_check(&bridge->from, now_ns))
         bridge_lose_from(bridge, bridge->from.error);

@@ -6,7 +6,8 @@
 #include "cmd/bridge_internal.h"
 #include "cmd/bridge_mark.h"
 
-enum { ACK_WAIT_S = 60 };
+// Acknowledgements that are lost with a server behind another NATS server hold their places of the window for so long.
+enum { ACK_WAIT_S = 20 };
 
 static const uint64_t RETRY_NS = 500000000;
 
