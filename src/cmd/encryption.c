@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "cmd/config_source.h"
 #include "os/crypto.h"
+#include "os/process.h"
 #include "os/random.h"
 
 enum {
@@ -20,16 +21,17 @@ enum {
 static char *take_variable(void);
 static int read_key_file(const char *path, const struct logger *logger, char **ret_key,
                          char message[ENCRYPTION_MESSAGE_SIZE]);
-static void warn_of_key(const struct encryption *encryption, const struct options *options,
-                        const struct logger *logger);
+static void take_keys(struct encryption *encryption, uint32_t cipher, const struct logger *logger);
+static struct bytes without_white_space(struct bytes text);
 static void wipe(char *text);
+
+static const uint32_t ciphers[] = {[OPTIONS_CIPHER_AES] = CRYPTO_AES_256_GCM,
+                                   [OPTIONS_CIPHER_CHACHA] = CRYPTO_CHACHA20_POLY1305,
+                                   [OPTIONS_CIPHER_NONE] = 0};
 
 int encryption_load(struct encryption *encryption, const struct options *options, const struct logger *logger,
                     char ret_message[ENCRYPTION_MESSAGE_SIZE])
 {
-    static const uint32_t ciphers[] = {[OPTIONS_CIPHER_AES] = CRYPTO_AES_256_GCM,
-                                       [OPTIONS_CIPHER_CHACHA] = CRYPTO_CHACHA20_POLY1305,
-                                       [OPTIONS_CIPHER_NONE] = 0};
     *encryption = (struct encryption){.from = "the environment"};
     if (!options_encrypts(options))
         return 0;
@@ -52,15 +54,33 @@ int encryption_load(struct encryption *encryption, const struct options *options
         encryption_deinit(encryption);
         return error;
     }
-    warn_of_key(encryption, options, logger);
-    encryption->store = (struct store_encryption){
-        .cipher = ciphers[options->encryption_cipher],
-        .key = bytes_from_string(encryption->key),
-        .old_key = encryption->old_key ? bytes_from_string(encryption->old_key) : BYTES(""),
-        .crypto = &crypto_machine,
-        .random = &random_machine,
-    };
+    if (options->encryption_key)
+        logger_write(
+            logger, LOG_WARN,
+            "an encryption key on the command line or in the configuration is seen by others: put it in a file "
+            "(-encryption_key_file) or into " ENCRYPTION_VARIABLE);
+    take_keys(encryption, ciphers[options->encryption_cipher], logger);
     return 0;
+}
+
+int encryption_load_file(struct encryption *encryption, const char *path, uint32_t cipher, const struct logger *logger,
+                         char ret_message[ENCRYPTION_MESSAGE_SIZE])
+{
+    *encryption = (struct encryption){.from = "a file"};
+    int error = read_key_file(path, logger, &encryption->key, ret_message);
+    if (!error)
+        take_keys(encryption, cipher, logger);
+    return error;
+}
+
+int encryption_load_data(struct encryption *encryption, const char *path, uint32_t cipher, const struct logger *logger,
+                         char ret_message[ENCRYPTION_MESSAGE_SIZE])
+{
+    *encryption = (struct encryption){0};
+    if (!path)
+        return 0;
+    process_empty_core();
+    return encryption_load_file(encryption, path, ciphers[cipher], logger, ret_message);
 }
 
 int encryption_check(const struct options *options, char ret_message[ENCRYPTION_MESSAGE_SIZE])
@@ -97,7 +117,7 @@ static int read_key_file(const char *path, const struct logger *logger, char **r
     struct buffer content;
     buffer_init(&content, KEY_FILE_BYTES_MAX);
     int error = config_source_read_file(path, &content);
-    struct bytes key = bytes_trim(buffer_bytes(&content));
+    struct bytes key = without_white_space(buffer_bytes(&content));
     const char *wrong = error == ERR_UNSUPPORTED ? "not a file" : error ? error_text(error) : NULL;
     if (!error && key.len == 0)
         wrong = "there is nothing in it";
@@ -117,16 +137,32 @@ static int read_key_file(const char *path, const struct logger *logger, char **r
     return wrong ? ERR_INVALID : 0;
 }
 
-static void warn_of_key(const struct encryption *encryption, const struct options *options, const struct logger *logger)
+static void take_keys(struct encryption *encryption, uint32_t cipher, const struct logger *logger)
 {
     if (strlen(encryption->key) < KEY_BYTES_SHORT)
         logger_write(logger, LOG_WARN,
                      "the encryption key is short: who has the files can guess it; `openssl rand -hex 32` makes one");
-    if (options->encryption_key)
-        logger_write(
-            logger, LOG_WARN,
-            "an encryption key on the command line or in the configuration is seen by others: put it in a file "
-            "(-encryption_key_file) or into " ENCRYPTION_VARIABLE);
+    crypto_machine.guard(encryption->key, strlen(encryption->key));
+    if (encryption->old_key)
+        crypto_machine.guard(encryption->old_key, strlen(encryption->old_key));
+    encryption->store = (struct store_encryption){
+        .cipher = cipher,
+        .key = bytes_from_string(encryption->key),
+        .old_key = encryption->old_key ? bytes_from_string(encryption->old_key) : BYTES(""),
+        .crypto = &crypto_machine,
+        .random = &random_machine,
+    };
+}
+
+// At both ends, line feeds included.
+static struct bytes without_white_space(struct bytes text)
+{
+    static const char white[] = " \t\r\n\v\f";
+    while (text.len > 0 && memchr(white, text.ptr[0], sizeof(white) - 1))
+        text = bytes_skip(text, 1);
+    while (text.len > 0 && memchr(white, text.ptr[text.len - 1], sizeof(white) - 1))
+        text.len--;
+    return text;
 }
 
 static void wipe(char *text)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "env/log.h"
+#include "server/flag.h"
 #include "server/options.h"
 #include "store/store.h"
 
@@ -23,7 +24,20 @@ struct encryption {
 // of keys that others can see. `logger` may be NULL.
 int encryption_load(struct encryption *encryption, const struct options *options, const struct logger *logger,
                     char ret_message[ENCRYPTION_MESSAGE_SIZE]) MUST_USE;
-// The same without a warning, and nothing stays: would a start find its keys?
+// The key in a file, and nothing else; a cipher of env/crypto.h for what is written with it, 0: none. As above.
+int encryption_load_file(struct encryption *encryption, const char *path, uint32_t cipher, const struct logger *logger,
+                         char ret_message[ENCRYPTION_MESSAGE_SIZE]) MUST_USE;
+// Of the directory that `weir import` and `weir restore` make: their flags, and what they say. A path of NULL: it is not encrypted. `cipher`: the
+// position of the choice.
+#define ENCRYPTION_DATA_FLAGS(type, file, cipher)                                                                      \
+    {"data-key-file", FLAG_STRING, offsetof(type, file), 0, 0, NULL, "FILE", "encrypts DATA with the key in it"},      \
+    {                                                                                                                  \
+        "data-cipher", FLAG_CHOICE, offsetof(type, cipher), 0, 0, "AES,CHACHA", "AES|CHACHA",                          \
+            "which encrypts DATA (AES)"                                                                                \
+    }
+int encryption_load_data(struct encryption *encryption, const char *path, uint32_t cipher, const struct logger *logger,
+                         char ret_message[ENCRYPTION_MESSAGE_SIZE]) MUST_USE;
+// As encryption_load() without a warning, and nothing stays: would a start find its keys?
 int encryption_check(const struct options *options, char ret_message[ENCRYPTION_MESSAGE_SIZE]) MUST_USE;
 // Wipes and frees. All zero is fine. The store does not need them any more once it is open.
 void encryption_deinit(struct encryption *encryption);

@@ -7,14 +7,15 @@
 #include <unistd.h>
 
 #include "cmd/commands.h"
+#include "cmd/encryption.h"
 #include "cmd/intake.h"
 #include "cmd/intake_show.h"
 #include "server/flag.h"
 
 struct arguments {
-    const char *directory, *key;
+    const char *directory, *key, *key_file, *data_key_file;
     bool dry_run, keep_going, truncate_bad_eof, check_crc, may_be_encrypted, help;
-    uint32_t crc_polynomial;
+    uint32_t crc_polynomial, data_cipher;
 };
 
 #define AT(field) offsetof(struct arguments, field)
@@ -26,21 +27,28 @@ static const struct flag flags[] = {
     {"keep-going,keep_going", FLAG_BOOL, AT(keep_going), 0, 0, NULL, NULL,
      "pass over what is damaged, say so, and go on behind it"},
     {"encryption-key,encryption_key", FLAG_STRING, AT(key), 0, 0, NULL, "KEY",
-     "of an encrypted store; " INTAKE_KEY_VARIABLE " goes before it, and is seen by nobody else"},
+     "of an encrypted store; " ENCRYPTION_VARIABLE " goes before it, and is seen by nobody else"},
+    {"encryption-key-file,encryption_key_file", FLAG_STRING, AT(key_file), 0, 0, NULL, "FILE",
+     "with the key of an encrypted store; goes before both"},
     {"encrypted", FLAG_BOOL, AT(may_be_encrypted), 0, 0, NULL, NULL, "--encrypted=false: what looks encrypted is not"},
     {"crc-poly,file_crc_poly", FLAG_COUNT, AT(crc_polynomial), 1, UINT32_MAX, NULL, "NUMBER",
      "the polynomial of its checks (3988292384: IEEE)"},
     {"crc,file_crc", FLAG_BOOL, AT(check_crc), 0, 0, NULL, NULL, "--crc=false: its checks are not looked at"},
     {"truncate-bad-eof,file_truncate_bad_eof", FLAG_BOOL, AT(truncate_bad_eof), 0, 0, NULL, NULL,
      "a file that ends within a record ends before it"},
+    ENCRYPTION_DATA_FLAGS(struct arguments, data_key_file, data_cipher),
     {"h,help", FLAG_BOOL, AT(help), 0, 0, NULL, NULL, "this text"},
 };
 
 #define FLAG_TOTAL (sizeof(flags) / sizeof(flags[0]))
 
+static void write_line(void *owner, enum log_level level, const char *format, va_list list);
+static const struct logger logger = {.level = LOG_WARN, .write = write_line};
+
 static int parse(struct arguments *arguments, int count, char **list, const char **ret_source);
 static int complain(const char *text);
-static void write_line(void *owner, enum log_level level, const char *format, va_list list);
+static int move_in(const struct arguments *arguments, const char *source, const struct encryption *old_keys,
+                   const struct encryption *keys);
 
 int import_run(int count, char **list)
 {
@@ -49,20 +57,36 @@ int import_run(int count, char **list)
     int code = parse(&arguments, count, list, &source);
     if (code || arguments.help)
         return code;
-    const struct logger logger = {.level = LOG_WARN, .write = write_line};
+    struct encryption old_keys = {0}, keys = {0};
+    char message[ENCRYPTION_MESSAGE_SIZE];
+    int error = arguments.key_file ? encryption_load_file(&old_keys, arguments.key_file, 0, NULL, message) : 0;
+    if (!error)
+        error = encryption_load_data(&keys, arguments.data_key_file, arguments.data_cipher, &logger, message);
+    if (error)
+        fprintf(stderr, "weir import: %s\n", message);
+    code = error ? 1 : move_in(&arguments, source, &old_keys, &keys);
+    encryption_deinit(&old_keys);
+    encryption_deinit(&keys);
+    return code;
+}
+
+static int move_in(const struct arguments *arguments, const char *source, const struct encryption *old_keys,
+                   const struct encryption *keys)
+{
     struct intake intake = {
         .source = source,
-        .directory = arguments.dry_run ? NULL : arguments.directory,
+        .directory = arguments->dry_run ? NULL : arguments->directory,
+        .encryption = &keys->store,
         .logger = &logger,
         .progress = isatty(STDERR_FILENO) ? intake_show_progress : NULL,
     };
     importer_options_default(&intake.options);
-    intake.options.keep_going = arguments.keep_going;
-    intake.options.truncate_bad_eof = arguments.truncate_bad_eof;
-    intake.options.check_crc = arguments.check_crc;
-    intake.options.crc_polynomial = arguments.crc_polynomial;
-    intake.options.may_be_encrypted = arguments.may_be_encrypted;
-    intake.options.key = intake_key(arguments.key);
+    intake.options.keep_going = arguments->keep_going;
+    intake.options.truncate_bad_eof = arguments->truncate_bad_eof;
+    intake.options.check_crc = arguments->check_crc;
+    intake.options.crc_polynomial = arguments->crc_polynomial;
+    intake.options.may_be_encrypted = arguments->may_be_encrypted;
+    intake.options.key = old_keys->key ? old_keys->store.key : intake_key(arguments->key);
     int error = intake_run(&intake);
     if (intake.progress)
         fputc('\n', stderr);
@@ -97,16 +121,8 @@ void import_help(void)
 static int parse(struct arguments *arguments, int count, char **list, const char **ret_source)
 {
     char message[256];
-    for (int at = 0; at < count;) {
-        int used;
-        if (flag_parse(flags, FLAG_TOTAL, arguments, count - at, list + at, &used, message, sizeof(message)))
-            return complain(message);
-        at += used;
-        if (at < count && *ret_source)
-            return complain("there is one SOURCE");
-        if (at < count)
-            *ret_source = list[at++];
-    }
+    if (flag_parse_around(flags, FLAG_TOTAL, arguments, count, list, "SOURCE", ret_source, message, sizeof(message)))
+        return complain(message);
     if (arguments->help) {
         import_help();
         return 0;

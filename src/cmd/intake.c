@@ -54,6 +54,10 @@ int intake_run(struct intake *run)
                          run->ret_cluster_id, run->cluster_id, run->ret_cluster_id);
         error = other ? ERR_OTHER_CLUSTER : run->directory ? fill(run, importer) : look(run, importer);
         importer_stats_get(importer, &run->stats);
+        if (!error && run->stats.decrypted && run->directory && !intake_encrypts(run))
+            logger_write(run->logger, LOG_WARN,
+                         "%s was encrypted, and %s is not: who has its files can read the messages", run->source,
+                         run->directory);
         importer_free(importer);
     }
     directory_close(&source.directory);

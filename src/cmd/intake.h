@@ -20,5 +20,11 @@ struct intake {
     char ret_cluster_id[260];
 };
 
+// The new directory will be encrypted.
+static inline bool intake_encrypts(const struct intake *run)
+{
+    return run->encryption && run->encryption->key.len && run->encryption->cipher;
+}
+
 // 0, or ERR_* when it was said why.
 int intake_run(struct intake *run) MUST_USE;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "cmd/encryption.h"
 #include "os/clock.h"
 
 enum { BAR = 30 };
@@ -14,7 +15,7 @@ static double megabytes(uint64_t bytes);
 
 struct bytes intake_key(const char *given)
 {
-    const char *variable = getenv(INTAKE_KEY_VARIABLE);
+    const char *variable = getenv(ENCRYPTION_VARIABLE);
     return bytes_from_string(variable && *variable ? variable : given);
 }
 
@@ -78,6 +79,13 @@ void intake_show_summary(const struct intake *intake, FILE *out)
     if (seed->beyond_the_end)
         fprintf(out, "%llu positions lay behind the last message that is there; they were taken back to it\n",
                 (unsigned long long)seed->beyond_the_end);
+    if (stats->other_subjects)
+        fprintf(out, "The old server had request subjects that are not made of its cluster id: see above. Clients that "
+                     "are running "
+                     "must be started\nanew: they ask for the subjects when they connect.\n");
+    if (stats->decrypted)
+        fprintf(out, "%llu messages were encrypted%s\n", (unsigned long long)stats->decrypted,
+                intake->directory && !intake_encrypts(intake) ? ", and are in the clear now (--data-key-file)" : "");
     if (stats->problems)
         fprintf(out, "%llu problems were passed over: see above\n", (unsigned long long)stats->problems);
     if (intake->directory)

@@ -6,9 +6,7 @@
 
 #include "cmd/intake.h"
 
-// Where the key of an encrypted store may be (ST-C23).
-#define INTAKE_KEY_VARIABLE "NATS_STREAMING_ENCRYPTION_KEY"
-// The key from there, or else the given one. len 0: none.
+// The key of an encrypted store from ENCRYPTION_VARIABLE (ST-C23), or else the given one. len 0: none.
 struct bytes intake_key(const char *given);
 
 // intake.progress: one line, written over itself, on standard error.

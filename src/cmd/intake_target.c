@@ -23,9 +23,12 @@ int intake_target_open(struct directory *directory, const char *path, const char
     int error = directory_open(directory, path, true);
     if (error)
         return error;
+    // Before the lock, which makes a file, in what may be somebody's folder; and again, because another import may just have ended.
     error = look(directory, ret_text);
     if (!error)
         error = directory_lock(directory, true);
+    if (!error)
+        error = look(directory, ret_text);
     if (!error)
         error = set_mark(directory);
     if (!error)

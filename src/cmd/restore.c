@@ -8,23 +8,29 @@
 
 #include "cmd/backup_verify.h"
 #include "cmd/commands.h"
+#include "cmd/encryption.h"
 #include "cmd/filling.h"
 #include "server/flag.h"
 
-enum { STEP_FRAMES = 10000, CLUSTER_ID_SIZE = 130 };
+enum { STEP_FRAMES = 10000, CLUSTER_ID_SIZE = 129 };
 
 struct arguments {
-    const char *directory;
+    const char *directory, *data_key_file;
+    uint32_t data_cipher;
     bool help;
 };
 
 static const struct flag flags[] = {
     {"dir", FLAG_STRING, offsetof(struct arguments, directory), 0, 0, NULL, "DATA",
      "the new data directory: empty, or not there yet"},
+    ENCRYPTION_DATA_FLAGS(struct arguments, data_key_file, data_cipher),
     {"h,help", FLAG_BOOL, offsetof(struct arguments, help), 0, 0, NULL, NULL, "this text"},
 };
 
 #define FLAG_TOTAL (sizeof(flags) / sizeof(flags[0]))
+
+static void write_line(void *owner, enum log_level level, const char *format, va_list list);
+static const struct logger logger = {.level = LOG_WARN, .write = write_line};
 
 struct session {
     const char *path;
@@ -37,10 +43,9 @@ struct session {
 
 static int parse(struct arguments *arguments, int count, char **list, const char **ret_path);
 static int complain(const char *text);
-static int make(const char *path, const char *directory);
+static int make(const char *path, const char *directory, const struct store_encryption *encryption);
 static void begin(void *owner, struct shard *shard, struct stan *stan);
 static int step(void *owner, struct engine_time now);
-static void write_line(void *owner, enum log_level level, const char *format, va_list list);
 
 int restore_run(int count, char **list)
 {
@@ -51,7 +56,15 @@ int restore_run(int count, char **list)
         return code;
     if (backup_verify(path, stdout))
         return 1;
-    return make(path, arguments.directory);
+    struct encryption keys;
+    char message[ENCRYPTION_MESSAGE_SIZE];
+    if (encryption_load_data(&keys, arguments.data_key_file, arguments.data_cipher, &logger, message)) {
+        fprintf(stderr, "weir restore: %s\n", message);
+        return 1;
+    }
+    code = make(path, arguments.directory, &keys.store);
+    encryption_deinit(&keys);
+    return code;
 }
 
 void restore_help(void)
@@ -73,16 +86,8 @@ void restore_help(void)
 static int parse(struct arguments *arguments, int count, char **list, const char **ret_path)
 {
     char message[256];
-    for (int at = 0; at < count;) {
-        int used;
-        if (flag_parse(flags, FLAG_TOTAL, arguments, count - at, list + at, &used, message, sizeof(message)))
-            return complain(message);
-        at += used;
-        if (at < count && *ret_path)
-            return complain("there is one FILE");
-        if (at < count)
-            *ret_path = list[at++];
-    }
+    if (flag_parse_around(flags, FLAG_TOTAL, arguments, count, list, "FILE", ret_path, message, sizeof(message)))
+        return complain(message);
     if (arguments->help) {
         restore_help();
         return 0;
@@ -98,19 +103,23 @@ static int complain(const char *text)
     return 2;
 }
 
-static int make(const char *path, const char *directory)
+static int make(const char *path, const char *directory, const struct store_encryption *encryption)
 {
-    const struct logger logger = {.level = LOG_WARN, .write = write_line};
     struct session session = {.path = path};
     struct backup_begin first;
     char cluster_id[CLUSTER_ID_SIZE];
     int error = backup_reader_open(&session.reader, path, &first);
     if (error)
         return complain(error_text(error));
+    if (first.cluster_id.len >= sizeof(cluster_id)) {
+        backup_reader_close(&session.reader);
+        return complain("the backup's cluster id is too long to be served");
+    }
     snprintf(cluster_id, sizeof(cluster_id), "%.*s", BYTES_ARG(first.cluster_id));
     const struct filling filling = {
         .directory = directory,
         .cluster_id = cluster_id,
+        .encryption = encryption,
         .logger = &logger,
         .begin = begin,
         .step = step,

@@ -281,11 +281,23 @@ static int import_first(struct serve *serve)
         return 0;
     }
     importer_options_default(&intake.options);
-    // The variable is gone if it was taken for the new store: then it is for the old one too, as it was before the move.
-    intake.options.key = serve->encryption.key ? serve->encryption.store.key : intake_key(NULL);
+    char message[ENCRYPTION_MESSAGE_SIZE];
+    struct encryption old_keys = {0};
+    if (serve->options.import_key_file &&
+        encryption_load_file(&old_keys, serve->options.import_key_file, 0, logger, message)) {
+        logger_write(logger, LOG_FATAL, "%s", message);
+        return ERR_INVALID;
+    }
+    intake.options.may_be_encrypted = serve->options.import_encrypted;
+    if (old_keys.key)
+        intake.options.key = old_keys.store.key;
+    else if (serve->options.import_encrypted)
+        // The variable is gone if it was taken for the new store: then it is for the old one too, as it was before the move.
+        intake.options.key = serve->encryption.key ? serve->encryption.store.key : intake_key(NULL);
     intake.encryption = &serve->encryption.store;
     logger_write(logger, LOG_INFO, "Importing %s", intake.source);
     int error = intake_run(&intake);
+    encryption_deinit(&old_keys);
     char line[512];
     intake_show_line(&intake, line, sizeof(line));
     if (error)

@@ -40,4 +40,6 @@ struct crypto {
     bool (*aead_open)(const struct crypto_aead *aead, struct bytes sealed, char *to);
     // HKDF-SHA-256 (RFC 5869) with one block of output: a key for one purpose (`info`, at most 64 bytes) from a secret.
     void (*hkdf_sha256)(struct bytes secret, struct bytes salt, struct bytes info, uint8_t ret_key[CRYPTO_SHA256_LEN]);
+    // Memory that holds keys: kept out of swap and core dumps, as far as the machine lets us; nothing depends on it. NULL: nobody does.
+    void (*guard)(void *memory, size_t size);
 };

@@ -5,6 +5,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/must.h"
@@ -134,6 +136,15 @@ static void hkdf_sha256(struct bytes secret, struct bytes salt, struct bytes inf
     OPENSSL_cleanse(extracted, sizeof(extracted));
 }
 
+// Whole pages: what else is on them stays in memory, too.
+static void guard(void *memory, size_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)memory / page * page;
+    size_t len = ((uintptr_t)memory + size - begin + page - 1) / page * page;
+    (void)!mlock((void *)begin, len); // beyond RLIMIT_MEMLOCK it is refused
+    (void)!madvise((void *)begin, len, MADV_DONTDUMP);
+}
+
 const struct crypto crypto_machine = {
     .bcrypt_matches = bcrypt_matches,
     .ed25519_verify = ed25519_verify,
@@ -142,4 +153,5 @@ const struct crypto crypto_machine = {
     .aead_seal = aead_seal,
     .aead_open = aead_open,
     .hkdf_sha256 = hkdf_sha256,
+    .guard = guard,
 };

@@ -76,6 +76,27 @@ int flag_parse(const struct flag *flags, size_t flag_count, void *target, int co
     return 0;
 }
 
+int flag_parse_around(const struct flag *flags, size_t flag_count, void *target, int count, char *const *arguments,
+                      const char *name, const char **ret_other, char *ret_message, size_t message_size)
+{
+    bool found = false;
+    for (int at = 0; at < count;) {
+        int used;
+        int error = flag_parse(flags, flag_count, target, count - at, arguments + at, &used, ret_message, message_size);
+        if (error)
+            return error;
+        at += used;
+        if (at < count && found) {
+            snprintf(ret_message, message_size, "there is one %s", name);
+            return ERR_INVALID;
+        }
+        if (at < count)
+            *ret_other = arguments[at++];
+        found = true;
+    }
+    return 0;
+}
+
 bool flag_help(const struct flag *flag, char *ret_line, size_t size)
 {
     if (flag->type == FLAG_HEADING) {

@@ -50,5 +50,10 @@ struct flag {
 int flag_parse(const struct flag *flags, size_t flag_count, void *target, int count, char *const *arguments,
                int *ret_used, char *ret_message, size_t message_size) MUST_USE;
 
+// The same for flags in front of and behind one other argument. *ret_other is left alone if there is none; ERR_INVALID: there is a second
+// one ("there is one <name>").
+int flag_parse_around(const struct flag *flags, size_t flag_count, void *target, int count, char *const *arguments,
+                      const char *name, const char **ret_other, char *ret_message, size_t message_size) MUST_USE;
+
 // "  -p, --port PORT          text", without a newline. False for a flag that the help does not show.
 bool flag_help(const struct flag *flag, char *ret_line, size_t size);

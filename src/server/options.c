@@ -27,6 +27,7 @@ void options_default(struct options *options, enum options_persona persona)
         .cluster_id = "test-cluster",
         .discover_prefix = "_STAN.discover",
         .store = persona == OPTIONS_WEIR ? OPTIONS_STORE_FILE : OPTIONS_STORE_MEMORY,
+        .import_encrypted = true,
         .sync = OPTIONS_SYNC_ALWAYS,
         .file_sync = true,
         .sync_interval_ns = SECOND,
@@ -105,6 +106,10 @@ int options_check(const struct options *options, char ret_message[OPTIONS_MESSAG
         wrong = "for FILE stores, root directory must be specified: -dir";
     else if (options->import_source && (!options->streaming || options->store != OPTIONS_STORE_FILE))
         wrong = "-import moves into files: -st file and -dir";
+    else if ((options->import_key_file || !options->import_encrypted) && !options->import_source)
+        wrong = "-import_key_file and -import_encrypted are about what -import names, and it is not there";
+    else if (options->import_key_file && !options->import_encrypted)
+        wrong = "-import_key_file: a store that is not encrypted has no key";
     else if (options->encryption_old_key_file && !options_encrypts(options))
         wrong = "-encryption_old_key_file: there is no new key: -encrypt and -encryption_key_file";
     else if (options_advertised(options, 0, host, &port))

@@ -60,6 +60,8 @@ struct options {
     size_t server_tag_count;
     const char *directory;       // --dir: "./data"
     const char *import_source;   // --import: a NATS Streaming store to begin with; NULL: none
+    const char *import_key_file; // --import_key_file: of its key; NULL: the key of encryption at rest is its, too
+    bool import_encrypted;       // --import_encrypted: false: what looks encrypted there is not
     const char *cluster_id;      // -cid: "test-cluster"
     const char *discover_prefix; // no flag: "_STAN.discover" (ST-C02)
     uint32_t store;              // -st: enum options_store

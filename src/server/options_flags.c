@@ -90,6 +90,8 @@
 #define STORE_FLAGS \
     {"dir", FLAG_STRING, AT(directory), 0, 0, NULL, "DIR", "where the data is (./data)"}, \
     {"import", FLAG_STRING, AT(import_source), 0, 0, NULL, "DIR", "move in at the first start with what a NATS Streaming server has in its --dir"}, \
+    {"import_key_file", FLAG_STRING, AT(import_key_file), 0, 0, NULL, "FILE", "with the key of what --import reads; without it the key of --encrypt is its, too"}, \
+    {"import_encrypted", FLAG_BOOL, AT(import_encrypted), 0, 0, NULL, NULL, "-import_encrypted=false: what looks encrypted there is not"}, \
     {"cid,cluster_id", FLAG_STRING, AT(cluster_id), 0, 0, NULL, "ID", "NATS Streaming cluster id (test-cluster)"}, \
     {"st,store", FLAG_CHOICE, AT(store), 0, 0, "file,memory", "file|memory", "where messages are kept (file; as nats-streaming-server: memory)"}, \
     {"sync", FLAG_CHOICE, AT(sync), 0, 0, "always,interval,never", "WHEN", \

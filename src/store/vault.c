@@ -31,6 +31,8 @@ struct vault *vault_new(struct disk *disk, const struct store_encryption *encryp
     vault->cipher = encryption->cipher;
     vault->random = encryption->random;
     vault->logger = logger;
+    if (encryption->crypto->guard)
+        encryption->crypto->guard(vault, sizeof(*vault));
     seal_keys_init(&vault->keys, encryption);
     return vault;
 }

@@ -267,6 +267,27 @@ test('what waits to be delivered again, and what is dead, is so after a restore'
   assert.strictEqual((await other.page(page)).dead, 2)
 })
 
+test('a restored directory is encrypted if that is asked for', async (t) => {
+  const server = await start(t)
+  const client = await StanClient.connect(server)
+  await client.store('jobs', 'a secret payload')
+  const { file } = await backup(t, server)
+  const key = path.join(temporary(t), 'key')
+  fs.writeFileSync(key, '0123456789abcdef0123456789abcdef\n', { mode: 0o600 })
+  const other = await start(t, {
+    prepare: async (directory) => {
+      const done = await weir('restore', file, '--dir', directory, '--data-key-file', key, '--data-cipher', 'CHACHA')
+      assert.strictEqual(done.status, 0, done.err)
+    }
+  }, ['--encryption_key_file', key])
+  const wal = path.join(other.directory, 'data', 'wal')
+  assert.ok(fs.readdirSync(wal).every((name) => !fs.readFileSync(path.join(wal, name)).includes('a secret payload')))
+  const reader = await StanClient.connect(other)
+  assert.strictEqual((await (await reader.subscribe('jobs')).next()).data, 'a secret payload')
+  const wrong = await weir('restore', file, '--dir', path.join(temporary(t), 'data'), '--data-key-file', `${key}.none`)
+  assert.match(wrong.err, /weir restore: encryption key file .*not found/)
+})
+
 test('answers fit into a message, however long what is in them is', async (t) => {
   const server = await start(t, {}, ['--max_payload', '3000'])
   const client = await StanClient.connect(server)

@@ -426,6 +426,94 @@ test('IM-20 an import that is killed leaves nothing that is served; the next one
   assert.match(checked.out, /20000 messages in the log, sequences 1 to 20000/, checked.err)
 })
 
+/** Whether some file of a data directory has the text as it is. */
+function holds (directory, text) {
+  return fs.readdirSync(directory, { withFileTypes: true, recursive: true })
+    .some((one) => one.isFile() && fs.readFileSync(path.join(one.path, one.name)).includes(text))
+}
+
+function keyFile (t, key) {
+  const file = path.join(temporary(t), 'key')
+  fs.writeFileSync(file, key, { mode: 0o600 })
+  return file
+}
+
+test('the new directory is encrypted if that is asked for, and else it is said that it is not', async (t) => {
+  const directory = writeStore(temporary(t), { key: 'the old key', channels: { a: { slices: [messages(1, 20, () => ({ data: 'a secret payload' }))] } } })
+  const oldKey = keyFile(t, 'the old key\n')
+  const newKey = keyFile(t, '0123456789abcdef0123456789abcdef')
+  const clear = path.join(temporary(t), 'data')
+  const plain = await weirImport(directory, '--dir', clear, '--encryption-key-file', oldKey)
+  assert.match(plain.out, /20 messages were encrypted, and are in the clear now \(--data-key-file\)/, plain.err)
+  assert.match(plain.err, /was encrypted, and .* is not: who has its files can read the messages/)
+  assert.ok(holds(clear, 'a secret payload'))
+  for (const cipher of ['AES', 'CHACHA']) {
+    const { server, out, err } = await moveIn(t, directory, {
+      importFlags: ['--encryption-key-file', oldKey, '--data-key-file', newKey, '--data-cipher', cipher],
+      flags: ['--encryption_key_file', newKey]
+    })
+    assert.match(out, /20 messages were encrypted\n/)
+    assert.strictEqual(err, '')
+    assert.ok(!holds(path.join(server.directory, 'data'), 'a secret payload'))
+    assert.deepStrictEqual(sequences(await readAll(server, 'a', 20)), span(1, 20))
+  }
+  const without = await weirServe('--dir', clear, '--encryption_key_file', path.join(temporary(t), 'none'))
+  assert.match(without.err, /encryption key file .*not found/)
+  for (const flag of ['--data-key-file', '--encryption-key-file']) {
+    const refused = await weirImport(directory, '--dir', path.join(temporary(t), 'data'), flag, path.join(temporary(t), 'none'))
+    assert.match(refused.err, /encryption key file .*not found/)
+  }
+})
+
+test('serve --import has a key of its own for the source', async (t) => {
+  const newKey = keyFile(t, '0123456789abcdef0123456789abcdef')
+  const looksSealed = writeStore(temporary(t), { channels: { a: { slices: [messages(1, 3, () => ({ data: Buffer.concat([Buffer.from([1]), Buffer.alloc(60, 7)]) }))] } } })
+  const start = async (source, ...flags) => {
+    const server = await Server.start(['--encryption_key_file', newKey, '--import', source, ...flags])
+    t.after(() => server.stop())
+    return server
+  }
+  // Clear payloads that look encrypted are not tried with the key of the new directory.
+  const refused = await weirServe('--dir', path.join(temporary(t), 'd'), '--encryption_key_file', newKey, '--import', looksSealed)
+  assert.match(refused.err, /sequence 1 cannot be decrypted/)
+  const clear = await start(looksSealed, '--import_encrypted=false')
+  assert.deepStrictEqual([...(await readAll(clear, 'a', 3))[2].bytes].slice(0, 2), [1, 7])
+  const sealed = writeStore(temporary(t), { key: 'the old key', channels: { a: { slices: [messages(1, 3, () => ({ data: 'a secret payload' }))] } } })
+  const other = await start(sealed, '--import_key_file', keyFile(t, 'the old key'))
+  assert.strictEqual((await readAll(other, 'a', 3))[0].data, 'a secret payload')
+  assert.ok(!holds(path.join(other.directory, 'data'), 'a secret payload'))
+  const alone = await weirServe('--dir', path.join(temporary(t), 'd'), '--import_key_file', newKey)
+  assert.match(alone.err, /about what -import names/)
+})
+
+test('two imports at once into one directory: one of them, whole', async (t) => {
+  const directory = writeStore(temporary(t), { channels: { a: { slices: [messages(1, 3000, () => ({ data: 'x'.repeat(1000) }))] } } })
+  for (let round = 0; round < 3; round++) {
+    const target = path.join(temporary(t), 'data')
+    const done = await Promise.all([1, 2, 3].map(() => weirImport(directory, '--dir', target)))
+    assert.deepStrictEqual(done.map((one) => one.status).sort(), [0, 1, 1], JSON.stringify(done))
+    const checked = await weir('check', target)
+    assert.match(checked.out, /3000 messages in the log, sequences 1 to 3000/, checked.err)
+  }
+})
+
+test('a cluster id that is too long to be served is said to be', async (t) => {
+  const directory = writeStore(temporary(t), { clusterId: 'c'.repeat(129), channels: {} })
+  const done = await weirImport(directory, '--dir', path.join(temporary(t), 'data'))
+  assert.match(done.err, /its cluster id has 129 characters: at most 128 can be served/)
+  const { server } = await moveIn(t, writeStore(temporary(t), { clusterId: 'c'.repeat(128), channels: {} }), { flags: ['-cid', 'c'.repeat(128)] })
+  assert.ok(server)
+})
+
+test('a file in which long records seem to begin everywhere is given up', async (t) => {
+  const directory = small(t)
+  const pattern = Buffer.from([0x08, 0xff, 0x00, 0x01, 1, 2, 3, 4])
+  damage(directory, 'a/subs.dat', (bytes) => Buffer.concat([bytes, Buffer.alloc(16 << 20, pattern)]))
+  const done = await weirImport(directory, '--dry-run', '--keep-going')
+  assert.match(done.err, /long records seem to begin everywhere/)
+  assert.match(done.out, /30 messages/)
+})
+
 test('IM-20 serve --import moves in once', async (t) => {
   const directory = writeStore(temporary(t), { clusterId: 'old', channels: { a: { slices: [messages(1, 3)] } } })
   const other = await weirServe('--dir', path.join(temporary(t), 'd'), '--import', directory)

@@ -8,6 +8,9 @@
 
 enum { CHUNK = 1 << 20 }; // bytes read at a time
 
+// What resync may check in a file, besides four times its size: seconds.
+static const uint64_t CREDIT = 256ull << 20;
+
 static bool fill(struct filestore_reader *reader, size_t need);
 static void make_room(struct filestore_reader *reader, size_t need);
 static enum filestore_finding look(struct filestore_reader *reader, struct filestore_frame *ret_frame);
@@ -44,6 +47,7 @@ int filestore_reader_open(struct filestore_reader *reader, const char *path, boo
     reader->start = reader->end = reader->used = 0;
     reader->offset = reader->read_to = 0;
     reader->error = 0;
+    reader->credit = CREDIT + 4 * reader->size;
     if (!fill(reader, FILESTORE_VERSION_SIZE))
         return reader->error ? reader->error : ERR_CORRUPT;
     if (get_u32(reader->window) != FILESTORE_VERSION)
@@ -104,9 +108,15 @@ enum filestore_finding filestore_reader_resync(struct filestore_reader *reader,
         struct bytes glance = bytes_make(reader->window + reader->start, left);
         if (glance.len > FILESTORE_GLANCE)
             glance.len = FILESTORE_GLANCE;
-        if (plausible(owner, glance) && look(reader, ret_frame) == FILESTORE_RECORD)
-            return FILESTORE_RECORD;
+        if (plausible(owner, glance)) {
+            if (look(reader, ret_frame) == FILESTORE_RECORD)
+                return FILESTORE_RECORD;
+            size_t checked = reader->used > FILESTORE_GLANCE ? reader->used : FILESTORE_GLANCE;
+            reader->credit = reader->credit > checked ? reader->credit - checked : 0;
+        }
         reader->used = 0;
+        if (reader->credit == 0)
+            return FILESTORE_END;
     }
 }
 

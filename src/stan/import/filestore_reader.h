@@ -26,7 +26,8 @@ struct filestore_reader {
     size_t used;            // bytes of it
     char *window;           // owned
     size_t start, end, capacity;
-    int error; // of the disk
+    uint64_t credit; // bytes that resync may still check in this file
+    int error;       // of the disk
 };
 
 void filestore_reader_init(struct filestore_reader *reader, struct disk *disk);
@@ -46,7 +47,8 @@ enum filestore_finding filestore_reader_next(struct filestore_reader *reader, st
 bool filestore_reader_rest_is_blank(struct filestore_reader *reader);
 
 // Passes over what is damaged: goes on at the next byte at which a whole record begins that `plausible` takes, having been shown the
-// bytes from its header on (as many as there are, up to FILESTORE_GLANCE). RECORD, or END when there is none.
+// bytes from its header on (as many as there are, up to FILESTORE_GLANCE). RECORD, or END when there is none. A file that was made so
+// that long records seem to begin everywhere is given up after a while: END, and reader->credit is 0.
 enum { FILESTORE_GLANCE = 64 + 1024 };
 enum filestore_finding filestore_reader_resync(struct filestore_reader *reader,
                                                bool (*plausible)(const void *owner, struct bytes bytes),

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/endian.h"
 #include "base/memory.h"
 #include "base/must.h"
 #include "base/varint.h"
@@ -19,7 +20,10 @@ enum {
     CLIENTS_MAX = 1 << 20,
     SUBS_MAX = 1 << 20,    // of a channel
     PENDING_MAX = 1 << 22, // of a channel
-    SEALED_LOOK = 100,     // messages of a channel, all of which look encrypted
+    CLUSTER_ID_MAX = 128,
+    STATE_MAX = 65536, // bytes of a client or subscription, of which none has that many
+    CHANGE_MAX = 64,   // bytes of a record that only names one
+    SEALED_LOOK = 100, // messages of a channel, all of which look encrypted
 };
 
 // Of a sequence that may follow another behind damage; what lies further off is no record, but bytes that look like one.
@@ -181,6 +185,11 @@ static int read_server(struct importer *importer)
     importer->cluster_id = server.cluster_id;
     importer->stats.clustered = server.node_id.len > 0;
     filestore_reader_close(&importer->reader);
+    if (server.cluster_id.len > CLUSTER_ID_MAX) {
+        logger_write(logger, LOG_ERROR, "server.dat:4: its cluster id has %zu characters: at most %d can be served",
+                     server.cluster_id.len, CLUSTER_ID_MAX);
+        return ERR_UNSUPPORTED;
+    }
     if (!channel_client_id_is_valid(server.cluster_id)) {
         logger_write(logger, LOG_ERROR, "server.dat:4: its cluster id is none: only letters, digits, - and _");
         return ERR_UNSUPPORTED;
@@ -359,6 +368,7 @@ static int take_message(struct importer *importer, const struct filestore_frame 
     importer->stats.messages++;
     importer->stats.message_bytes += publish.payload.len;
     importer->channel_sealed += !importer->cipher.has_key && filestore_cipher_is_sealed(message.data);
+    importer->stats.decrypted += publish.payload.ptr != message.data.ptr;
     return importer->channel_messages == SEALED_LOOK ? check_sealed(importer, false) : 0;
 }
 
@@ -453,8 +463,10 @@ static int next_frame(struct importer *importer, bool (*plausible)(const void *o
     if (reader->error)
         return fail(importer, reader->error, reader->path);
     *ret_end = finding != FILESTORE_RECORD;
-    logger_write(importer->options.logger, LOG_WARN, "%s:%llu: passed over %llu bytes", reader->path,
-                 (unsigned long long)from, (unsigned long long)(reader->offset - from));
+    bool given_up = *ret_end && reader->credit == 0;
+    logger_write(importer->options.logger, LOG_WARN, "%s:%llu: passed over %llu bytes%s", reader->path,
+                 (unsigned long long)from, (unsigned long long)((given_up ? reader->size : reader->offset) - from),
+                 given_up ? ", all that is left: long records seem to begin everywhere in it" : "");
     return 0;
 }
 
@@ -467,7 +479,7 @@ static int cut_end(struct importer *importer, bool (*plausible)(const void *owne
     *ret_end = filestore_reader_resync(reader, plausible, importer, ret_frame) != FILESTORE_RECORD;
     if (reader->error)
         return fail(importer, reader->error, reader->path);
-    if (!*ret_end)
+    if (!*ret_end || reader->credit == 0)
         return problem(importer, ERR_CORRUPT, "a record before which, from %llu on, none can be read",
                        (unsigned long long)from);
     logger_write(importer->options.logger, LOG_WARN, "%s:%llu: %llu bytes at the end, no whole record, were left out",
@@ -503,6 +515,10 @@ static bool plausible_change(const void *owner, struct bytes bytes)
     bool clients = importer->stage == STAGE_CLIENTS;
     if (bytes.len <= FILESTORE_HEADER_SIZE || type < 1 ||
         type > (clients ? FILESTORE_CLIENT_DELETE : FILESTORE_SUB_PENDING))
+        return false;
+    bool names_two =
+        !clients && type != FILESTORE_SUB_NEW && type != FILESTORE_SUB_UPDATE; // a subscription and a sequence
+    if ((get_u32(bytes.ptr) & 0xffffff) > (names_two ? CHANGE_MAX : STATE_MAX))
         return false;
     return bytes.ptr[FILESTORE_HEADER_SIZE] == (clients ? 1 << 3 | 2 : 1 << 3);
 }

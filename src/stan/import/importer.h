@@ -33,6 +33,7 @@ void importer_options_default(struct importer_options *options);
 
 struct importer_stats {
     uint64_t channels, messages, message_bytes; // bytes: of payloads
+    uint64_t decrypted;                         // messages that were encrypted
     uint64_t missing;                           // sequences that a channel does not have between its first and its last
     struct seed_counts seed;
     uint64_t problems;                // that were passed over

@@ -5,6 +5,9 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -200,12 +203,37 @@ static void test_hkdf(void **state)
     assert_memory_equal(made, bare, sizeof(made));
 }
 
+// What the kernel says of the page: no core dump has it, and where mlock() is the real one it is locked.
+static void test_guard(void **state)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *memory = mmap(NULL, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(memory != MAP_FAILED);
+    crypto_machine.guard(memory + page + 100, 32);
+    FILE *file = fopen("/proc/self/smaps", "re");
+    assert_non_null(file);
+    char line[512], place[32];
+    snprintf(place, sizeof(place), "%lx-", (unsigned long)(uintptr_t)(memory + page));
+    bool is_here = false, is_kept_out = false;
+    while (fgets(line, sizeof(line), file)) {
+        if (strchr(line, '-') && strncmp(line, place, strlen(place)) == 0)
+            is_here = true;
+        if (is_here && strncmp(line, "VmFlags:", 8) == 0) {
+            is_kept_out = strstr(line, " dd") != NULL;
+            break;
+        }
+    }
+    fclose(file);
+    munmap(memory, 3 * page);
+    assert_true(is_kept_out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bcrypt),       cmocka_unit_test(test_bcrypt_length), cmocka_unit_test(test_ed25519),
         cmocka_unit_test(test_ed25519_sign), cmocka_unit_test(test_sha256),        cmocka_unit_test(test_aead),
-        cmocka_unit_test(test_aead_empty),   cmocka_unit_test(test_hkdf),
+        cmocka_unit_test(test_aead_empty),   cmocka_unit_test(test_hkdf),          cmocka_unit_test(test_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -668,9 +668,10 @@ static bool has_key_at(size_t offset)
 static void what_a_flag_says_a_key_can_say(void **state)
 {
     // About this start alone; and what is a part of another flag, or read by a key of its own.
-    static const char *const others[] = {"c,config",     "sc,stan_config", "t",  "sl,signal", "h,help",
-                                         "help_tls",     "v,version",      "DV", "DVV",       "SDV",
-                                         "js,jetstream", "streaming",      "VV", "tls",       "import"};
+    static const char *const others[] = {"c,config",        "sc,stan_config",  "t",  "sl,signal", "h,help",
+                                         "help_tls",        "v,version",       "DV", "DVV",       "SDV",
+                                         "js,jetstream",    "streaming",       "VV", "tls",       "import",
+                                         "import_key_file", "import_encrypted"};
     size_t count, checked = 0;
     const struct flag *flags = options_flags(OPTIONS_WEIR, &count);
     for (size_t i = 0; i < count; i++) {

@@ -329,6 +329,13 @@ static void an_import_needs_files(void **state)
     assert_string_equal(options.import_source, "old");
     expect_refused("--import old -st memory", "-import moves into files: -st file and -dir");
     expect_refused("--import old --streaming=false", "-import moves into files: -st file and -dir");
+    assert_int_equal(parse(&options, "--import old --import_key_file key"), 0);
+    assert_true(options.import_encrypted);
+    assert_int_equal(parse(&options, "--import old --import_encrypted=false"), 0);
+    expect_refused("--import old --import_encrypted=false --import_key_file key",
+                   "-import_key_file: a store that is not encrypted has no key");
+    expect_refused("--import_key_file key", "-import_key_file and -import_encrypted are about what -import names, and "
+                                            "it is not there");
 }
 
 // CO-P18, CO-X04: as nats-server reads --client_advertise.
