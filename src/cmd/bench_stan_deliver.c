@@ -163,7 +163,7 @@ static int join(struct receiver *receiver, uint32_t number)
     struct bench *bench = receiver->bench;
     struct stan_session *session = &receiver->session;
     char inbox[STAN_SESSION_TEXT_SIZE], reply[STAN_SESSION_TEXT_SIZE];
-    snprintf(inbox, sizeof(inbox), "%s-%u", session->inbox, number);
+    snprintf(inbox, sizeof(inbox), "_INBOX.%s-%u", session->client_id, number);
     snprintf(reply, sizeof(reply), "%s.joined.%u", session->inbox, number);
     client_subscribe(&session->client, bytes_from_string(inbox), BYTES(""), SID_MEMBER + number);
     StanPb__SubscriptionRequest request = STAN_PB__SUBSCRIPTION_REQUEST__INIT;
