@@ -162,7 +162,7 @@ static int join(struct receiver *receiver, uint32_t number)
 {
     struct bench *bench = receiver->bench;
     struct stan_session *session = &receiver->session;
-    char inbox[STAN_SESSION_TEXT_SIZE], reply[STAN_SESSION_TEXT_SIZE];
+    char inbox[STAN_SESSION_TEXT_SIZE + 32], reply[STAN_SESSION_TEXT_SIZE + 32];
     snprintf(inbox, sizeof(inbox), "_INBOX.%s-%u", session->client_id, number);
     snprintf(reply, sizeof(reply), "%s.joined.%u", session->inbox, number);
     client_subscribe(&session->client, bytes_from_string(inbox), BYTES(""), SID_MEMBER + number);
@@ -177,7 +177,7 @@ static int join(struct receiver *receiver, uint32_t number)
     // The server's clock gives the messages their times.
     if (receiver->began_ns)
         request.start_time_delta = (int64_t)(client_now_ns() - receiver->began_ns + CLOCK_SLACK_NS);
-    uint8_t frame[2 * STAN_SESSION_TEXT_SIZE + BENCH_STAN_CHANNEL_MAX];
+    uint8_t frame[3 * STAN_SESSION_TEXT_SIZE + BENCH_STAN_CHANNEL_MAX];
     size_t len = stan_pb__subscription_request__pack(&request, frame);
     int error = client_publish(&session->client, bytes_from_string(session->subscribe_subject),
                                bytes_from_string(reply), (struct bytes){0}, bytes_make(frame, len));

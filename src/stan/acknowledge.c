@@ -9,6 +9,23 @@
 static void take(struct stan *stan, struct member *member, struct bytes payload);
 static void carry_out(struct stan *stan, struct member *member, const struct verdict *verdict);
 
+// Acknowledgements of many members come side by side; what they are about does not lie so.
+void acknowledge_on_run(struct stan *stan, const struct inlet_message *messages, size_t count)
+{
+    uint32_t members[INLET_RUN_MAX];
+    uint64_t sequences[INLET_RUN_MAX];
+    size_t known = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct envelope_ack ack;
+        if (stan_subject_number(messages[i].subject, &members[known]) || envelope_ack_decode(messages[i].payload, &ack))
+            continue;
+        sequences[known++] = ack.sequence;
+    }
+    engine_acks_ahead(stan->engine, members, sequences, known);
+    for (size_t i = 0; i < count; i++)
+        acknowledge_on_message(stan, &messages[i]);
+}
+
 void acknowledge_on_message(struct stan *stan, const struct inlet_message *message)
 {
     uint32_t number;

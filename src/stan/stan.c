@@ -19,6 +19,7 @@ static bool on_publish_run(struct inlet *inlet, const struct inlet_message *mess
 static bool on_subscribe(struct inlet *inlet, const struct inlet_message *message);
 static bool on_unsubscribe(struct inlet *inlet, const struct inlet_message *message);
 static bool on_sub_close(struct inlet *inlet, const struct inlet_message *message);
+static bool on_ack_run(struct inlet *inlet, const struct inlet_message *messages, size_t count);
 static bool on_ack(struct inlet *inlet, const struct inlet_message *message);
 static bool on_close(struct inlet *inlet, const struct inlet_message *message);
 static bool on_ping(struct inlet *inlet, const struct inlet_message *message);
@@ -93,6 +94,7 @@ int stan_start(struct stan *stan, struct moment now)
         {STAN_INLET_CONNECT, on_connect, discover, ""},
     };
     stan->inlets[STAN_INLET_PUBLISH].on_run = on_publish_run;
+    stan->inlets[STAN_INLET_ACK].on_run = on_ack_run;
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         stan->inlets[table[i].which].on_message = table[i].on_message;
         int error = inlet_open(stan, table[i].which, table[i].subject, table[i].suffix);
@@ -271,6 +273,12 @@ static bool on_unsubscribe(struct inlet *inlet, const struct inlet_message *mess
 static bool on_sub_close(struct inlet *inlet, const struct inlet_message *message)
 {
     subscribe_on_unsubscribe(stan_of(inlet, STAN_INLET_SUB_CLOSE), message, true);
+    return true;
+}
+
+static bool on_ack_run(struct inlet *inlet, const struct inlet_message *messages, size_t count)
+{
+    acknowledge_on_run(stan_of(inlet, STAN_INLET_ACK), messages, count);
     return true;
 }
 

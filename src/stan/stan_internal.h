@@ -159,6 +159,7 @@ void deliver_adapter(struct stan *stan, struct engine_adapter *ret_adapter);
 // Its member goes, or the program ends. Frees it.
 void deliver_forget(struct subscription *subscription);
 
+void acknowledge_on_run(struct stan *stan, const struct inlet_message *messages, size_t count);
 void acknowledge_on_message(struct stan *stan, const struct inlet_message *message);
 // For subscription.former_ack: where the server told the client to acknowledge whose place we have taken (IM-13).
 bool acknowledge_on_former(struct inlet *inlet, const struct inlet_message *message);

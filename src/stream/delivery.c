@@ -19,6 +19,7 @@ static void fetch_unreserve(struct fetch *fetch);
 static void fetch_free(struct fetch *fetch);
 static struct member *choose_first(struct consumer *consumer);
 static struct member *choose_again(struct consumer *consumer, uint32_t holder);
+static void next_ahead(const struct choice_entry *entry);
 static struct member *member_of(struct choice_entry *entry);
 static void arrive(struct consumer *consumer, struct fetch *fetch);
 static void arrive_failed(struct consumer *consumer, struct fetch *fetch, int result);
@@ -232,6 +233,8 @@ static void fetch_free(struct fetch *fetch)
 static struct member *choose_first(struct consumer *consumer)
 {
     struct choice_entry *entry = choice_first(&consumer->choices[CHOICE_FREE], NULL);
+    if (entry)
+        next_ahead(entry);
     return member_of(entry ? entry : choice_first(&consumer->choices[CHOICE_SUSPECT_FREE], NULL));
 }
 
@@ -248,6 +251,15 @@ static struct member *choose_again(struct consumer *consumer, uint32_t holder)
             return member_of(entry);
     }
     return NULL;
+}
+
+// Among many, the member that is likely to be next has been driven out of the caches by all that came after its last message.
+static void next_ahead(const struct choice_entry *entry)
+{
+    const struct list *next = entry->link.next;
+    if (next != &entry->bucket->entries)
+        member_ahead(container_of(next, struct member, entry.link));
+    __builtin_prefetch(container_of(entry, struct member, entry)->context);
 }
 
 static struct member *member_of(struct choice_entry *entry)

@@ -26,7 +26,7 @@ struct member;
 enum {
     ENGINE_DATA_MAX = 4096,  // bytes of an adapter's data blob
     ENGINE_NAME_MAX = 1024,  // bytes of a stream's or consumer's name
-    ENGINE_FIND_MAX = 16,    // engine_stream_find_many()
+    ENGINE_FIND_MAX = 16,    // engine_stream_find_many(), engine_acks_ahead()
     STREAM_BACKOFF_MAX = 16, // steps of a stream's backoff
     ENGINE_REASON_MAX = 256, // bytes of the reason given for terminating a message; the rest is cut off
 };
@@ -354,6 +354,8 @@ bool member_is_suspect(const struct member *member);
 
 // Any member's message may be acknowledged through any member (ST-B09). 0, or ERR_NOT_FOUND when it is not pending.
 int engine_ack(struct engine *engine, struct consumer *consumer, uint64_t sequence, struct engine_time now);
+// A hint, as those before engine_streams_ahead(): these sequences are acknowledged through members with these ids, up to ENGINE_FIND_MAX.
+void engine_acks_ahead(const struct engine *engine, const uint32_t *members, const uint64_t *sequences, size_t count);
 
 // Gives a message back that is with a member: it goes out again after the delay. `member`: who says so; NULL: whoever has it.
 // `count`: the delivery was an attempt. Sequence 0: all that the member has. 0, or ERR_NOT_FOUND when the message is not with that

@@ -49,6 +49,7 @@ enum {
     ENGINE_ALL_DEAD_MAX = 1 << 20, // of all consumers
     DEAD_RECORD_MAX = 8 * 10 + ENGINE_REASON_MAX, // bytes of the body of a DEAD record
     ENGINE_AGE_LOOK_MS = 60000,                   // at least this often, because the wall clock may jump
+    ENGINE_LINE_BYTES = 64,                       // of a processor's cache
 };
 
 // What a tail_op was, to take it back.
@@ -207,7 +208,9 @@ struct consumer {
 };
 
 struct member {
+    // What a delivery and its acknowledgement need comes first; see member_ahead().
     struct consumer *consumer; // borrowed
+    void *context;
     uint32_t id;
     bool committed, removing, suspect;
     bool recovered; // the deadlines of what it has begin when it is READY
@@ -221,8 +224,7 @@ struct member {
     struct choice_entry entry;
     struct wheel_timer ack_timer;   // set, not after the first deadline, while anything is out with a deadline
     struct wheel_timer state_timer; // GONE: grace; refused: retry
-    void *context;
-    struct list link; // consumer's
+    struct list link;               // consumer's
 };
 
 // engine_consumer_create() waiting for a seek.
@@ -373,6 +375,8 @@ void member_free(struct member *member);
 // Tells the adapter that it goes, if it ever was there.
 void member_tell_removed(struct member *member);
 void member_choice_update(struct member *member);
+// A message of it is delivered or acknowledged before long.
+void member_ahead(const struct member *member);
 void member_recovered(struct member *member);
 void member_refused(struct member *member);
 // The stream has another grace: one that runs ends earlier or later.

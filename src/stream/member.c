@@ -105,6 +105,13 @@ struct member *engine_member_by_id(struct engine *engine, uint32_t id)
     return member && !member->removing ? member : NULL;
 }
 
+void member_ahead(const struct member *member)
+{
+    const char *from = (const char *)member, *end = (const char *)&member->entry + sizeof(member->entry);
+    for (; from < end; from += ENGINE_LINE_BYTES)
+        __builtin_prefetch(from, 1);
+}
+
 uint32_t member_id(const struct member *member)
 {
     return member->id;

@@ -21,6 +21,29 @@ int engine_ack(struct engine *engine, struct consumer *consumer, uint64_t sequen
     return 0;
 }
 
+// Each step for all before the next one, which needs what it has called for.
+void engine_acks_ahead(const struct engine *engine, const uint32_t *members, const uint64_t *sequences, size_t count)
+{
+    const struct consumer *consumers[ENGINE_FIND_MAX];
+    must(count <= ENGINE_FIND_MAX);
+    for (size_t i = 0; i < count; i++)
+        map_u64_prefetch(&engine->members, members[i]);
+    for (size_t i = 0; i < count; i++) {
+        const struct member *member = map_u64_find(&engine->members, members[i]);
+        consumers[i] = member ? member->consumer : NULL;
+        if (member)
+            member_ahead(member);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (consumers[i])
+            map_u64_prefetch(&consumers[i]->pending, sequences[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (consumers[i])
+            __builtin_prefetch(pending_find(consumers[i], sequences[i]), 1);
+    }
+}
+
 struct pending *pending_find(const struct consumer *consumer, uint64_t sequence)
 {
     return map_u64_find(&consumer->pending, sequence);

@@ -6,7 +6,7 @@
 
 #include "stream/engine_internal.h"
 
-enum { KEY_MAX = 4 + ENGINE_NAME_MAX, LINE_BYTES = 64 };
+enum { KEY_MAX = 4 + ENGINE_NAME_MAX };
 
 static struct bytes key_put(char *to, uint32_t account, struct bytes name);
 static int config_check(const struct stream_config *config);
@@ -274,7 +274,7 @@ void stream_commit_marks(struct stream *stream, uint64_t index)
 void stream_ahead(const struct stream *stream)
 {
     const char *from = (const char *)stream, *end = from + offsetof(struct stream, active_link) + sizeof(struct list);
-    for (; from < end; from += LINE_BYTES)
+    for (; from < end; from += ENGINE_LINE_BYTES)
         __builtin_prefetch(from, 1);
 }
 

@@ -53,7 +53,7 @@ struct trie_config {
 
 #define TRIE_TOKENS_DEFAULT           TRIE_TOKENS_LIMIT // more than fit into a control line of 4 KiB
 #define TRIE_TOKENS_LIMIT             2048              // bounds the recursion of matching
-#define TRIE_CACHE_SUBJECTS_DEFAULT   8192
+#define TRIE_CACHE_SUBJECTS_DEFAULT   32768 // more than the members of one large queue group, each with its inbox
 #define TRIE_CACHE_SIZE_BYTES_DEFAULT (32 * 1024 * 1024)
 
 // All members of one queue group that match; never empty.

@@ -192,6 +192,7 @@ static void test_refused_entries_are_taken_back(void **state)
     struct fake_host *h = *state;
     struct stream *stream = fake_stream(h, "s", 0), *other = fake_stream(h, "t", 0);
     uint64_t id = 0, committed = 0;
+    fake_host_settle(h);
     for (size_t entries = 0; entries < 6; entries++) {
         for (size_t commits = 0; commits <= entries; commits++) {
             for (size_t i = 0; i < entries; i++) {
