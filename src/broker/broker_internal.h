@@ -16,6 +16,7 @@
 #include "broker/broker.h"
 #include "broker/inlet_run.h"
 #include "broker/outbound.h"
+#include "env/log_quota.h"
 #include "subject/trie.h"
 #include "wire/parser.h"
 
@@ -130,7 +131,8 @@ struct broker {
     struct broker_options options;
     struct net_handler handler;
     struct moment now;
-    uint64_t now_ms; // monotonic
+    uint64_t now_ms;                   // monotonic
+    struct log_quota connection_lines; // of the log, see connection_log()
     struct wheel wheel;
     struct prng prng;
     uint64_t sid_seed;   // of struct subscription_set

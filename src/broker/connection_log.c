@@ -13,6 +13,7 @@ struct line {
     size_t len;
 };
 
+static bool is_within_quota(struct broker *broker, enum log_level level);
 static void put(struct line *line, struct bytes bytes);
 static void put_char(struct line *line, char c);
 static void put_number(struct line *line, uint64_t number);
@@ -27,7 +28,7 @@ static void trace_payload(const struct connection *connection, const struct wire
 
 void connection_log(const struct connection *connection, enum log_level level, const char *format, ...)
 {
-    if (!logger_is_enabled(connection->broker->options.logger, level))
+    if (!logger_is_enabled(connection->broker->options.logger, level) || !is_within_quota(connection->broker, level))
         return;
     struct line line = {.len = 0};
     put_name(&line, connection);
@@ -79,6 +80,18 @@ void connection_trace_end(const struct connection *connection, struct bytes sid)
     put(&line, sid);
     put_char(&line, ']');
     write_line(connection, LOG_TRACE, &line);
+}
+
+static bool is_within_quota(struct broker *broker, enum log_level level)
+{
+    uint32_t left_out = 0;
+    if (level < LOG_INFO)
+        return true;
+    if (!log_quota_take_of(&broker->connection_lines, CONNECTION_LOG_LINES, broker->now_ms, &left_out))
+        return false;
+    if (left_out > 0)
+        logger_write(broker->options.logger, LOG_WARN, "%u more lines about connections were left out", left_out);
+    return true;
 }
 
 static void put(struct line *line, struct bytes bytes)

@@ -17,6 +17,10 @@
 // Longest line; longer ones are cut.
 #define CONNECTION_LOG_LINE_MAX 4096
 
+// Lines a second and worker, of those that nobody asked for with -D or -V: a client can cause one with every operation. How many were left
+// out is told with the next one.
+#define CONNECTION_LOG_LINES 100
+
 // One line about this connection.
 void connection_log(const struct connection *connection, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

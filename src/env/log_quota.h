@@ -14,14 +14,14 @@ struct log_quota {
     uint32_t left_out; // since a line was written
 };
 
-// Whether a line may be written; *ret_left_out: how many were not since the last one.
-static inline bool log_quota_take(struct log_quota *quota, uint64_t now_ms, uint32_t *ret_left_out)
+// Whether a line may be written, of so many a second; *ret_left_out: how many were not since the last one.
+static inline bool log_quota_take_of(struct log_quota *quota, uint32_t lines, uint64_t now_ms, uint32_t *ret_left_out)
 {
     if (now_ms >= quota->second_ends_ms) {
         quota->second_ends_ms = now_ms + 1000;
         quota->lines = 0;
     }
-    if (quota->lines == LOG_QUOTA_LINES) {
+    if (quota->lines >= lines) {
         quota->left_out++;
         return false;
     }
@@ -29,4 +29,9 @@ static inline bool log_quota_take(struct log_quota *quota, uint64_t now_ms, uint
     *ret_left_out = quota->left_out;
     quota->left_out = 0;
     return true;
+}
+
+static inline bool log_quota_take(struct log_quota *quota, uint64_t now_ms, uint32_t *ret_left_out)
+{
+    return log_quota_take_of(quota, LOG_QUOTA_LINES, now_ms, ret_left_out);
 }

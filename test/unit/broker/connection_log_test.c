@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "broker/connection_log.h"
 #include "world.h"
 
 #define NAME "127.0.0.1:40000 - cid:1 - "
@@ -65,6 +66,30 @@ static void debug_says_who_comes_and_goes(void **state)
     expect_log(&rig, "");
     peer_close(peer);
     expect_log(&rig, "DBG " NAME "\"v1.2:go:app\" - Client connection closed: Client Closed\n");
+    world_deinit(&rig.world);
+}
+
+// Each line of these the client alone could cause, as often as it likes.
+static void nobody_floods_the_log(void **state)
+{
+    struct rig rig;
+    start(&rig, LOG_INFO, false, 0);
+    for (int i = 0; i < CONNECTION_LOG_LINES + 10; i++) {
+        struct peer *peer = peer_open(&rig.world);
+        peer_say(peer, "BAD\r\n");
+        if (rig.len > sizeof(rig.log) / 2)
+            rig.len = 0;
+    }
+    rig.len = 0;
+    struct peer *peer = peer_open(&rig.world);
+    peer_say(peer, "BAD\r\n");
+    assert_int_equal(rig.len, 0);
+    world_advance(&rig.world, 1000);
+    rig.len = 0;
+    peer = peer_open(&rig.world);
+    peer_say(peer, "BAD\r\n");
+    const char *first = "WRN 11 more lines about connections were left out\nERR ";
+    assert_memory_equal(rig.log, first, strlen(first));
     world_deinit(&rig.world);
 }
 
@@ -209,6 +234,7 @@ int main(void)
         cmocka_unit_test(payloads_are_cut),
         cmocka_unit_test(secrets_are_redacted),
         cmocka_unit_test(lines_are_bounded),
+        cmocka_unit_test(nobody_floods_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
