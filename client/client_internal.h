@@ -58,6 +58,7 @@ struct weir_client {
 
     int64_t next_ping_ms; // (m)
     uint32_t pings_out;   // (m)
+    bool ping_asked;      // (m) for one that is not counted
     int64_t heard_ms;     // (m) when the streaming server answered last
 
     pthread_t keeper;
@@ -94,8 +95,9 @@ int weir_client_listen(struct weir_client *client, const char *subject, natsMsgH
 
 // keeper.c
 int weir_client_start_keeper(struct weir_client *client, struct weir_error *ret_error) WEIR_MUST_USE;
-// Asks the streaming server for a sign of life now; client->heard_ms moves when it answers.
+// Asks the streaming server for a sign of life now, beside the pings that are counted; and when it gave one last (monotonic).
 void weir_client_ping_now(struct weir_client *client);
+int64_t weir_client_heard_ms(struct weir_client *client);
 
 // publish.c
 struct weir_client_try {

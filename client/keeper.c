@@ -27,9 +27,17 @@ int weir_client_start_keeper(struct weir_client *client, struct weir_error *ret_
 void weir_client_ping_now(struct weir_client *client)
 {
     pthread_mutex_lock(&client->mutex);
-    client->next_ping_ms = 0;
+    client->ping_asked = true;
     pthread_cond_broadcast(&client->changed);
     pthread_mutex_unlock(&client->mutex);
+}
+
+int64_t weir_client_heard_ms(struct weir_client *client)
+{
+    pthread_mutex_lock(&client->mutex);
+    int64_t heard_ms = client->heard_ms;
+    pthread_mutex_unlock(&client->mutex);
+    return heard_ms;
 }
 
 static void *keep(void *closure)
@@ -79,16 +87,17 @@ static bool tell_link(struct weir_client *client)
 
 static int64_t ping_if_due(struct weir_client *client, int64_t now_ms)
 {
-    if (now_ms < client->next_ping_ms)
-        return client->next_ping_ms;
-    client->next_ping_ms = now_ms + client->options.ping_interval_ms;
-    if (!weir_client_link_up(client))
+    bool due = now_ms >= client->next_ping_ms, asked = client->ping_asked;
+    client->ping_asked = false;
+    if (due)
+        client->next_ping_ms = now_ms + client->options.ping_interval_ms;
+    if (!weir_client_link_up(client) || !(due || asked))
         return client->next_ping_ms; // what is not connected is not given up
-    if (client->pings_out >= client->options.ping_max_out) {
+    if (due && client->pings_out >= client->options.ping_max_out) {
         snprintf(client->lost_why, sizeof(client->lost_why), "the server did not answer %u pings", client->pings_out);
         return 0;
     }
-    client->pings_out++;
+    client->pings_out += due;
     pthread_mutex_unlock(&client->mutex);
     weir_request_ping(client->nc, client->subjects.ping, client->heartbeat_inbox, client->connection_id);
     pthread_mutex_lock(&client->mutex);

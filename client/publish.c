@@ -251,9 +251,11 @@ static int request_until(struct weir_client *client, const struct weir_client_tr
         if (!error && status == NATS_TIMEOUT && weir_client_now_ms() >= publish->deadline_ms)
             error = weir_error_set(ret_error, WEIR_ERR_TIMEOUT, "not acknowledged in time%s%s",
                                    client->why[0] ? "; before that: " : "", client->why);
-        else if (!error && (status == NATS_MAX_PAYLOAD || status == NATS_NO_MEMORY || status == NATS_INVALID_SUBJECT ||
-                            !publish->wait))
+        else if (!error && (status == NATS_MAX_PAYLOAD || status == NATS_NO_MEMORY || status == NATS_INVALID_SUBJECT))
             error = weir_error_nats(ret_error, status, "publishing");
+        else if (!error && !publish->wait) // it may have been stored, unless there is nobody
+            error = weir_error_set(ret_error, status == NATS_NO_RESPONDERS ? WEIR_ERR_UNREACHABLE : WEIR_ERR_TIMEOUT,
+                                   "publishing: %s", natsStatus_GetText(status));
         pthread_mutex_unlock(&client->mutex);
         if (error)
             return error;
@@ -304,7 +306,9 @@ static void wait_a_little(struct weir_client *client, int64_t deadline_ms)
 static int reserve(struct weir_client *client, const struct weir_client_try *publish, struct weir_error *ret_error)
 {
     bool wait = publish->wait && callback_of_thread != client;
-    int error;
+    int error = publish->wait ? 0 : wait_for_link(client, publish, ret_error);
+    if (error)
+        return error;
     pthread_mutex_lock(&client->mutex);
     while (!(error = weir_client_check(client, ret_error)) &&
            client->publishes >= client->options.max_publishes_in_flight) {

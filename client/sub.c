@@ -25,14 +25,25 @@ int weir_client_subscribe(struct weir_client *client, const char *channel, const
                           weir_message_fn *on_message, void *closure, struct weir_sub **ret_sub,
                           struct weir_error *ret_error)
 {
-    struct weir_sub *sub;
+    return weir_sub_open(client, channel, options, on_message, closure, NULL, ret_sub, ret_error);
+}
+
+int weir_sub_open(struct weir_client *client, const char *channel, const struct weir_sub_options *options,
+                  weir_message_fn *on_message, void *closure, void (*on_gone)(void *closure), struct weir_sub **ret_sub,
+                  struct weir_error *ret_error)
+{
+    struct weir_sub *sub = NULL;
     char inbox[96];
-    if (!channel || !on_message)
-        return weir_error_set(ret_error, WEIR_ERR_INVALID, "a subscription needs a channel and a handler");
-    int error = make(client, channel, options, &sub, ret_error);
-    if (error)
+    int error = channel && on_message
+                    ? make(client, channel, options, &sub, ret_error)
+                    : weir_error_set(ret_error, WEIR_ERR_INVALID, "a subscription needs a channel and a handler");
+    if (error) {
+        if (on_gone)
+            on_gone(closure);
         return error;
+    }
     sub->on_message = on_message;
+    sub->on_gone = on_gone;
     sub->closure = closure;
     snprintf(inbox, sizeof(inbox), "%s.%" PRIu64, client->inbox, (uint64_t)atomic_fetch_add(&client->made_inboxes, 1));
     error = listen_to(sub, inbox, ret_error);
@@ -79,7 +90,10 @@ void weir_sub_pending(struct weir_sub *sub, uint64_t *ret_messages, uint64_t *re
     int waiting = 0, waiting_bytes = 0;
     int64_t handed_over = 0;
     uint64_t finished = atomic_load(&sub->finished_messages), finished_bytes = atomic_load(&sub->finished_bytes);
-    natsSubscription_GetStats(sub->nats, &waiting, &waiting_bytes, NULL, NULL, &handed_over, NULL);
+    pthread_mutex_lock(&sub->client->mutex); // of a fleet's, the handle may go at any time
+    if (sub->nats)
+        natsSubscription_GetStats(sub->nats, &waiting, &waiting_bytes, NULL, NULL, &handed_over, NULL);
+    pthread_mutex_unlock(&sub->client->mutex);
     uint64_t bytes = (uint64_t)waiting_bytes + atomic_load(&sub->taken_bytes);
     uint64_t messages = (uint64_t)waiting + (uint64_t)handed_over;
     if (ret_messages)
@@ -96,6 +110,28 @@ int weir_sub_nak_all(struct weir_sub *sub, bool count)
 void weir_sub_stop(struct weir_sub *sub)
 {
     atomic_store(&sub->stopped, true);
+}
+
+int weir_sub_tell_end(struct weir_sub *sub, bool delete_durable, struct weir_error *ret_error)
+{
+    struct weir_client *client = sub->client;
+    const struct weir_request_subjects *subjects = &client->subjects;
+    pthread_mutex_lock(&client->mutex);
+    int error = weir_client_check(client, ret_error);
+    if (!error && !weir_client_link_up(client))
+        error = weir_error_set(ret_error, WEIR_ERR_UNREACHABLE, "not connected: %s", client->why);
+    pthread_mutex_unlock(&client->mutex);
+    if (error)
+        return error;
+    return weir_request_end_sub(client->nc, delete_durable ? subjects->unsubscribe : subjects->close_sub,
+                                client->options.client_id, sub->channel, sub->ack_inbox, sub->options.durable,
+                                client->options.request_timeout_ms, ret_error);
+}
+
+void weir_sub_deafen(struct weir_sub *sub)
+{
+    atomic_store(&sub->closed, true);
+    natsSubscription_Unsubscribe(sub->nats);
 }
 
 void weir_sub_ref(struct weir_sub *sub)
@@ -187,9 +223,11 @@ static int listen_to(struct weir_sub *sub, const char *inbox, struct weir_error 
         return weir_error_nats(ret_error, status, "subscribing");
     natsSubscription_SetPendingLimits(sub->nats, queued, -1);
     weir_sub_ref(sub);
-    status = natsSubscription_SetOnCompleteCB(sub->nats, on_complete,
-                                              sub); // if it fails, the reference is rather lost than missed
-    return status == NATS_OK ? 0 : weir_error_nats(ret_error, status, "subscribing");
+    status = natsSubscription_SetOnCompleteCB(sub->nats, on_complete, sub);
+    if (status != NATS_OK) // the reference is rather lost than missed
+        return weir_error_nats(ret_error, status, "subscribing");
+    sub->listening = true;
+    return 0;
 }
 
 static int ask_for(struct weir_sub *sub, const char *inbox, struct weir_error *ret_error)
@@ -240,26 +278,15 @@ static void give_up(struct weir_sub *sub)
     atomic_store(&sub->closed, true);
     pthread_cond_broadcast(&sub->client->changed); // a delivery may wait for `ready`
     pthread_mutex_unlock(&sub->client->mutex);
+    if (!sub->listening && sub->on_gone)
+        sub->on_gone(sub->closure);
     weir_sub_release(sub);
 }
 
 static int end(struct weir_sub *sub, bool delete_durable, struct weir_error *ret_error)
 {
-    struct weir_client *client = sub->client;
-    const struct weir_request_subjects *subjects = &client->subjects;
-    int error = 0;
-    if (!atomic_exchange(&sub->closed, true)) {
-        pthread_mutex_lock(&client->mutex);
-        error = weir_client_check(client, ret_error);
-        if (!error && !weir_client_link_up(client))
-            error = weir_error_set(ret_error, WEIR_ERR_UNREACHABLE, "not connected: %s", client->why);
-        pthread_mutex_unlock(&client->mutex);
-        if (!error)
-            error = weir_request_end_sub(client->nc, delete_durable ? subjects->unsubscribe : subjects->close_sub,
-                                         client->options.client_id, sub->channel, sub->ack_inbox, sub->options.durable,
-                                         client->options.request_timeout_ms, ret_error);
-    }
-    natsSubscription_Unsubscribe(sub->nats);
+    int error = atomic_exchange(&sub->closed, true) ? 0 : weir_sub_tell_end(sub, delete_durable, ret_error);
+    weir_sub_deafen(sub);
     return error;
 }
 
@@ -323,6 +350,8 @@ static void handle(struct weir_sub *sub, struct weir_msg *msg)
 static void on_complete(void *closure)
 {
     struct weir_sub *sub = closure;
+    if (sub->on_gone)
+        sub->on_gone(sub->closure);
     pthread_mutex_lock(&sub->client->mutex);
     sub->complete = true;
     pthread_cond_broadcast(&sub->client->changed);

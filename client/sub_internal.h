@@ -16,11 +16,13 @@ struct weir_sub {
     natsSubscription *nats; // owned; NULL after weir_sub_release()
     weir_message_fn *on_message;
     void *closure;
-    atomic_bool ready;      // ack_inbox is known
-    atomic_bool closed;     // the handler is not called any more, and acknowledgements are refused
-    atomic_bool stopped;    // the handler is not called any more
-    bool complete;          // (m) libnats will not call again
-    struct weir_msg *spare; // of the delivering thread
+    void (*on_gone)(void *closure); // NULL: none
+    bool listening;                 // libnats will call on_complete()
+    atomic_bool ready;              // ack_inbox is known
+    atomic_bool closed;             // the handler is not called any more, and acknowledgements are refused
+    atomic_bool stopped;            // the handler is not called any more
+    bool complete;                  // (m) libnats will not call again
+    struct weir_msg *spare;         // of the delivering thread
     // Everything that arrived is pending until it is finished. What libnats keeps is counted there, and what it handed over here.
     atomic_uint_fast64_t finished_messages, taken_bytes, finished_bytes;
 };
@@ -34,6 +36,15 @@ struct weir_msg {
     bool kept;                              // written within the handler only
     atomic_bool finished;                   // acknowledged, given back, terminated, or of no interest any more
 };
+
+// As weir_client_subscribe(). `on_gone` is called exactly once, also on failure, when no callback of it runs or will run; kept messages may be left.
+int weir_sub_open(struct weir_client *client, const char *channel, const struct weir_sub_options *options,
+                  weir_message_fn *on_message, void *closure, void (*on_gone)(void *closure), struct weir_sub **ret_sub,
+                  struct weir_error *ret_error) WEIR_MUST_USE;
+
+// The two parts of closing: the server is told, and nothing is delivered here any more. The handle stays until weir_sub_release().
+int weir_sub_tell_end(struct weir_sub *sub, bool delete_durable, struct weir_error *ret_error);
+void weir_sub_deafen(struct weir_sub *sub);
 
 void weir_sub_ref(struct weir_sub *sub);
 void weir_sub_unref(struct weir_sub *sub);

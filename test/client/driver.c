@@ -6,41 +6,24 @@
 //   {"id":2,"do":"subscribe","name":"s","client":"a"}  {"sub":"s","token":7,"sequence":1,"data":"…"}
 //
 // Every call runs on a thread of its own. What is named is freed by "free"; when stdin ends so does all that is left.
-#include <jansson.h>
+#include "driver.h"
+
 #include <nats/nats.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <weir.h>
 
-enum { NAMED_MAX = 4096, SERVERS_MAX = 8 };
-
-enum kind { KIND_NONE, KIND_CLIENT, KIND_SUB, KIND_MSG };
-
-struct named {
-    enum kind kind;
-    char name[64];
-    void *handle;
-    struct handler *handler; // of a subscription
-};
-
-// What a subscription's messages are to do.
-struct handler {
-    char name[64];
-    bool keep;
-    int64_t hold_ms;
-};
+enum { NAMED_MAX = 4096 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;
-static struct named all[NAMED_MAX];
+static struct driver_named all[NAMED_MAX];
 static int running;
 static atomic_uint tokens;
 
-static void say(json_t *line)
+void driver_say(json_t *line)
 {
     char *text = json_dumps(line, JSON_COMPACT);
     json_decref(line);
@@ -52,9 +35,9 @@ static void say(json_t *line)
     free(text);
 }
 
-static struct named *find(enum kind kind, const char *name)
+struct driver_named *driver_find(enum driver_kind kind, const char *name)
 {
-    struct named *found = NULL;
+    struct driver_named *found = NULL;
     pthread_mutex_lock(&mutex);
     for (size_t i = 0; i < NAMED_MAX && name && !found; i++) {
         if (all[i].kind == kind && strcmp(all[i].name, name) == 0)
@@ -68,7 +51,7 @@ static struct named *find(enum kind kind, const char *name)
     return found;
 }
 
-static void add(enum kind kind, const char *name, void *handle, struct handler *handler)
+void driver_add(enum driver_kind kind, const char *name, void *handle, struct driver_handler *handler)
 {
     size_t i = 0;
     pthread_mutex_lock(&mutex);
@@ -83,9 +66,9 @@ static void add(enum kind kind, const char *name, void *handle, struct handler *
     pthread_mutex_unlock(&mutex);
 }
 
-static void *forget(enum kind kind, const char *name)
+void *driver_forget(enum driver_kind kind, const char *name)
 {
-    struct named *named = find(kind, name);
+    struct driver_named *named = driver_find(kind, name);
     void *handle = named->handle;
     pthread_mutex_lock(&mutex);
     named->kind = KIND_NONE;
@@ -93,17 +76,17 @@ static void *forget(enum kind kind, const char *name)
     return handle;
 }
 
-static const char *text_of(const json_t *call, const char *name)
+const char *driver_text(const json_t *call, const char *name)
 {
     return json_string_value(json_object_get(call, name));
 }
 
-static int64_t number_of(const json_t *call, const char *name)
+int64_t driver_number(const json_t *call, const char *name)
 {
     return json_integer_value(json_object_get(call, name));
 }
 
-static bool truth_of(const json_t *call, const char *name)
+bool driver_truth(const json_t *call, const char *name)
 {
     return json_is_true(json_object_get(call, name));
 }
@@ -140,23 +123,23 @@ static void hold(int64_t ms)
     pthread_mutex_unlock(&own);
 }
 
-static void on_message(struct weir_msg *msg, void *closure)
+void driver_on_message(struct weir_msg *msg, void *closure)
 {
-    const struct handler *handler = closure;
+    const struct driver_handler *handler = closure;
     const char *name;
     char token[24];
     json_t *data = payload(weir_msg_data(msg), weir_msg_data_bytes(msg), &name);
     snprintf(token, sizeof(token), "%u", atomic_fetch_add(&tokens, 1));
     if (handler->keep) {
         weir_msg_keep(msg);
-        add(KIND_MSG, token, msg, NULL);
+        driver_add(KIND_MSG, token, msg, NULL);
     }
     const char *trace = weir_msg_header(msg, "Trace");
-    say(json_pack("{ss ss sI ss sb sI sI ss* ss* sI so}", "sub", handler->name, "token", token, "sequence",
-                  (json_int_t)weir_msg_sequence(msg), "channel", weir_msg_channel(msg), "redelivered",
-                  weir_msg_is_redelivered(msg), "count", (json_int_t)weir_msg_redeliveries(msg), "time",
-                  (json_int_t)weir_msg_time_ns(msg), "reply", weir_msg_reply(msg), "trace", trace, "server",
-                  (json_int_t)weir_msg_server(msg), name, data));
+    driver_say(json_pack("{ss ss sI ss sb sI sI ss* ss* sI so}", "sub", handler->name, "token", token, "sequence",
+                         (json_int_t)weir_msg_sequence(msg), "channel", weir_msg_channel(msg), "redelivered",
+                         weir_msg_is_redelivered(msg), "count", (json_int_t)weir_msg_redeliveries(msg), "time",
+                         (json_int_t)weir_msg_time_ns(msg), "reply", weir_msg_reply(msg), "trace", trace, "server",
+                         (json_int_t)weir_msg_server(msg), name, data));
     if (handler->hold_ms > 0)
         hold(handler->hold_ms);
 }
@@ -165,49 +148,46 @@ static void on_event(struct weir_client *client, enum weir_event event, const ch
 {
     static const char *const names[] = {"", "disconnected", "reconnected", "lost"};
     (void)client;
-    say(json_pack("{ss ss ss}", "client", (const char *)closure, "event", names[event], "why", why));
+    driver_say(json_pack("{ss ss ss}", "client", (const char *)closure, "event", names[event], "why", why));
+}
+
+void driver_read_client(const json_t *call, struct weir_client_options *options)
+{
+    weir_client_options_init(options);
+    options->cluster_id = driver_text(call, "cluster");
+    options->client_id = driver_text(call, "client_id");
+    options->user = driver_text(call, "user");
+    options->password = driver_text(call, "password");
+    options->token = driver_text(call, "token");
+    options->tls_ca_file = driver_text(call, "tls_ca_file");
+    options->connect_timeout_ms = driver_number(call, "connect_timeout_ms");
+    options->publish_timeout_ms = driver_number(call, "publish_timeout_ms");
+    options->request_timeout_ms = driver_number(call, "request_timeout_ms");
+    options->ping_interval_ms = driver_number(call, "ping_interval_ms");
+    options->ping_max_out = (uint32_t)driver_number(call, "ping_max_out");
+    options->max_publishes_in_flight = (uint32_t)driver_number(call, "max_publishes_in_flight");
+    options->reconnect_wait_ms = driver_number(call, "reconnect_wait_ms");
 }
 
 static int open_client(const json_t *call, struct weir_error *error)
 {
     struct weir_client_options options;
     struct weir_client *client;
-    weir_client_options_init(&options);
-    options.servers = text_of(call, "servers");
-    options.cluster_id = text_of(call, "cluster");
-    options.client_id = text_of(call, "client_id");
-    options.user = text_of(call, "user");
-    options.password = text_of(call, "password");
-    options.token = text_of(call, "token");
-    options.tls_ca_file = text_of(call, "tls_ca_file");
-    options.connect_timeout_ms = number_of(call, "connect_timeout_ms");
-    options.publish_timeout_ms = number_of(call, "publish_timeout_ms");
-    options.request_timeout_ms = number_of(call, "request_timeout_ms");
-    options.ping_interval_ms = number_of(call, "ping_interval_ms");
-    options.ping_max_out = (uint32_t)number_of(call, "ping_max_out");
-    options.max_publishes_in_flight = (uint32_t)number_of(call, "max_publishes_in_flight");
-    options.reconnect_wait_ms = number_of(call, "reconnect_wait_ms");
+    driver_read_client(call, &options);
+    options.servers = driver_text(call, "servers");
     options.on_event = on_event;
-    options.closure = strdup(text_of(call, "name"));
+    options.closure = strdup(driver_text(call, "name"));
     int result = weir_client_open(&options, &client, error);
     if (result == 0)
-        add(KIND_CLIENT, options.closure, client, options.closure);
+        driver_add(KIND_CLIENT, options.closure, client, options.closure);
     else
         free(options.closure);
     return result;
 }
 
-struct pending {
-    pthread_mutex_t mutex;
-    pthread_cond_t done;
-    int64_t left;
-    int result;
-    char why[256];
-};
-
-static void on_published(int result, const char *id, const char *why, void *closure)
+void driver_on_published(int result, const char *id, const char *why, void *closure)
 {
-    struct pending *pending = closure;
+    struct driver_pending *pending = closure;
     pthread_mutex_lock(&pending->mutex);
     if (result || !id[0]) {
         pending->result = result;
@@ -218,28 +198,29 @@ static void on_published(int result, const char *id, const char *why, void *clos
     pthread_mutex_unlock(&pending->mutex);
 }
 
-static void read_publish(const json_t *call, struct weir_publish_options *options)
+void driver_read_publish(const json_t *call, struct weir_publish_options *options)
 {
     weir_publish_options_init(options);
-    options->id = text_of(call, "message_id");
-    options->reply = text_of(call, "reply");
-    options->key = text_of(call, "key");
-    options->timeout_ms = number_of(call, "timeout_ms");
+    options->id = driver_text(call, "message_id");
+    options->reply = driver_text(call, "reply");
+    options->key = driver_text(call, "key");
+    options->timeout_ms = driver_number(call, "timeout_ms");
 }
 
 // `times` asynchronous ones with the payloads 0, 1, …
 static int publish_many(struct weir_client *client, const json_t *call, const struct weir_publish_options *options,
                         struct weir_error *error)
 {
-    struct pending pending = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, number_of(call, "times"), 0, ""};
+    struct driver_pending pending = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, driver_number(call, "times"),
+                                     0, ""};
     int64_t times = pending.left;
     for (int64_t i = 0; i < times; i++) {
         char text[24];
         int len = snprintf(text, sizeof(text), "%lld", (long long)i);
-        int result = weir_client_publish_async(client, text_of(call, "channel"), text, (size_t)len, options,
-                                               on_published, &pending, error);
+        int result = weir_client_publish_async(client, driver_text(call, "channel"), text, (size_t)len, options,
+                                               driver_on_published, &pending, error);
         if (result)
-            on_published(result, "", error->text, &pending);
+            driver_on_published(result, "", error->text, &pending);
     }
     pthread_mutex_lock(&pending.mutex);
     while (pending.left > 0)
@@ -252,49 +233,49 @@ static int publish_many(struct weir_client *client, const json_t *call, const st
 
 static int publish(const json_t *call, struct weir_error *error)
 {
-    struct weir_client *client = find(KIND_CLIENT, text_of(call, "client"))->handle;
+    struct weir_client *client = driver_find(KIND_CLIENT, driver_text(call, "client"))->handle;
     struct weir_publish_options options;
-    read_publish(call, &options);
-    if (number_of(call, "times") > 0)
+    driver_read_publish(call, &options);
+    if (driver_number(call, "times") > 0)
         return publish_many(client, call, &options, error);
     if (!json_object_get(call, "size"))
-        return weir_client_publish(client, text_of(call, "channel"), text_of(call, "data"),
-                                   strlen(text_of(call, "data")), &options, error);
-    size_t size = (size_t)number_of(call, "size");
+        return weir_client_publish(client, driver_text(call, "channel"), driver_text(call, "data"),
+                                   strlen(driver_text(call, "data")), &options, error);
+    size_t size = (size_t)driver_number(call, "size");
     unsigned char *data = malloc(size + 1);
     for (size_t i = 0; i < size; i++)
         data[i] = (unsigned char)(i * 7 + size);
-    int result = weir_client_publish(client, text_of(call, "channel"), data, size, &options, error);
+    int result = weir_client_publish(client, driver_text(call, "channel"), data, size, &options, error);
     free(data);
     return result;
 }
 
-static void read_sub(const json_t *call, struct weir_sub_options *options)
+void driver_read_sub(const json_t *call, struct weir_sub_options *options)
 {
     weir_sub_options_init(options);
-    options->group = text_of(call, "group");
-    options->durable = text_of(call, "durable");
-    options->start = (enum weir_start)number_of(call, "start");
-    options->start_sequence = (uint64_t)number_of(call, "start_sequence");
-    options->start_ago_ns = number_of(call, "start_ago_ns");
-    options->max_in_flight = (uint32_t)number_of(call, "max_in_flight");
-    options->ack_wait_ms = number_of(call, "ack_wait_ms");
-    options->manual_ack = truth_of(call, "manual");
+    options->group = driver_text(call, "group");
+    options->durable = driver_text(call, "durable");
+    options->start = (enum weir_start)driver_number(call, "start");
+    options->start_sequence = (uint64_t)driver_number(call, "start_sequence");
+    options->start_ago_ns = driver_number(call, "start_ago_ns");
+    options->max_in_flight = (uint32_t)driver_number(call, "max_in_flight");
+    options->ack_wait_ms = driver_number(call, "ack_wait_ms");
+    options->manual_ack = driver_truth(call, "manual");
 }
 
 static int subscribe(const json_t *call, struct weir_error *error)
 {
     struct weir_sub_options options;
-    struct handler *handler = calloc(1, sizeof(*handler));
+    struct driver_handler *handler = calloc(1, sizeof(*handler));
     struct weir_sub *sub;
-    read_sub(call, &options);
-    snprintf(handler->name, sizeof(handler->name), "%s", text_of(call, "name"));
+    driver_read_sub(call, &options);
+    snprintf(handler->name, sizeof(handler->name), "%s", driver_text(call, "name"));
     handler->keep = options.manual_ack;
-    handler->hold_ms = number_of(call, "hold_ms");
-    int result = weir_client_subscribe(find(KIND_CLIENT, text_of(call, "client"))->handle, text_of(call, "channel"),
-                                       &options, on_message, handler, &sub, error);
+    handler->hold_ms = driver_number(call, "hold_ms");
+    int result = weir_client_subscribe(driver_find(KIND_CLIENT, driver_text(call, "client"))->handle,
+                                       driver_text(call, "channel"), &options, driver_on_message, handler, &sub, error);
     if (result == 0)
-        add(KIND_SUB, handler->name, sub, handler);
+        driver_add(KIND_SUB, handler->name, sub, handler);
     else
         free(handler);
     return result;
@@ -302,8 +283,8 @@ static int subscribe(const json_t *call, struct weir_error *error)
 
 static int end_sub(const json_t *call, struct weir_error *error)
 {
-    struct weir_sub *sub = find(KIND_SUB, text_of(call, "sub"))->handle;
-    return truth_of(call, "delete") ? weir_sub_unsubscribe(sub, error) : weir_sub_close(sub, error);
+    struct weir_sub *sub = driver_find(KIND_SUB, driver_text(call, "sub"))->handle;
+    return driver_truth(call, "delete") ? weir_sub_unsubscribe(sub, error) : weir_sub_close(sub, error);
 }
 
 static int say_about(struct weir_msg *msg, const char *what, const json_t *call)
@@ -313,20 +294,30 @@ static int say_about(struct weir_msg *msg, const char *what, const json_t *call)
     if (strcmp(what, "extend") == 0)
         return weir_msg_extend(msg);
     if (strcmp(what, "term") == 0)
-        return weir_msg_term(msg, text_of(call, "reason"));
+        return weir_msg_term(msg, driver_text(call, "reason"));
     if (strcmp(what, "nak") == 0)
-        return weir_msg_nak(msg, number_of(call, "delay_ms"), !truth_of(call, "uncounted"));
+        return weir_msg_nak(msg, driver_number(call, "delay_ms"), !driver_truth(call, "uncounted"));
     return 0;
 }
 
 // What was said with success is the end of a message, unless it was "extend".
 static int verdict(const json_t *call)
 {
-    const char *token = text_of(call, "token"), *what = text_of(call, "say");
-    int result = say_about(find(KIND_MSG, token)->handle, what, call);
+    const char *token = driver_text(call, "token"), *what = driver_text(call, "say");
+    int result = say_about(driver_find(KIND_MSG, token)->handle, what, call);
     if (result == 0 && strcmp(what, "extend") != 0)
-        weir_msg_free(forget(KIND_MSG, token));
+        weir_msg_free(driver_forget(KIND_MSG, token));
     return result;
+}
+
+json_t *driver_backlog(const struct weir_backlog *backlog)
+{
+    return json_pack("{sI sI sI sI sI sI sI sI sI}", "messages", (json_int_t)backlog->messages, "bytes",
+                     (json_int_t)backlog->bytes, "waiting", (json_int_t)backlog->waiting_messages, "waiting_bytes",
+                     (json_int_t)backlog->waiting_bytes, "in_flight", (json_int_t)backlog->in_flight_messages,
+                     "in_flight_bytes", (json_int_t)backlog->in_flight_bytes, "dead",
+                     (json_int_t)backlog->dead_messages, "members", (json_int_t)backlog->members, "oldest_age_ms",
+                     (json_int_t)backlog->oldest_age_ms);
 }
 
 static int backlog(struct weir_sub *sub, json_t *answer, struct weir_error *error)
@@ -334,24 +325,18 @@ static int backlog(struct weir_sub *sub, json_t *answer, struct weir_error *erro
     struct weir_backlog backlog;
     int result = weir_sub_backlog(sub, &backlog, error);
     if (result == 0)
-        json_object_set_new(
-            answer, "backlog",
-            json_pack("{sI sI sI sI sI sI sI sI sI}", "messages", (json_int_t)backlog.messages, "bytes",
-                      (json_int_t)backlog.bytes, "waiting", (json_int_t)backlog.waiting_messages, "waiting_bytes",
-                      (json_int_t)backlog.waiting_bytes, "in_flight", (json_int_t)backlog.in_flight_messages,
-                      "in_flight_bytes", (json_int_t)backlog.in_flight_bytes, "dead", (json_int_t)backlog.dead_messages,
-                      "members", (json_int_t)backlog.members, "oldest_age_ms", (json_int_t)backlog.oldest_age_ms));
+        json_object_set_new(answer, "backlog", driver_backlog(&backlog));
     return result;
 }
 
 static int ask_sub(const json_t *call, const char *what, json_t *answer, struct weir_error *error)
 {
-    struct weir_sub *sub = find(KIND_SUB, text_of(call, "sub"))->handle;
+    struct weir_sub *sub = driver_find(KIND_SUB, driver_text(call, "sub"))->handle;
     uint64_t messages, bytes;
     if (strcmp(what, "backlog") == 0)
         return backlog(sub, answer, error);
     if (strcmp(what, "nak_all") == 0)
-        return weir_sub_nak_all(sub, !truth_of(call, "uncounted"));
+        return weir_sub_nak_all(sub, !driver_truth(call, "uncounted"));
     if (strcmp(what, "stop") == 0)
         return weir_sub_stop(sub), 0;
     weir_sub_pending(sub, &messages, &bytes);
@@ -363,28 +348,29 @@ static int ask_sub(const json_t *call, const char *what, json_t *answer, struct 
 static void free_named(const json_t *call)
 {
     const char *name;
-    if ((name = text_of(call, "sub"))) {
-        struct handler *handler = find(KIND_SUB, name)->handler;
-        weir_sub_free(forget(KIND_SUB, name));
+    if ((name = driver_text(call, "sub"))) {
+        struct driver_handler *handler = driver_find(KIND_SUB, name)->handler;
+        weir_sub_free(driver_forget(KIND_SUB, name));
         free(handler);
-    } else if ((name = text_of(call, "client"))) {
-        void *closure = find(KIND_CLIENT, name)->handler;
-        weir_client_free(forget(KIND_CLIENT, name));
+    } else if ((name = driver_text(call, "client"))) {
+        void *closure = driver_find(KIND_CLIENT, name)->handler;
+        weir_client_free(driver_forget(KIND_CLIENT, name));
         free(closure);
     }
 }
 
 static int perform(const json_t *call, json_t *answer, struct weir_error *error)
 {
-    const char *what = text_of(call, "do");
+    const char *what = driver_text(call, "do");
     if (strcmp(what, "open") == 0)
         return open_client(call, error);
     if (strcmp(what, "close") == 0)
-        return weir_client_close(find(KIND_CLIENT, text_of(call, "client"))->handle, error);
+        return weir_client_close(driver_find(KIND_CLIENT, driver_text(call, "client"))->handle, error);
     if (strcmp(what, "publish") == 0)
         return publish(call, error);
     if (strcmp(what, "flush") == 0)
-        return weir_client_flush(find(KIND_CLIENT, text_of(call, "client"))->handle, number_of(call, "timeout_ms"));
+        return weir_client_flush(driver_find(KIND_CLIENT, driver_text(call, "client"))->handle,
+                                 driver_number(call, "timeout_ms"));
     if (strcmp(what, "subscribe") == 0)
         return subscribe(call, error);
     if (strcmp(what, "end") == 0)
@@ -393,6 +379,8 @@ static int perform(const json_t *call, json_t *answer, struct weir_error *error)
         return verdict(call);
     if (strcmp(what, "free") == 0)
         return free_named(call), 0;
+    if (strncmp(what, "fleet_", 6) == 0)
+        return driver_fleet(call, what + 6, answer, error);
     return ask_sub(call, what, answer, error);
 }
 
@@ -406,7 +394,7 @@ static void *run(void *closure)
     json_object_set_new(answer, "why", json_string(error.text));
     json_object_set_new(answer, "words", json_string(weir_strerror(result)));
     json_decref(call);
-    say(answer);
+    driver_say(answer);
     nats_ReleaseThreadMemory();
     pthread_mutex_lock(&mutex);
     if (--running == 0)
@@ -435,6 +423,8 @@ static void end_all(void)
     for (size_t i = 0; i < NAMED_MAX; i++) {
         if (all[i].kind == KIND_CLIENT)
             weir_client_free(all[i].handle);
+        else if (all[i].kind == KIND_FLEET)
+            weir_fleet_free(all[i].handle);
     }
     for (size_t i = 0; i < NAMED_MAX; i++) {
         if (all[i].kind == KIND_MSG)

@@ -71,6 +71,15 @@ class Driver {
     if (code !== 0) throw new Error(`the driver ended with ${code}:\n${this.log}`)
   }
 
+  /** A fleet that is freed with its test; not waited for. */
+  async fleet (t, servers, { id = unique('client'), ...options } = {}) {
+    const fleet = new Fleet(this, unique('f'))
+    this.clients.set(fleet.name, fleet)
+    await this.call({ do: 'fleet_open', name: fleet.name, urls: servers.map((one) => one.url), client_id: id, reconnect_wait_ms: 50, ...options })
+    t.after(() => fleet.free())
+    return fleet
+  }
+
   /** A client that is freed with its test. `id`, `cluster`, and options of the library. */
   async connect (t, server, { id = unique('client'), cluster, ...options } = {}) {
     const client = new Client(this, unique('c'), id)
@@ -78,6 +87,35 @@ class Driver {
     await this.call({ do: 'open', name: client.name, servers: server && server.url, client_id: id, cluster, connect_timeout_ms: 15000, reconnect_wait_ms: 20, ...options })
     t.after(() => client.free())
     return client
+  }
+}
+
+/** A fleet of `servers`: as a client, and wait(count), drain(i), undrain(i), states(). Emits up, down, silent with (why, { server }). */
+class Fleet extends EventEmitter {
+  constructor (driver, name) {
+    super()
+    Object.assign(this, { driver, name, freed: false })
+  }
+
+  do (what, options = {}) { return this.driver.call({ do: `fleet_${what}`, fleet: this.name, ...options }) }
+  publish (channel, data, options = {}) { return this.do('publish', { channel, data, ...options }) }
+  wait (count = 0, timeout = 15000) { return this.do('wait', { count, timeout_ms: timeout }) }
+  drain (server) { return this.do('drain', { server }) }
+  undrain (server) { return this.do('undrain', { server }) }
+  async states () { return (await this.do('states')).servers }
+
+  async subscribe (channel, { all, ...options } = {}) {
+    const sub = new Subscription(this.driver, unique('s'), channel, 'fleet_')
+    this.driver.subs.set(sub.name, sub)
+    await this.do('subscribe', { name: sub.name, channel, start: all ? START.FIRST : START.NEW, ...options })
+    return sub
+  }
+
+  async free () {
+    if (!this.freed) {
+      this.freed = true
+      await this.do('free')
+    }
   }
 }
 
@@ -111,8 +149,8 @@ class Client extends EventEmitter {
 }
 
 class Subscription {
-  constructor (driver, name, channel) {
-    Object.assign(this, { driver, name, queue: new Queue(`a message of channel ${channel}`) })
+  constructor (driver, name, channel, prefix = '') {
+    Object.assign(this, { driver, name, prefix, queue: new Queue(`a message of channel ${channel}`) })
   }
 
   push (line) {
@@ -121,7 +159,7 @@ class Subscription {
   }
 
   /** Anything else that can be done with one: end, pending, backlog, nak_all, stop, free. */
-  do (what, options = {}) { return this.driver.call({ do: what, sub: this.name, ...options }) }
+  do (what, options = {}) { return this.driver.call({ do: this.prefix + what, sub: this.name, ...options }) }
   close () { return this.do('end') }
   unsubscribe () { return this.do('end', { delete: true }) }
 }
