@@ -9,6 +9,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
 WORKDIR /source
 COPY meson.build meson_options.txt ./
 COPY client client
+COPY deploy/completion deploy/completion
+COPY script script
 COPY src src
 COPY test test
 RUN meson setup build --prefix=/usr/local --buildtype=debugoptimized -Db_lto=true --strip \

@@ -127,7 +127,7 @@ class FleetPublisher {
   }
 }
 
-test('UC-17 a rolling restart under load loses no job, and no publish fails', { alone: true, seconds: 240 }, async (t) => {
+test('UC-17 a rolling restart under load loses no job, and no publish fails', { alone: true, seconds: 220 }, async (t) => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-rolling-'))
   t.after(() => fs.rmSync(folder, { recursive: true, force: true }))
   const servers = await Promise.all([0, 1, 2].map((ordinal) => startPod(ordinal, path.join(folder, String(ordinal)))))
