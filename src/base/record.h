@@ -54,6 +54,11 @@ enum record_kind {
     RECORD_RETURNED = 0x8016,           // object: consumer id; given back before their ack wait was over
     RECORD_DEAD = 0x8017,               // object: consumer id; a message is finished because it is dead
     RECORD_DYING = 0x8018,              // object: consumer id; a message is terminated, and its death waits
+    RECORD_STREAM_PAUSE = 0x801a,       // nothing of it is delivered from here on, or again
+    RECORD_CONSUMER_PAUSE = 0x801b,     // object: consumer id; the same
+    RECORD_CONSUMER_SEEK = 0x801c,      // object: consumer id; it begins elsewhere
+    RECORD_REDRIVEN = 0x801d,           // object: consumer id; dead messages live again
+    RECORD_STREAM_EDITED = 0x801e,      // who gave it its configuration
     // STAN (stan/). Object: client number.
     RECORD_CLIENT_ADD = 0x8020,
     RECORD_CLIENT_CLOSE = 0x8021, // closing began: its members are being removed
@@ -67,6 +72,7 @@ enum record_kind {
     RECORD_IMAGE_STREAM_MORE = 0x8044,
     RECORD_IMAGE_CONSUMER_MORE = 0x8045,
     RECORD_IMAGE_CHANNEL_LEFT = 0x8046,
+    RECORD_IMAGE_CONTROL = 0x8047, // behind the image of a stream or consumer, whose kind is in `flags`: what somebody did to it
     RECORD_IMAGE_CONSUMER_DYING = 0x8048,
     // 0x8070 to 0x807f are of backups (admin/BACKUP.md).
     RECORD_IMAGE_GONE = 0x804f, // the object of the image kind in `flags` was deleted

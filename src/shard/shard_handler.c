@@ -224,7 +224,7 @@ static void index_message(struct shard *shard, const struct entry_view *entry, c
 
 static bool is_engine_kind(uint16_t kind)
 {
-    return kind >= RECORD_MESSAGE && kind <= RECORD_DYING;
+    return kind >= RECORD_MESSAGE && kind <= RECORD_STREAM_EDITED;
 }
 
 static struct shard_machine *machine_of(struct shard *shard, uint16_t kind)

@@ -105,6 +105,7 @@ void consumer_free(struct consumer *consumer)
     must(map_u64_remove(&engine->consumers, consumer->id) == consumer);
     stream->consumer_count--;
     wheel_cancel(&engine->wheel, &consumer->delayed_timer);
+    wheel_cancel(&engine->wheel, &consumer->pause.timer);
     list_remove(&consumer->link);
     list_remove(&consumer->dirty_link);
     list_remove(&consumer->work_link);

@@ -9,7 +9,10 @@ static uint64_t clamp(const struct stream *stream, uint64_t sequence);
 static uint64_t start_now(const struct stream *stream, const struct consumer_config *config);
 static void propose(struct engine *engine, struct stream *stream, const struct consumer_config *config,
                     uint64_t next_sequence, engine_consumer_done *done, void *owner);
-static void seek(struct engine *engine, struct stream *stream, const struct consumer_config *config,
+static bool is_at_end(const struct stream *stream, const struct consumer_config *config);
+static int check_seek(const struct consumer *consumer);
+static void move(struct consumer *consumer, uint64_t next_sequence, engine_consumer_done *done, void *owner);
+static void seek(struct engine *engine, struct stream *stream, const struct consumer_config *config, uint32_t consumer,
                  engine_consumer_done *done, void *owner);
 static void seek_done(struct engine_read *read);
 static void request_free(struct create_request *request, bool cancel);
@@ -19,15 +22,32 @@ void engine_consumer_create(struct engine *engine, struct stream *stream, const 
 {
     engine_time_set(engine, now);
     int error = check(engine, stream, config);
-    const struct stream_totals *state = &stream->state;
     if (error)
         done(owner, error, NULL, 0);
     else if (config->start != CONSUMER_START_TIME)
         propose(engine, stream, config, clamp(stream, start_now(stream, config)), done, owner);
-    else if (state->messages == 0 || config->start_time_ns > state->last_time_ns)
-        propose(engine, stream, config, clamp(stream, state->last_sequence + 1), done, owner);
+    else if (is_at_end(stream, config))
+        propose(engine, stream, config, clamp(stream, stream->state.last_sequence + 1), done, owner);
     else
-        seek(engine, stream, config, done, owner);
+        seek(engine, stream, config, 0, done, owner);
+}
+
+void engine_consumer_seek(struct engine *engine, struct consumer *consumer, enum consumer_start start,
+                          uint64_t sequence, uint64_t time_ns, struct engine_time now, engine_consumer_done *done,
+                          void *owner)
+{
+    struct stream *stream = consumer->stream;
+    const struct consumer_config config = {.start = start, .start_sequence = sequence, .start_time_ns = time_ns};
+    engine_time_set(engine, now);
+    int error = check_seek(consumer);
+    if (error)
+        done(owner, error, NULL, 0);
+    else if (start != CONSUMER_START_TIME)
+        move(consumer, clamp(stream, start_now(stream, &config)), done, owner);
+    else if (is_at_end(stream, &config))
+        move(consumer, clamp(stream, stream->state.last_sequence + 1), done, owner);
+    else
+        seek(engine, stream, &config, consumer->id, done, owner);
 }
 
 void engine_consumer_create_cancel(struct engine *engine, void *owner)
@@ -69,6 +89,21 @@ static int check(struct engine *engine, struct stream *stream, const struct cons
     return 0;
 }
 
+static int check_seek(const struct consumer *consumer)
+{
+    if (consumer->deleting || consumer->stream->deleting)
+        return ERR_NOT_FOUND;
+    if (consumer->stream->engine->quiet)
+        return ERR_CLOSED;
+    return consumer->committed && !consumer->seeking ? 0 : ERR_AGAIN;
+}
+
+// No message is as new as the time that is asked for.
+static bool is_at_end(const struct stream *stream, const struct consumer_config *config)
+{
+    return stream->state.messages == 0 || config->start_time_ns > stream->state.last_time_ns;
+}
+
 static uint64_t clamp(const struct stream *stream, uint64_t sequence)
 {
     uint64_t first = stream->tail.first_sequence, end = stream->tail.last_sequence + 1;
@@ -102,15 +137,24 @@ static void propose(struct engine *engine, struct stream *stream, const struct c
     done(owner, 0, consumer, index);
 }
 
-static void seek(struct engine *engine, struct stream *stream, const struct consumer_config *config,
+static void move(struct consumer *consumer, uint64_t next_sequence, engine_consumer_done *done, void *owner)
+{
+    uint64_t index = 0;
+    int error = seek_propose(consumer, next_sequence, &index);
+    done(owner, error, error ? NULL : consumer, index);
+}
+
+static void seek(struct engine *engine, struct stream *stream, const struct consumer_config *config, uint32_t consumer,
                  engine_consumer_done *done, void *owner)
 {
     struct create_request *request = mem_alloc_zero(sizeof(*request));
     request->engine = engine;
     request->stream = stream;
+    request->consumer = consumer;
     request->config = *config;
     request->text = mem_alloc(config->name.len + config->data.len);
-    memcpy(request->text, config->name.ptr, config->name.len);
+    if (config->name.len)
+        memcpy(request->text, config->name.ptr, config->name.len);
     if (config->data.len)
         memcpy(request->text + config->name.len, config->data.ptr, config->data.len);
     request->config.name.ptr = request->text;
@@ -132,16 +176,20 @@ static void seek_done(struct engine_read *read)
     struct create_request *request = container_of(read, struct create_request, read);
     struct engine *engine = request->engine;
     struct stream *stream = request->stream;
-    int error = check(engine, stream, &request->config);
+    struct consumer *consumer = request->consumer ? map_u64_find(&engine->consumers, request->consumer) : NULL;
+    uint64_t sequence = clamp(stream, read->result ? stream->state.last_sequence + 1 : read->sequence);
+    int error = consumer            ? check_seek(consumer)
+                : request->consumer ? ERR_NOT_FOUND
+                                    : check(engine, stream, &request->config);
     if (read->result && read->result != ERR_NOT_FOUND)
         error = read->result;
     list_remove(&request->link);
     if (error)
         request->done(request->owner, error, NULL, 0);
+    else if (consumer)
+        move(consumer, sequence, request->done, request->owner);
     else
-        propose(engine, stream, &request->config,
-                clamp(stream, read->result ? stream->state.last_sequence + 1 : read->sequence), request->done,
-                request->owner);
+        propose(engine, stream, &request->config, sequence, request->done, request->owner);
     request_free(request, false);
 }
 

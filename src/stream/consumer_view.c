@@ -38,6 +38,8 @@ void consumer_state_get(const struct consumer *consumer, struct consumer_state *
         .oldest_waiting = waiting(consumer) ? next : 0,
         .delayed = heap_count(&consumer->delayed),
         .delayed_bytes = consumer->delayed_bytes,
+        .paused = consumer->pause.on,
+        .paused_until_ns = consumer->pause.until_ms * 1000000,
     };
     dead_state_get(consumer, ret_state);
 }

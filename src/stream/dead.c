@@ -7,6 +7,7 @@
 // One of a consumer's, by sequence.
 struct dead {
     struct list link;
+    uint64_t redrive_index; // of the record that revives it; 0: none
     struct dead_info info;
     char text[];
 };
@@ -16,6 +17,7 @@ struct dead_list {
     uint64_t count, bytes, ever;
 };
 
+static struct dead *find(const struct consumer *consumer, uint64_t sequence);
 static struct dead_list *list_of(struct consumer *consumer);
 static int get_info(struct bytes from, struct dead_info *ret);
 static void tell_not_copied(struct consumer *consumer, const struct dead_info *info);
@@ -167,6 +169,66 @@ void dead_put(struct buffer *to, const struct dead_info *info)
     must(buffer_append(to, info->text) == 0);
 }
 
+bool dead_next(const struct consumer *consumer, uint64_t from, uint64_t *ret_sequence)
+{
+    struct dead_info info;
+    if (consumer_dead_list(consumer, from, &info, 1) == 0)
+        return false;
+    *ret_sequence = info.sequence;
+    return true;
+}
+
+bool dead_mark(struct consumer *consumer, uint64_t sequence)
+{
+    struct dead *dead = find(consumer, sequence);
+    if (!dead || dead->redrive_index)
+        return false;
+    dead->redrive_index = UINT64_MAX;
+    return true;
+}
+
+void dead_marked(struct consumer *consumer, uint64_t index)
+{
+    list_foreach(link, &consumer->dead->dead)
+    {
+        struct dead *dead = container_of(link, struct dead, link);
+        if (dead->redrive_index == UINT64_MAX)
+            dead->redrive_index = index;
+    }
+}
+
+uint32_t dead_take(struct consumer *consumer, uint64_t sequence)
+{
+    struct dead *dead = find(consumer, sequence);
+    uint32_t size = dead ? dead->info.size : 0;
+    if (dead)
+        forget(consumer, dead);
+    return size;
+}
+
+void dead_drop(struct consumer *consumer, uint64_t last_good)
+{
+    if (!consumer->dead)
+        return;
+    list_foreach(link, &consumer->dead->dead)
+    {
+        struct dead *dead = container_of(link, struct dead, link);
+        if (dead->redrive_index > last_good)
+            dead->redrive_index = 0;
+    }
+}
+
+static struct dead *find(const struct consumer *consumer, uint64_t sequence)
+{
+    struct list *link = consumer->dead ? consumer->dead->dead.next : NULL;
+    for (; link && link != &consumer->dead->dead; link = link->next) {
+        struct dead *dead = container_of(link, struct dead, link);
+        if (dead->info.sequence >= sequence)
+            return dead->info.sequence == sequence ? dead : NULL;
+    }
+    return NULL;
+}
+
 static struct dead_list *list_of(struct consumer *consumer)
 {
     if (!consumer->dead) {
@@ -224,6 +286,7 @@ static void remember(struct consumer *consumer, const struct dead_info *info)
         return;
     struct dead *dead = mem_alloc(sizeof(*dead) + info->text.len);
     dead->info = *info;
+    dead->redrive_index = 0;
     if (info->text.len)
         memcpy(dead->text, info->text.ptr, info->text.len);
     dead->info.text.ptr = dead->text;

@@ -59,7 +59,7 @@ int engine_terminate(struct engine *engine, struct consumer *consumer, uint64_t 
 {
     engine_time_set(engine, now);
     struct pending *pending = pending_find(consumer, sequence);
-    if (!pending || pending->state == PENDING_ACKED || pending->state == PENDING_DYING)
+    if (!pending || pending->state == PENDING_ACKED || pending->state == PENDING_DYING || consumer->seeking)
         return ERR_NOT_FOUND;
     death_begin(consumer, pending, DEAD_TERMINATED, reason);
     return 0;

@@ -107,10 +107,12 @@ static struct consumer *next_to_serve(struct engine *engine)
 // Returns whether it stopped for lack of budget.
 static bool step_consumer(struct consumer *consumer, size_t *budget)
 {
-    if (!consumer->committed || consumer->deleting || consumer->stream->deleting)
+    if (!consumer->committed || consumer->deleting || consumer->stream->deleting || consumer->seeking)
         return false;
     if (pending_trim(consumer, budget) || death_step(consumer, budget))
         return true;
+    if (control_is_paused(consumer))
+        return false;
     for (;;) {
         struct list *link = list_first(&consumer->fetches);
         struct fetch *fetch = link ? container_of(link, struct fetch, link) : NULL;
@@ -140,7 +142,8 @@ static bool start_next(struct consumer *consumer, size_t *budget)
 
 static bool start_redelivery(struct consumer *consumer, struct pending *pending)
 {
-    struct member *member = choose_again(consumer, pending->holder);
+    struct member *member =
+        pending_is_revived(pending) ? choose_first(consumer) : choose_again(consumer, pending->holder);
     if (!member)
         return false;
     pending_set_reading(consumer, pending);
@@ -277,8 +280,9 @@ static void arrive(struct consumer *consumer, struct fetch *fetch)
     bool sent = true;
     fetch_unreserve(fetch);
     if (!forgotten && result == 0) {
-        if (!member || (fetch->first_time && member->in_flight >= member->config.max_in_flight))
-            member = fetch->first_time ? choose_first(consumer) : choose_again(consumer, fetch->pending->holder);
+        bool first = fetch->first_time || pending_is_revived(fetch->pending);
+        if (!member || (first && member->in_flight >= member->config.max_in_flight))
+            member = first ? choose_first(consumer) : choose_again(consumer, fetch->pending->holder);
         sent = member && send(consumer, fetch, member);
     } else if (!forgotten) {
         arrive_failed(consumer, fetch, result);
@@ -325,10 +329,11 @@ static bool send(struct consumer *consumer, struct fetch *fetch, struct member *
     size_t size =
         message_record_size(message->subject.len, message->reply.len, message->headers.len, message->payload.len);
     pending_size_set(consumer, pending, (uint32_t)size);
+    bool first = fetch->first_time || pending_is_revived(pending);
+    uint32_t had = pending->holder;
     pending->delivered_ns = engine->now.wall_ns;
     pending->attempts++;
     pending_set_out(consumer, pending, member, redelivery_deadline(member));
-    bool first = fetch->first_time;
     struct delivery delivery = {
         .stream = consumer->stream,
         .consumer = consumer,
@@ -351,6 +356,7 @@ static bool send(struct consumer *consumer, struct fetch *fetch, struct member *
     }
     member_refused(member);
     pending->attempts--;
+    pending->holder = had;
     if (fetch->first_time) {
         pending_free(consumer, pending);
         consumer->next_sequence = fetch->read.sequence;

@@ -96,6 +96,11 @@ int engine_apply(struct engine *engine, const struct record *record, uint64_t in
     case RECORD_RETURNED: return journal_apply_returned(engine, record, index);
     case RECORD_DEAD: return dead_apply(engine, record, index);
     case RECORD_DYING: return death_apply(engine, record, index);
+    case RECORD_STREAM_PAUSE: return control_apply_stream_pause(engine, record, index);
+    case RECORD_CONSUMER_PAUSE: return control_apply_consumer_pause(engine, record, index);
+    case RECORD_CONSUMER_SEEK: return seek_apply(engine, record, index);
+    case RECORD_REDRIVEN: return redrive_apply(engine, record, index);
+    case RECORD_STREAM_EDITED: return control_apply_edited(engine, record, index);
     default: return ERR_CORRUPT;
     }
 }
@@ -113,6 +118,7 @@ void engine_recovered(struct engine *engine, struct engine_time now)
         stream->tail = stream->state;
         stream_limits_look(stream);
         stream_activate(stream);
+        control_stream_recovered(stream);
     }
     tell_recovered(engine);
 }
@@ -165,6 +171,7 @@ void engine_quiesce(struct engine *engine)
     {
         struct stream *stream = container_of(link, struct stream, link);
         consumer_start_cancel_stream(stream, ERR_CLOSED);
+        stream_limits_purge_end(stream, ERR_CLOSED);
         list_foreach(consumer_link, &stream->consumers)
         {
             delivery_cancel(container_of(consumer_link, struct consumer, link));
@@ -269,6 +276,7 @@ static void tell_recovered(struct engine *engine)
                 member_recovered(container_of(member_link, struct member, link));
             redelivery_recovered(consumer);
             consumer_guess_sizes(consumer);
+            control_consumer_recovered(consumer);
             consumer_wake(consumer);
         }
     }

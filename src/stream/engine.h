@@ -219,6 +219,49 @@ struct tally {
 };
 void stream_tally_get(const struct stream *stream, struct tally *ret);
 
+// Somebody gives a stream its configuration by hand, or takes that back; see stream_state.edited, inactivity_ns.
+struct stream_edit {
+    struct stream_config config;
+    bool edited;
+    uint64_t inactivity_ns;
+};
+// As engine_stream_update(). An error: the configuration may have changed, and is as it was after the next start.
+int engine_stream_edit(struct engine *engine, struct stream *stream, const struct stream_edit *edit,
+                       struct engine_time now, uint64_t *ret_index);
+
+// Takes messages away, finished or not, discard_new or not: those that are committed now and all of what is given; done() comes when the
+// records of it are proposed, at a later turn's end, or with an error (ERR_NOT_FOUND: the stream goes).
+struct stream_purge {
+    uint64_t before_sequence; // UINT64_MAX: any
+    uint64_t before_time_ns;  // UINT64_MAX: any
+    uint64_t keep;            // so many of the newest stay; 0: none
+    // Out:
+    uint64_t messages, bytes; // that went
+    uint64_t index;           // they are gone when it is committed
+    // Not called once engine_purge_cancel() was.
+    void (*done)(struct stream_purge *purge, int error);
+    uint64_t left;         // engine's
+    struct stream *stream; // engine's; NULL: it is not under way
+};
+// The caller keeps it until then. ERR_IN_USE: one is under way; ERR_NOT_FOUND, ERR_CLOSED.
+int engine_stream_purge(struct engine *engine, struct stream *stream, struct stream_purge *purge,
+                        struct engine_time now) MUST_USE;
+// What was taken away stays so.
+void engine_purge_cancel(struct stream_purge *purge);
+
+// --- by hand (control.c) --------------------------------------------------------------------------------------------
+
+// Nothing is delivered while a consumer or its stream is paused: until_ns (wall clock; 0: until it is resumed). Acknowledgements are taken,
+// ack waits run, messages come in. Takes effect when committed. ERR_NOT_FOUND, admission errors.
+int engine_stream_pause(struct engine *engine, struct stream *stream, bool paused, uint64_t until_ns,
+                        struct engine_time now, uint64_t *ret_index) MUST_USE;
+int engine_consumer_pause(struct engine *engine, struct consumer *consumer, bool paused, uint64_t until_ns,
+                          struct engine_time now, uint64_t *ret_index) MUST_USE;
+// Dead messages of these sequences are to be delivered again as if for the first time, when committed; those that are not dead, or on their
+// way already, are passed over. *ret_count: how many. ERR_LIMIT: too many messages are out; ERR_AGAIN: the consumer is being moved.
+int engine_redrive(struct engine *engine, struct consumer *consumer, const uint64_t *sequences, size_t count,
+                   struct engine_time now, size_t *ret_count, uint64_t *ret_index) MUST_USE;
+
 struct publish {
     struct bytes subject; // len 0: the stream's name
     struct bytes reply;
@@ -327,7 +370,13 @@ struct consumer *engine_consumer_find(struct engine *engine, struct stream *stre
 typedef void engine_consumer_done(void *owner, int error, struct consumer *consumer, uint64_t index);
 void engine_consumer_create(struct engine *engine, struct stream *stream, const struct consumer_config *config,
                             struct engine_time now, engine_consumer_done *done, void *owner);
-// Gives up waiting for every create of this owner.
+// The consumer begins anew where one that is created would: what is out is forgotten, late acknowledgements are ignored, what is dead
+// stays so. From the proposal on nothing is delivered and no verdict taken until that is committed. As engine_consumer_create(); ERR_AGAIN:
+// one is under way, or the consumer is not committed.
+void engine_consumer_seek(struct engine *engine, struct consumer *consumer, enum consumer_start start,
+                          uint64_t sequence, uint64_t time_ns, struct engine_time now, engine_consumer_done *done,
+                          void *owner);
+// Gives up waiting for every create and seek of this owner.
 void engine_consumer_create_cancel(struct engine *engine, void *owner);
 int engine_consumer_delete(struct engine *engine, struct consumer *consumer, struct engine_time now,
                            uint64_t *ret_index);

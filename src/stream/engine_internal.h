@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tidy: prefix engine stream consumer member pending redelivery death dead delivery journal codec image
+// tidy: prefix engine stream consumer member pending redelivery death dead delivery journal codec image control seek redrive
 // What the files of the engine share. Everything hangs on struct engine; streams own consumers, consumers own members and pending
 // messages. Whatever exists has a committed flag: false from its proposal to its record's apply.
 //
@@ -61,6 +61,7 @@ enum tail_kind {
     TAIL_MEMBER_ADD,
     TAIL_MEMBER_REMOVE,
     TAIL_STREAM_UPDATE,
+    TAIL_CONSUMER_SEEK,
 };
 
 // A proposal that is not committed yet.
@@ -83,6 +84,13 @@ struct stream_mark {
     struct list link; // stream's marks
     uint64_t index;
     struct stream_totals totals;
+};
+
+// Of a stream or consumer.
+struct pause {
+    bool on;
+    uint64_t until_ms;        // wall clock; 0: no end
+    struct wheel_timer timer; // for a look at whether it is over
 };
 
 struct stream {
@@ -114,6 +122,10 @@ struct stream {
     uint64_t dirty_epoch;    // engine\'s when it became dirty
     struct list limits_link; // engine's limited: over a limit, or oldest message to be looked at
     struct wheel_timer age_timer;
+    struct pause pause;
+    bool edited;                // see stream_state
+    uint64_t inactivity_ns;     // there too
+    struct stream_purge *purge; // borrowed; NULL: none
 };
 
 enum pending_state {
@@ -169,6 +181,10 @@ struct consumer {
     struct stream *stream; // borrowed
     uint32_t id;
     bool committed, deleting;
+    bool seeking;         // its seek is proposed: nothing that happens meanwhile would be remembered, so nothing does
+    uint64_t claimed;     // not 0: what is here and behind will not be finished any more when claim_index is committed
+    uint64_t claim_index; // of a seek, or of what is redriven
+    struct pause pause;
     struct consumer_config config; // name and data lie in `text`
     char *text;                    // owned
     uint64_t next_sequence;
@@ -227,11 +243,12 @@ struct member {
     struct list link;               // consumer's
 };
 
-// engine_consumer_create() waiting for a seek.
+// engine_consumer_create() or engine_consumer_seek() waiting for the store's.
 struct create_request {
     struct engine *engine;
     struct engine_read read;
     struct stream *stream;         // borrowed
+    uint32_t consumer;             // id of the one that is to be moved; 0: one is to be created
     struct consumer_config config; // name and data lie in `text`
     char *text;                    // owned
     engine_consumer_done *done;
@@ -344,7 +361,14 @@ void stream_limits_look(struct stream *stream);
 int stream_limits_room(struct stream *stream, size_t size);
 // A consumer's floor moved, or it came or goes.
 void stream_limits_floor_moved(struct stream *stream);
+// Messages from this one on will not be finished any more when the record is committed: none of them goes before.
+void stream_limits_claim(struct consumer *consumer, uint64_t sequence, uint64_t index);
+// The record is committed. Dropped: everything behind `index` is not in the log.
+void stream_limits_claim_end(struct consumer *consumer, uint64_t index);
+void stream_limits_claim_drop(struct consumer *consumer, uint64_t last_good);
 bool stream_limits_step(struct engine *engine, size_t *budget);
+// A purge is over; nothing if there is none.
+void stream_limits_purge_end(struct stream *stream, int error);
 int stream_limits_apply(struct engine *engine, const struct record *record, uint64_t index);
 
 // --- consumer.c
@@ -364,6 +388,26 @@ int consumer_of_record(struct engine *engine, uint32_t id, uint64_t index, struc
 void consumer_guess_sizes(struct consumer *consumer);
 // A message of this size was delivered for the first time.
 void consumer_passed(struct consumer *consumer, uint32_t size);
+
+// --- control.c
+int control_apply_stream_pause(struct engine *engine, const struct record *record, uint64_t index);
+int control_apply_consumer_pause(struct engine *engine, const struct record *record, uint64_t index);
+int control_apply_edited(struct engine *engine, const struct record *record, uint64_t index);
+bool control_is_paused(const struct consumer *consumer);
+// Recovery is over: pauses end from now on.
+void control_stream_recovered(struct stream *stream);
+void control_consumer_recovered(struct consumer *consumer);
+// The IMAGE_CONTROL behind an image; nothing if there is nothing to say.
+void control_put_stream(const struct stream *stream, uint64_t index, struct buffer *out);
+void control_put_consumer(const struct consumer *consumer, uint64_t index, struct buffer *out);
+int control_get_image(struct engine *engine, const struct record *image);
+
+// --- seek.c
+int seek_propose(struct consumer *consumer, uint64_t next_sequence, uint64_t *ret_index);
+int seek_apply(struct engine *engine, const struct record *record, uint64_t index);
+
+// --- redrive.c
+int redrive_apply(struct engine *engine, const struct record *record, uint64_t index);
 
 // --- consumer_start.c
 // Creates waiting for a seek on this stream fail with the error.
@@ -403,6 +447,10 @@ void pending_set_waiting(struct consumer *consumer, struct pending *pending);
 // Until then; see struct pending.
 void pending_set_delayed(struct consumer *consumer, struct pending *pending, uint64_t due_ns);
 void pending_set_reading(struct consumer *consumer, struct pending *pending);
+// Finished, it is delivered again, as if nobody had ever got it.
+void pending_revive(struct consumer *consumer, uint64_t sequence, uint32_t size);
+// Everything is forgotten; the consumer begins here.
+void pending_begin_at(struct consumer *consumer, uint64_t next_sequence);
 // It becomes the owner of the death.
 void pending_set_dying(struct consumer *consumer, struct pending *pending, struct death *death);
 void pending_set_acked(struct consumer *consumer, struct pending *pending);
@@ -411,6 +459,12 @@ bool pending_trim(struct consumer *consumer, size_t *budget);
 // A sequence is finished (committed).
 void pending_finish(struct consumer *consumer, uint64_t first, uint64_t last);
 void pending_clear(struct consumer *consumer);
+
+// Dead before, and not delivered since (or nobody knows to whom): it counts as new, and takes a place as new messages do.
+static inline bool pending_is_revived(const struct pending *pending)
+{
+    return pending->attempts == 0 && pending->holder == 0;
+}
 
 // --- redelivery.c
 // All of a member's messages wait for redelivery.
@@ -472,6 +526,16 @@ int dead_get_image(struct consumer *consumer, struct bytes *from);
 int dead_image_begin(struct bytes *from, uint64_t *ret_ever, uint64_t *ret_count);
 int dead_image_next(struct bytes *from, struct dead_info *ret);
 void dead_check(const struct consumer *consumer);
+// The next dead sequence from this one on. False: none.
+bool dead_next(const struct consumer *consumer, uint64_t from, uint64_t *ret_sequence);
+// It is to be redriven. False: it is not dead, or is being redriven.
+bool dead_mark(struct consumer *consumer, uint64_t sequence);
+// What was marked is redriven by the record with this index.
+void dead_marked(struct consumer *consumer, uint64_t index);
+// It lives again. Its bytes, 0: it was not remembered.
+uint32_t dead_take(struct consumer *consumer, uint64_t sequence);
+// What was to be redriven after last_good is not.
+void dead_drop(struct consumer *consumer, uint64_t last_good);
 
 // --- delivery.c
 // Delivers what can be. Returns whether more can be done at once.
@@ -492,6 +556,10 @@ void journal_link(struct consumer *consumer);
 // Recovery: a message of which another record says something was delivered, whatever became of the record of that. NULL: it is finished.
 struct pending *journal_pending(struct consumer *consumer, uint64_t sequence);
 void journal_write(struct engine *engine);
+// What this consumer has not recorded yet, now. False: the log takes no more.
+bool journal_flush(struct consumer *consumer);
+// The next run of a body; *last as in journal_put_run().
+int journal_get_run(struct bytes *from, uint64_t *last, uint64_t *ret_first, uint64_t *ret_last);
 // A run of sequences onto the body of an acknowledgement; *last is the end of the one before, 0 at first.
 void journal_put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t end);
 void journal_drop(struct engine *engine, uint64_t last_good);

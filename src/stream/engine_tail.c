@@ -54,6 +54,10 @@ static void take_back(struct tail_op *op)
         member_free(op->object);
         break;
     case TAIL_MEMBER_REMOVE: member_return(op->object, op->with_consumer); break;
+    case TAIL_CONSUMER_SEEK:
+        ((struct consumer *)op->object)->seeking = false;
+        consumer_wake(op->object);
+        break;
     case TAIL_STREAM_UPDATE: ((struct stream *)op->object)->updates--; break;
     case TAIL_STREAM_DELETE:
         ((struct stream *)op->object)->deleting = false;

@@ -61,8 +61,11 @@ int engine_checkpoint_next(struct engine *engine, uint64_t index, struct buffer 
         } else if ((link = list_pop_front(&engine->image_streams))) {
             struct stream *stream = container_of(link, struct stream, dirty_link);
             put_stream(stream, stream->state.last_sequence, index, out);
+            control_put_stream(stream, index, out);
         } else if ((link = list_pop_front(&engine->image_consumers))) {
-            put_consumer(container_of(link, struct consumer, dirty_link), index, false, out);
+            struct consumer *consumer = container_of(link, struct consumer, dirty_link);
+            put_consumer(consumer, index, false, out);
+            control_put_consumer(consumer, index, out);
         } else {
             if (engine->image_counters)
                 put_counters(engine, index, out);
@@ -82,6 +85,7 @@ int engine_restore(struct engine *engine, const struct record *image)
     case RECORD_IMAGE_CONSUMER_MORE:
     case RECORD_IMAGE_CONSUMER_DYING: return get_consumer(engine, image);
     case RECORD_IMAGE_COUNTERS: return get_counters(engine, image);
+    case RECORD_IMAGE_CONTROL: return control_get_image(engine, image);
     case RECORD_IMAGE_GONE: return get_gone(engine, image);
     default: return ERR_CORRUPT;
     }
@@ -351,6 +355,9 @@ static int get_stream(struct engine *engine, const struct record *image)
     if (!stream)
         stream = stream_new(engine, image->object, &config);
     stream_config_set(stream, &config);
+    stream->pause = (struct pause){0}; // what there is to say of these stands behind it
+    stream->edited = false;
+    stream->inactivity_ns = 0;
     stream->committed = true;
     stream->image_index = get_u64(body.ptr);
     engine->stats.messages += state.messages - stream->state.messages;

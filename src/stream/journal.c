@@ -13,7 +13,6 @@ static bool write_consumer(struct engine *engine, struct consumer *consumer);
 static bool write_runs(struct engine *engine, struct consumer *consumer);
 static bool write_acked(struct engine *engine, struct consumer *consumer);
 static struct list *encode_acks(struct consumer *consumer, struct buffer *to);
-static int get_run(struct bytes *from, uint64_t *last, uint64_t *ret_first, uint64_t *ret_last);
 static int apply_run(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t member, uint32_t attempt);
 static void apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id,
                       uint32_t attempt);
@@ -66,6 +65,23 @@ void journal_put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t
     *last = end;
 }
 
+int journal_get_run(struct bytes *from, uint64_t *last, uint64_t *ret_first, uint64_t *ret_last)
+{
+    uint64_t step, length;
+    if (codec_get_number(from, &step) || codec_get_number(from, &length))
+        return ERR_CORRUPT;
+    *ret_first = *last + 1 + (uint64_t)codec_unzigzag(step);
+    *ret_last = *ret_first + length;
+    *last = *ret_last;
+    return *ret_first == 0 || *ret_last < *ret_first || *ret_last > SEQSET_MAX ? ERR_CORRUPT : 0;
+}
+
+bool journal_flush(struct consumer *consumer)
+{
+    consumer_dirty(consumer);
+    return write_consumer(consumer->stream->engine, consumer);
+}
+
 void journal_drop(struct engine *engine, uint64_t last_good)
 {
     list_foreach(link, &engine->stream_list)
@@ -77,6 +93,8 @@ void journal_drop(struct engine *engine, uint64_t last_good)
             if (consumer->acked_count)
                 drop_acks(consumer, last_good);
             death_drop(consumer, last_good);
+            dead_drop(consumer, last_good);
+            stream_limits_claim_drop(consumer, last_good);
         }
     }
 }
@@ -95,7 +113,7 @@ int journal_apply_delivered(struct engine *engine, const struct record *record, 
     uint64_t at = 0;
     while (body.len) {
         uint64_t first, last, member, attempt;
-        if (get_run(&body, &at, &first, &last) || codec_get_number(&body, &member) ||
+        if (journal_get_run(&body, &at, &first, &last) || codec_get_number(&body, &member) ||
             codec_get_number(&body, &attempt) || member > UINT32_MAX || attempt >= 1 << 24)
             return ERR_CORRUPT;
         error = apply_run(consumer, first, last, (uint32_t)member, (uint32_t)attempt);
@@ -121,7 +139,7 @@ int journal_apply_returned(struct engine *engine, const struct record *record, u
     uint64_t at = 0;
     while (body.len) {
         uint64_t first, last, attempts, until_ms;
-        if (get_run(&body, &at, &first, &last) || codec_get_number(&body, &attempts) ||
+        if (journal_get_run(&body, &at, &first, &last) || codec_get_number(&body, &attempts) ||
             codec_get_number(&body, &until_ms) || attempts >= 1 << 24 || until_ms > UINT64_MAX / 1000000)
             return ERR_CORRUPT;
         error = apply_run(consumer, first, last, 0, 0);
@@ -144,7 +162,7 @@ int journal_apply_acked(struct engine *engine, const struct record *record, uint
     uint64_t at = 0;
     while (body.len) {
         uint64_t first, last;
-        if (get_run(&body, &at, &first, &last))
+        if (journal_get_run(&body, &at, &first, &last))
             return ERR_CORRUPT;
         pending_finish(consumer, first, last);
     }
@@ -156,6 +174,8 @@ static void add_run(struct consumer *consumer, struct journal_run run)
 {
     struct journal_run *last =
         consumer->run_count > consumer->run_written ? &consumer->runs[consumer->run_count - 1] : NULL;
+    if (consumer->seeking)
+        return; // it will be forgotten
     if (last && last->member == run.member && last->attempt == run.attempt && last->returned == run.returned &&
         last->until_ms == run.until_ms && last->last + 1 == run.first) {
         last->last = run.last;
@@ -256,17 +276,6 @@ static struct list *encode_acks(struct consumer *consumer, struct buffer *to)
     }
     journal_put_run(to, &last, first, end);
     return link;
-}
-
-static int get_run(struct bytes *from, uint64_t *last, uint64_t *ret_first, uint64_t *ret_last)
-{
-    uint64_t step, length;
-    if (codec_get_number(from, &step) || codec_get_number(from, &length))
-        return ERR_CORRUPT;
-    *ret_first = *last + 1 + (uint64_t)codec_unzigzag(step);
-    *ret_last = *ret_first + length;
-    *last = *ret_last;
-    return *ret_first == 0 || *ret_last < *ret_first || *ret_last > SEQSET_MAX ? ERR_CORRUPT : 0;
 }
 
 // Recovery: these were with this member when the server ended. Attempt 0: passed over, because it could not be read.

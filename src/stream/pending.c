@@ -12,7 +12,7 @@ int engine_ack(struct engine *engine, struct consumer *consumer, uint64_t sequen
 {
     engine_time_set(engine, now);
     struct pending *pending = pending_find(consumer, sequence);
-    if (!pending || pending->state == PENDING_ACKED || death_is_proposed(pending))
+    if (!pending || pending->state == PENDING_ACKED || death_is_proposed(pending) || consumer->seeking)
         return ERR_NOT_FOUND;
     pending_set_acked(consumer, pending);
     engine->stats.acked++;
@@ -183,7 +183,49 @@ void pending_clear(struct consumer *consumer)
         leave(consumer, p);
         pool_put(&consumer->stream->engine->pendings, p);
     }
+    consumer->pending_bytes = 0;
     map_u64_deinit(&consumer->pending);
+}
+
+void pending_revive(struct consumer *consumer, uint64_t sequence, uint32_t size)
+{
+    if (pending_find(consumer, sequence))
+        return;
+    if (sequence > consumer->ack_floor) {
+        if (!seqset_remove(&consumer->acked, sequence))
+            return;
+    } else {
+        if (sequence < consumer->ack_floor)
+            seqset_add_range(&consumer->acked, sequence + 1, consumer->ack_floor);
+        if (consumer->acked_max < consumer->ack_floor)
+            consumer->acked_max = consumer->ack_floor;
+        consumer->ack_floor = sequence - 1;
+    }
+    if (sequence < consumer->next_sequence) {
+        struct pending *pending = pending_new(consumer, sequence);
+        pending_size_set(consumer, pending, size);
+        pending_set_waiting(consumer, pending);
+    } else if (sequence < consumer->pick_sequence) {
+        delivery_cancel(consumer);
+    }
+}
+
+void pending_begin_at(struct consumer *consumer, uint64_t next_sequence)
+{
+    uint64_t dead = next_sequence;
+    delivery_cancel(consumer);
+    pending_clear(consumer);
+    seqset_clear(&consumer->acked);
+    consumer->config.start_sequence = next_sequence;
+    consumer->next_sequence = consumer->pick_sequence = next_sequence;
+    consumer->ack_floor = next_sequence - 1;
+    consumer->acked_max = 0;
+    for (; dead_next(consumer, dead, &dead); dead++) {
+        seqset_add(&consumer->acked, dead);
+        consumer->acked_max = dead;
+    }
+    consumer_guess_sizes(consumer);
+    floor_join(consumer);
 }
 
 static void park(struct consumer *consumer, struct pending *pending, enum pending_state state)

@@ -20,7 +20,7 @@ int engine_nak(struct engine *engine, struct consumer *consumer, const struct me
                uint64_t delay_ns, bool count, struct engine_time now)
 {
     engine_time_set(engine, now);
-    struct list *all = member && sequence == 0 ? list_first(&member->out) : NULL;
+    struct list *all = member && sequence == 0 && !consumer->seeking ? list_first(&member->out) : NULL;
     struct pending *pending = all ? container_of(all, struct pending, link) : find_out(consumer, member, sequence);
     if (!pending)
         return ERR_NOT_FOUND;
@@ -188,7 +188,8 @@ static int extend_all(const struct member *member)
 static struct pending *find_out(const struct consumer *consumer, const struct member *member, uint64_t sequence)
 {
     struct pending *pending = pending_find(consumer, sequence);
-    return pending && pending->state == PENDING_OUT && (!member || pending->member == member) ? pending : NULL;
+    bool out = pending && pending->state == PENDING_OUT && !consumer->seeking;
+    return out && (!member || pending->member == member) ? pending : NULL;
 }
 
 static void ack_wait_over(struct consumer *consumer, struct pending *pending)

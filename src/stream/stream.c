@@ -140,6 +140,10 @@ void stream_state_get(const struct stream *stream, struct stream_state *ret_stat
         .last_time_ns = stream->state.last_time_ns,
         .consumers = stream->consumer_count,
         .members = stream->member_count,
+        .paused = stream->pause.on,
+        .paused_until_ns = stream->pause.until_ms * 1000000,
+        .edited = stream->edited,
+        .inactivity_ns = stream->inactivity_ns,
     };
 }
 
@@ -207,7 +211,9 @@ void stream_free(struct stream *stream)
     for (struct list *link = list_first(&stream->marks); link; link = list_first(&stream->marks))
         mark_free(stream, container_of(link, struct stream_mark, link));
     map_deinit(&stream->consumer_names);
+    stream_limits_purge_end(stream, ERR_NOT_FOUND);
     wheel_cancel(&engine->wheel, &stream->age_timer);
+    wheel_cancel(&engine->wheel, &stream->pause.timer);
     list_remove(&stream->link);
     list_remove(&stream->dirty_link);
     list_remove(&stream->active_link);

@@ -13,6 +13,7 @@ struct eviction {
     uint64_t oldest_ns;              // time of the first message that stays, if known
     uint64_t room_count, room_bytes; // to be made for a message that comes
     bool wait, more, held_back;
+    uint64_t purged, purged_bytes; // of these, what goes because somebody wants it
 };
 
 static void take_away(struct stream_totals *totals, uint64_t first, uint64_t count, uint64_t bytes);
@@ -21,7 +22,10 @@ static bool is_over_without_age(const struct stream *stream, const struct evicti
 static bool is_protected(struct stream *stream, uint64_t sequence);
 static void choose(struct stream *stream, size_t *budget, struct eviction *eviction);
 static bool take_batch(struct stream *stream, struct eviction *eviction, const struct engine_size *sizes, size_t count);
-static bool write_record(struct stream *stream, const struct eviction *eviction);
+static bool is_purged(const struct stream *stream, const struct eviction *eviction, uint64_t sequence,
+                      uint64_t time_ns);
+static bool takes_all(const struct stream *stream);
+static int write_record(struct stream *stream, const struct eviction *eviction);
 static bool run(struct stream *stream, size_t *budget);
 static void age_fire(struct wheel_timer *timer, uint64_t now_ms);
 static void age_timer_set(struct stream *stream, uint64_t oldest_ns);
@@ -33,7 +37,7 @@ void stream_limits_look(struct stream *stream)
     bool over = (config->max_msgs && tail->messages > config->max_msgs) ||
                 (config->max_bytes && tail->bytes > config->max_bytes) ||
                 (config->max_age_ns && tail->messages && !wheel_is_set(&stream->age_timer));
-    if (over && !stream->held_back && !list_is_linked(&stream->limits_link))
+    if (((over && !stream->held_back) || stream->purge) && !list_is_linked(&stream->limits_link))
         list_push_back(&stream->engine->limited, &stream->limits_link);
 }
 
@@ -49,7 +53,7 @@ int stream_limits_room(struct stream *stream, size_t size)
     bool enough = !is_over_without_age(stream, &eviction);
     if (!enough && !eviction.wait && !eviction.more)
         return ERR_FULL; // then nothing goes for nothing
-    if (eviction.count && !write_record(stream, &eviction))
+    if (eviction.count && write_record(stream, &eviction))
         return ERR_AGAIN;
     return enough ? 0 : ERR_AGAIN;
 }
@@ -62,6 +66,29 @@ void stream_limits_floor_moved(struct stream *stream)
     stream->held_back = false;
     wheel_cancel(&stream->engine->wheel, &stream->age_timer);
     stream_limits_look(stream);
+}
+
+void stream_limits_claim(struct consumer *consumer, uint64_t sequence, uint64_t index)
+{
+    if (!consumer->claimed || sequence < consumer->claimed)
+        consumer->claimed = sequence;
+    consumer->claim_index = index;
+    stream_limits_floor_moved(consumer->stream);
+}
+
+void stream_limits_claim_end(struct consumer *consumer, uint64_t index)
+{
+    if (consumer->claim_index <= index)
+        consumer->claimed = 0;
+    stream_limits_floor_moved(consumer->stream);
+}
+
+void stream_limits_claim_drop(struct consumer *consumer, uint64_t last_good)
+{
+    if (consumer->claim_index <= last_good)
+        return;
+    consumer->claimed = consumer->claim_index = 0;
+    stream_limits_floor_moved(consumer->stream);
 }
 
 bool stream_limits_step(struct engine *engine, size_t *budget)
@@ -132,9 +159,42 @@ int engine_import_last(struct engine *engine, struct stream *stream, uint64_t se
     // A message that was there and is gone.
     int error = engine_import_message(engine, stream, &(struct publish){0}, sequence, 0, now, &index);
     struct eviction eviction = {.first = sequence + 1, .count = 1, .bytes = stream->tail.bytes};
-    if (!error && !write_record(stream, &eviction))
-        error = ERR_NO_SPACE;
-    return error;
+    return error ? error : write_record(stream, &eviction);
+}
+
+int engine_stream_purge(struct engine *engine, struct stream *stream, struct stream_purge *purge,
+                        struct engine_time now)
+{
+    engine_time_set(engine, now);
+    if (stream->deleting || engine->quiet)
+        return stream->deleting ? ERR_NOT_FOUND : ERR_CLOSED;
+    if (stream->purge)
+        return ERR_IN_USE;
+    uint64_t end = stream->state.last_sequence + 1, messages = stream->tail.messages;
+    purge->messages = purge->bytes = 0;
+    purge->index = engine->last_index;
+    purge->before_sequence = purge->before_sequence < end ? purge->before_sequence : end;
+    purge->left = purge->keep == 0 ? UINT64_MAX : messages > purge->keep ? messages - purge->keep : 0;
+    purge->stream = stream;
+    stream->purge = purge;
+    stream_limits_look(stream);
+    return 0;
+}
+
+void engine_purge_cancel(struct stream_purge *purge)
+{
+    if (purge->stream)
+        purge->stream->purge = NULL;
+    purge->stream = NULL;
+}
+
+void stream_limits_purge_end(struct stream *stream, int error)
+{
+    struct stream_purge *purge = stream->purge;
+    if (!purge)
+        return;
+    engine_purge_cancel(purge);
+    purge->done(purge, error);
 }
 
 // Messages that damage took are still counted; they are forgotten here, so that no more are counted than can be there.
@@ -173,11 +233,32 @@ static bool is_protected(struct stream *stream, uint64_t sequence)
         list_foreach(link, &stream->consumers)
         {
             const struct consumer *consumer = container_of(link, struct consumer, link);
-            stream->finished = consumer->ack_floor < stream->finished ? consumer->ack_floor : stream->finished;
+            uint64_t floor = consumer->ack_floor;
+            if (consumer->claimed && consumer->claimed <= floor)
+                floor = consumer->claimed - 1;
+            stream->finished = floor < stream->finished ? floor : stream->finished;
         }
         stream->finished_known = true;
     }
     return sequence > stream->finished;
+}
+
+// Is it among what somebody wants to be gone?
+static bool is_purged(const struct stream *stream, const struct eviction *eviction, uint64_t sequence, uint64_t time_ns)
+{
+    const struct stream_purge *purge = stream->purge;
+    return purge && sequence < purge->before_sequence && time_ns < purge->before_time_ns &&
+           eviction->purged < purge->left;
+}
+
+// Everything, and how much that is is known.
+static bool takes_all(const struct stream *stream)
+{
+    const struct stream_purge *purge = stream->purge;
+    const struct stream_totals *tail = &stream->tail;
+    return purge && tail->last_sequence == stream->state.last_sequence &&
+           purge->before_sequence > tail->last_sequence && purge->before_time_ns == UINT64_MAX &&
+           purge->left >= tail->messages;
 }
 
 // The caller has set what room is wanted.
@@ -186,7 +267,13 @@ static void choose(struct stream *stream, size_t *budget, struct eviction *evict
     const struct engine_host *host = &stream->engine->options.host;
     struct engine_size sizes[SIZES_BATCH];
     eviction->first = stream->tail.first_sequence;
-    eviction->held_back = is_protected(stream, eviction->first);
+    if (takes_all(stream)) {
+        eviction->first = stream->tail.last_sequence + 1;
+        eviction->count = eviction->purged = stream->tail.messages;
+        eviction->bytes = eviction->purged_bytes = stream->tail.bytes;
+        return;
+    }
+    eviction->held_back = !stream->purge && is_protected(stream, eviction->first);
     while (!eviction->held_back) {
         if (*budget == 0) {
             eviction->more = true;
@@ -206,8 +293,9 @@ static void choose(struct stream *stream, size_t *budget, struct eviction *evict
 static bool take_batch(struct stream *stream, struct eviction *eviction, const struct engine_size *sizes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        bool over = is_over(stream, eviction, sizes[i].time_ns);
-        eviction->held_back = over && is_protected(stream, sizes[i].sequence);
+        bool purged = is_purged(stream, eviction, sizes[i].sequence, sizes[i].time_ns);
+        bool over = purged || is_over(stream, eviction, sizes[i].time_ns);
+        eviction->held_back = over && !purged && is_protected(stream, sizes[i].sequence);
         if (!over || eviction->held_back) {
             eviction->oldest_ns = sizes[i].time_ns;
             return false;
@@ -216,22 +304,31 @@ static bool take_batch(struct stream *stream, struct eviction *eviction, const s
         eviction->first = sizes[i].sequence + 1;
         eviction->count++;
         eviction->bytes += sizes[i].size;
+        eviction->purged += purged;
+        eviction->purged_bytes += purged ? sizes[i].size : 0;
     }
     return true;
 }
 
-static bool write_record(struct stream *stream, const struct eviction *eviction)
+static int write_record(struct stream *stream, const struct eviction *eviction)
 {
     char body[EVICT_SIZE];
-    if (engine_admit(stream->engine, EVICT_SIZE, true))
-        return false;
+    int error = engine_admit(stream->engine, EVICT_SIZE, true);
+    if (error)
+        return error;
     put_u64(body, eviction->first);
     put_u64(body + 8, eviction->count);
     put_u64(body + 16, eviction->bytes);
     uint64_t index = engine_append(stream->engine, RECORD_STREAM_EVICT, stream->id, bytes_make(body, EVICT_SIZE));
     take_away(&stream->tail, eviction->first, eviction->count, eviction->bytes);
     stream_mark(stream, index);
-    return true;
+    if (stream->purge && eviction->purged) {
+        stream->purge->messages += eviction->purged;
+        stream->purge->bytes += eviction->purged_bytes;
+        stream->purge->left -= eviction->purged;
+        stream->purge->index = index;
+    }
+    return 0;
 }
 
 // Returns whether more is to be done at once.
@@ -239,10 +336,15 @@ static bool run(struct stream *stream, size_t *budget)
 {
     struct eviction eviction = {0};
     stream->sizes_wait = false;
+    if (stream->deleting || stream->tail.messages == 0)
+        stream_limits_purge_end(stream, stream->deleting ? ERR_NOT_FOUND : 0);
     if (stream->deleting || stream->updates || stream->tail.messages == 0)
         return false;
     choose(stream, budget, &eviction);
-    if (eviction.count && !write_record(stream, &eviction))
+    int error = eviction.count ? write_record(stream, &eviction) : 0;
+    if (error || (!eviction.more && !eviction.wait))
+        stream_limits_purge_end(stream, error);
+    if (error)
         return false;
     stream->sizes_wait = eviction.wait;
     stream->held_back = eviction.held_back;

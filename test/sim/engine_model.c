@@ -8,10 +8,15 @@ static const uint64_t GRACE_NS = 5000000000ull;
 
 static void check_may_come_again(struct engine_model *model, const struct model_delivery *at,
                                  const struct stream_config *config);
-static void remember_deaths(struct engine_model *model, struct bytes entry);
+static void remember_deaths(struct engine_model *model, const struct model_consumer *only, struct bytes entry);
 static void check_entry(struct bytes entry, uint32_t letters);
 static uint64_t dead_number(struct bytes body, size_t which);
 static void check_choice(struct engine_model *model, const struct delivery *delivery);
+static void settle_seek(struct engine_model *model, struct model_consumer *consumer);
+static void settle_redrive(struct engine_model *model, struct model_delivery *at);
+static void forget_words(struct engine_model *model, uint64_t good);
+static void forget_pauses(struct model_pause *pause, uint64_t good);
+static void check_pause(const struct engine_model *model, const struct model_pause *pause);
 static void forget_messages(struct engine_model *model);
 static bool is_free(struct engine_model *model, const struct member *member, uint32_t in_flight);
 
@@ -43,13 +48,20 @@ void engine_model_delivered(struct engine_model *model, const struct delivery *d
     const struct model_message *message = &model->messages[stream.id][sequence];
     struct model_consumer *consumer = engine_model_consumer(model, delivery->consumer);
     struct model_delivery *at = &consumer->at[sequence];
+    settle_seek(model, consumer);
+    bool revived = at->redrive_index && at->redrive_index <= model->host->applied;
+    settle_redrive(model, at);
+    check_pause(model, &consumer->pause); // M10
+    check_pause(model, &model->pauses[stream.id]);
     if (sequence >= consumer->end)
         consumer->end = sequence + 1;
     must(delivery->message->payload.len == 8);
     memcpy(&number, delivery->message->payload.ptr, 8);
     must(message->number == number && message->index <= model->host->applied); // M1
     must(sequence >= stream.first_sequence && sequence <= stream.last_sequence);
-    must(at->ack_index == 0);                                                                   // M2
+    must(at->ack_index == 0); // M2
+    must(!at->terminated);    // M7
+    must(!revived || member_in_flight(delivery->member) <= member_config_get(delivery->member)->max_in_flight);
     must(!stream.config.max_deliver || delivery->redelivery_count < stream.config.max_deliver); // M7
     if (delivery->redelivery_count == 0 && !at->ever_uncounted) {
         must(sequence > consumer->last_first); // M3
@@ -77,7 +89,10 @@ void engine_model_delivered(struct engine_model *model, const struct delivery *d
 
 void engine_model_acked(struct engine_model *model, struct consumer *consumer, uint64_t sequence)
 {
-    struct model_delivery *at = &engine_model_consumer(model, consumer)->at[sequence];
+    struct model_consumer *c = engine_model_consumer(model, consumer);
+    struct model_delivery *at = &c->at[sequence];
+    settle_seek(model, c);
+    settle_redrive(model, at);
     at->ack_index = UINT64_MAX;
     at->ack_low = 0;
     at->terminated = false; // it came in time
@@ -100,12 +115,51 @@ void engine_model_given_back(struct engine_model *model, struct consumer *consum
 
 void engine_model_terminated(struct engine_model *model, struct consumer *consumer, uint64_t sequence)
 {
-    engine_model_consumer(model, consumer)->at[sequence].terminated = true;
+    struct model_consumer *c = engine_model_consumer(model, consumer);
+    settle_seek(model, c);
+    settle_redrive(model, &c->at[sequence]);
+    c->at[sequence].terminated = true;
 }
 
 void engine_model_extended(struct engine_model *model, struct consumer *consumer, uint64_t sequence)
 {
     engine_model_consumer(model, consumer)->at[sequence].last_ns = model->host->now.mono_ns;
+}
+
+void engine_model_paused(struct engine_model *model, uint32_t stream, struct consumer *consumer, bool on,
+                         uint64_t until_ns, uint64_t index)
+{
+    struct model_pause *pause = consumer ? &engine_model_consumer(model, consumer)->pause : &model->pauses[stream];
+    must(pause->count < MODEL_PAUSES);
+    pause->said[pause->count].on = on;
+    pause->said[pause->count].until_ns = until_ns;
+    pause->said[pause->count++].index = index;
+}
+
+bool engine_model_can_pause(struct engine_model *model, uint32_t stream, struct consumer *consumer)
+{
+    struct model_pause *pause = consumer ? &engine_model_consumer(model, consumer)->pause : &model->pauses[stream];
+    while (pause->count > 1 && pause->said[1].index <= model->host->applied)
+        memmove(pause->said, pause->said + 1, --pause->count * sizeof(pause->said[0]));
+    return pause->count < MODEL_PAUSES;
+}
+
+void engine_model_sought(struct engine_model *model, struct consumer *consumer, uint64_t index)
+{
+    struct model_consumer *c = engine_model_consumer(model, consumer);
+    settle_seek(model, c);
+    must(c->seek_index == 0);
+    c->seek_index = index;
+}
+
+void engine_model_redriven(struct engine_model *model, struct consumer *consumer, uint64_t sequence, uint64_t index)
+{
+    struct model_consumer *c = engine_model_consumer(model, consumer);
+    settle_seek(model, c);
+    settle_redrive(model, &c->at[sequence]);
+    c->at[sequence].redrive_index = index;
+    if (sequence >= c->end)
+        c->end = sequence + 1;
 }
 
 void engine_model_member_state(struct engine_model *model, uint32_t id, enum member_state state)
@@ -149,6 +203,7 @@ void engine_model_refused(struct engine_model *model)
 {
     uint64_t good = model->host->applied;
     forget_messages(model);
+    forget_words(model, good);
     model->turned_index = good;
     for (size_t c = 0; c < MODEL_CONSUMERS; c++) {
         for (size_t s = 0; s < model->consumers[c].end; s++) {
@@ -169,6 +224,7 @@ void engine_model_crashed(struct engine_model *model)
 {
     uint64_t good = model->host->applied;
     forget_messages(model);
+    forget_words(model, good);
     model->turned_index = good;
     for (size_t c = 0; c < MODEL_CONSUMERS; c++) {
         struct model_consumer *consumer = &model->consumers[c];
@@ -193,7 +249,7 @@ void engine_model_crashed(struct engine_model *model)
         consumer->last_first = 0;
     }
     for (size_t i = 0; i < good; i++)
-        remember_deaths(model, bytes_make(model->host->entries[i].records, model->host->entries[i].len));
+        remember_deaths(model, NULL, bytes_make(model->host->entries[i].records, model->host->entries[i].len));
     list_foreach(link, &model->host->reads) must(!"no read survives a crash");
     memset(model->members, 0, sizeof(model->members));
 }
@@ -245,16 +301,82 @@ static void check_may_come_again(struct engine_model *model, const struct model_
     must(now_ns + rounding_ns >= at->not_before_ns);
 }
 
-// Whoever died in this entry is dead for ever.
-static void remember_deaths(struct engine_model *model, struct bytes entry)
+// A seek is committed: what was before it counts no more, but for the dead.
+static void settle_seek(struct engine_model *model, struct model_consumer *consumer)
+{
+    uint64_t index = consumer->seek_index, next = 0;
+    if (index == 0 || index > model->host->applied)
+        return;
+    consumer->seek_index = 0;
+    memset(consumer->at, 0, sizeof(consumer->at));
+    for (size_t i = 0; i < model->host->applied; i++) {
+        struct bytes rest = bytes_make(model->host->entries[i].records, model->host->entries[i].len);
+        for (struct record record; rest.len && model->host->entries[i].index == index;) {
+            size_t used;
+            must(record_get(rest, false, &record, &used) == 0);
+            if (record.kind == RECORD_CONSUMER_SEEK && record.object == consumer->id)
+                next = get_u64(record.body.ptr);
+            rest = bytes_skip(rest, used);
+        }
+        remember_deaths(model, consumer, bytes_make(model->host->entries[i].records, model->host->entries[i].len));
+    }
+    must(next > 0);
+    consumer->last_first = next - 1;
+}
+
+static void settle_redrive(struct engine_model *model, struct model_delivery *at)
+{
+    if (at->redrive_index && at->redrive_index <= model->host->applied)
+        *at = (struct model_delivery){.member = at->member, .released = true, .ever_uncounted = true};
+}
+
+// Seeks, redrives and pauses that are not in the log.
+static void forget_words(struct engine_model *model, uint64_t good)
+{
+    for (size_t c = 0; c < MODEL_CONSUMERS; c++) {
+        struct model_consumer *consumer = &model->consumers[c];
+        settle_seek(model, consumer);
+        consumer->seek_index = 0;
+        for (size_t s = 0; s < consumer->end; s++) {
+            settle_redrive(model, &consumer->at[s]);
+            consumer->at[s].redrive_index = 0;
+        }
+        forget_pauses(&consumer->pause, good);
+    }
+    for (size_t stream = 0; stream < FAKE_STREAMS; stream++)
+        forget_pauses(&model->pauses[stream], good);
+}
+
+static void forget_pauses(struct model_pause *pause, uint64_t good)
+{
+    while (pause->count && pause->said[pause->count - 1].index > good)
+        pause->count--;
+}
+
+static void check_pause(const struct engine_model *model, const struct model_pause *pause)
+{
+    size_t last = pause->count;
+    while (last && pause->said[last - 1].index > model->host->applied)
+        last--;
+    if (last && pause->said[last - 1].on)
+        must(pause->said[last - 1].until_ns && pause->said[last - 1].until_ns <= model->host->now.wall_ns + 1000000);
+}
+
+// Whoever died in this entry is dead until it is redriven. `only` may be NULL.
+static void remember_deaths(struct engine_model *model, const struct model_consumer *only, struct bytes entry)
 {
     while (entry.len) {
         struct record record;
         size_t used;
         must(record_get(entry, false, &record, &used) == 0);
-        for (size_t c = 0; c < MODEL_CONSUMERS && record.kind == RECORD_DEAD; c++) {
-            if (model->consumers[c].id == record.object)
-                model->consumers[c].at[dead_number(record.body, 0)].terminated = true;
+        bool dead = record.kind == RECORD_DEAD, redriven = record.kind == RECORD_REDRIVEN;
+        for (size_t c = 0; c < MODEL_CONSUMERS && (dead || redriven); c++) {
+            struct model_consumer *consumer = &model->consumers[c];
+            if (consumer->id != record.object || (only && only != consumer))
+                continue;
+            // One message is redriven at a time here, as a run that begins with the zigzag of its sequence - 1.
+            uint64_t number = dead_number(record.body, 0);
+            consumer->at[dead ? number : number / 2 + 1].terminated = dead;
         }
         entry = bytes_skip(entry, used);
     }

@@ -8,10 +8,13 @@
 //       its removal, a crash, or after it was given back; and not before the delay with which it was given back
 //   M5  its count is the number of deliveries before that count; after a crash at least of those that were committed
 //   M6  a first delivery keeps its member within max_in_flight, and goes to a member with the fewest in flight
-//   M7  it is not terminated (which may be forgotten only by a crash before that was recorded), and within the stream's max_deliver
+//   M7  it is not terminated (which may be forgotten only by a crash before that was recorded), and within the stream's max_deliver; once it
+//       is redriven, which is committed, it comes as if for the first time, within its member's max_in_flight
+//   M10 neither its consumer nor its stream is paused (committed, and its end has not come)
+//   M11 after a seek of its consumer that is committed it comes as if it had never gone out, from there on and in order
 // and at the end on the log
 //   M8  a dead letter and the record of its death are in one entry
-//   M9  a stream with discard_new dropped nothing that a consumer had not finished
+//   M9  a stream with discard_new dropped nothing that a consumer had not finished, but for what was purged
 #pragma once
 
 #include "fake_host.h"
@@ -40,11 +43,25 @@ struct model_delivery {
     uint64_t nak_index;     // entry that says so; 0: not given back, UINT64_MAX: not recorded yet
     bool uncounted;         // the delivery did not count
     bool ever_uncounted;    // so it may go out as if it were the first time
+    uint64_t redrive_index; // entry that says that it lives again; 0: none
+};
+
+enum { MODEL_PAUSES = 16 };
+
+// What was said about pausing a stream or consumer and may count, the oldest first.
+struct model_pause {
+    struct {
+        bool on;
+        uint64_t until_ns, index;
+    } said[MODEL_PAUSES];
+    size_t count;
 };
 
 struct model_consumer {
     uint32_t id, stream; // id 0: free
     uint64_t last_first;
+    uint64_t seek_index; // entry with the newest seek that the rest does not know yet; 0: none
+    struct model_pause pause;
     size_t end; // sequences from here on were never delivered
     struct model_delivery at[MODEL_SEQUENCES];
 };
@@ -60,6 +77,7 @@ struct engine_model {
     struct model_message messages[FAKE_STREAMS][MODEL_SEQUENCES];
     struct model_consumer consumers[MODEL_CONSUMERS];
     struct model_member members[MODEL_MEMBERS];
+    struct model_pause pauses[FAKE_STREAMS];
     bool synchronous;      // M6's second half holds only without reads under way
     uint64_t turned_index; // of the newest entry at the last turn's end
     uint64_t next_number;
@@ -76,6 +94,13 @@ void engine_model_given_back(struct engine_model *model, struct consumer *consum
                              uint64_t delay_ns, bool count);
 void engine_model_terminated(struct engine_model *model, struct consumer *consumer, uint64_t sequence);
 void engine_model_extended(struct engine_model *model, struct consumer *consumer, uint64_t sequence);
+// Said of a stream if `consumer` is NULL.
+void engine_model_paused(struct engine_model *model, uint32_t stream, struct consumer *consumer, bool on,
+                         uint64_t until_ns, uint64_t index);
+// False: too much was said lately to be remembered.
+bool engine_model_can_pause(struct engine_model *model, uint32_t stream, struct consumer *consumer);
+void engine_model_sought(struct engine_model *model, struct consumer *consumer, uint64_t index);
+void engine_model_redriven(struct engine_model *model, struct consumer *consumer, uint64_t sequence, uint64_t index);
 void engine_model_member_state(struct engine_model *model, uint32_t id, enum member_state state);
 void engine_model_member_removed(struct engine_model *model, uint32_t id);
 // After each turn: what was in memory has an index now.

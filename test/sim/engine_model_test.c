@@ -15,14 +15,22 @@
 #include "base/prng.h"
 #include "engine_model.h"
 
-enum { SEEDS = 60, STEPS = 1500, STREAMS = 4, CONSUMERS = 4, MAX_MEMBERS = 40, TOTALS = 8 };
+enum { SEEDS = 60, STEPS = 1500, STREAMS = 4, CONSUMERS = 4, MAX_MEMBERS = 40, TOTALS = 12 };
 
 struct run {
     struct fake_host host;
     struct engine_model model;
     struct prng prng;
     bool calm; // the second phase: nothing is refused
-    uint64_t crashes, refusals, duplicates, given_back, full, dead;
+    uint64_t crashes, refusals, duplicates, given_back, full, dead, pauses, seeks, purges, redrives;
+    struct run_purge {
+        struct stream_purge purge; // first
+        struct run *run;
+        uint32_t stream;
+        uint64_t before;
+        bool busy;
+    } purge;
+    uint64_t purged_to[FAKE_STREAMS]; // by stream: somebody wanted what is before it to be gone
 };
 
 // What is special about one stream each: nothing; deliveries that run out; a limit; a limit beyond which publishes are refused.
@@ -200,6 +208,114 @@ static void do_verdict(struct run *run)
     }
 }
 
+static void do_pause(struct run *run)
+{
+    struct consumer *consumer = chance(run, 50) ? random_consumer(run) : NULL;
+    struct stream *stream = consumer ? consumer_stream(consumer) : random_stream(run);
+    if (!stream || !engine_model_can_pause(&run->model, stream_id(stream), consumer))
+        return;
+    bool on = chance(run, 40);
+    uint64_t index,
+        until_ns = on && chance(run, 50) ? run->host.now.wall_ns + prng_below(&run->prng, 5000) * 1000000 : 0;
+    struct engine *engine = run->host.engine;
+    must((consumer ? engine_consumer_pause(engine, consumer, on, until_ns, run->host.now, &index)
+                   : engine_stream_pause(engine, stream, on, until_ns, run->host.now, &index)) == 0);
+    engine_model_paused(&run->model, stream_id(stream), consumer, on, until_ns / 1000000 * 1000000, index);
+    run->pauses += on;
+}
+
+static void on_sought(void *owner, int error, struct consumer *consumer, uint64_t index)
+{
+    struct run *run = owner;
+    if (error)
+        return;
+    engine_model_sought(&run->model, consumer, index);
+    run->seeks++;
+}
+
+static void do_seek(struct run *run)
+{
+    static const enum consumer_start starts[] = {CONSUMER_START_NEW, CONSUMER_START_LAST, CONSUMER_START_FIRST,
+                                                 CONSUMER_START_SEQUENCE, CONSUMER_START_TIME};
+    struct consumer *consumer = random_consumer(run);
+    struct stream_state state;
+    if (!consumer)
+        return;
+    stream_state_get(consumer_stream(consumer), &state);
+    uint64_t back_ns = prng_below(&run->prng, 20000) * 1000000;
+    engine_consumer_seek(run->host.engine, consumer, starts[prng_below(&run->prng, 5)],
+                         prng_below(&run->prng, state.last_sequence + 10), run->host.now.wall_ns - back_ns,
+                         run->host.now, on_sought, run);
+}
+
+static void on_purged(struct stream_purge *purge, int error)
+{
+    struct run_purge *own = (struct run_purge *)purge;
+    struct stream *stream = error ? NULL : engine_stream_by_id(own->run->host.engine, own->stream);
+    struct stream_state state;
+    own->busy = false;
+    if (!stream)
+        return;
+    stream_state_get(stream, &state);
+    own->run->purges += purge->messages > 0;
+    // What it proposed may still be refused; then nothing is asked of it.
+    must(purge->messages == 0 || purge->index <= fake_host_last_index(&own->run->host));
+}
+
+static void do_purge(struct run *run)
+{
+    struct stream *stream = random_stream(run);
+    struct stream_state state;
+    if (!stream || run->purge.busy)
+        return;
+    stream_state_get(stream, &state);
+    if (state.messages == 0)
+        return;
+    uint64_t before = state.first_sequence + prng_below(&run->prng, state.messages);
+    run->purge = (struct run_purge){
+        .purge = {.before_sequence = before, .before_time_ns = UINT64_MAX, .done = on_purged},
+        .run = run,
+        .stream = state.id,
+        .busy = true,
+    };
+    must(engine_stream_purge(run->host.engine, stream, &run->purge.purge, run->host.now) == 0);
+    if (run->purged_to[state.id] < before)
+        run->purged_to[state.id] = before;
+}
+
+static void do_redrive(struct run *run)
+{
+    struct consumer *consumer = NULL;
+    struct dead_info dead;
+    size_t count = 0;
+    uint64_t index;
+    for (int i = 0; i < 20 && count == 0; i++) {
+        consumer = random_consumer(run);
+        uint64_t from = chance(run, 50) ? prng_below(&run->prng, 100) : 0;
+        count = consumer ? consumer_dead_list(consumer, from, &dead, 1) : 0;
+    }
+    if (count == 0)
+        return;
+    uint64_t sequence = dead.sequence;
+    if (engine_redrive(run->host.engine, consumer, &sequence, 1, run->host.now, &count, &index) || count == 0)
+        return;
+    engine_model_redriven(&run->model, consumer, sequence, index);
+    run->redrives++;
+}
+
+static void do_control(struct run *run)
+{
+    uint64_t what = prng_below(&run->prng, 100);
+    if (what < 40)
+        do_pause(run);
+    else if (what < 52)
+        do_seek(run);
+    else if (what < 64)
+        do_purge(run);
+    else
+        do_redrive(run);
+}
+
 static void do_member(struct run *run)
 {
     struct member *member = random_member(run);
@@ -259,8 +375,10 @@ static void step(struct run *run)
         do_ack(run);
     else if (what < 45)
         do_verdict(run);
-    else if (what < 55)
+    else if (what < 52)
         do_member(run);
+    else if (what < 57)
+        do_control(run);
     else if (what < 70)
         do_turn(run);
     else if (what < 85)
@@ -292,12 +410,32 @@ static bool owed(struct run *run)
     return false;
 }
 
+static void resume_all(struct run *run)
+{
+    struct engine *engine = run->host.engine;
+    uint64_t index;
+    while (fake_host_answer(&run->host, 0))
+        continue;
+    fake_host_commit(&run->host, SIZE_MAX);
+    for (struct stream *s = engine_stream_next(engine, NULL); s; s = engine_stream_next(engine, s)) {
+        must(engine_stream_pause(engine, s, false, 0, run->host.now, &index) == 0);
+        engine_model_can_pause(&run->model, stream_id(s), NULL);
+        engine_model_paused(&run->model, stream_id(s), NULL, false, 0, index);
+        for (struct consumer *c = stream_consumer_next(s, NULL); c; c = stream_consumer_next(s, c)) {
+            must(engine_consumer_pause(engine, c, false, 0, run->host.now, &index) == 0);
+            engine_model_can_pause(&run->model, 0, c);
+            engine_model_paused(&run->model, 0, c, false, 0, index);
+        }
+    }
+}
+
 // Every consumer with members gets workers that are well; they acknowledge until nothing is owed.
 static void calm_down(struct run *run)
 {
     run->calm = true;
     run->host.asynchronous = false;
     run->model.synchronous = false;
+    resume_all(run);
     for (int round = 0; round < 1500 && (round < 40 || owed(run)); round++) {
         for (int turns = 0; turns < 50; turns++) {
             while (fake_host_answer(&run->host, 0))
@@ -332,7 +470,6 @@ static void check_finished(struct run *run, struct consumer *c, uint64_t first, 
     for (uint64_t n = first; n <= last; n++) {
         bool dead = consumer_dead_list(c, n, &info, 1) == 1 && info.sequence == n;
         must(at[n].ack_index || at[n].maybe || at[n].terminated || dead);
-        run->dead += dead;
     }
 }
 
@@ -353,8 +490,10 @@ static void check_nothing_owed(struct run *run)
             struct consumer_state state;
             consumer_state_get(c, &state);
             uint64_t start = state.config.start_sequence;
+            uint64_t kept = start > run->purged_to[stream.id] ? start : run->purged_to[stream.id];
             if (stream.config.discard_new)
-                check_finished(run, c, start, stream.first_sequence - 1); // M9
+                check_finished(run, c, kept, stream.first_sequence - 1); // M9
+            run->dead += state.dead_ever;
             if (state.members == 0)
                 continue;
             must(state.pending == 0 && state.waiting == 0 && state.ack_floor == stream.last_sequence);
@@ -379,7 +518,8 @@ static uint64_t run_seed(uint64_t seed, uint64_t totals[TOTALS])
     check_nothing_owed(run);
     uint64_t trace = run->model.trace;
     uint64_t seen[TOTALS] = {run->model.first, run->model.again, run->crashes, run->refusals,
-                             run->duplicates,  run->given_back,  run->full,    run->dead};
+                             run->duplicates,  run->given_back,  run->full,    run->dead,
+                             run->pauses,      run->seeks,       run->purges,  run->redrives};
     for (int i = 0; i < TOTALS; i++)
         totals[i] += seen[i];
     fake_host_deinit(&run->host);
