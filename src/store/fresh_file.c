@@ -8,7 +8,8 @@
 #include "store/log.h"
 #include "store/vault.h"
 
-enum { SMALL_BYTES = 64 * LOG_FILE_BLOCK }; // of a file on a full disk: for acknowledgements and deletes
+// Of a file on a full disk: for acknowledgements and deletes, which log_admit() takes while twice their size and LOG_ADMIT_SLACK are left.
+enum { SMALL_BYTES = 64 * LOG_FILE_BLOCK, LEAST_BYTES = 3 * LOG_ADMIT_SLACK };
 
 static int get_space(struct fresh_file *fresh, struct survey *survey, uint64_t bytes, uint64_t room);
 static int create_largest(struct fresh_file *fresh, uint64_t least);
@@ -72,6 +73,7 @@ int fresh_file_make(struct fresh_file *fresh, struct survey *survey, uint64_t la
     log_file_temporary(fresh->id, fresh->temporary);
     remove_leftovers(fresh, survey);
     uint64_t room = first / 2 < SMALL_BYTES ? first / 2 : SMALL_BYTES;
+    room = room < LEAST_BYTES ? LEAST_BYTES : room;
     int error = get_space(fresh, survey, whole, room);
     if (!error)
         error = fill(fresh, last_index, &valid);

@@ -7,8 +7,7 @@
 #include "store/vault.h"
 
 enum {
-    ADMIT_SLACK = 4 * LOG_FILE_BLOCK, // headers and padding of what is queued
-    YOUNG_SHARE = 64,                 // of its first file: so much of it is in a young log before spares are made
+    YOUNG_SHARE = 64, // of its first file: so much of it is in a young log before spares are made
 };
 
 static uint64_t usable_bytes(const struct log *log, uint64_t need);
@@ -74,7 +73,7 @@ int log_admit(const struct store *store, size_t size, bool reserved)
     if (log->state == LOG_FAILED)
         return ERR_FAILED;
     uint64_t queued = store->appender.queued_bytes;
-    uint64_t need = queued + size + size / 4 + ADMIT_SLACK;
+    uint64_t need = queued + size + size / 4 + LOG_ADMIT_SLACK;
     uint64_t rest = log->current->size - log->position;
     // What is appended may have to be copied by the next recovery, even if there is nothing else.
     uint64_t kept = reserved ? need : prepare_reserve(&log->prepare);

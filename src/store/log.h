@@ -22,6 +22,7 @@ enum {
     LOG_BATCH_MAX = 8 * 1024 * 1024, // bytes of a batch, unless it is one larger entry
     LOG_BATCH_ENTRIES_MAX = 4096,
     LOG_SPANS_MAX = 256,
+    LOG_ADMIT_SLACK = 4 * LOG_FILE_BLOCK, // headers and padding of what is queued
 };
 
 enum log_state { LOG_IDLE, LOG_WRITING, LOG_ROLLING, LOG_FAILED };

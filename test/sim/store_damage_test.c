@@ -185,7 +185,7 @@ static void test_a_full_disk(void **state)
 // PR-05, PR-13: a directory on a full disk starts, serves and takes acknowledgements, and does so again after each crash.
 static void test_starts_on_a_full_disk(void **state)
 {
-    for (uint64_t seed = world_first_seed(); seed <= world_last_seed(20); seed++) {
+    for (uint64_t seed = world_first_seed(); seed <= world_last_seed(60); seed++) {
         struct world *world = world_new(seed);
         struct model *model = &world->model;
         world->disk.capacity = 400 * 1024 + seed * 10000;
