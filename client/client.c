@@ -21,7 +21,7 @@ static void destroy(struct weir_client *client);
 int weir_client_open(const struct weir_client_options *options, struct weir_client **ret_client,
                      struct weir_error *ret_error)
 {
-    struct weir_client *client;
+    struct weir_client *client = NULL;
     int error = make(options, &client, ret_error);
     if (error)
         return error;

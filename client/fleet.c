@@ -19,7 +19,7 @@ int weir_fleet_open(const struct weir_fleet_options *options, struct weir_fleet 
                     struct weir_error *ret_error)
 {
     struct weir_fleet_options read = {0};
-    struct weir_fleet *fleet;
+    struct weir_fleet *fleet = NULL;
     int error = read_options(options, &read, ret_error);
     if (error || (error = make(&read, &fleet, ret_error)))
         return error;

@@ -25,7 +25,7 @@ int weir_fleet_subscribe(struct weir_fleet *fleet, const char *channel, const st
                          weir_message_fn *on_message, void *closure, struct weir_fleet_sub **ret_sub,
                          struct weir_error *ret_error)
 {
-    struct weir_fleet_sub *sub;
+    struct weir_fleet_sub *sub = NULL;
     if (!channel || !channel[0] || !on_message)
         return weir_error_set(ret_error, WEIR_ERR_INVALID, "a subscription needs a channel and a handler");
     int error = make(fleet, channel, options, &sub, ret_error);
