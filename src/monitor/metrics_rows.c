@@ -3,105 +3,13 @@
 
 #include "base/memory.h"
 #include "base/must.h"
+#include "monitor/metrics_old.h"
 #include "monitor/monitor_internal.h"
 #include "monitor/put_streaming.h"
 
 enum { ROWS_FIRST = 64, SAMPLE_EXTRA = 24, HEAD_EXTRA = 64, LABELS_MAX = 64 * 1024 };
 
-// A family of metrics: a column.
-struct family {
-    enum metric_type type;
-    bool seconds; // the values are nanoseconds
-    uint8_t column;
-    const char *name, *help;
-};
-
-enum channel_column {
-    CHANNEL_MESSAGES,
-    CHANNEL_BYTES,
-    CHANNEL_FIRST,
-    CHANNEL_LAST,
-    CHANNEL_SUBSCRIPTIONS,
-    CHANNEL_PUBLISHED,
-    CHANNEL_PUBLISHED_BYTES,
-    CHANNEL_DELIVERED,
-    CHANNEL_REDELIVERED,
-    CHANNEL_ACKED,
-    CHANNEL_DEAD,
-    CHANNEL_PAUSED,
-};
-
-enum group_column {
-    GROUP_WAITING,
-    GROUP_WAITING_BYTES,
-    GROUP_OLDEST_WAITING,
-    GROUP_IN_FLIGHT,
-    GROUP_IN_FLIGHT_BYTES,
-    GROUP_OLDEST_UNACKED,
-    GROUP_DEAD,
-    GROUP_DEAD_BYTES,
-    GROUP_MEMBERS,
-    GROUP_DELIVERED,
-    GROUP_REDELIVERED,
-    GROUP_ACKED,
-    GROUP_DIED,
-    GROUP_PAUSED,
-    GROUP_COLUMNS,
-};
-
-_Static_assert(GROUP_COLUMNS == METRICS_COLUMNS_MAX, "a row has room for all columns");
-
-// The last two are what dashboards of nats-streaming-server ask for (TL-30): no counters, though their names say so (TL-31).
-static const struct family channel_families[] = {
-    {METRIC_GAUGE, false, CHANNEL_MESSAGES, "weir_channel_messages", "Messages stored."},
-    {METRIC_GAUGE, false, CHANNEL_BYTES, "weir_channel_bytes", "Bytes of the messages stored."},
-    {METRIC_GAUGE, false, CHANNEL_FIRST, "weir_channel_first_sequence", "Sequence of the oldest message; 0: none yet."},
-    {METRIC_GAUGE, false, CHANNEL_LAST, "weir_channel_last_sequence", "Sequence of the newest message."},
-    {METRIC_GAUGE, false, CHANNEL_SUBSCRIPTIONS, "weir_channel_subscriptions",
-     "Subscriptions, durables and durable groups that are offline included."},
-    {METRIC_GAUGE, false, CHANNEL_PAUSED, "weir_channel_paused", "1: nothing of it is delivered."},
-    {METRIC_COUNTER, false, CHANNEL_PUBLISHED, "weir_channel_published_messages",
-     "Messages stored since the process began."},
-    {METRIC_COUNTER, false, CHANNEL_PUBLISHED_BYTES, "weir_channel_published_bytes", "Bytes of these."},
-    {METRIC_COUNTER, false, CHANNEL_DELIVERED, "weir_channel_deliveries", "Deliveries to all subscriptions."},
-    {METRIC_COUNTER, false, CHANNEL_REDELIVERED, "weir_channel_redeliveries",
-     "Deliveries that were not a message's first to that group."},
-    {METRIC_COUNTER, false, CHANNEL_ACKED, "weir_channel_acks", "Acknowledgements."},
-    {METRIC_COUNTER, false, CHANNEL_DEAD, "weir_channel_dead_letters", "Messages that died for a group."},
-    {METRIC_UNKNOWN, false, CHANNEL_MESSAGES, "nss_chan_msgs_total", "weir_channel_messages under its old name."},
-    {METRIC_UNKNOWN, false, CHANNEL_BYTES, "nss_chan_bytes_total", "weir_channel_bytes under its old name."},
-};
-
-static const struct family group_families[] = {
-    {METRIC_GAUGE, false, GROUP_WAITING, "weir_group_waiting_messages", "Messages never delivered yet."},
-    {METRIC_GAUGE, false, GROUP_WAITING_BYTES, "weir_group_waiting_bytes", "Bytes of these."},
-    {METRIC_GAUGE, true, GROUP_OLDEST_WAITING, "weir_group_oldest_waiting_seconds",
-     "Age of the oldest message never delivered yet; 0: there is none."},
-    {METRIC_GAUGE, false, GROUP_IN_FLIGHT, "weir_group_in_flight_messages", "Messages delivered and not finished."},
-    {METRIC_GAUGE, false, GROUP_IN_FLIGHT_BYTES, "weir_group_in_flight_bytes", "Bytes of these."},
-    {METRIC_GAUGE, true, GROUP_OLDEST_UNACKED, "weir_group_oldest_unacked_seconds",
-     "Age of the oldest message delivered and not finished, since it was published; 0: there is none."},
-    {METRIC_GAUGE, false, GROUP_DEAD, "weir_group_dead_messages", "Dead messages that are still stored."},
-    {METRIC_GAUGE, false, GROUP_DEAD_BYTES, "weir_group_dead_bytes", "Bytes of these."},
-    {METRIC_GAUGE, false, GROUP_MEMBERS, "weir_group_members", "Subscriptions that are connected."},
-    {METRIC_GAUGE, false, GROUP_PAUSED, "weir_group_paused", "1: nothing is delivered to it."},
-    {METRIC_COUNTER, false, GROUP_DELIVERED, "weir_group_deliveries", "Deliveries since the process began."},
-    {METRIC_COUNTER, false, GROUP_REDELIVERED, "weir_group_redeliveries",
-     "Deliveries that were not a message's first."},
-    {METRIC_COUNTER, false, GROUP_ACKED, "weir_group_acks", "Acknowledgements."},
-    {METRIC_COUNTER, false, GROUP_DIED, "weir_group_dead_letters", "Messages that died."},
-};
-
-static const struct {
-    const struct family *families;
-    size_t count;
-} kinds[METRICS_KINDS] = {
-    {channel_families, sizeof(channel_families) / sizeof(channel_families[0])},
-    {group_families, sizeof(group_families) / sizeof(group_families[0])},
-};
-
 static size_t fixed_bytes(void);
-static bool add(struct metrics_rows *rows, enum metrics_kind kind, const uint64_t values[METRICS_COLUMNS_MAX]);
 static size_t row_bytes(enum metrics_kind kind, size_t labels_len, const uint64_t values[METRICS_COLUMNS_MAX]);
 static bool add_single(struct metrics_rows *rows, const struct consumer_state *state);
 static bool is_single(const struct stan_consumer_view *group);
@@ -145,7 +53,11 @@ bool metrics_rows_add_channel(struct metrics_rows *rows, const struct stan_chann
     rows->has_singles = false;
     rows->singles = (struct stan_consumer_view){0};
     put_labels(&rows->scratch, channel, &rows->singles);
-    return add(rows, METRICS_CHANNEL, values);
+    if (!metrics_rows_add(rows, METRICS_CHANNEL, values))
+        return false;
+    if (rows->old)
+        metrics_old_add_stream(rows, channel, values);
+    return true;
 }
 
 bool metrics_rows_add_group(struct metrics_rows *rows, struct monitor *monitor, const struct stan_channel_view *channel,
@@ -184,7 +96,8 @@ bool metrics_rows_add_group(struct metrics_rows *rows, struct monitor *monitor, 
         [GROUP_PAUSED] = state->paused | unknown,
     };
     put_labels(&rows->scratch, channel, group);
-    (void)add(rows, METRICS_GROUP, values);
+    if (metrics_rows_add(rows, METRICS_GROUP, values) && rows->old && !all_singles)
+        metrics_old_add_consumer(rows, channel, group);
     return true;
 }
 
@@ -194,10 +107,34 @@ bool metrics_rows_end_channel(struct metrics_rows *rows, struct monitor *monitor
     return !rows->has_singles || metrics_rows_add_group(rows, monitor, channel, &rows->singles, patience);
 }
 
+bool metrics_rows_add(struct metrics_rows *rows, enum metrics_kind kind, const uint64_t values[METRICS_COLUMNS_MAX])
+{
+    struct metrics_list *list = &rows->lists[kind];
+    size_t bytes = row_bytes(kind, rows->scratch.len, values);
+    size_t count = rows->lists[METRICS_CHANNEL].count + rows->lists[METRICS_GROUP].count;
+    bool counts = kind == METRICS_CHANNEL || kind == METRICS_GROUP;
+    if ((counts && count >= rows->max_rows) || bytes > rows->max_bytes - rows->bytes) {
+        rows->truncated = true;
+        return false;
+    }
+    rows->bytes += bytes;
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity ? 2 * list->capacity : ROWS_FIRST;
+        list->rows = mem_realloc(list->rows, list->capacity * sizeof(list->rows[0]));
+    }
+    struct metrics_row *row = &list->rows[list->count++];
+    row->labels = (uint32_t)rows->labels.len;
+    row->labels_len = (uint32_t)rows->scratch.len;
+    memcpy(row->values, values, sizeof(row->values));
+    must(buffer_append(&rows->labels, buffer_bytes(&rows->scratch)) == 0); // a part of what will be written
+    return true;
+}
+
 bool metrics_rows_write(struct metrics_rows *rows, struct metric_writer *writer, size_t samples)
 {
-    while (samples > 0 && rows->kind < METRICS_KINDS) {
-        const struct family *family = &kinds[rows->kind].families[rows->family];
+    uint32_t end = rows->old ? METRICS_KINDS : METRICS_OLD_STREAM;
+    while (samples > 0 && rows->kind < end) {
+        const struct metrics_family *family = &metrics_families_tables[rows->kind].families[rows->family];
         const struct metrics_list *list = &rows->lists[rows->kind];
         if (rows->row == 0)
             metric_writer_family(writer, family->type, family->name, family->help);
@@ -215,12 +152,12 @@ bool metrics_rows_write(struct metrics_rows *rows, struct metric_writer *writer,
         if (rows->row < list->count)
             break;
         rows->row = 0;
-        if (++rows->family == kinds[rows->kind].count) {
+        if (++rows->family == metrics_families_tables[rows->kind].count) {
             rows->family = 0;
             rows->kind++;
         }
     }
-    return rows->kind == METRICS_KINDS;
+    return rows->kind == end;
 }
 
 // Of the lines that families begin with.
@@ -228,41 +165,19 @@ static size_t fixed_bytes(void)
 {
     size_t bytes = 0;
     for (size_t kind = 0; kind < METRICS_KINDS; kind++) {
-        for (size_t i = 0; i < kinds[kind].count; i++)
-            bytes += 2 * strlen(kinds[kind].families[i].name) + strlen(kinds[kind].families[i].help) + HEAD_EXTRA;
+        for (size_t i = 0; i < metrics_families_tables[kind].count; i++)
+            bytes += 2 * strlen(metrics_families_tables[kind].families[i].name) +
+                     strlen(metrics_families_tables[kind].families[i].help) + HEAD_EXTRA;
     }
     return bytes;
-}
-
-// With the labels in `scratch`. False: no room.
-static bool add(struct metrics_rows *rows, enum metrics_kind kind, const uint64_t values[METRICS_COLUMNS_MAX])
-{
-    struct metrics_list *list = &rows->lists[kind];
-    size_t bytes = row_bytes(kind, rows->scratch.len, values);
-    size_t count = rows->lists[METRICS_CHANNEL].count + rows->lists[METRICS_GROUP].count;
-    if (count >= rows->max_rows || bytes > rows->max_bytes - rows->bytes) {
-        rows->truncated = true;
-        return false;
-    }
-    rows->bytes += bytes;
-    if (list->count == list->capacity) {
-        list->capacity = list->capacity ? 2 * list->capacity : ROWS_FIRST;
-        list->rows = mem_realloc(list->rows, list->capacity * sizeof(list->rows[0]));
-    }
-    struct metrics_row *row = &list->rows[list->count++];
-    row->labels = (uint32_t)rows->labels.len;
-    row->labels_len = (uint32_t)rows->scratch.len;
-    memcpy(row->values, values, sizeof(row->values));
-    must(buffer_append(&rows->labels, buffer_bytes(&rows->scratch)) == 0); // a part of what will be written
-    return true;
 }
 
 // At most: a number has not more digits than three for ten bits, and one.
 static size_t row_bytes(enum metrics_kind kind, size_t labels_len, const uint64_t values[METRICS_COLUMNS_MAX])
 {
     size_t bytes = 0;
-    for (size_t i = 0; i < kinds[kind].count; i++) {
-        const struct family *family = &kinds[kind].families[i];
+    for (size_t i = 0; i < metrics_families_tables[kind].count; i++) {
+        const struct metrics_family *family = &metrics_families_tables[kind].families[i];
         unsigned bits = 64 - (unsigned)__builtin_clzll(values[family->column] | 1);
         bytes += strlen(family->name) + labels_len + bits * 3 / 10 + 1 + SAMPLE_EXTRA;
     }

@@ -9,14 +9,10 @@
 
 #include "base/buffer.h"
 #include "codec/metric_writer.h"
+#include "monitor/metrics_families.h"
 #include "stan/stan_inspect.h"
 
 struct monitor;
-
-enum metrics_kind { METRICS_CHANNEL, METRICS_GROUP, METRICS_KINDS };
-
-// Columns of either kind; the largest kind has so many.
-#define METRICS_COLUMNS_MAX 14
 
 struct metrics_row {
     uint32_t labels, labels_len;          // in `labels`
@@ -33,8 +29,10 @@ struct metrics_list {
 struct metrics_rows {
     struct metrics_list lists[METRICS_KINDS];
     struct buffer labels;
-    struct buffer scratch;
-    size_t max_rows, max_bytes;
+    struct buffer scratch; // labels of the row that is being added
+    bool old;              // under the old names too
+    size_t max_rows;       // channels and groups
+    size_t max_bytes;
     size_t bytes;   // that will be written
     bool truncated; // a row did not fit
     // Of the channel whose groups are being added.
@@ -55,5 +53,7 @@ bool metrics_rows_add_group(struct metrics_rows *rows, struct monitor *monitor, 
 // Behind the last group: adds what plain subscriptions have, if there are any. The same.
 bool metrics_rows_end_channel(struct metrics_rows *rows, struct monitor *monitor,
                               const struct stan_channel_view *channel, uint32_t *patience) MUST_USE;
+// For metrics_old.h: a row with the labels in `scratch`. False: no room.
+bool metrics_rows_add(struct metrics_rows *rows, enum metrics_kind kind, const uint64_t values[METRICS_COLUMNS_MAX]);
 // Writes some more: about so many samples. True: all is written.
 bool metrics_rows_write(struct metrics_rows *rows, struct metric_writer *writer, size_t samples) MUST_USE;

@@ -4,6 +4,7 @@
 // Made in steps: the workers' figures are added up, channels and groups gathered, then everything is written, family by family. How many
 // there may be is bounded: by `limit` rows, and by what a page may hold; who has more scrapes them in parts (`channel=orders.>`), and
 // is told by weir_metrics_truncated that he has.
+#include "monitor/metrics_old.h"
 #include "monitor/metrics_rows.h"
 #include "monitor/monitor_copy.h"
 #include "monitor/monitor_internal.h"
@@ -30,7 +31,9 @@ struct metrics {
     uint64_t collections;              // monitor.collections then
     char pattern[PARAMETER_TEXT_SIZE]; // of channels; "": all
     uint32_t channel, group;           // gathered up to these ids
-    bool in_channel;                   // and more of its groups may come
+    bool in_channel;                   // and more of its groups or subscriptions may come
+    bool in_subscriptions;
+    struct stan_inspect_place place; // in the list of these
     uint32_t patience;
 };
 
@@ -43,6 +46,7 @@ static void ignore(struct monitor *monitor, struct page *page);
 static bool gather(struct metrics *metrics);
 static bool gather_channel(struct metrics *metrics, size_t *left);
 static bool gather_groups(struct metrics *metrics, struct stan_channel_view *channel, size_t *left);
+static bool gather_subscriptions(struct metrics *metrics, struct stan_channel_view *channel, size_t *left);
 static bool finish(struct metrics *metrics);
 
 void monitor_metrics(struct monitor *monitor, struct page *page)
@@ -66,7 +70,8 @@ static bool read_query(struct metrics *metrics, struct page *page)
 {
     uint64_t limit = ROWS_DEFAULT;
     metrics_rows_init(&metrics->rows, 0, PAGE_SIZE_MAX - SERVER_BYTES);
-    if (!parameter_text(page, "channel", metrics->pattern) || !parameter_uint(page, "limit", &limit))
+    if (!parameter_text(page, "channel", metrics->pattern) || !parameter_uint(page, "limit", &limit) ||
+        !parameter_bool(page, "old", &metrics->rows.old))
         return false;
     metrics->rows.max_rows = limit < ROWS_MAX ? (size_t)limit : ROWS_MAX;
     struct bytes pattern = bytes_from_string(metrics->pattern);
@@ -147,12 +152,14 @@ static bool gather_channel(struct metrics *metrics, size_t *left)
     struct bytes pattern = bytes_from_string(metrics->pattern);
     struct stan_channel_view channel;
     if (metrics->in_channel && stan_inspect_channel(stan, metrics->channel, &channel))
-        return gather_groups(metrics, &channel, left);
+        return metrics->in_subscriptions ? gather_subscriptions(metrics, &channel, left)
+                                         : gather_groups(metrics, &channel, left);
     metrics->in_channel = false;
     if (!stan_inspect_channel_next(stan, metrics->channel, &channel))
         return false;
     metrics->channel = channel.id;
     metrics->group = 0;
+    metrics->in_subscriptions = false;
     if (pattern.len > 0 && !subject_match(pattern, channel.name)) {
         --*left;
         return true;
@@ -171,10 +178,25 @@ static bool gather_groups(struct metrics *metrics, struct stan_channel_view *cha
         bool done = more ? metrics_rows_add_group(&metrics->rows, monitor, channel, &group, &metrics->patience)
                          : metrics_rows_end_channel(&metrics->rows, monitor, channel, &metrics->patience);
         metrics->copy.waits = !done;
-        metrics->in_channel = more || !done;
+        metrics->in_subscriptions = !more && done && metrics->rows.old;
+        metrics->in_channel = more || !done || metrics->in_subscriptions;
         if (!more || !done)
             break;
         metrics->group = group.id;
+    }
+    metrics->place = (struct stan_inspect_place){0};
+    return true;
+}
+
+static bool gather_subscriptions(struct metrics *metrics, struct stan_channel_view *channel, size_t *left)
+{
+    const struct stan *stan = metrics->copy.monitor->options.stan;
+    struct stan_subscription_view subscription;
+    for (; *left > 0; *left -= *left < STEP_SKIPPED ? *left : STEP_SKIPPED) {
+        metrics->in_channel = stan_inspect_subscription_next(stan, channel, &metrics->place, &subscription);
+        if (!metrics->in_channel)
+            break;
+        metrics_old_add_subscription(&metrics->rows, &subscription, &metrics->place);
     }
     return true;
 }
