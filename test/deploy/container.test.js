@@ -91,6 +91,15 @@ test('one server: it starts as it is, serves its users only, and stops at once',
   const client = (user, password) => container.enter(['--net'], program, 'pub', '-s', `nats://127.0.0.1:${pod.port('nats')}`, '--user', user, '--password', password, 'jobs', 'one')
   assert.deepStrictEqual((await client('app', USERS.app)).code, 0)
   assert.notStrictEqual((await client('app', 'guessed')).code, 0)
+  const backup = async (user) => {
+    const values = { WEIR_USER: user, WEIR_PASSWORD: USERS[user], POD_NAME: user }
+    const args = pick(render('backup'), 'CronJob').spec.jobTemplate.spec.template.spec.containers[0].args
+      .map((arg) => arg.replace(/\$\((\w+)\)/g, (all, name) => values[name]).replace('//weir-0:', '//127.0.0.1:').replace('/backups/', `${container.folder}/`))
+    const { code } = await container.enter(['--net'], program, ...args)
+    return [code === 0, fs.existsSync(args.at(-1))]
+  }
+  assert.deepStrictEqual([await backup('admin'), await backup('app')], [[true, true], [false, false]])
+
   const { out } = await container.enter(['--net'], 'curl', '-s', `http://127.0.0.1:${pod.port('monitor')}/varz`)
   assert.strictEqual(JSON.parse(out).server_name, 'weir-0')
   const [scraped] = pick(render('prometheus'), 'ServiceMonitor').spec.endpoints
