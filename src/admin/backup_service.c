@@ -6,7 +6,8 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "base/number.h"
-#include "codec/json_fields.h"
+#include "codec/json_request.h"
+#include "stan/channel.h"
 
 enum {
     WAITING_MAX = 8,      // requests for bytes at a time
@@ -19,14 +20,18 @@ enum {
 enum { KIND_BEGUN = 'B', KIND_DATA = 'D', KIND_LAST = 'Z', KIND_ERROR = 'E' };
 
 struct begin_request {
+    uint64_t present;
     struct bytes channel;
     bool keep_going;
 };
 
-static const struct json_field begin_fields[] = {
-    {"channel", offsetof(struct begin_request, channel), JSON_FIELD_BYTES, false},
-    {"keep_going", offsetof(struct begin_request, keep_going), JSON_FIELD_BOOL, false},
+static const struct json_request_field begin_fields[] = {
+    {"channel", offsetof(struct begin_request, channel), JSON_REQUEST_TEXT, 0, CHANNEL_NAME_MAX, NULL},
+    {"keep_going", offsetof(struct begin_request, keep_going), JSON_REQUEST_FLAG, 0, 0, NULL},
 };
+
+static const struct json_request_table begin_table = {begin_fields, sizeof(begin_fields) / sizeof(begin_fields[0]),
+                                                      offsetof(struct begin_request, present)};
 
 // Who asked for the backup that is under way.
 struct asker {
@@ -55,7 +60,7 @@ static bool on_begin(struct inlet *inlet, const struct inlet_message *message);
 static bool on_next(struct inlet *inlet, const struct inlet_message *message);
 static bool is_allowed(struct backup_service *service, const struct inlet_message *message);
 static bool is_taken(struct backup_service *service, const struct inlet_message *message);
-static int begin(struct backup_service *service, struct bytes request);
+static const char *begin(struct backup_service *service, struct bytes request, struct json_request_error *error);
 static void note_asker(struct backup_service *service, const struct inlet_message *message);
 static void give_up(struct backup_service *service);
 static bool work(struct backup_service *service);
@@ -127,12 +132,10 @@ static bool on_begin(struct inlet *inlet, const struct inlet_message *message)
         return true;
     }
     give_up(service);
-    int error = begin(service, message->payload);
-    if (error) {
-        answer(service, message->reply, KIND_ERROR,
-               error == ERR_NOT_FOUND ? BYTES("there is no such channel")
-               : error == ERR_INVALID ? BYTES("the request is no JSON object with \"channel\" and \"keep_going\"")
-                                      : BYTES("what would be in it is too much to be held in memory"));
+    struct json_request_error error;
+    const char *refused = begin(service, message->payload, &error);
+    if (refused) {
+        answer(service, message->reply, KIND_ERROR, bytes_from_string(refused));
         return true;
     }
     note_asker(service, message);
@@ -180,29 +183,29 @@ static bool is_taken(struct backup_service *service, const struct inlet_message 
            broker_interest(service->options.broker, bytes_from_string(asker->reply)) != BROKER_INTEREST_NONE;
 }
 
-static int begin(struct backup_service *service, struct bytes request)
+// Why not; NULL: it has begun. *error: of the request.
+static const char *begin(struct backup_service *service, struct bytes request, struct json_request_error *error)
 {
     struct begin_request what = {0};
-    char *owned = NULL;
+    void *tree;
     if (request.len > REQUEST_MAX)
-        return ERR_INVALID;
-    int error = request.len ? json_fields_read(request, begin_fields, sizeof(begin_fields) / sizeof(begin_fields[0]),
-                                               &what, &owned)
-                            : 0;
-    if (error)
-        return error;
-    error = backup_new(&(struct backup_options){.shard = service->options.shard,
-                                                .stan = service->options.stan,
-                                                .cluster_id = service->options.cluster_id,
-                                                .channel = what.channel,
-                                                .time_ns = service->now.wall_ns,
-                                                .keep_going = what.keep_going,
-                                                .logger = service->options.logger},
-                       &service->backup);
-    mem_free(owned);
-    service->number += !error;
+        return "the request is too big";
+    if (json_request_read(request, &begin_table, UINT64_MAX, &what, &tree, error))
+        return error->text;
+    int failed = backup_new(&(struct backup_options){.shard = service->options.shard,
+                                                     .stan = service->options.stan,
+                                                     .cluster_id = service->options.cluster_id,
+                                                     .channel = what.channel,
+                                                     .time_ns = service->now.wall_ns,
+                                                     .keep_going = what.keep_going,
+                                                     .logger = service->options.logger},
+                            &service->backup);
+    json_request_free(tree);
+    service->number += !failed;
     service->reading = false;
-    return error;
+    return failed == ERR_NOT_FOUND ? "there is no such channel"
+           : failed                ? "what would be in it is too much to be held in memory"
+                                   : NULL;
 }
 
 static void note_asker(struct backup_service *service, const struct inlet_message *message)

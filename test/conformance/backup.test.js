@@ -257,6 +257,8 @@ test('what waits to be delivered again, and what is dead, is so after a restore'
   assert.match(out, /3 messages not acknowledged, 2 dead/)
   assert.strictEqual((await other.page(page)).dead, 2)
   const letters = await StanClient.connect(other)
+  const listed = JSON.parse(await letters.request('$WEIR.API.V1.MSG.LIST', Buffer.from('{"channel":"jobs","group":"d:g","state":"dead"}')))
+  assert.deepStrictEqual(listed.messages.map((one) => [one.sequence, one.reason, one.dead_letter && one.dead_letter.channel]), [[2, 'no such customer', 'z.dead'], [3, 'max_deliver', 'z.dead']])
   assert.deepStrictEqual((await (await letters.subscribe('z.dead')).queue.take(2)).map((one) => one.data).sort(), ['b', 'c'])
   // The member that is gone gives back what it had; what waits for an hour does not come, what is dead neither.
   const second = await StanClient.connect(other, { clientId: 'second' })
@@ -350,8 +352,10 @@ test('a backup is for who asked for it, and for others when he has gone', async 
   assert.match(await ask(one, '$WEIR.API.V1.BACKUP.NEXT', number), /^Ethere is no such backup/)
   await one.close()
   await until(async () => (await weir('backup', '-s', server.url, file)).status === 0, 'the place is free')
-  for (const text of ['[]', '{"channel":1}', 'log', 'x'.repeat(70000)]) {
-    assert.match(await ask(two, '$WEIR.API.V1.BACKUP', text), /^Ethe request is no JSON object/)
+  for (const [text, says] of [['[]', /JSON object/], ['log', /JSON object/], ['{"channel":1}', /"channel"/], ['{"chanel":"log"}', /"chanel"/], ['{"keep_going":1}', /"keep_going"/], ['x'.repeat(70000), /too big/]]) {
+    const refused = await ask(two, '$WEIR.API.V1.BACKUP', text)
+    assert.match(refused, /^E/)
+    assert.match(refused, says)
   }
 })
 

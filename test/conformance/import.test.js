@@ -505,6 +505,15 @@ test('a cluster id that is too long to be served is said to be', async (t) => {
   assert.ok(server)
 })
 
+test('IM-13 request subjects that are not those of the cluster id are said, and who must do something about it', async (t) => {
+  const directory = writeStore(temporary(t), { prefix: '_OLD', channels: { a: { slices: [messages(1, 3)] } } })
+  const { err, out } = await moveIn(t, directory)
+  assert.match(err, /the old server used the subject _OLD\.pub\.test-cluster and not _STAN\.pub\.test-cluster/)
+  assert.match(out, /had request subjects that are not made of its cluster id: see above\. Clients that are running must be started\nanew/)
+  const other = await weirImport(writeStore(temporary(t), { channels: {} }), '--dry-run')
+  assert.doesNotMatch(other.out, /request subjects/)
+})
+
 test('a file in which long records seem to begin everywhere is given up', async (t) => {
   const directory = small(t)
   const pattern = Buffer.from([0x08, 0xff, 0x00, 0x01, 1, 2, 3, 4])

@@ -2,18 +2,21 @@
 // Log files that anybody may have written: whatever they hold, recovery either refuses them with an error or ends with a
 // store that takes records, and the start after that succeeds; check never crashes and changes nothing.
 //
-//   input = mode (1 byte), then
+//   input = mode (1 byte: bit 1: the server has a key, and the valid directory is encrypted), then
 //     even: files: length (2 bytes, in units of 64), content; in turn 1, 2, 3 … as wal/….wal
 //     odd:  edits of a valid directory: file (1), offset (3), reseal (1), length (1), bytes. `reseal` makes the checks of the
-//           header around the place right again, so that what is behind the checks is met with wrong values too.
+//           header around the place right again, so that what is behind the checks is met with wrong values too; in an encrypted
+//           directory the place is one of the content then, and its blocks are encrypted again.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/must.h"
+#include "sim_crypto.h"
 #include "sim_disk.h"
 #include "store/entry.h"
 #include "store/log_file.h"
+#include "store/seal.h"
 #include "store/store.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -21,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct subject {
     struct sim_disk disk;
     struct store *store;
+    struct store_encryption encryption; // key.len 0: none
     uint64_t last_sequence[4];
     struct moment now;
 };
@@ -111,6 +115,7 @@ static int open_store(struct subject *subject)
     options.file_bytes = 64 * 1024;
     options.first_file_bytes = 32 * 1024;
     options.max_payload = 8 * 1024;
+    options.encryption = subject->encryption;
     struct store_handler handler = {
         .owner = subject,
         .restore = on_restore,
@@ -205,6 +210,56 @@ static void reseal(char *content, size_t size, uint64_t id, size_t offset)
     }
 }
 
+// Of a file of the log: from its blocks to its content, or back. A block that does not open stays as it is, both ways.
+static void turn_blocks(const struct subject *subject, const char *path, struct bytes sealed, char *content, char *raw)
+{
+    struct seal_keys keys;
+    seal_keys_init(&keys, &subject->encryption);
+    memcpy(raw ? raw : content, raw ? content : sealed.ptr, SEAL_BLOCK);
+    for (size_t block = 1; (block + 1) * SEAL_BLOCK <= sealed.len; block++) {
+        const char *at = sealed.ptr + block * SEAL_BLOCK;
+        char *in_content = content + SEAL_BLOCK + (block - 1) * SEAL_CONTENT, copy[SEAL_BLOCK];
+        struct seal_mark mark;
+        struct seal_life life;
+        memcpy(copy, at, SEAL_BLOCK);
+        bool opens = seal_block_mark(at, SEAL_BLOCK, &mark);
+        if (opens) {
+            seal_life_init(&life, &keys, &keys.keys[0], &mark, seal_name_of(path));
+            opens = seal_open(&life, (uint32_t)block, copy, SEAL_BLOCK);
+        }
+        if (!raw) {
+            memset(in_content, 0, SEAL_CONTENT);
+            if (opens)
+                memcpy(in_content, copy, SEAL_CONTENT);
+        } else if (opens) {
+            memcpy(raw + block * SEAL_BLOCK, in_content, SEAL_CONTENT);
+            seal_block(&life, get_u64(at + SEAL_CONTENT + 16), (uint32_t)block, raw + block * SEAL_BLOCK, SEAL_CONTENT);
+        }
+    }
+}
+
+static void edit(char *content, size_t len, uint64_t id, size_t offset, const uint8_t *data, size_t size, bool resealed)
+{
+    size_t room = len > offset ? len - offset : 0;
+    memcpy(content + (room ? offset : 0), data, size < room ? size : room);
+    if (resealed && room)
+        reseal(content, len, id, offset);
+}
+
+static void edit_content(struct subject *subject, const char *path, uint64_t id, size_t offset, const uint8_t *data,
+                         size_t size)
+{
+    struct bytes sealed = sim_disk_content(&subject->disk, path);
+    char *content = calloc(1, sealed.len), *raw = malloc(sealed.len);
+    memcpy(raw, sealed.ptr, sealed.len);
+    turn_blocks(subject, path, sealed, content, NULL);
+    edit(content, (size_t)seal_content_bytes(sealed.len, SEAL_BLOCK), id, offset, data, size, true);
+    turn_blocks(subject, path, sealed, content, raw);
+    sim_disk_put(&subject->disk, path, bytes_make(raw, sealed.len));
+    free(content);
+    free(raw);
+}
+
 static void edit_files(struct subject *subject, const uint8_t *data, size_t size)
 {
     while (size >= 6) {
@@ -217,14 +272,15 @@ static void edit_files(struct subject *subject, const uint8_t *data, size_t size
         uint64_t id;
         if (path && strncmp(path, "wal/", 4) == 0 && log_file_parse_name(path + 4, &id) == 0) {
             struct bytes content = sim_disk_content(&subject->disk, path);
-            size_t room = content.len > offset ? content.len - offset : 0;
-            char *copy = malloc(content.len);
-            memcpy(copy, content.ptr, content.len);
-            memcpy(copy + (room ? offset : 0), data, len < room ? len : room);
-            if (resealed && room)
-                reseal(copy, content.len, id, offset);
-            sim_disk_put(&subject->disk, path, bytes_make(copy, content.len));
-            free(copy);
+            if (resealed && subject->encryption.key.len && content.len >= SEAL_BLOCK) {
+                edit_content(subject, path, id, offset, data, len);
+            } else {
+                char *copy = malloc(content.len);
+                memcpy(copy, content.ptr, content.len);
+                edit(copy, content.len, id, offset, data, len, resealed);
+                sim_disk_put(&subject->disk, path, bytes_make(copy, content.len));
+                free(copy);
+            }
         }
         data += len;
         size -= len;
@@ -242,6 +298,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1)
         return 0;
     struct subject *subject = calloc(1, sizeof(*subject));
+    if (data[0] & 2)
+        subject->encryption = sim_crypto_encryption(CRYPTO_AES_256_GCM, "key", NULL);
     if (data[0] % 2) {
         make_valid(subject);
         edit_files(subject, data + 1, size - 1);
@@ -251,7 +309,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     unsigned lines = 0;
     size_t names = subject->disk.change_count;
-    (void)store_check(&subject->disk.disk, NULL, count_line, &lines);
+    (void)store_check(&subject->disk.disk, &subject->encryption, count_line, &lines);
     must(lines > 0 && subject->disk.change_count == names && subject->disk.open_handles == 0);
     if (open_store(subject) == 0) {
         append(subject, 12);
