@@ -214,7 +214,7 @@ test('IM-25 killed again and again in the middle, it loses nothing and copies no
   assert.deepStrictEqual(texts(await everything(to, 'b')), numbered('b', 1, 1500))
 })
 
-test('IM-25 both servers may be killed and come back', async (t) => {
+test('IM-25 both servers may be killed and come back', { seconds: 100 }, async (t) => {
   const [old, weir] = await Promise.all([startOld(t), startNew(t)])
   const following = bridge(t, ...between(old, weir), '--window', '20', 'jobs')
   let count = 0
@@ -236,7 +236,7 @@ test('IM-25 both servers may be killed and come back', async (t) => {
   assert.match(err, /the new server is there again/)
 })
 
-test('IM-25 a server without a store that was restarted counts anew, and is copied anew', async (t) => {
+test('IM-25 a server without a store that was restarted counts anew, and is copied anew', { seconds: 100 }, async (t) => {
   const [old, weir] = await Promise.all([startOld(t, ['-st', 'memory']), startNew(t)])
   const to = await client(t, weir, 'new')
   await fill(await client(t, old, 'old'), 'jobs', 10)
@@ -372,7 +372,7 @@ test('IM-25 --once says when a durable has had what is not there', async (t) => 
   assert.strictEqual((await once(t, old, another, '--durable', 'other', 'jobs')).status, 0)
 })
 
-test('IM-25 one at a time: a second one is refused while the first one lives', async (t) => {
+test('IM-25 one at a time: a second one is refused while the first one lives', { alone: true }, async (t) => {
   const [old, weir] = await Promise.all([startOld(t), startNew(t)])
   const [from, to] = await Promise.all([client(t, old, 'old'), client(t, weir, 'new')])
   await fill(from, 'jobs', 1)
@@ -383,7 +383,7 @@ test('IM-25 one at a time: a second one is refused while the first one lives', a
   assert.match(err, /the old server, --from old: the server refuses the client: stan: clientID already registered/)
 })
 
-test('IM-25 one that was put to sleep and replaced is shut out when it wakes up', async (t) => {
+test('IM-25 one that was put to sleep and replaced is shut out when it wakes up', { alone: true, seconds: 100 }, async (t) => {
   const [old, weir] = await Promise.all([startOld(t), startNew(t)])
   const [from, to] = await Promise.all([client(t, old, 'old'), client(t, weir, 'new')])
   const first = bridge(t, ...between(old, weir), 'jobs')
@@ -404,7 +404,7 @@ test('IM-25 one that was put to sleep and replaced is shut out when it wakes up'
   assert.strictEqual((await second.kill('SIGTERM')).status, 0)
 })
 
-test('IM-25 a channel that is full of what nobody has finished goes on when there is room', async (t) => {
+test('IM-25 a channel that is full of what nobody has finished goes on when there is room', { seconds: 100 }, async (t) => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-bridge-'))
   t.after(() => fs.rmSync(directory, { recursive: true, force: true }))
   fs.writeFileSync(path.join(directory, 'conf'), 'streaming { store_limits { channels { jobs { max_msgs: 40, discard: new } } } }')
