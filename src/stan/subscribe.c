@@ -46,7 +46,8 @@ static int subscribing_remove(struct subscribing *subscribing, bool unsubscribe,
 static struct subscribing *find_subscribing(struct stan *stan, struct bytes client_id, struct bytes channel,
                                             struct bytes inbox);
 static struct subscribing *subscribing_of(struct stan *stan, const struct member *member);
-static int end_only(struct stan *stan, struct consumer *consumer);
+static int take_over(struct subscribing *subscribing, struct consumer *consumer, struct member **ret_member,
+                     uint64_t *ret_index);
 static void refuse(struct stan *stan, struct bytes reply, int error, const char *text);
 static void consumer_ready(void *owner, int error, struct consumer *consumer, uint64_t index);
 static struct subscription *find(struct stan *stan, struct bytes client_id, struct bytes channel, struct bytes inbox);
@@ -345,8 +346,8 @@ static void consumer_ready(void *owner, int error, struct consumer *consumer, ui
     uint64_t created = index;
     if (!error)
         error = engine_member_add(stan->engine, consumer, &subscribing->config, stan_time(stan), &member, &index);
-    if (error == ERR_EXISTS && stan->options.replace_durable && end_only(stan, consumer) == 0)
-        error = engine_member_add(stan->engine, consumer, &subscribing->config, stan_time(stan), &member, &index);
+    if (error == ERR_EXISTS && stan->options.replace_durable)
+        error = take_over(subscribing, consumer, &member, &index);
     if (error) {
         if (consumer && created) // nobody will ever join it, or knows that there is a durable
             (void)!engine_consumer_delete(stan->engine, consumer, stan_time(stan), &index);
@@ -361,15 +362,26 @@ static void consumer_ready(void *owner, int error, struct consumer *consumer, ui
     subscribing->add_index = index;
 }
 
-// The one subscription of a durable is closed, for another to take its place and what it held (ST-B06).
-static int end_only(struct stan *stan, struct consumer *consumer)
+// The one subscription of a durable ends, and this one takes its place and what it held (ST-B06): both, or nothing. The channel stays in
+// use, so there is no note of its end (inactivity_note()).
+static int take_over(struct subscribing *subscribing, struct consumer *consumer, struct member **ret_member,
+                     uint64_t *ret_index)
 {
-    struct member *member = consumer_member_next(consumer, NULL);
-    struct subscription *subscription = member ? member_context(member) : NULL;
-    struct subscribing *subscribing = member && !subscription ? subscribing_of(stan, member) : NULL;
-    uint64_t index;
-    return subscription ? subscription_remove(subscription, false, &index)
-                        : subscribing_remove(subscribing, false, &index);
+    struct stan *stan = subscribing->stan;
+    struct member *former = consumer_member_next(consumer, NULL);
+    struct subscription *subscription = former ? member_context(former) : NULL;
+    struct subscribing *coming = former && !subscription ? subscribing_of(stan, former) : NULL;
+    if (!subscription && !coming)
+        return ERR_EXISTS;
+    int error =
+        engine_member_replace(stan->engine, former, &subscribing->config, stan_time(stan), ret_member, ret_index);
+    if (error)
+        return error;
+    if (subscription)
+        subscription->remove_index = *ret_index;
+    else
+        coming->remove_index = *ret_index;
+    return 0;
 }
 
 // Closed before it was durable, or before it was even proposed. ERR_NOT_FOUND for NULL, admission errors.

@@ -390,6 +390,11 @@ int engine_member_add(struct engine *engine, struct consumer *consumer, const st
 int engine_member_remove(struct engine *engine, struct member *member, bool delete_durable, struct engine_time now,
                          uint64_t *ret_index);
 
+// In one step, of which either both is in the log or nothing: the member is removed, and another takes its place and gets what that one
+// had. Errors of both.
+int engine_member_replace(struct engine *engine, struct member *member, const struct member_config *config,
+                          struct engine_time now, struct member **ret_member, uint64_t *ret_index);
+
 enum member_state {
     MEMBER_GONE, // no interest: nothing is sent; after disconnect_grace its messages are released
     MEMBER_READY,

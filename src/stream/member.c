@@ -15,8 +15,9 @@ static void grace_begin(struct member *member);
 static void grace_set(struct member *member);
 static void list_in_order(struct consumer *consumer, struct member *member);
 static void replace_only(struct consumer *consumer);
-static int member_propose(struct engine *engine, struct consumer *consumer, const struct member_config *config,
-                          struct member **ret_member, uint64_t *ret_index);
+static bool is_valid(const struct member_config *config);
+static struct member *append_add(struct consumer *consumer, const struct member_config *config, uint64_t *ret_index);
+static uint64_t append_remove(struct member *member, bool with_consumer);
 
 int engine_member_add(struct engine *engine, struct consumer *consumer, const struct member_config *config,
                       struct engine_time now, struct member **ret_member, uint64_t *ret_index)
@@ -25,7 +26,7 @@ int engine_member_add(struct engine *engine, struct consumer *consumer, const st
     const struct stream *stream = consumer->stream;
     if (consumer->deleting || stream->deleting)
         return ERR_NOT_FOUND;
-    if (config->max_in_flight == 0 || config->ack_wait_ns < 1000000 || config->data.len > ENGINE_DATA_MAX)
+    if (!is_valid(config))
         return ERR_INVALID;
     if (!consumer->config.group && consumer->member_count > 0)
         return ERR_EXISTS;
@@ -33,7 +34,10 @@ int engine_member_add(struct engine *engine, struct consumer *consumer, const st
         return ERR_LIMIT;
     if (engine->options.max_members && map_u64_count(&engine->members) >= engine->options.max_members)
         return ERR_LIMIT;
-    return member_propose(engine, consumer, config, ret_member, ret_index);
+    int error = engine_admit(engine, codec_size_member(config), true);
+    if (!error)
+        *ret_member = append_add(consumer, config, ret_index);
+    return error;
 }
 
 int engine_member_remove(struct engine *engine, struct member *member, bool delete_durable, struct engine_time now,
@@ -47,20 +51,28 @@ int engine_member_remove(struct engine *engine, struct member *member, bool dele
     if (error)
         return error;
     bool with_consumer = consumer->member_count == 1 && (delete_durable || !consumer->config.durable);
-    char body[REMOVE_SIZE];
-    put_u32(body, member->id);
-    body[4] = with_consumer ? REMOVE_WITH_CONSUMER : 0;
-    *ret_index = engine_append(engine, RECORD_MEMBER_REMOVE, consumer->id, bytes_make(body, REMOVE_SIZE));
-    engine_tail_push(engine, TAIL_MEMBER_REMOVE, member, *ret_index, with_consumer);
-    member->removing = true;
-    consumer->member_count--;
-    consumer->stream->member_count--;
-    member_choice_update(member);
-    delivery_member_lost(member);
-    if (with_consumer) {
-        consumer->deleting = true;
-        consumer_name_remove(consumer);
-    }
+    *ret_index = append_remove(member, with_consumer);
+    return 0;
+}
+
+int engine_member_replace(struct engine *engine, struct member *member, const struct member_config *config,
+                          struct engine_time now, struct member **ret_member, uint64_t *ret_index)
+{
+    engine_time_set(engine, now);
+    struct consumer *consumer = member->consumer;
+    const struct engine_host *host = &engine->options.host;
+    size_t add_size = codec_size_member(config);
+    if (member->removing || consumer->deleting || consumer->stream->deleting)
+        return ERR_NOT_FOUND;
+    if (!is_valid(config))
+        return ERR_INVALID;
+    int error = engine_admit(engine, REMOVE_SIZE + RECORD_HEADER_SIZE + RECORD_ALIGN + add_size, true);
+    if (error)
+        return error;
+    host->together(host->owner,
+                   record_padded(RECORD_HEADER_SIZE + REMOVE_SIZE) + record_padded(RECORD_HEADER_SIZE + add_size));
+    append_remove(member, false);
+    *ret_member = append_add(consumer, config, ret_index);
     return 0;
 }
 
@@ -292,18 +304,43 @@ struct member *member_in(const struct consumer *consumer, uint32_t id)
     return member && member->consumer == consumer ? member : NULL;
 }
 
-static int member_propose(struct engine *engine, struct consumer *consumer, const struct member_config *config,
-                          struct member **ret_member, uint64_t *ret_index)
+// The caller was admitted.
+static struct member *append_add(struct consumer *consumer, const struct member_config *config, uint64_t *ret_index)
 {
+    struct engine *engine = consumer->stream->engine;
     buffer_clear(&engine->scratch);
     must(codec_put_member(&engine->scratch, engine->next_member, config) == 0);
-    int error = engine_admit(engine, engine->scratch.len, true);
-    if (error)
-        return error;
-    *ret_member = member_new(consumer, engine->next_member, config);
+    struct member *member = member_new(consumer, engine->next_member, config);
     *ret_index = engine_append(engine, RECORD_MEMBER_ADD, consumer->id, buffer_bytes(&engine->scratch));
-    engine_tail_push(engine, TAIL_MEMBER_ADD, *ret_member, *ret_index, false);
-    return 0;
+    engine_tail_push(engine, TAIL_MEMBER_ADD, member, *ret_index, false);
+    return member;
+}
+
+static bool is_valid(const struct member_config *config)
+{
+    return config->max_in_flight > 0 && config->ack_wait_ns >= 1000000 && config->data.len <= ENGINE_DATA_MAX;
+}
+
+// The caller was admitted.
+static uint64_t append_remove(struct member *member, bool with_consumer)
+{
+    struct consumer *consumer = member->consumer;
+    struct engine *engine = consumer->stream->engine;
+    char body[REMOVE_SIZE];
+    put_u32(body, member->id);
+    body[4] = with_consumer ? REMOVE_WITH_CONSUMER : 0;
+    uint64_t index = engine_append(engine, RECORD_MEMBER_REMOVE, consumer->id, bytes_make(body, REMOVE_SIZE));
+    engine_tail_push(engine, TAIL_MEMBER_REMOVE, member, index, with_consumer);
+    member->removing = true;
+    consumer->member_count--;
+    consumer->stream->member_count--;
+    member_choice_update(member);
+    delivery_member_lost(member);
+    if (with_consumer) {
+        consumer->deleting = true;
+        consumer_name_remove(consumer);
+    }
+    return index;
 }
 
 // The grace of one that is gone is over, or one that refused is tried again.

@@ -168,6 +168,49 @@ static void test_durable_resumes_with_pending_first(void **state)
 }
 
 // ST-B08, ST-B13
+// One takes another's place: both, or nothing of it, whatever the log takes.
+static void test_a_member_that_takes_anothers_place(void **state)
+{
+    struct fake_host *h = *state;
+    struct stream *s = fake_stream(h, "s", 0);
+    struct consumer *c = fake_consumer(h, s, "c", true, false, CONSUMER_START_FIRST, 0);
+    struct member *first = fake_member(h, c, 10, 60000), *second, *third;
+    struct member_config config = {.max_in_flight = 10, .ack_wait_ns = 60000000000ull, .data = BYTES("other")};
+    uint64_t index;
+    publish_many(h, s, 3);
+    fake_host_settle(h);
+    h->reserved_error = ERR_NO_SPACE;
+    assert_int_equal(engine_member_replace(h->engine, first, &config, h->now, &second, &index), ERR_NO_SPACE);
+    h->reserved_error = 0;
+    config.max_in_flight = 0;
+    assert_int_equal(engine_member_replace(h->engine, first, &config, h->now, &second, &index), ERR_INVALID);
+    config.max_in_flight = 10;
+    assert_ptr_equal(consumer_member_next(c, NULL), first);
+    assert_int_equal(member_in_flight(first), 3);
+    // Refused: as if nothing had been.
+    assert_int_equal(engine_member_replace(h->engine, first, &config, h->now, &second, &index), 0);
+    assert_int_equal(engine_member_replace(h->engine, first, &config, h->now, &third, &index), ERR_NOT_FOUND);
+    fake_host_refuse(h);
+    assert_ptr_equal(consumer_member_next(c, NULL), first);
+    assert_null(consumer_member_next(c, first));
+    // In one entry, however full the one before it was.
+    for (size_t room = 20; room < 200; room += 20) {
+        h->entry_bytes = room;
+        first = consumer_member_next(c, NULL);
+        uint64_t before = fake_host_last_index(h);
+        assert_int_equal(engine_member_replace(h->engine, first, &config, h->now, &second, &index), 0);
+        fake_host_turn(h);
+        assert_int_equal(fake_host_last_index(h), before + 1);
+        fake_host_commit(h, 1);
+        assert_ptr_equal(consumer_member_next(c, NULL), second);
+        fake_host_settle(h);
+    }
+    engine_member_set_state(h->engine, second, MEMBER_READY, h->now);
+    fake_host_settle(h);
+    assert_int_equal(member_in_flight(second), 3);
+    assert_true(bytes_equal(member_config_get(second)->data, BYTES("other")));
+}
+
 static void test_what_goes_with_the_last_member(void **state)
 {
     struct fake_host *h = *state;
@@ -426,6 +469,7 @@ int main(void)
         TEST(test_suspect_is_avoided),
         TEST(test_removed_member_releases),
         TEST(test_durable_resumes_with_pending_first),
+        TEST(test_a_member_that_takes_anothers_place),
         TEST(test_what_goes_with_the_last_member),
         TEST(test_grace_then_release),
         TEST(test_congested_keeps_and_waits),
