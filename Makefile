@@ -9,12 +9,13 @@ SOAK_ROUNDS ?= 300
 
 RELEASE := --buildtype=debugoptimized -Db_lto=true
 DEBUG := --buildtype=debug -Db_sanitize=address,undefined
-NPM_MARKS := test/conformance/node_modules/.installed test/deploy/node_modules/.installed
+UI_MARK := ui/node_modules/.installed
+NPM_MARKS := test/conformance/node_modules/.installed test/deploy/node_modules/.installed test/ui/node_modules/.installed
 
 .DEFAULT_GOAL := all
 .PHONY: all run test check bench fuzz soak tsan format install clean help bootstrap bootstrap-test debug
 
-all: bootstrap build/build.ninja ## build the program, build/weir, and the library in build/client (release)
+all: bootstrap $(UI_MARK) build/build.ninja ## build the program, build/weir, and the library in build/client (release)
 	@ninja -C build weir libweir
 
 run: all ## build, then serve from ./data
@@ -61,7 +62,7 @@ bootstrap:
 bootstrap-test: bootstrap
 	@script/bootstrap test
 
-debug: bootstrap-test build-debug/build.ninja
+debug: bootstrap-test $(UI_MARK) build-debug/build.ninja
 	@ninja -C build-debug
 
 build/build.ninja: | bootstrap
@@ -69,6 +70,10 @@ build/build.ninja: | bootstrap
 
 build-debug/build.ninja: | bootstrap-test
 	@CC='$(CC)' meson setup build-debug $(DEBUG)
+
+# What the dashboard is made with; without a network it is built without charts, and says so.
+$(UI_MARK): ui/package-lock.json | bootstrap
+	@script/ui-packages
 
 $(NPM_MARKS): %/node_modules/.installed: %/package-lock.json | bootstrap-test
 	@cd $* && npm ci --no-audit --no-fund

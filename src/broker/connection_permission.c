@@ -19,7 +19,6 @@ struct violation {
     struct bytes first, joint, second, end;
 };
 
-static bool is_local(const struct net_peer *peer);
 static bool take_reply(struct connection *connection, struct bytes subject);
 static bool is_reserved_reply(struct bytes reply);
 static void tell(struct connection *connection, const struct violation *violation);
@@ -85,8 +84,11 @@ enum inlet_standing connection_standing(const struct connection *connection, str
     const struct broker *broker = connection->broker;
     if (broker->options.has_uplink)
         return INLET_STANDING_NONE;
+    // A page of any site that a browser here shows can open a websocket, and what ends TLS for others is often here, too.
     if (!broker->auth || !auth_config_view(broker->auth)->has_users)
-        return is_local(&connection->peer) ? INLET_STANDING_LOCAL : INLET_STANDING_NONE;
+        return connection->peer.transport != NET_WEBSOCKET && net_peer_is_local(&connection->peer)
+                   ? INLET_STANDING_LOCAL
+                   : INLET_STANDING_NONE;
     bool named = connection->permit && permit_names(permit_permissions(connection->permit), subject);
     return named ? INLET_STANDING_NAMED : INLET_STANDING_NONE;
 }
@@ -132,15 +134,6 @@ void connection_log_refusal(struct connection *connection, const char *what, str
                    subject.len ? ", Subject \"" : "", subject.len ? quote(subject, quoted[1]) : "",
                    subject.len ? "\"" : "",
                    is_last ? " (the last of this kind that is logged for this connection)" : "");
-}
-
-// A page of any site that a browser here shows can open a websocket, and what ends TLS for others is often here, too.
-static bool is_local(const struct net_peer *peer)
-{
-    struct bytes ip = bytes_from_string(peer->ip);
-    if (bytes_starts_with(ip, BYTES("::ffff:")))
-        ip = bytes_skip(ip, 7);
-    return peer->transport != NET_WEBSOCKET && (bytes_starts_with(ip, BYTES("127.")) || bytes_equal(ip, BYTES("::1")));
 }
 
 static bool take_reply(struct connection *connection, struct bytes subject)

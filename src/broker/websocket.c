@@ -233,7 +233,7 @@ static void open_conn(struct websocket_conn *conn)
     struct websocket_opening opening;
     struct buffer answer;
     size_t used = 0;
-    int error = http_request_parse(buffer_bytes(&conn->in), &request, &used);
+    int error = http_request_parse(buffer_bytes(&conn->in), 0, &request, &used);
     if (error == ERR_AGAIN)
         return;
     buffer_init(&answer, HTTP_HEAD_SIZE_MAX);

@@ -4,17 +4,21 @@
 #include <stdio.h>
 
 #include "base/must.h"
+#include "base/number.h"
 #include "codec/percent.h"
 #include "codec/timestamp.h"
 
 #define ACCEPT_WEIGHT_MAX 1000
+// Of a body, when nobody said.
+#define NO_LENGTH SIZE_MAX
 
 static int find_head_end(struct bytes data, size_t *ret_len);
 static int parse_request_line(struct bytes line, struct http_request *request);
-static int parse_method(struct bytes method, bool *ret_head);
+static int parse_method(struct bytes method, struct http_request *request);
 static int parse_version(struct bytes version, bool *ret_keep_alive);
 static int parse_target(struct bytes target, struct http_request *request);
-static int parse_field(struct bytes line, struct http_request *request);
+static int parse_field(struct bytes line, struct http_request *request, size_t *body_len);
+static int parse_length(struct bytes value, const struct http_request *request, size_t *body_len);
 static bool next_field(struct bytes *fields, struct bytes name, struct bytes *ret_value);
 static bool cut(struct bytes *rest, char separator, struct bytes *ret_part);
 static struct bytes cut_line(struct bytes *rest);
@@ -24,22 +28,30 @@ static bool is_in_list(struct bytes list, struct bytes word);
 static uint32_t accept_weight(struct bytes text);
 static const char *reason(int status);
 
-int http_request_parse(struct bytes data, struct http_request *ret_request, size_t *ret_used)
+int http_request_parse(struct bytes data, size_t body_max, struct http_request *ret_request, size_t *ret_used)
 {
-    size_t len;
+    size_t len, body_len = NO_LENGTH;
     int error = find_head_end(data, &len);
     if (error)
         return error;
     struct bytes rest = {data.ptr, len};
     struct http_request request = {0};
     error = parse_request_line(cut_line(&rest), &request);
+    if (!error && request.post && body_max == 0)
+        error = ERR_UNSUPPORTED;
     request.fields = rest;
     for (struct bytes line = cut_line(&rest); !error && line.len > 0; line = cut_line(&rest))
-        error = parse_field(line, &request);
+        error = parse_field(line, &request, &body_len);
+    if (!error && request.post)
+        error = body_len == NO_LENGTH ? ERR_UNSUPPORTED : body_len > body_max ? ERR_LIMIT : 0;
     if (error)
         return error;
+    body_len = request.post ? body_len : 0;
+    if (data.len - len < body_len)
+        return ERR_AGAIN;
+    request.body = bytes_make(data.ptr + len, body_len);
     *ret_request = request;
-    *ret_used = len;
+    *ret_used = len + body_len;
     return 0;
 }
 
@@ -65,6 +77,7 @@ int http_error_status(int error)
 {
     switch (error) {
     case ERR_TOO_BIG: return 431;
+    case ERR_LIMIT: return 413;
     case ERR_UNSUPPORTED: return 405;
     default: return 400;
     }
@@ -126,13 +139,12 @@ int http_response_append(struct buffer *out, const struct http_response *respons
                               "Content-Type: %.*s\r\n"
                               "%s%s%s%s"
                               "Cache-Control: no-store\r\n"
-                              "%s"
+                              "%.*s"
                               "Connection: %s\r\n"
                               "\r\n",
                               response->status, reason(response->status), BYTES_ARG(response->content_type),
                               is_dated ? "Date: " : "", date, is_dated ? "\r\n" : "", length,
-                              response->status == 405 ? "Allow: GET, HEAD\r\n" : "",
-                              response->keep_alive ? "keep-alive" : "close");
+                              BYTES_ARG(response->fields), response->keep_alive ? "keep-alive" : "close");
     if (!error && !response->head)
         error = buffer_append(out, response->body);
     if (error)
@@ -213,11 +225,11 @@ static int parse_request_line(struct bytes line, struct http_request *request)
         return ERR_PROTOCOL;
     int error = parse_version(line, &request->keep_alive);
     if (!error)
-        error = parse_method(method, &request->head);
+        error = parse_method(method, request);
     return error ? error : parse_target(target, request);
 }
 
-static int parse_method(struct bytes method, bool *ret_head)
+static int parse_method(struct bytes method, struct http_request *request)
 {
     if (method.len == 0)
         return ERR_PROTOCOL;
@@ -225,8 +237,9 @@ static int parse_method(struct bytes method, bool *ret_head)
         if (!is_token_char(method.ptr[i]))
             return ERR_PROTOCOL;
     }
-    *ret_head = bytes_equal(method, BYTES("HEAD"));
-    return *ret_head || bytes_equal(method, BYTES("GET")) ? 0 : ERR_UNSUPPORTED;
+    request->head = bytes_equal(method, BYTES("HEAD"));
+    request->post = bytes_equal(method, BYTES("POST"));
+    return request->head || request->post || bytes_equal(method, BYTES("GET")) ? 0 : ERR_UNSUPPORTED;
 }
 
 static int parse_version(struct bytes version, bool *ret_keep_alive)
@@ -262,7 +275,7 @@ static int parse_target(struct bytes target, struct http_request *request)
     return 0;
 }
 
-static int parse_field(struct bytes line, struct http_request *request)
+static int parse_field(struct bytes line, struct http_request *request, size_t *body_len)
 {
     struct bytes name;
     struct bytes value = line;
@@ -277,7 +290,7 @@ static int parse_field(struct bytes line, struct http_request *request)
     if (bytes_equal_fold(name, BYTES("transfer-encoding")))
         return ERR_UNSUPPORTED;
     if (bytes_equal_fold(name, BYTES("content-length")))
-        return bytes_equal(value, BYTES("0")) ? 0 : ERR_UNSUPPORTED;
+        return parse_length(value, request, body_len);
     if (!bytes_equal_fold(name, BYTES("connection")))
         return 0;
     struct bytes option;
@@ -287,6 +300,21 @@ static int parse_field(struct bytes line, struct http_request *request)
         else if (bytes_equal_fold(bytes_trim(option), BYTES("keep-alive")))
             request->keep_alive = true;
     }
+    return 0;
+}
+
+// Said once only: who reads the other one sees another request.
+static int parse_length(struct bytes value, const struct http_request *request, size_t *body_len)
+{
+    uint64_t len;
+    if (!request->post)
+        return bytes_equal(value, BYTES("0")) ? 0 : ERR_UNSUPPORTED;
+    int error = number_parse_u64(value, NO_LENGTH - 1, &len);
+    if (error == ERR_TOO_BIG)
+        return ERR_LIMIT;
+    if (error || *body_len != NO_LENGTH)
+        return ERR_PROTOCOL;
+    *body_len = len;
     return 0;
 }
 
@@ -346,11 +374,19 @@ static const char *reason(int status)
     switch (status) {
     case 200: return "OK";
     case 204: return "No Content";
+    case 301: return "Moved Permanently";
+    case 401: return "Unauthorized";
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
+    case 409: return "Conflict";
+    case 413: return "Content Too Large";
+    case 415: return "Unsupported Media Type";
+    case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
     case 503: return "Service Unavailable";
+    case 507: return "Insufficient Storage";
     default: return "Bad Request";
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// As much HTTP/1.x as monitoring and the opening of a websocket need: GET and HEAD without a body, keep-alive, query strings;
-// strict, because a request that two programs read differently is an attack. Pure functions over borrowed bytes; safe on any input.
+// As much HTTP/1.x as monitoring and the opening of a websocket need: GET and HEAD without a body, POST with one whose length is told
+// before, keep-alive, query strings; strict, because a request that two programs read differently is an attack. Pure functions over borrowed bytes; safe on any input.
 #pragma once
 
 #include "base/buffer.h"
@@ -13,14 +13,17 @@ struct http_request {
     struct bytes path;   // begins with '/'; as sent, not percent-decoded
     struct bytes query;  // what follows '?'; len 0: none
     struct bytes fields; // the lines of the header, checked: for http_field_find()
-    bool head;           // HEAD: the answer has no body
-    bool keep_alive;     // by version and Connection field
+    struct bytes body;   // of POST
+    bool post;
+    bool head;       // HEAD: the answer has no body
+    bool keep_alive; // by version and Connection field
 };
 
 // Reads the request at the front of `data`, and how many bytes it took. ERR_AGAIN: not all there yet. Otherwise the
-// connection cannot go on: http_error_status() says what to answer. ERR_TOO_BIG: longer than HTTP_HEAD_SIZE_MAX.
-// ERR_UNSUPPORTED: another method, another version, or a body. ERR_PROTOCOL: malformed.
-int http_request_parse(struct bytes data, struct http_request *ret_request, size_t *ret_used) MUST_USE;
+// connection cannot go on: http_error_status() says what to answer. ERR_TOO_BIG: longer than HTTP_HEAD_SIZE_MAX. ERR_LIMIT: a body of more than
+// `body_max` bytes (0: POST is not served at all). ERR_UNSUPPORTED: another method, another version, or a body in another way.
+// ERR_PROTOCOL: malformed.
+int http_request_parse(struct bytes data, size_t body_max, struct http_request *ret_request, size_t *ret_used) MUST_USE;
 // The value of the first field of that name (`name` without capitals). False when there is none.
 bool http_field_find(struct bytes fields, struct bytes name, struct bytes *ret_value);
 // Whether a comma-separated list, which may be spread over several fields of that name, has the word (both without capitals).
@@ -29,7 +32,7 @@ bool http_field_has(struct bytes fields, struct bytes name, struct bytes word);
 // ("text/plain"), or else its family or everything. Entries with a version other than one of these (comma-separated) do not count; `named`: only
 // an entry that names it does. 1000 without such a field, unless `named`.
 uint32_t http_accept_weight(struct bytes fields, struct bytes type, struct bytes versions, bool named);
-// 400, 405, 431: the status for an error of http_request_parse().
+// 400, 405, 413, 431: the status for an error of http_request_parse().
 int http_error_status(int error);
 
 // The first value of a query parameter, percent-decoded ('+' is a blank), NUL-terminated. ERR_NOT_FOUND; ERR_TOO_BIG: size is
@@ -37,11 +40,12 @@ int http_error_status(int error);
 int http_query_find(struct bytes query, struct bytes name, char *ret_value, size_t size) MUST_USE;
 
 struct http_response {
-    int status; // 200, 400, 403, 404, 405, 431, 503
+    int status; // 200, 204, 301, 400, 401, 403, 404, 405, 409, 413, 415, 429, 431, 500, 503, 507
     struct bytes content_type;
     struct bytes body;
-    uint64_t date_ns; // wall clock; 0: without a Date
-    bool head;        // send the fields for the body, but not the body
+    struct bytes fields; // more lines of the header, each with its line end
+    uint64_t date_ns;    // wall clock; 0: without a Date
+    bool head;           // send the fields for the body, but not the body
     bool keep_alive;
 };
 

@@ -34,6 +34,15 @@ struct net_peer {
     uint8_t transport; // enum net_transport
 };
 
+// Is it on this machine? What listens here for others, to end their TLS say, is too.
+static inline bool net_peer_is_local(const struct net_peer *peer)
+{
+    struct bytes ip = bytes_from_string(peer->ip);
+    if (bytes_starts_with(ip, BYTES("::ffff:")))
+        ip = bytes_skip(ip, 7);
+    return bytes_starts_with(ip, BYTES("127.")) || bytes_equal(ip, BYTES("::1"));
+}
+
 #define NET_SHA256_SIZE 32
 // Of a certificate, and of a chain; what is beyond is left out.
 #define NET_NAMES_MAX        32

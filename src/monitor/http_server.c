@@ -241,7 +241,7 @@ static bool answer_next(struct http_connection *connection)
 {
     struct http_request request;
     size_t used;
-    int error = http_request_parse(buffer_bytes(&connection->in), &request, &used);
+    int error = http_request_parse(buffer_bytes(&connection->in), HTTP_SERVER_BODY_MAX, &request, &used);
     if (error == ERR_AGAIN)
         return false;
     if (error) {
@@ -259,6 +259,7 @@ static void answer_request(struct http_connection *connection, const struct http
     struct http_server *server = connection->server;
     struct http_page *made = page_new(connection, 200, BYTES("application/json"));
     made->page.request = request;
+    made->page.is_local = net_peer_is_local(&connection->peer);
     made->head = request->head;
     read_callback(request, made->callback);
     connection->last = !request->keep_alive;
@@ -280,7 +281,11 @@ static void answer_request(struct http_connection *connection, const struct http
 static void answer_error(struct http_connection *connection, int status)
 {
     struct http_page *made = page_new(connection, status, BYTES("text/plain"));
-    must(buffer_printf(&made->body, "%d: this server answers GET and HEAD requests without a body\n", status) == 0);
+    must(buffer_printf(&made->body,
+                       "%d: this server answers GET and HEAD requests without a body, and POST of at most 64 KiB\n",
+                       status) == 0);
+    if (status == 405)
+        made->page.fields = BYTES("Allow: GET, HEAD, POST\r\n");
     connection->last = true;
     respond(connection, made);
     page_free(made);
@@ -360,6 +365,7 @@ static void respond(struct http_connection *connection, struct http_page *made)
     struct http_response response = {
         .status = made->page.status,
         .content_type = made->page.content_type,
+        .fields = made->page.fields,
         .body = buffer_bytes(&made->body),
         .date_ns = server->now_ns,
         .head = true,

@@ -20,7 +20,9 @@
 #define HTTP_SERVER_WAITING_MAX (64 * 1024 * 1024)
 #define HTTP_SERVER_SMALL       (64 * 1024)
 // Requests that wait while an answer is being sent.
-#define HTTP_SERVER_PIPELINE_MAX (64 * 1024)
+#define HTTP_SERVER_PIPELINE_MAX (128 * 1024)
+// Of a request.
+#define HTTP_SERVER_BODY_MAX (64 * 1024)
 
 struct http_server;
 

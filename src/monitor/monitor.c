@@ -8,6 +8,7 @@
 #include "base/must.h"
 #include "base/seqset.h"
 #include "broker/account.h"
+#include "monitor/api_login.h"
 #include "monitor/monitor_copy.h"
 #include "monitor/parameter.h"
 #include "monitor/put.h"
@@ -62,6 +63,13 @@ struct monitor *monitor_new(const struct monitor_options *options, struct moment
     list_init(&monitor->stepping);
     monitor->http = http_server_new(monitor, answer, options->https_port != 0, options->broker_options->logger, now);
     monitor->sys = sys_requests_new(monitor);
+    if (options->admin)
+        monitor->login = api_login_new(&(struct api_login_options){
+            .broker = options->broker,
+            .broker_options = options->broker_options,
+            .admin_user = options->admin_user,
+            .admin_password = options->admin_password,
+        });
     return monitor;
 }
 
@@ -70,6 +78,8 @@ void monitor_free(struct monitor *monitor)
     must(monitor->copies == 0 && list_empty(&monitor->waiting));
     sys_requests_free(monitor->sys);
     http_server_free(monitor->http);
+    if (monitor->login)
+        api_login_free(monitor->login);
     mem_free(monitor);
 }
 
@@ -179,6 +189,20 @@ static void answer(void *owner, struct page *page)
     // Whoever puts a slash between an address that ends in one and a page means the page.
     while (path.len > 1 && path.ptr[1] == '/')
         path = bytes_skip(path, 1);
+    const struct bytes api = BYTES("/api/v1/"), ui = BYTES("/ui");
+    if (below && bytes_starts_with(path, api)) {
+        monitor_api(monitor, page, bytes_skip(path, api.len));
+        return;
+    }
+    if (page->request->post) {
+        page->fields = BYTES("Allow: GET, HEAD\r\n");
+        monitor_say(page, 405, "405 method not allowed");
+        return;
+    }
+    if (below && bytes_starts_with(path, ui) && (path.len == ui.len || path.ptr[ui.len] == '/')) {
+        monitor_ui(monitor, page, bytes_skip(path, ui.len));
+        return;
+    }
     for (size_t i = 0; below && i < MONITOR_ROUTES; i++) {
         if (bytes_equal(path, bytes_from_string(monitor_routes[i].path))) {
             monitor->requests[i]++;

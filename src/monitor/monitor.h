@@ -6,6 +6,7 @@
 // Read-only, pure, one thread, on the worker's turns like the broker.
 #pragma once
 
+#include "admin/admin_api.h"
 #include "broker/broker.h"
 #include "env/clock.h"
 #include "env/net.h"
@@ -43,8 +44,10 @@ struct monitor_options {
     // runs. NULL: nobody can be asked for that.
     int (*reload)(void *owner, char ret_message[MONITOR_RELOAD_MESSAGE_SIZE]);
     void *reload_owner;
-    struct shard *shard;     // NULL without storage: core NATS alone
-    const struct stan *stan; // NULL with it
+    struct shard *shard;                     // NULL without storage: core NATS alone
+    const struct stan *stan;                 // NULL with it
+    struct admin_api *admin;                 // NULL with it: no dashboard
+    const char *admin_user, *admin_password; // who may do everything over HTTP, plain or bcrypt; NULL: nobody
     const char *http_host;
     const char *http_base_path; // "/nats": pages are below it; NULL: below /
     const char *const *tags;    // of the server

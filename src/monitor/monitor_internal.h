@@ -20,6 +20,7 @@ struct monitor {
     struct monitor_options options;
     struct http_server *http; // owned
     struct sys_requests *sys; // owned
+    struct api_login *login;  // owned; NULL without the admin API
     uint64_t sys_sequence;    // of what was said in the system account
     struct moment start;
     struct moment now;
@@ -94,6 +95,11 @@ void monitor_stacksz(struct monitor *monitor, struct page *page);
 
 // The member "weir" of /varz.
 void monitor_weir(struct monitor *monitor, struct json_writer *json);
+
+// "/api/v1/NOUN/VERB": the admin API (docs/admin-api.md). `rest`: "NOUN/VERB".
+void monitor_api(struct monitor *monitor, struct page *page, struct bytes rest);
+// "/ui": the dashboard. `rest`: what stands behind it, with its slash.
+void monitor_ui(struct monitor *monitor, struct page *page, struct bytes rest);
 
 // Replaces what is in the body by one line of text.
 void monitor_say(struct page *page, int status, const char *text);

@@ -17,6 +17,8 @@ struct page {
     const struct http_request *request;
     int status;                // 200 unless the function says otherwise
     struct bytes content_type; // static; JSON unless the function says otherwise
+    struct bytes fields;       // static: more lines of the header, each with its line end
+    bool is_local;             // who asks is on this machine
     struct buffer *body;       // borrowed; empty at first
     const char *sys_key;       // static: what an answer in the system account calls the page; NULL: "data"
     bool sys_whole;            // the body is all of such an answer; nothing in it: none is sent

@@ -154,6 +154,7 @@ void config_forget_files(struct config *config)
     move_strings(&config_streaming_block, config, &strings);
     move_strings(&config_streaming_tls_block, config, &strings);
     move_strings(&config_authorization_block, config, &strings);
+    move_strings(&config_admin_block, config, &strings);
     move_strings(&config_websocket_block, websocket, &strings);
     move_strings(&config_websocket_authorization_block, websocket, &strings);
     move_tls(&config->options.tls, &strings);

@@ -45,6 +45,8 @@
 
 extern const struct config_block config_server_block; // struct config: the file itself
 
+extern const struct config_block config_admin_block; // struct config
+
 extern const struct config_block config_tls_block; // struct tls_options
 
 extern const struct config_block config_authorization_block; // struct config

@@ -98,16 +98,22 @@ static int compare_block(struct comparison *comparison, const struct config_bloc
     return 0;
 }
 
-// Of NATS Streaming; others are auth's.
+// Of NATS Streaming and of the dashboard; others are auth's.
 static int compare_secrets(struct comparison *comparison, const struct options *old, const struct options *fresh)
 {
     const char *wrong = string_differs(old->encryption_key, fresh->encryption_key) ? "encryption_key"
                         : string_differs(old->nats.password, fresh->nats.password) ? "password"
                         : string_differs(old->nats.token, fresh->nats.token)       ? "token"
                                                                                    : NULL;
+    const char *block = "streaming";
+    if (!wrong && (string_differs(old->admin_user, fresh->admin_user) ||
+                   string_differs(old->admin_password, fresh->admin_password))) {
+        wrong = "user and password";
+        block = "admin";
+    }
     if (!wrong)
         return 0;
-    snprintf(comparison->message, CONFIG_MESSAGE_SIZE, "config reload not supported for streaming.%s", wrong);
+    snprintf(comparison->message, CONFIG_MESSAGE_SIZE, "config reload not supported for %s.%s", block, wrong);
     return ERR_UNSUPPORTED;
 }
 

@@ -17,13 +17,28 @@ static void format_choice(const char *choices, uint32_t position, char *text, si
 const struct config_block *config_key_block(size_t index)
 {
     static const struct config_block *const blocks[] = {
-        &config_server_block,        &config_tls_block,          &config_authorization_block,
-        &config_user_block,          &config_rules_block,        &config_allow_block,
-        &config_responses_block,     &config_account_block,      &config_limits_block,
-        &config_export_block,        &config_latency_block,      &config_import_block,
-        &config_source_block,        &config_websocket_block,    &config_websocket_authorization_block,
-        &config_streaming_block,     &config_store_limits_block, &config_channel_block,
-        &config_streaming_tls_block, &config_file_block,         NULL,
+        &config_server_block,
+        &config_tls_block,
+        &config_authorization_block,
+        &config_user_block,
+        &config_rules_block,
+        &config_allow_block,
+        &config_responses_block,
+        &config_account_block,
+        &config_limits_block,
+        &config_export_block,
+        &config_latency_block,
+        &config_import_block,
+        &config_source_block,
+        &config_websocket_block,
+        &config_websocket_authorization_block,
+        &config_streaming_block,
+        &config_store_limits_block,
+        &config_channel_block,
+        &config_streaming_tls_block,
+        &config_file_block,
+        &config_admin_block,
+        NULL,
     };
     return index < sizeof(blocks) / sizeof(blocks[0]) ? blocks[index] : NULL;
 }

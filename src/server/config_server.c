@@ -95,6 +95,8 @@ static const struct config_key keys[] = {
                "TLS for client connections and `https`; certificates are read again at each reload"),
     CONFIG_KEY("allow_non_tls", CONFIG_BOOL, AT(options.tls.allow_plain), 0, 0, CONFIG_RELOAD_NEW, "false",
                "clients without TLS are served beside those with"),
+    CONFIG_MAP("admin", 0, &config_admin_block, NULL, CONFIG_RELOAD_NO,
+               "who may do everything on the dashboard and the HTTP side of the admin API"),
     CONFIG_MAP("websocket,ws", AT(websocket), &config_websocket_block, NULL, CONFIG_RELOAD_NO,
                "a listener for browsers"),
 
@@ -159,6 +161,13 @@ static const struct config_key keys[] = {
     CONFIG_NOT_SERVED("tpm", "keys in a TPM are not served; leave it out"),
 };
 
+static const struct config_key admin_keys[] = {
+    CONFIG_KEY("user,username", CONFIG_STRING, AT(options.admin_user), 0, 0, CONFIG_RELOAD_NO, NULL,
+               "a name of its own; users of NATS may log in there with theirs"),
+    CONFIG_SECRET("password,pass", AT(options.admin_password), CONFIG_RELOAD_NO, "of that user, plain or bcrypt"),
+};
+
+const struct config_block config_admin_block = CONFIG_BLOCK_OF("admin", admin_keys);
 const struct config_block config_server_block = CONFIG_BLOCK_OF("", keys);
 
 static int read_listen(struct config_reader *reader, const struct conf_member *member, void *target)

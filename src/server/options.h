@@ -46,14 +46,15 @@ struct options_nats {
 
 // Strings are borrowed from the command line, from whoever read the configuration file, or static.
 struct options {
-    uint32_t persona;           // enum options_persona
-    bool streaming;             // --streaming: serve NATS Streaming; without it there is no store and no data directory
-    const char *host;           // -a: what to listen on; "0.0.0.0"
-    int32_t port;               // -p: 4222; -1: any free one
-    int32_t http_port;          // -m: 0: none; -1: any free one
-    int32_t https_port;         // -ms: 0: none; -1: any free one
-    const char *http_base_path; // no flag: monitoring's pages are below it: "/nats"; NULL: below /
-    const char *http_host;      // what monitoring listens on; NULL: host
+    uint32_t persona;   // enum options_persona
+    bool streaming;     // --streaming: serve NATS Streaming; without it there is no store and no data directory
+    const char *host;   // -a: what to listen on; "0.0.0.0"
+    int32_t port;       // -p: 4222; -1: any free one
+    int32_t http_port;  // -m: 0: none; -1: any free one
+    int32_t https_port; // -ms: 0: none; -1: any free one
+    const char *admin_user, *admin_password; // no flag: who may do everything over HTTP; plain or bcrypt; NULL: nobody
+    const char *http_base_path;              // no flag: monitoring's pages are below it: "/nats"; NULL: below /
+    const char *http_host;                   // what monitoring listens on; NULL: host
     const char *client_advertise; // --client_advertise: HOST[:PORT] that clients are told (CO-P18); NULL: host and port
     const char *server_name;      // -n: NULL: the server's id
     const char *const *server_tags; // no flag: shown by monitoring, in lower case

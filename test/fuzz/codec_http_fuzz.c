@@ -4,6 +4,8 @@
 #include "base/must.h"
 #include "codec/http.h"
 
+enum { BODY_MAX = 256 };
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool lies_in(struct bytes part, struct bytes whole)
@@ -15,9 +17,9 @@ static void check_cuts(struct bytes input, size_t used)
 {
     struct http_request request;
     size_t again;
-    must(http_request_parse(bytes_make(input.ptr, used), &request, &again) == 0 && again == used);
+    must(http_request_parse(bytes_make(input.ptr, used), BODY_MAX, &request, &again) == 0 && again == used);
     for (size_t len = 0; len < used; len += 1 + used / 64)
-        must(http_request_parse(bytes_make(input.ptr, len), &request, &again) == ERR_AGAIN);
+        must(http_request_parse(bytes_make(input.ptr, len), BODY_MAX, &request, &again) == ERR_AGAIN);
 }
 
 static void check_query(struct bytes query)
@@ -39,14 +41,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes input = bytes_make(data, size);
     struct http_request request;
     size_t used;
-    int error = http_request_parse(input, &request, &used);
-    must(error != ERR_AGAIN || size < HTTP_HEAD_SIZE_MAX);
+    int error = http_request_parse(input, BODY_MAX, &request, &used);
+    must(error != ERR_AGAIN || size < HTTP_HEAD_SIZE_MAX + BODY_MAX);
     check_query(input);
     if (error)
         return 0;
-    must(used > 0 && used <= size && used <= HTTP_HEAD_SIZE_MAX);
+    must(used > 0 && used <= size && used <= HTTP_HEAD_SIZE_MAX + BODY_MAX);
     must(request.path.len > 0 && request.path.ptr[0] == '/');
-    must(lies_in(request.path, input) && lies_in(request.query, input));
+    must(lies_in(request.path, input) && lies_in(request.query, input) && lies_in(request.body, input));
+    must(request.post || request.body.len == 0);
     check_cuts(input, used);
     check_query(request.query);
     check_accept(request.fields);

@@ -12,7 +12,7 @@
 static int parse(const char *text, struct http_request *request)
 {
     size_t used;
-    int error = http_request_parse(bytes_from_string(text), request, &used);
+    int error = http_request_parse(bytes_from_string(text), 64, request, &used);
     if (error == 0)
         assert_int_equal(used, strlen(text));
     return error;
@@ -49,7 +49,7 @@ static void every_cut_of_a_request_waits_for_more(void **state)
     struct http_request request;
     size_t used;
     for (size_t len = 0; len < strlen(text); len++)
-        assert_int_equal(http_request_parse(bytes_make(text, len), &request, &used), ERR_AGAIN);
+        assert_int_equal(http_request_parse(bytes_make(text, len), 0, &request, &used), ERR_AGAIN);
 }
 
 static void fields_are_found_by_name_and_word(void **state)
@@ -79,7 +79,7 @@ static void the_next_request_stays(void **state)
     const char *text = "GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n";
     struct http_request request;
     size_t used;
-    assert_int_equal(http_request_parse(bytes_from_string(text), &request, &used), 0);
+    assert_int_equal(http_request_parse(bytes_from_string(text), 0, &request, &used), 0);
     assert_true(bytes_equal(request.path, BYTES("/a")));
     assert_int_equal(used, strlen(text) / 2);
 }
@@ -122,7 +122,7 @@ static void malformed_requests_are_refused(void **state)
     }
     struct http_request request;
     size_t used;
-    assert_int_equal(http_request_parse(BYTES("GET /\0 HTTP/1.1\r\n\r\n"), &request, &used), ERR_PROTOCOL);
+    assert_int_equal(http_request_parse(BYTES("GET /\0 HTTP/1.1\r\n\r\n"), 0, &request, &used), ERR_PROTOCOL);
     assert_int_equal(http_error_status(ERR_PROTOCOL), 400);
 }
 
@@ -136,6 +136,33 @@ static void other_methods_versions_and_bodies_are_not_supported(void **state)
     assert_int_equal(http_error_status(ERR_UNSUPPORTED), 405);
 }
 
+static void a_post_has_a_body_of_the_length_it_says(void **state)
+{
+    struct http_request request;
+    size_t used;
+    const char *text = "POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello";
+    assert_int_equal(parse(text, &request), 0);
+    assert_true(request.post && !request.head);
+    assert_true(bytes_equal(request.body, BYTES("hello")));
+    for (size_t len = 0; len < strlen(text); len++)
+        assert_int_equal(http_request_parse(bytes_make(text, len), 64, &request, &used), ERR_AGAIN);
+    assert_int_equal(parse("POST /a HTTP/1.1\r\nContent-Length: 0\r\n\r\n", &request), 0);
+    assert_int_equal(request.body.len, 0);
+    // More than one takes, whether it is there or not; and where no bodies are taken.
+    assert_int_equal(parse_error("POST /a HTTP/1.1\r\nContent-Length: 65\r\n\r\n"), ERR_LIMIT);
+    assert_int_equal(parse_error("POST /a HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n"), ERR_LIMIT);
+    assert_int_equal(http_error_status(ERR_LIMIT), 413);
+    assert_int_equal(http_request_parse(bytes_from_string(text), 0, &request, &used), ERR_UNSUPPORTED);
+    // What two programs could read differently.
+    assert_int_equal(parse_error("POST /a HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
+                     ERR_PROTOCOL);
+    assert_int_equal(parse_error("POST /a HTTP/1.1\r\nContent-Length: +5\r\n\r\nhello"), ERR_PROTOCOL);
+    assert_int_equal(parse_error("POST /a HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\nhello"), ERR_PROTOCOL);
+    assert_int_equal(parse_error("POST /a HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello"),
+                     ERR_UNSUPPORTED);
+    assert_int_equal(parse_error("POST /a HTTP/1.1\r\n\r\n"), ERR_UNSUPPORTED);
+}
+
 static void a_head_that_is_too_long_is_refused(void **state)
 {
     static char text[HTTP_HEAD_SIZE_MAX + 16];
@@ -143,11 +170,11 @@ static void a_head_that_is_too_long_is_refused(void **state)
     memcpy(text, "GET /", 5);
     struct http_request request;
     size_t used;
-    assert_int_equal(http_request_parse(bytes_make(text, HTTP_HEAD_SIZE_MAX - 1), &request, &used), ERR_AGAIN);
-    assert_int_equal(http_request_parse(bytes_make(text, HTTP_HEAD_SIZE_MAX), &request, &used), ERR_TOO_BIG);
+    assert_int_equal(http_request_parse(bytes_make(text, HTTP_HEAD_SIZE_MAX - 1), 0, &request, &used), ERR_AGAIN);
+    assert_int_equal(http_request_parse(bytes_make(text, HTTP_HEAD_SIZE_MAX), 0, &request, &used), ERR_TOO_BIG);
     assert_int_equal(http_error_status(ERR_TOO_BIG), 431);
     memcpy(text + HTTP_HEAD_SIZE_MAX - 13, " HTTP/1.1\r\n\r\n", 13);
-    assert_int_equal(http_request_parse(bytes_make(text, sizeof(text)), &request, &used), 0);
+    assert_int_equal(http_request_parse(bytes_make(text, sizeof(text)), 0, &request, &used), 0);
     assert_int_equal(used, HTTP_HEAD_SIZE_MAX);
 }
 
@@ -242,6 +269,7 @@ int main(void)
         cmocka_unit_test(a_target_may_name_the_host),
         cmocka_unit_test(malformed_requests_are_refused),
         cmocka_unit_test(other_methods_versions_and_bodies_are_not_supported),
+        cmocka_unit_test(a_post_has_a_body_of_the_length_it_says),
         cmocka_unit_test(a_head_that_is_too_long_is_refused),
         cmocka_unit_test(query_values_are_found_and_decoded),
         cmocka_unit_test(content_is_weighed_as_the_client_says),

@@ -187,9 +187,28 @@ static void the_connection_closes_when_asked(void **state)
 static void a_bad_request_is_told_and_closed(void **state)
 {
     struct rig *rig = *state;
-    ask(rig, "POST /a HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
+    ask(rig, "PUT /a HTTP/1.1\r\nContent-Length: 1\r\n\r\nx");
     assert_int_equal(rig->answered, 0);
     assert_true(bytes_starts_with(buffer_bytes(&rig->peer.got), BYTES("HTTP/1.1 405 ")));
+    assert_true(rig->peer.closed);
+}
+
+static void a_body_comes_with_its_request(void **state)
+{
+    struct rig *rig = *state;
+    ask(rig, "POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\nhel");
+    assert_int_equal(rig->answered, 0);
+    ask(rig, "loGET /b HTTP/1.1\r\n\r\n");
+    assert_int_equal(rig->answered, 2);
+    assert_false(rig->peer.closed);
+}
+
+static void a_body_that_is_too_long_is_told_before_it_comes(void **state)
+{
+    struct rig *rig = *state;
+    ask(rig, "POST /a HTTP/1.1\r\nContent-Length: 65537\r\n\r\n");
+    assert_int_equal(rig->answered, 0);
+    assert_true(bytes_starts_with(buffer_bytes(&rig->peer.got), BYTES("HTTP/1.1 413 ")));
     assert_true(rig->peer.closed);
 }
 
@@ -487,6 +506,8 @@ int main(void)
         T(a_request_cut_anywhere_is_answered_once),
         T(the_connection_closes_when_asked),
         T(a_bad_request_is_told_and_closed),
+        T(a_body_comes_with_its_request),
+        T(a_body_that_is_too_long_is_told_before_it_comes),
         T(requests_wait_for_a_slow_reader),
         T(a_large_page_comes_whole),
         T(a_head_without_end_is_told_however_it_comes),
