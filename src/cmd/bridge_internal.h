@@ -48,7 +48,6 @@ struct bridge_channel {
     uint64_t answer_ns; // when the new server last answered, or had nothing to answer
     uint64_t refusals;  // one after the other, of those that pass
     uint64_t copied, bytes, present;
-    uint64_t at_target; // --dry-run: bridged messages that the new server has
     char error[BRIDGE_ERROR_SIZE];
 };
 
@@ -97,9 +96,14 @@ void bridge_prepare(struct bridge *bridge);
 // Learns how far each channel goes at the old server.
 void bridge_probe(struct bridge *bridge);
 
+// bridge_message.c: what comes over the sessions; a publish's tag is the size of its data times BRIDGE_CHANNELS_MAX, and the channel's index.
+void bridge_on_from_message(void *owner, const struct stan_session_message *message);
+void bridge_on_published(void *owner, uint64_t tag, struct bytes guid, struct bytes error);
+
 // bridge_scan.c: what the new server has of a channel. ERR_*: its connection is lost, or the channel was refused (bridge_channel_fail()).
 int bridge_scan(struct bridge *bridge, size_t index) MUST_USE;
-void bridge_scan_take(struct bridge *bridge, const struct stan_session_message *message);
+// A message of the new server: `owner` is the bridge.
+void bridge_scan_take(void *owner, const struct stan_session_message *message);
 
 // bridge_show.c
 void bridge_show_progress(struct bridge *bridge);

@@ -4,19 +4,12 @@
 #include <stdio.h>
 
 #include "cmd/bridge_internal.h"
-#include "cmd/bridge_mark.h"
 
 // Acknowledgements that are lost with a server behind another NATS server hold their places of the window for so long.
 enum { ACK_WAIT_S = 20 };
 
 static const uint64_t RETRY_NS = 500000000;
 
-static void on_from_message(void *owner, const struct stan_session_message *message);
-static void on_to_message(void *owner, const struct stan_session_message *message);
-static void on_published(void *owner, uint64_t tag, struct bytes guid, struct bytes error);
-static void copy(struct bridge *bridge, size_t index, const struct stan_session_message *message);
-static void acknowledge(struct bridge *bridge, struct bridge_channel *channel, uint64_t sequence);
-static bool on_refused(struct bridge *bridge, struct bridge_channel *channel, struct bytes error);
 static void probe(struct bridge *bridge, size_t index, bool begins);
 static void subscribe(struct bridge *bridge, size_t index);
 static bool end_subscription(struct bridge *bridge, struct bridge_channel *channel);
@@ -27,7 +20,7 @@ int bridge_open_from(struct bridge *bridge)
         stan_session_drop(&bridge->from);
     bridge->from_open = false;
     bridge->from =
-        (struct stan_session){.on_message = on_from_message, .is_stopped = bridge_is_stopped, .owner = bridge};
+        (struct stan_session){.on_message = bridge_on_from_message, .is_stopped = bridge_is_stopped, .owner = bridge};
     int error = stan_session_open(&bridge->from, &bridge->options.from, bridge->options.from_cluster,
                                   bridge->options.client_id);
     if (error)
@@ -47,8 +40,10 @@ int bridge_open_to(struct bridge *bridge)
     if (bridge->to_open)
         stan_session_drop(&bridge->to);
     bridge->to_open = false;
-    bridge->to = (struct stan_session){
-        .on_message = on_to_message, .on_published = on_published, .is_stopped = bridge_is_stopped, .owner = bridge};
+    bridge->to = (struct stan_session){.on_message = bridge_scan_take,
+                                       .on_published = bridge_on_published,
+                                       .is_stopped = bridge_is_stopped,
+                                       .owner = bridge};
     int error =
         stan_session_open(&bridge->to, &bridge->options.to, bridge->options.to_cluster, bridge->options.client_id);
     if (error)
@@ -198,127 +193,4 @@ static bool end_subscription(struct bridge *bridge, struct bridge_channel *chann
     else if (error)
         bridge_lose_from(bridge, bridge->from.error);
     return !error;
-}
-
-static size_t index_of(uint64_t sid)
-{
-    return (size_t)((sid - STAN_SESSION_FIRST_SID) % BRIDGE_CHANNELS_MAX);
-}
-
-static void on_from_message(void *owner, const struct stan_session_message *message)
-{
-    struct bridge *bridge = owner;
-    size_t index = message->sid >= STAN_SESSION_FIRST_SID ? index_of(message->sid) : BRIDGE_CHANNELS_MAX;
-    struct bridge_channel *channel = index < bridge->channel_count ? bridge->channels[index] : NULL;
-    if (channel && channel->probe_sid == message->sid) {
-        channel->goal = message->sequence > channel->goal ? message->sequence : channel->goal;
-        channel->has_goal = true;
-        return;
-    }
-    if (!channel || channel->sid != message->sid || channel->state != BRIDGE_COPYING)
-        return;
-    channel->heard_ns = client_now_ns();
-    if (!bridge->to_up || bridge->stopping || channel->missed) {
-        channel->missed = true;
-        return;
-    }
-    switch (bridge_position_take(&channel->position, message->sequence, message->time_ns)) {
-    case BRIDGE_COPY: copy(bridge, index, message); break;
-    case BRIDGE_PRESENT:
-        channel->present++;
-        bridge->present++;
-        acknowledge(bridge, channel, message->sequence);
-        break;
-    case BRIDGE_WAIT: break;
-    case BRIDGE_GAP: channel->missed = true; break;
-    }
-}
-
-static void on_to_message(void *owner, const struct stan_session_message *message)
-{
-    bridge_scan_take(owner, message);
-}
-
-static void copy(struct bridge *bridge, size_t index, const struct stan_session_message *message)
-{
-    struct bridge_channel *channel = bridge->channels[index];
-    const struct bridge_mark mark = {
-        .cluster = bytes_from_string(bridge->options.from_cluster),
-        .epoch = channel->position.epoch,
-        .sequence = message->sequence,
-        .time_ns = message->time_ns,
-    };
-    char guid[BRIDGE_MARK_GUID_SIZE];
-    size_t room_size = 2 * message->headers.len + BRIDGE_MARK_FIELDS_SIZE;
-    buffer_clear(&bridge->room);
-    char *room = buffer_reserve(&bridge->room, room_size);
-    struct stan_session_publish publish = {
-        .channel = channel->name,
-        .tag = index,
-        .guid = bridge_mark_guid(&mark, guid),
-        .headers = room ? bridge_mark_encode(&mark, message->headers, room, room_size) : message->headers,
-        .reply = message->reply,
-        .data = message->data,
-    };
-    if (seqset_count(&channel->position.in_flight) == 1)
-        channel->answer_ns = client_now_ns();
-    int error = room ? stan_session_publish(&bridge->to, &publish) : ERR_TOO_BIG;
-    if (!error) {
-        bridge->bytes += message->data.len;
-        channel->bytes += message->data.len;
-        return;
-    }
-    char text[BRIDGE_ERROR_SIZE];
-    snprintf(text, sizeof(text), "message %llu: %.300s", (unsigned long long)message->sequence, bridge->to.error);
-    (void)bridge_position_arrived(&channel->position, mark.epoch, mark.sequence); // nobody will answer
-    bridge_channel_fail(bridge, channel, text);
-}
-
-static void on_published(void *owner, uint64_t tag, struct bytes guid, struct bytes error)
-{
-    struct bridge *bridge = owner;
-    uint64_t epoch, sequence;
-    struct bridge_channel *channel = tag < bridge->channel_count ? bridge->channels[tag] : NULL;
-    if (!channel || bridge_mark_read_guid(guid, &epoch, &sequence))
-        return;
-    channel->answer_ns = client_now_ns();
-    if (error.len && on_refused(bridge, channel, error))
-        return; // it is sent again
-    if (!bridge_position_arrived(&channel->position, epoch, sequence) || error.len)
-        return;
-    channel->refusals = 0;
-    channel->copied++;
-    bridge->copied++;
-    acknowledge(bridge, channel, sequence);
-}
-
-// One that is lost on the way comes again, and is acknowledged again.
-static void acknowledge(struct bridge *bridge, struct bridge_channel *channel, uint64_t sequence)
-{
-    if (bridge->from_up && channel->sid && channel->ack_inbox[0] &&
-        stan_session_acknowledge(&bridge->from, channel->ack_inbox, channel->name, sequence))
-        bridge_lose_from(bridge, bridge->from.error);
-}
-
-// True: it passes by itself; everything on the way counts as lost, is looked for and sent again. Other refusals stay until somebody does
-// something.
-static bool on_refused(struct bridge *bridge, struct bridge_channel *channel, struct bytes error)
-{
-    static const char *const passing[] = {"stan: the server is overloaded, try again",
-                                          "stan: the server is shutting down", "stan: channel is being deleted",
-                                          "stan: invalid publish request"};
-    enum { REFUSALS_MAX = 20 };
-    char text[BRIDGE_ERROR_SIZE];
-    snprintf(text, sizeof(text), "the new server refuses: %.*s", (int)(error.len < 300 ? error.len : 300), error.ptr);
-    bool passes = false;
-    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
-        passes = passes || bytes_equal(error, bytes_from_string(passing[i]));
-    // All that is on the way is refused together.
-    channel->refusals += !bridge->retry_to;
-    passes = passes && channel->refusals <= REFUSALS_MAX && channel->state != BRIDGE_FAILED;
-    if (passes)
-        bridge->retry_to = true;
-    else
-        bridge_channel_fail(bridge, channel, text);
-    return passes;
 }

@@ -40,12 +40,12 @@ int bridge_scan(struct bridge *bridge, size_t index)
     if (error)
         return give_up(bridge, channel, error);
     bridge_position_found_all(&channel->position);
-    channel->at_target = scan.marks;
     return 0;
 }
 
-void bridge_scan_take(struct bridge *bridge, const struct stan_session_message *message)
+void bridge_scan_take(void *owner, const struct stan_session_message *message)
 {
+    struct bridge *bridge = owner;
     struct bridge_scan *scan = bridge->scan;
     struct bridge_mark mark;
     if (!scan || message->sid != scan->subscription.sid)
