@@ -4,7 +4,7 @@
 # test/deploy/image_replay runs all steps in a chroot of debootstrap's.
 FROM debian:12 AS build
 RUN apt-get update && apt-get install -y --no-install-recommends \
-        gcc libc6-dev libcrypt-dev libjansson-dev libprotobuf-c-dev libssl-dev libuv1-dev libxxhash-dev meson ninja-build \
+        ca-certificates gcc libc6-dev libcrypt-dev libjansson-dev libprotobuf-c-dev libssl-dev libuv1-dev libxxhash-dev meson ninja-build \
         pkg-config protobuf-c-compiler zlib1g-dev
 WORKDIR /source
 COPY meson.build meson_options.txt ./
@@ -13,7 +13,9 @@ COPY deploy/completion deploy/completion
 COPY script script
 COPY src src
 COPY test test
-RUN meson setup build --prefix=/usr/local --buildtype=debugoptimized -Db_lto=true --strip \
+COPY ui ui
+RUN script/ui-packages \
+    && meson setup build --prefix=/usr/local --buildtype=debugoptimized -Db_lto=true --strip \
     && ninja -C build weir \
     && DESTDIR=/staged meson install -C build --no-rebuild
 
