@@ -48,6 +48,7 @@ void admin_api_free(struct admin_api *api)
         return;
     for (struct list *link = list_first(&api->asks); link; link = list_first(&api->asks))
         ask_free(api, container_of(link, struct admin_ask, link));
+    admin_jobs_free(api);
     hold_deinit(&api->answers);
     map_u64_deinit(&api->by_number);
     buffer_deinit(&api->out);
@@ -128,7 +129,7 @@ bool admin_api_turn_end(struct admin_api *api, struct moment now)
         left -= price < left ? price : left;
         work(api, ask);
     }
-    return more;
+    return !api->stopped && (admin_jobs_turn_end(api) || more);
 }
 
 uint64_t admin_api_next_deadline_ms(const struct admin_api *api)
@@ -142,7 +143,8 @@ uint64_t admin_api_next_deadline_ms(const struct admin_api *api)
         if (deadline_ms == now_ms)
             break;
     }
-    return deadline_ms;
+    uint64_t jobs_ms = api->stopped ? UINT64_MAX : admin_jobs_next_deadline_ms(api);
+    return jobs_ms < deadline_ms ? jobs_ms : deadline_ms;
 }
 
 struct moment admin_api_now(const struct admin_api *api)
@@ -281,6 +283,9 @@ static void answer_error(struct admin_api *api, struct admin_ask *ask)
 static void ask_free(struct admin_api *api, struct admin_ask *ask)
 {
     admin_message_end(api, ask);
+    engine_purge_cancel(&ask->purge);
+    if (ask->awaiting)
+        engine_consumer_create_cancel(api->engine, ask);
     if (map_u64_remove(&api->by_number, ask->number))
         api->ask_count--;
     list_remove(&ask->link);

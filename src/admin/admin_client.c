@@ -5,6 +5,7 @@
 
 #include "admin/admin_internal.h"
 #include "base/memory.h"
+#include "stan/stan_control.h"
 
 struct holding {
     struct admin_api *api;
@@ -13,6 +14,8 @@ struct holding {
     bool unknown; // not all bytes are known
 };
 
+static enum admin_step close_client(struct admin_api *api, struct admin_ask *ask, struct bytes id);
+static bool render_kicked(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
 static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
 static bool render_info(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
 static size_t numbers_above(struct admin_api *api, const struct admin_ask *ask, uint64_t after, uint32_t **ret_numbers,
@@ -38,6 +41,49 @@ enum admin_step admin_client_info(struct admin_api *api, struct admin_ask *ask)
         return admin_fail(ask, ADMIN_CLIENT_NOT_FOUND, "client_id", "there is no client \"%.*s\"", (int)id.len, id.ptr);
     ask->client = client.number;
     return admin_show(ask, render_info);
+}
+
+// Of a connection all clients that were seen on it last.
+enum admin_step admin_client_kick(struct admin_api *api, struct admin_ask *ask)
+{
+    struct stan *stan = api->options.stan;
+    struct stan_client_view client;
+    size_t position = 0;
+    if (admin_has(ask, FIELD_CLIENT_ID) == admin_has(ask, FIELD_CID))
+        return admin_fail(ask, ADMIN_BAD_REQUEST, "client_id", "either client_id or cid must be given");
+    if (admin_has(ask, FIELD_CLIENT_ID)) {
+        struct bytes id = ask->fields.client_id;
+        return stan_inspect_client(stan, id, &client) ? close_client(api, ask, id)
+                                                      : admin_fail(ask, ADMIN_CLIENT_NOT_FOUND, "client_id",
+                                                                   "there is no client \"%.*s\"", (int)id.len, id.ptr);
+    }
+    while (stan_inspect_client_next(stan, &position, &client)) {
+        if (client.connection != ask->fields.cid)
+            continue;
+        if (close_client(api, ask, client.id) == ADMIN_FAILED)
+            return ADMIN_FAILED;
+        position = 0; // it is not listed any more
+    }
+    if (api->options.kick)
+        api->options.kick(api->options.owner, ask->fields.cid);
+    return admin_show(ask, render_kicked);
+}
+
+static enum admin_step close_client(struct admin_api *api, struct admin_ask *ask, struct bytes id)
+{
+    int error = stan_control_close_client(api->options.stan, id, &ask->index);
+    return error ? admin_fail_with(ask, error, "close the client") : admin_show(ask, render_kicked);
+}
+
+static bool render_kicked(struct admin_api *api, struct admin_ask *ask, struct buffer *out)
+{
+    struct json_writer json;
+    (void)api;
+    json_writer_init_compact(&json, out);
+    json_writer_begin_object(&json);
+    json_writer_put_bool(&json, "kicked", true);
+    json_writer_end(&json);
+    return admin_object_finish(&json, ask);
 }
 
 static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buffer *out)

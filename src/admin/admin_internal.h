@@ -147,10 +147,11 @@ struct admin_ask {
     int outcome;
     bool over;     // `outcome` is there
     bool awaiting; // the engine will call back
+    uint64_t job;
+    struct stream_purge purge;
     struct json_request_numbers not_found;
     struct store_fetch fetch;
     bool fetching, fetched;
-    bool holding; // a chunk
 };
 
 struct admin_job;
@@ -258,5 +259,29 @@ enum admin_step admin_message_get(struct admin_api *api, struct admin_ask *ask);
 enum admin_step admin_dlq_list(struct admin_api *api, struct admin_ask *ask);
 enum admin_step admin_client_list(struct admin_api *api, struct admin_ask *ask);
 enum admin_step admin_client_info(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_channel_create(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_channel_edit(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_channel_pause(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_channel_resume(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_channel_purge(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_channel_remove(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_group_pause(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_group_resume(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_group_seek(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_group_remove(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_message_release(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_message_kill(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_dlq_redrive(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_dlq_jobs(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_dlq_cancel(struct admin_api *api, struct admin_ask *ask);
+enum admin_step admin_client_kick(struct admin_api *api, struct admin_ask *ask);
+// The answer {"removed":true}.
+enum admin_step admin_show_removed(struct admin_ask *ask);
+
+// --- admin_jobs.c
+bool admin_jobs_turn_end(struct admin_api *api);
+uint64_t admin_jobs_next_deadline_ms(const struct admin_api *api);
+void admin_jobs_free(struct admin_api *api);
+
 // The read of a message is given up.
 void admin_message_end(struct admin_api *api, struct admin_ask *ask);

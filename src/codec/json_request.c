@@ -107,7 +107,7 @@ static int read_numbers(struct reading *reading, const json_t *value, const stru
 {
     struct json_request_numbers *numbers = (void *)((char *)reading->base + field->offset);
     numbers->count = json_array_size(value);
-    if (!json_is_array(value) || numbers->count == 0 || numbers->count > JSON_REQUEST_NUMBERS_MAX)
+    if (!json_is_array(value) || (field->min && numbers->count == 0) || numbers->count > JSON_REQUEST_NUMBERS_MAX)
         return refuse(reading, JSON_REQUEST_VALUE, field->name, "must be an array of 1 to 1000 integers");
     for (size_t i = 0; i < numbers->count; i++) {
         if (read_number(json_array_get(value, i), field, &numbers->at[i]))

@@ -10,7 +10,7 @@ enum json_request_type {
     JSON_REQUEST_TEXT,   // struct bytes: a string, borrowed from the tree; max: its bytes
     JSON_REQUEST_FLAG,   // bool
     JSON_REQUEST_NUMBER, // uint64_t from min to max
-    JSON_REQUEST_NUMBERS, // struct json_request_numbers: an array of numbers from min to max, of which there are one at least
+    JSON_REQUEST_NUMBERS, // struct json_request_numbers: an array of numbers from min to max; with a min above 0 not an empty one
     JSON_REQUEST_OBJECT, // fields of a table of its own, which lie in the same struct
 };
 

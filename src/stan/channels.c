@@ -26,7 +26,7 @@ void channels_follow_limits(struct stan *stan)
         struct stream_config config;
         stream_state_get(stream, &state);
         channel_limits_config(stan->limits, state.config.name, &config);
-        if (is_rescued(config.name) || stream_config_equal(&state.config, &config))
+        if (state.edited || is_rescued(config.name) || stream_config_equal(&state.config, &config))
             continue;
         uint64_t index;
         int error = engine_stream_update(stan->engine, stream, &config, stan_time(stan), &index);
@@ -40,6 +40,12 @@ void channels_follow_limits(struct stan *stan)
 
 uint64_t channels_max_inactivity_ns(const struct stan *stan, struct bytes name)
 {
+    struct stream *stream = engine_stream_find(stan->engine, 1, name);
+    struct stream_state state = {0};
+    if (stream)
+        stream_state_get(stream, &state);
+    if (state.edited)
+        return state.inactivity_ns;
     return is_rescued(name) ? 0 : channel_limits_find(stan->limits, name)->max_inactivity_ns;
 }
 

@@ -42,7 +42,6 @@ static void timer_fire(struct wheel_timer *timer, uint64_t now_ms);
 static void timer_set(struct left_channel *channel, uint64_t wait_ns);
 static bool is_awaited(const struct inactivity *inactivity, const struct stream_state *state);
 static uint64_t look_at(struct left_channel *left, struct stream *stream, uint64_t max_ns);
-static int remove_channel(struct inactivity *inactivity, struct stream *stream, const struct stream_state *state);
 static void forget_durable(struct inactivity *inactivity);
 
 void inactivity_init(struct inactivity *inactivity, struct stan *stan)
@@ -85,6 +84,26 @@ int inactivity_note(struct inactivity *inactivity, const struct stream *stream)
     return append(inactivity, state.id, stan->now.wall_ns);
 }
 
+int inactivity_remove(struct inactivity *inactivity, struct stream *stream, uint64_t *ret_index)
+{
+    struct stan *stan = inactivity->stan;
+    struct bytes name = stream_name(stream);
+    uint32_t id = stream_id(stream);
+    struct removal *removal = mem_alloc(sizeof(*removal) + name.len);
+    memcpy(removal->name, name.ptr, name.len);
+    removal->name_len = name.len;
+    int error = engine_stream_delete(stan->engine, stream, stan_time(stan), ret_index);
+    if (error) {
+        mem_free(removal);
+        return error;
+    }
+    removal->index = *ret_index;
+    list_push_back(&inactivity->removals, &removal->link);
+    if (map_u64_find(&inactivity->channels, id))
+        (void)!append(inactivity, id, 0); // else the next start forgets it
+    return 0;
+}
+
 bool inactivity_is_removing(const struct inactivity *inactivity, struct bytes name)
 {
     list_foreach(link, &inactivity->removals)
@@ -98,7 +117,14 @@ bool inactivity_is_removing(const struct inactivity *inactivity, struct bytes na
 
 void inactivity_look_soon(struct inactivity *inactivity)
 {
-    inactivity->look_ms = channel_limits_expire(inactivity->stan->limits) ? 0 : UINT64_MAX;
+    struct stan *stan = inactivity->stan;
+    bool expire = channel_limits_expire(stan->limits);
+    for (struct stream *stream = NULL; !expire && (stream = engine_stream_next(stan->engine, stream));) {
+        struct stream_state state;
+        stream_state_get(stream, &state);
+        expire = state.edited && state.inactivity_ns;
+    }
+    inactivity->look_ms = expire ? 0 : UINT64_MAX;
 }
 
 void inactivity_turn_end(struct inactivity *inactivity)
@@ -313,27 +339,12 @@ static uint64_t look_at(struct left_channel *left, struct stream *stream, uint64
     uint64_t idle_ns = message_ns < left_ns ? message_ns : left_ns;
     if (idle_ns < max_ns)
         return max_ns - idle_ns;
-    return remove_channel(inactivity, stream, &state) ? RETRY_MS * 1000000ULL : UINT64_MAX;
-}
-
-static int remove_channel(struct inactivity *inactivity, struct stream *stream, const struct stream_state *state)
-{
-    struct stan *stan = inactivity->stan;
     uint64_t index;
-    struct bytes name = state->config.name;
-    struct removal *removal = mem_alloc(sizeof(*removal) + name.len);
-    memcpy(removal->name, name.ptr, name.len);
-    removal->name_len = name.len;
-    int error = engine_stream_delete(stan->engine, stream, stan_time(stan), &index);
-    if (error) {
-        mem_free(removal);
-        return error;
-    }
-    removal->index = index;
-    list_push_back(&inactivity->removals, &removal->link);
-    (void)!append(inactivity, state->id, 0); // else the next start forgets it
-    logger_write(stan->options.logger, LOG_INFO, "Channel \"%.*s\" has been deleted: nobody used it", BYTES_ARG(name));
-    return 0;
+    if (inactivity_remove(inactivity, stream, &index))
+        return RETRY_MS * 1000000ULL;
+    logger_write(inactivity->stan->options.logger, LOG_INFO, "Channel \"%.*s\" has been deleted: nobody used it",
+                 BYTES_ARG(state.config.name));
+    return UINT64_MAX;
 }
 
 static void forget_durable(struct inactivity *inactivity)

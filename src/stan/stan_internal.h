@@ -125,7 +125,7 @@ static inline struct bytes stan_field(ProtobufCBinaryData field)
 // A stream for a channel of this valid name, with the configured limits. ERR_LIMIT; ERR_IN_USE: one of this name is being removed;
 // admission errors.
 int channels_create(struct stan *stan, struct bytes name, struct stream **ret_stream) MUST_USE;
-// The channels that are there get the limits that count for them now (ST-B20).
+// The channels that are there get the limits that count for them now (ST-B20), but for those that somebody gave their own.
 void channels_follow_limits(struct stan *stan);
 // 0: the channel is never removed for inactivity.
 uint64_t channels_max_inactivity_ns(const struct stan *stan, struct bytes name);
