@@ -131,6 +131,8 @@ static void probe(struct bridge *bridge, size_t index, bool begins)
     struct bridge_channel *channel = bridge->channels[index];
     if (channel->state == BRIDGE_FAILED)
         return;
+    if (index % 16 == 15)
+        bridge_serve(bridge, 0); // the other server wants to hear of us meanwhile
     if (begins)
         channel->probe_sid = bridge_sid(bridge, index);
     struct stan_session_subscription subscription = {
