@@ -297,8 +297,9 @@ static bool give_image(struct backup *backup, struct part *part)
     struct buffer image;
     buffer_init(&image, SIZE_MAX / 2);
     bool is_there = stream && engine_image_stream(stream, part->last, &image);
+    size_t at = 0;
     if (is_there)
-        give_frame(backup, buffer_bytes(&image));
+        give_frames(backup, &image, &at, image.len, SIZE_MAX);
     buffer_deinit(&image);
     return is_there;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "admin/backup_service.h"
 
+#include <stdio.h>
+
 #include "admin/admin_access.h"
 #include "admin/backup.h"
 #include "base/memory.h"
@@ -14,7 +16,8 @@ enum {
     FORGOTTEN_MS = 60000, // without any
     SILENCE_MS = 5000,    // then an empty answer says that it is being worked on
     REQUEST_MAX = 65536,  // bytes
-    PIECES_PER_TURN = 4,  // of work, and answers
+    REFUSED_SIZE = 400,
+    PIECES_PER_TURN = 4, // of work, and answers
 };
 
 enum { KIND_BEGUN = 'B', KIND_DATA = 'D', KIND_LAST = 'Z', KIND_ERROR = 'E' };
@@ -60,7 +63,7 @@ static bool on_begin(struct inlet *inlet, const struct inlet_message *message);
 static bool on_next(struct inlet *inlet, const struct inlet_message *message);
 static bool is_allowed(struct backup_service *service, const struct inlet_message *message);
 static bool is_taken(struct backup_service *service, const struct inlet_message *message);
-static const char *begin(struct backup_service *service, struct bytes request, struct json_request_error *error);
+static bool begin(struct backup_service *service, struct bytes request, char refused[REFUSED_SIZE]);
 static void note_asker(struct backup_service *service, const struct inlet_message *message);
 static void give_up(struct backup_service *service);
 static bool work(struct backup_service *service);
@@ -132,9 +135,8 @@ static bool on_begin(struct inlet *inlet, const struct inlet_message *message)
         return true;
     }
     give_up(service);
-    struct json_request_error error;
-    const char *refused = begin(service, message->payload, &error);
-    if (refused) {
+    char refused[REFUSED_SIZE];
+    if (!begin(service, message->payload, refused)) {
         answer(service, message->reply, KIND_ERROR, bytes_from_string(refused));
         return true;
     }
@@ -183,15 +185,22 @@ static bool is_taken(struct backup_service *service, const struct inlet_message 
            broker_interest(service->options.broker, bytes_from_string(asker->reply)) != BROKER_INTEREST_NONE;
 }
 
-// Why not; NULL: it has begun. *error: of the request.
-static const char *begin(struct backup_service *service, struct bytes request, struct json_request_error *error)
+// False: `refused` says why.
+static bool begin(struct backup_service *service, struct bytes request, char refused[REFUSED_SIZE])
 {
     struct begin_request what = {0};
+    struct json_request_error error;
     void *tree;
-    if (request.len > REQUEST_MAX)
-        return "the request is too big";
-    if (json_request_read(request, &begin_table, UINT64_MAX, &what, &tree, error))
-        return error->text;
+    if (request.len > REQUEST_MAX) {
+        snprintf(refused, REFUSED_SIZE, "the request is too big");
+        return false;
+    }
+    if (json_request_read(request, &begin_table, UINT64_MAX, &what, &tree, &error)) {
+        bool is_object = error.problem != JSON_REQUEST_NO_OBJECT;
+        snprintf(refused, REFUSED_SIZE, is_object ? "\"%s\": %s" : "the request is no JSON object%.0s%.0s", error.field,
+                 error.text);
+        return false;
+    }
     int failed = backup_new(&(struct backup_options){.shard = service->options.shard,
                                                      .stan = service->options.stan,
                                                      .cluster_id = service->options.cluster_id,
@@ -203,9 +212,11 @@ static const char *begin(struct backup_service *service, struct bytes request, s
     json_request_free(tree);
     service->number += !failed;
     service->reading = false;
-    return failed == ERR_NOT_FOUND ? "there is no such channel"
-           : failed                ? "what would be in it is too much to be held in memory"
-                                   : NULL;
+    if (failed)
+        snprintf(refused, REFUSED_SIZE, "%s",
+                 failed == ERR_NOT_FOUND ? "there is no such channel"
+                                         : "what would be in it is too much to be held in memory");
+    return !failed;
 }
 
 static void note_asker(struct backup_service *service, const struct inlet_message *message)

@@ -3,6 +3,7 @@
 
 #include "base/map_u64.h"
 #include "base/memory.h"
+#include "base/must.h"
 #include "stan/member_data.h"
 
 struct restore {
@@ -18,7 +19,18 @@ struct restore {
     struct map_u64 streams; // in the backup -> its id here, as a pointer
     struct buried *dead;    // owned: written when all streams are there
     size_t dead_count, dead_cap, dead_at;
+    struct edited *edited; // owned: the same; limits are set when nothing more comes that they could drop
+    size_t edited_count, edited_cap, edited_at;
+    struct buffer image;       // of `stream`, framed
+    struct consumer *consumer; // the one before; NULL: it did not come over
     struct restore_stats stats;
+};
+
+// A stream that has its configuration by hand.
+struct edited {
+    uint32_t stream; // id here
+    struct stream_edit edit;
+    char *image; // owned: the texts of it
 };
 
 // A dead message.
@@ -32,6 +44,8 @@ static int take_client(struct restore *restore, const struct record *record);
 static int take_stream(struct restore *restore, const struct record *record, struct engine_time now);
 static int take_message(struct restore *restore, const struct record *record, struct engine_time now);
 static int take_consumer(struct restore *restore, const struct record *record, struct engine_time now);
+static int take_control(struct restore *restore, const struct record *record, struct engine_time now);
+static void keep_edit(struct restore *restore, const struct stream_edit *edit, char *image);
 static bool translate(void *owner, const struct consumer_config *consumer, struct member_config *member);
 static void bury(void *owner, struct consumer *consumer, const struct dead_info *info);
 static int close_stream(struct restore *restore, struct engine_time now);
@@ -46,6 +60,7 @@ struct restore *restore_new(struct shard *shard, struct stan *stan, uint32_t mes
     map_u64_init(&restore->clients, SIZE_MAX);
     map_u64_init(&restore->streams, SIZE_MAX);
     buffer_init(&restore->text, ENGINE_DATA_MAX);
+    buffer_init(&restore->image, SIZE_MAX / 2);
     return restore;
 }
 
@@ -56,6 +71,10 @@ void restore_free(struct restore *restore)
     for (size_t i = 0; i < restore->dead_count; i++)
         mem_free(restore->dead[i].text);
     mem_free(restore->dead);
+    for (size_t i = 0; i < restore->edited_count; i++)
+        mem_free(restore->edited[i].image);
+    mem_free(restore->edited);
+    buffer_deinit(&restore->image);
     buffer_deinit(&restore->text);
     mem_free(restore);
 }
@@ -69,6 +88,7 @@ int restore_take(struct restore *restore, const struct record *record, struct en
     case RECORD_MESSAGE: return take_message(restore, record, now);
     case RECORD_IMAGE_CONSUMER:
     case RECORD_IMAGE_CONSUMER_MORE: return take_consumer(restore, record, now);
+    case RECORD_IMAGE_CONTROL: return take_control(restore, record, now);
     default: return ERR_CORRUPT;
     }
 }
@@ -86,6 +106,12 @@ int restore_end(struct restore *restore, struct engine_time now)
             info.copied_as = 0; // a backup of one channel
         error = engine_import_dead(restore->engine, consumer, &info, now);
         restore->stats.dead += !error;
+    }
+    for (; !error && restore->edited_at < restore->edited_count; restore->edited_at += !error) {
+        const struct edited *one = &restore->edited[restore->edited_at];
+        uint64_t index;
+        error = engine_stream_edit(restore->engine, engine_stream_by_id(restore->engine, one->stream), &one->edit, now,
+                                   &index);
     }
     return error;
 }
@@ -115,7 +141,10 @@ static int take_stream(struct restore *restore, const struct record *record, str
     struct stream_state state;
     stream_state_get(restore->stream, &state);
     restore->stream_id = record->object;
+    restore->consumer = NULL;
     restore->stats.channels++;
+    buffer_clear(&restore->image);
+    must(buffer_append(&restore->image, record->whole) == 0);
     return map_u64_add(&restore->streams, record->object, (void *)(uintptr_t)state.id) ? ERR_CORRUPT : 0;
 }
 
@@ -151,10 +180,44 @@ static int take_consumer(struct restore *restore, const struct record *record, s
     error = engine_import_consumer(restore->engine, restore->stream, record, now, &image);
     if (error)
         return error;
+    restore->consumer = image.consumer;
     restore->stats.consumers += image.consumer != NULL;
     restore->stats.members += image.members;
     restore->stats.pending += image.pending;
     return 0;
+}
+
+// Behind the image of a stream or a consumer.
+static int take_control(struct restore *restore, const struct record *record, struct engine_time now)
+{
+    bool is_stream = record->flags == RECORD_IMAGE_STREAM;
+    if (!restore->stream || (is_stream && record->object != restore->stream_id))
+        return ERR_CORRUPT;
+    if (!is_stream && !restore->consumer)
+        return 0;
+    struct bytes whole = buffer_bytes(&restore->image);
+    char *copy = mem_copy(whole);
+    const struct record image = {.kind = get_u16(copy + 8), // the frame was taken before
+                                 .body = bytes_skip(bytes_make(copy, whole.len), RECORD_HEADER_SIZE)};
+    struct stream_edit edit;
+    int error = engine_import_control(restore->engine, restore->stream, is_stream ? NULL : restore->consumer, record,
+                                      &image, now, &edit);
+    if (!error && edit.edited)
+        keep_edit(restore, &edit, copy);
+    else
+        mem_free(copy);
+    return error;
+}
+
+static void keep_edit(struct restore *restore, const struct stream_edit *edit, char *image)
+{
+    struct stream_state state;
+    stream_state_get(restore->stream, &state);
+    if (restore->edited_count == restore->edited_cap) {
+        restore->edited_cap = restore->edited_cap ? 2 * restore->edited_cap : 16;
+        restore->edited = mem_realloc(restore->edited, restore->edited_cap * sizeof(*restore->edited));
+    }
+    restore->edited[restore->edited_count++] = (struct edited){state.id, *edit, image};
 }
 
 // The member's client has another number here. False: it is not there, and the member cannot be.

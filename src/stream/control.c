@@ -125,8 +125,8 @@ void control_put_consumer(const struct consumer *consumer, uint64_t index, struc
 
 int control_get_image(struct engine *engine, const struct record *image)
 {
-    const char *at = image->body.ptr;
-    if (image->body.len != IMAGE_SIZE || at[8] & ~(FLAG_PAUSED | FLAG_EDITED))
+    struct control_image what;
+    if (control_read_image(image, &what))
         return ERR_CORRUPT;
     struct stream *stream = image->flags == RECORD_IMAGE_STREAM ? map_u64_find(&engine->streams, image->object) : NULL;
     struct consumer *consumer =
@@ -134,13 +134,25 @@ int control_get_image(struct engine *engine, const struct record *image)
     if (!stream && !consumer)
         return ERR_CORRUPT; // its image stands before it
     struct pause *pause = stream ? &stream->pause : &consumer->pause;
-    pause->on = at[8] & FLAG_PAUSED;
-    pause->until_ms = get_u64(at + 9);
+    pause->on = what.paused;
+    pause->until_ms = what.until_ms;
     if (stream) {
-        stream->edited = at[8] & FLAG_EDITED;
-        stream->inactivity_ns = get_u64(at + 17);
+        stream->edited = what.edited;
+        stream->inactivity_ns = what.inactivity_ns;
     }
-    return pause->until_ms <= UINT64_MAX / 1000000 ? 0 : ERR_CORRUPT;
+    return 0;
+}
+
+int control_read_image(const struct record *image, struct control_image *ret)
+{
+    const char *at = image->body.ptr;
+    if (image->body.len != IMAGE_SIZE || at[8] & ~(FLAG_PAUSED | FLAG_EDITED))
+        return ERR_CORRUPT;
+    *ret = (struct control_image){.paused = at[8] & FLAG_PAUSED,
+                                  .edited = at[8] & FLAG_EDITED,
+                                  .until_ms = get_u64(at + 9),
+                                  .inactivity_ns = get_u64(at + 17)};
+    return ret->until_ms <= UINT64_MAX / 1000000 ? 0 : ERR_CORRUPT;
 }
 
 static int propose_pause(struct engine *engine, uint16_t kind, uint32_t object, bool paused, uint64_t until_ms,

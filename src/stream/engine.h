@@ -488,7 +488,7 @@ int engine_import_position(struct engine *engine, struct consumer *consumer, uin
 int engine_import_dead(struct engine *engine, struct consumer *consumer, const struct dead_info *info,
                        struct engine_time now) MUST_USE;
 
-// Images, as of a checkpoint (RECORDS.md), of what is committed now: framed and padded. False: it is only proposed, and nothing was
+// Images, as of a checkpoint (RECORDS.md), of what is committed now, with what somebody did to it: framed and padded. False: it is only proposed, and nothing was
 // appended. A backup is made of them. `last`: as if the stream had ended there, at a message that it had.
 bool engine_image_stream(struct stream *stream, uint64_t last, struct buffer *out);
 bool engine_image_consumer(struct consumer *consumer, struct buffer *out);
@@ -501,6 +501,13 @@ int engine_import_stream(struct engine *engine, const struct record *image, stru
 // Admission errors.
 int engine_import_last(struct engine *engine, struct stream *stream, uint64_t sequence,
                        struct engine_time now) MUST_USE;
+
+// What somebody did to the stream (consumer NULL) or the consumer that was imported before: a pause. *ret_edit: if the stream was given its
+// configuration by hand, that, for engine_stream_edit() when all its messages and consumers are there: `image` is the stream's; its texts
+// are borrowed from there. ERR_CORRUPT; errors of engine_stream_pause().
+int engine_import_control(struct engine *engine, struct stream *stream, struct consumer *consumer,
+                          const struct record *control, const struct record *image, struct engine_time now,
+                          struct stream_edit *ret_edit) MUST_USE;
 
 // How a consumer comes out of its image.
 struct import_image {

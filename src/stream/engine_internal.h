@@ -401,6 +401,12 @@ void control_consumer_recovered(struct consumer *consumer);
 void control_put_stream(const struct stream *stream, uint64_t index, struct buffer *out);
 void control_put_consumer(const struct consumer *consumer, uint64_t index, struct buffer *out);
 int control_get_image(struct engine *engine, const struct record *image);
+// What such an image says.
+struct control_image {
+    bool paused, edited;
+    uint64_t until_ms, inactivity_ns;
+};
+int control_read_image(const struct record *image, struct control_image *ret);
 
 // --- seek.c
 int seek_propose(struct consumer *consumer, uint64_t next_sequence, uint64_t *ret_index);

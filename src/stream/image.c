@@ -154,15 +154,19 @@ static void restore_id(struct engine *engine, const char *at, uint64_t last_inde
 
 bool engine_image_stream(struct stream *stream, uint64_t last, struct buffer *out)
 {
-    if (stream->committed)
+    if (stream->committed) {
         put_stream(stream, last, 0, out);
+        control_put_stream(stream, 0, out);
+    }
     return stream->committed;
 }
 
 bool engine_image_consumer(struct consumer *consumer, struct buffer *out)
 {
-    if (consumer->committed)
+    if (consumer->committed) {
         put_consumer(consumer, 0, true, out);
+        control_put_consumer(consumer, 0, out);
+    }
     return consumer->committed;
 }
 

@@ -67,6 +67,30 @@ int engine_import_stream(struct engine *engine, const struct record *image, stru
     return error;
 }
 
+int engine_import_control(struct engine *engine, struct stream *stream, struct consumer *consumer,
+                          const struct record *control, const struct record *image, struct engine_time now,
+                          struct stream_edit *ret_edit)
+{
+    struct control_image what;
+    uint64_t index;
+    *ret_edit = (struct stream_edit){0};
+    if (control_read_image(control, &what))
+        return ERR_CORRUPT;
+    if (!consumer && what.edited) {
+        bool more = image->kind == RECORD_IMAGE_STREAM_MORE;
+        if (image->body.len < STREAM_HEAD ||
+            codec_get_stream(bytes_skip(image->body, STREAM_HEAD), more, &ret_edit->config))
+            return ERR_CORRUPT;
+        ret_edit->edited = true;
+        ret_edit->inactivity_ns = what.inactivity_ns;
+    }
+    if (!what.paused)
+        return 0;
+    uint64_t until_ns = what.until_ms * 1000000;
+    return consumer ? engine_consumer_pause(engine, consumer, true, until_ns, now, &index)
+                    : engine_stream_pause(engine, stream, true, until_ns, now, &index);
+}
+
 int engine_import_consumer(struct engine *engine, struct stream *stream, const struct record *image,
                            struct engine_time now, struct import_image *ret_image)
 {

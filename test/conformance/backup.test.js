@@ -352,7 +352,7 @@ test('a backup is for who asked for it, and for others when he has gone', async 
   assert.match(await ask(one, '$WEIR.API.V1.BACKUP.NEXT', number), /^Ethere is no such backup/)
   await one.close()
   await until(async () => (await weir('backup', '-s', server.url, file)).status === 0, 'the place is free')
-  for (const [text, says] of [['[]', /JSON object/], ['log', /JSON object/], ['{"channel":1}', /"channel"/], ['{"chanel":"log"}', /"chanel"/], ['{"keep_going":1}', /"keep_going"/], ['x'.repeat(70000), /too big/]]) {
+  for (const [text, says] of [['[]', /JSON object/], ['log', /JSON object/], ['{"channel":1}', /"channel": must be a string/], ['{"chanel":"log"}', /"chanel": /], ['{"keep_going":1}', /"keep_going": /], ['x'.repeat(70000), /too big/]]) {
     const refused = await ask(two, '$WEIR.API.V1.BACKUP', text)
     assert.match(refused, /^E/)
     assert.match(refused, says)

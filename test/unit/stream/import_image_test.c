@@ -152,6 +152,72 @@ static void test_dead_that_cannot_be(void **state)
     buffer_deinit(&image);
 }
 
+// The two frames of an image, its own and what somebody did.
+static void frames_of(const struct buffer *image, struct record *ret_image, struct record *ret_control)
+{
+    size_t used, more;
+    assert_int_equal(record_get(buffer_bytes(image), true, ret_image, &used), 0);
+    assert_int_equal(record_get(bytes_skip(buffer_bytes(image), used), true, ret_control, &more), 0);
+    assert_int_equal(used + more, image->len);
+    assert_int_equal(ret_control->kind, RECORD_IMAGE_CONTROL);
+}
+
+static void expect_controlled(struct fake_host *h, uint64_t until_ns)
+{
+    struct stream_state stream;
+    stream_state_get(engine_stream_find(h->engine, 1, BYTES("t")), &stream);
+    assert_true(stream.paused && stream.edited);
+    assert_int_equal(stream.paused_until_ns, until_ns);
+    assert_int_equal(stream.inactivity_ns, HOUR_NS);
+    assert_int_equal(stream.config.max_msgs, 11);
+    assert_true(bytes_equal(stream.config.dead_letter, BYTES("dead")));
+    assert_int_equal(stream.messages, 11);
+    assert_true(fake_consumer_state(find(h, "t")).paused);
+}
+
+static void test_controls(void **state)
+{
+    struct fake_host *h = *state;
+    struct buffer image, of_stream;
+    struct told told = {0};
+    build(h, &image);
+    struct stream *s = engine_stream_find(h->engine, 1, BYTES("s"));
+    struct stream_edit edit = {
+        .config = {.account = 1, .name = BYTES("s"), .max_msgs = 11, .dead_letter = BYTES("dead")},
+        .edited = true,
+        .inactivity_ns = HOUR_NS};
+    uint64_t until_ns = (h->now.wall_ns + HOUR_NS) / 1000000 * 1000000, index;
+    assert_int_equal(engine_stream_edit(h->engine, s, &edit, h->now, &index), 0);
+    assert_int_equal(engine_stream_pause(h->engine, s, true, until_ns, h->now, &index), 0);
+    assert_int_equal(engine_consumer_pause(h->engine, find(h, "s"), true, 0, h->now, &index), 0);
+    fake_host_settle(h);
+    buffer_clear(&image);
+    buffer_init(&of_stream, 65536);
+    assert_true(engine_image_consumer(find(h, "s"), &image));
+    assert_true(engine_image_stream(s, 12, &of_stream));
+    struct record consumer, consumer_control, stream, stream_control;
+    frames_of(&image, &consumer, &consumer_control);
+    frames_of(&of_stream, &stream, &stream_control);
+    assert_int_equal(bring(h, &consumer, &told), 0);
+    struct stream *t = engine_stream_find(h->engine, 1, BYTES("t"));
+    edit = (struct stream_edit){.edited = true};
+    assert_int_equal(engine_import_control(h->engine, t, find(h, "t"), &consumer_control, &stream, h->now, &edit), 0);
+    assert_false(edit.edited);
+    assert_int_equal(engine_import_control(h->engine, t, NULL, &stream_control, &stream, h->now, &edit), 0);
+    assert_true(edit.edited && bytes_equal(edit.config.name, BYTES("s")));
+    edit.config.name = BYTES("t"); // in another engine it has its own
+    assert_int_equal(engine_stream_edit(h->engine, t, &edit, h->now, &index), 0);
+    fake_host_settle(h);
+    expect_controlled(h, until_ns);
+    fake_host_crash(h, false);
+    expect_controlled(h, until_ns);
+    stream_control.body.len--;
+    t = engine_stream_find(h->engine, 1, BYTES("t"));
+    assert_int_equal(engine_import_control(h->engine, t, NULL, &stream_control, &stream, h->now, &edit), ERR_CORRUPT);
+    buffer_deinit(&image);
+    buffer_deinit(&of_stream);
+}
+
 // Cut anywhere, it is no image; and nothing is made of it.
 static void test_cut_off(void **state)
 {
@@ -175,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_all_of_it, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_dead_that_cannot_be, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_controls, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_cut_off, fake_host_set_up, fake_host_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
