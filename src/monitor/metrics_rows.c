@@ -20,6 +20,7 @@ static uint64_t lower_sequence(uint64_t a, uint64_t b);
 void metrics_rows_init(struct metrics_rows *rows, size_t max_rows, size_t max_bytes)
 {
     *rows = (struct metrics_rows){.max_rows = max_rows, .max_bytes = max_bytes, .bytes = fixed_bytes()};
+    must(rows->bytes <= max_bytes);
     buffer_init(&rows->labels, max_bytes);
     buffer_init(&rows->scratch, LABELS_MAX);
 }

@@ -43,6 +43,7 @@ struct metrics_rows {
     size_t row;
 };
 
+// max_bytes: at least 16 KiB, for what families begin with.
 void metrics_rows_init(struct metrics_rows *rows, size_t max_rows, size_t max_bytes);
 void metrics_rows_deinit(struct metrics_rows *rows);
 // False: it does not fit, nor will what comes behind it.
