@@ -162,6 +162,71 @@ test('there is a manual page for every command', async (t) => {
   assert.ok(page.includes('.SH weir channel purge') && page.includes('\\-\\-before_sequence'), page)
 })
 
+test('a paused group gets nothing until it is resumed, a channel likewise', async (t) => {
+  for (const noun of ['group', 'channel']) {
+    const { channel, worker, group, client } = await busy(t, 1)
+    const names = noun === 'group' ? [channel, group] : [channel]
+    assert.match(await does(noun, 'pause', ...names), /^Paused +yes$/m)
+    await publish(client, channel, 'later')
+    assert.strictEqual((await json('group', 'info', channel, group)).waiting.messages, 1)
+    assert.match(await does(noun, 'resume', ...names), /^Paused +no$/m)
+    const [{ data }] = await worker.queue.take(1)
+    assert.strictEqual(data, 'later')
+  }
+})
+
+test('what is out is released, and goes to others', async (t) => {
+  const { channel, group, worker } = await busy(t, 3)
+  assert.match(await does('msg', 'release', channel, group, '2', '99'), /^Released +1\n.*99$/m)
+  const [{ sequence }] = await worker.queue.take(1)
+  assert.strictEqual(sequence, 2)
+  assert.match(await does('msg', 'release', channel, group, '3', '--delay', '1h', '--no-count'), /^Released +1$/m)
+  assert.deepStrictEqual((await json('msg', 'ls', channel, group, '--state', 'delayed')).messages.map((one) => one.sequence), [3])
+})
+
+test('killed messages are dead until they are redriven', async (t) => {
+  const { channel, group, worker } = await busy(t, 3)
+  await fails(2, 'it takes --yes', 'msg', 'kill', channel, group, '1', '2')
+  assert.match(await does('msg', 'kill', channel, group, '1', '2', '--yes', '--reason', 'not a picture'), /^Killed +2$/m)
+  const dead = (await json('msg', 'ls', channel, group, '--state', 'dead')).messages
+  assert.deepStrictEqual(dead.map((one) => [one.sequence, one.state, one.reason]), [[1, 'dead', 'not a picture'], [2, 'dead', 'not a picture']])
+  assert.deepStrictEqual((await json('dlq', 'ls', channel)).groups.map((one) => [one.channel, one.group, one.dead.messages]), [[channel, group, 2]])
+  assert.strictEqual(await does('dlq', 'redrive', channel, group, '--all', '--rate', '100'), '2 redriven, 0 gone\n')
+  assert.deepStrictEqual((await worker.queue.take(2)).map((one) => one.sequence), [1, 2])
+  assert.match(await does('dlq', 'jobs'), / done /)
+})
+
+test('a group begins elsewhere, a channel is purged and removed', async (t) => {
+  const { channel, group, worker } = await busy(t, 4, { maxInFlight: 10 })
+  await does('group', 'seek', channel, group, '--to_sequence', '3', '--yes')
+  assert.deepStrictEqual((await worker.queue.take(2)).slice(-2).map((one) => one.sequence), [3, 4])
+  assert.match(await does('channel', 'purge', channel, '--keep', '1', '--yes'), /^Purged +3$/m)
+  await fails(1, 'in_use', 'channel', 'rm', channel, '--yes')
+  assert.match(await does('channel', 'rm', channel, '--force', '--yes'), /^Removed +yes$/m)
+  await fails(1, 'channel_not_found', 'channel', 'info', channel)
+})
+
+test('channels are made and edited, with sizes and durations as people write them', async (t) => {
+  const channel = unique('made')
+  const made = await json('channel', 'create', channel, '--max_bytes', '64M', '--max_age', '1h30m', '--backoff', '1s,10s', '--max_deliver', '5')
+  assert.deepStrictEqual([made.config.max_bytes, made.config.max_age_ms, made.config.backoff_ms, made.config.max_deliver], [64 << 20, 5400000, [1000, 10000], 5])
+  const edited = await json('channel', 'edit', channel, '--max_deliver', '7')
+  assert.deepStrictEqual([edited.config.max_bytes, edited.config.max_deliver], [64 << 20, 7])
+  await fails(1, 'exists', 'channel', 'create', channel)
+})
+
+test('clients are listed, shown and kicked', async (t) => {
+  const { client, channel, group } = await busy(t, 2)
+  const id = (await json('client', 'ls', '--limit', '0')).clients.map((one) => one.client_id)
+  const mine = id.find((one) => one === client.clientID)
+  assert.ok(mine, `${client.clientID} should be among ${id}`)
+  const shown = await json('client', 'info', mine)
+  assert.deepStrictEqual(shown.groups.map((one) => [one.channel, one.group, one.in_flight.messages]), [[channel, group, 2]])
+  await does('client', 'kick', mine, '--yes')
+  await fails(1, 'client_not_found', 'client', 'info', mine)
+  assert.strictEqual((await json('group', 'info', channel, group)).members_total, 0)
+})
+
 run({
   async before () { server = await Server.start([]) },
   async after () { await server.stop() }
