@@ -269,6 +269,33 @@ test('what waits to be delivered again, and what is dead, is so after a restore'
   assert.strictEqual((await other.page(page)).dead, 2)
 })
 
+test('pauses and configurations by hand come over', async (t) => {
+  const server = await start(t)
+  const client = await StanClient.connect(server)
+  await client.store('jobs', 'a', 'b', 'c')
+  await client.store('edited', 'a', 'b', 'c')
+  await client.subscribe('edited', { durableName: 'd', qGroup: 'g' })
+  const api = async (asker, subject, request) => JSON.parse(await asker.request(`$WEIR.API.V1.${subject}`, Buffer.from(JSON.stringify(request))))
+  const paused = await api(client, 'CHANNEL.PAUSE', { channel: 'jobs', for_ms: 3600000 })
+  assert.strictEqual(paused.paused, true, JSON.stringify(paused))
+  assert.strictEqual((await api(client, 'GROUP.PAUSE', { channel: 'edited', group: 'd:g' })).paused, true)
+  const edited = await api(client, 'CHANNEL.EDIT', { channel: 'edited', config: { max_msgs: 7, max_inactivity_ms: 3600000, dead_letter: 'z' } })
+  assert.strictEqual(edited.edited, true, JSON.stringify(edited))
+  const { file } = await backup(t, server)
+  const { server: other } = await restored(t, file)
+  for (let life = 0; life < 2; life++) {
+    const asker = await StanClient.open(other)
+    const jobs = await api(asker, 'CHANNEL.INFO', { channel: 'jobs' })
+    assert.deepStrictEqual([jobs.paused, jobs.paused_until, jobs.edited], [true, paused.paused_until, false])
+    assert.strictEqual((await api(asker, 'GROUP.INFO', { channel: 'edited', group: 'd:g' })).paused, true)
+    const again = await api(asker, 'CHANNEL.INFO', { channel: 'edited' })
+    assert.deepStrictEqual([again.paused, again.edited, again.messages], [false, true, 3])
+    assert.deepStrictEqual(again.config, edited.config)
+    await asker.leave()
+    if (life === 0) await other.restart('SIGKILL')
+  }
+})
+
 test('a restored directory is encrypted if that is asked for', async (t) => {
   const server = await start(t)
   const client = await StanClient.connect(server)

@@ -2,7 +2,8 @@
 // A backup that anybody may have written, behind the checks of its frames: whatever they say, restoring ends with an error or with a
 // directory on which a server starts.
 //
-//   input = frames: kind (2 bytes), object (4), length of the body (2), body; message records are given their place by the body alone
+//   input = frames: kind (2 bytes), object (4), length of the body (2), body; message records are given their place by the body alone. The
+//   highest bit of the object of a control frame says that it is about a stream.
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -21,7 +22,13 @@ static struct bytes take_frame(struct bytes input, struct buffer *to, struct rec
     len = len < rest.len ? len : rest.len;
     buffer_clear(to);
     char *at = buffer_reserve(to, record_padded(RECORD_HEADER_SIZE + len));
-    record_begin(at, (uint32_t)(RECORD_HEADER_SIZE + len), get_u16(input.ptr), 0, get_u32(input.ptr + 2));
+    uint16_t kind = get_u16(input.ptr), flags = 0;
+    uint32_t object = get_u32(input.ptr + 2);
+    if (kind == RECORD_IMAGE_CONTROL) {
+        flags = object >> 31 ? RECORD_IMAGE_STREAM : RECORD_IMAGE_CONSUMER;
+        object &= INT32_MAX;
+    }
+    record_begin(at, (uint32_t)(RECORD_HEADER_SIZE + len), kind, flags, object);
     if (len)
         memcpy(at + RECORD_HEADER_SIZE, rest.ptr, len);
     record_seal(at);
