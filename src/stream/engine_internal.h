@@ -104,16 +104,16 @@ struct stream {
     struct stream_mark own_marks[2]; // those that suffice nearly always; not in use while in no list
     struct list dirty_link;          // engine's dirty or image queue
     struct list active_link;         // engine's active: messages came or went
+    uint64_t image_index;            // records up to here are in the restored image
+    struct tally tally;              // its own, and what consumers did that are none any more
+    struct stream_config config;     // its name lies in `key`; dead_letter is owned
     bool sizes_wait;                 // limits: the store is reading
     uint32_t updates;                // proposed and not committed: until then the limits that end take nothing away
     bool held_back;                  // limits: over, but what would go is not finished; looked at when a floor moves
     bool finished_known;             // `finished` is right
     uint64_t finished;               // discard_new: every consumer has finished what is up to here; 0: nothing
-    struct stream_config config;     // its name lies in `key`; dead_letter is owned
     char *key;                       // owned: account, name; see engine_key()
-    struct tally tally;              // its own, and what consumers did that are none any more
     uint64_t evicted_bytes;          // of the messages before the first, since the server started
-    uint64_t image_index;            // records up to here are in the restored image
     uint32_t member_count;           // without those being removed
     struct map consumer_names;       // those not being deleted
     struct list consumers;           // by id
