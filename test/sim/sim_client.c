@@ -201,6 +201,17 @@ void sim_client_send_ack(struct sim_client *client, struct sim_sub *sub, uint64_
                      (struct sim_transit){.position = flush(client), .sub = sub, .sequence = sequence, .life = life});
 }
 
+void sim_client_send_term(struct sim_client *client, struct sim_sub *sub, uint64_t sequence)
+{
+    char text[64];
+    int length = snprintf(text, sizeof(text), "+TERM %llu no such customer", (unsigned long long)sequence);
+    uint64_t life = sim_model_ack_sent(client->model, sub, sequence);
+    sim_trace_note(client->model->trace, "sub %u says %s", sub->id, text);
+    publish(client, sub->ack_inbox, NULL, bytes_make(text, (size_t)length));
+    sim_client_track(client,
+                     (struct sim_transit){.position = flush(client), .sub = sub, .sequence = sequence, .life = life});
+}
+
 void sim_client_send_verdict(struct sim_client *client, struct sim_sub *sub, const char *text)
 {
     sim_trace_note(client->model->trace, "sub %u says %s", sub->id, text);

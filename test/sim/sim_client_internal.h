@@ -11,6 +11,8 @@ void sim_client_send_publish(struct sim_client *client, struct sim_publish *publ
 void sim_client_send_ack(struct sim_client *client, struct sim_sub *sub, uint64_t sequence);
 // A verdict in words: "+WPI 7".
 void sim_client_send_verdict(struct sim_client *client, struct sim_sub *sub, const char *text);
+// Says that the message is dead.
+void sim_client_send_term(struct sim_client *client, struct sim_sub *sub, uint64_t sequence);
 void sim_client_send_ping(struct sim_client *client);
 void sim_client_send_close(struct sim_client *client);
 void sim_client_request_expired(struct sim_client *client, size_t at);

@@ -256,12 +256,18 @@ static bool has_durable(const struct sim_client *client, const struct sim_sub_re
 static void say_verdict(struct sim_client *client, struct sim_sub *sub, uint64_t sequence, uint64_t roll)
 {
     char text[64];
-    if (roll % 4 == 1) {
+    uint64_t delay_ns = sequence % 3 * SECOND / 4;
+    bool counts = sequence % 5 != 1;
+    if (roll % 8 == 1) {
+        sim_client_send_term(client, sub, sequence);
+        return;
+    }
+    if (roll % 8 == 5) {
         snprintf(text, sizeof(text), "+WPI %llu", (unsigned long long)sequence);
     } else {
-        sim_model_given_back(client->model, sub, sequence);
-        snprintf(text, sizeof(text), "-NAK %llu {\"delay\": %llu}", (unsigned long long)sequence,
-                 (unsigned long long)(sequence % 3 * SECOND / 4));
+        sim_model_given_back(client->model, sub, sequence, delay_ns, counts);
+        snprintf(text, sizeof(text), "-NAK %llu {\"delay\": %llu%s}", (unsigned long long)sequence,
+                 (unsigned long long)delay_ns, counts ? "" : ", \"count\": false");
     }
     sim_client_send_verdict(client, sub, text);
 }

@@ -75,7 +75,8 @@ void sim_model_delivered(struct sim_model *model, struct sim_sub *sub, const str
                                            delivery->stamp.earliest_ns < held->last.earliest_ns));
     if (held->deliveries && !overtaken)
         check_again(model, sub, delivery, held);
-    if (!delivery->redelivered)
+    // One that was given back without counting comes again as if it were new.
+    if (!delivery->redelivered && !held->uncounted)
         check_first(model, sub, delivery);
     if (consumer->low == 0 || delivery->sequence < consumer->low)
         consumer->low = delivery->sequence;
@@ -102,10 +103,14 @@ uint64_t sim_model_ack_sent(struct sim_model *model, struct sim_sub *sub, uint64
     return held->life;
 }
 
-void sim_model_given_back(struct sim_model *model, struct sim_sub *sub, uint64_t sequence)
+void sim_model_given_back(struct sim_model *model, struct sim_sub *sub, uint64_t sequence, uint64_t delay_ns,
+                          bool counts)
 {
-    (void)model;
-    held_at(sub->consumer, sequence)->naks++;
+    struct sim_held *held = held_at(sub->consumer, sequence);
+    uint64_t due_ns = model->now_ns + delay_ns;
+    held->nak_due_ns = held->naks && held->nak_due_ns < due_ns ? held->nak_due_ns : due_ns;
+    held->naks++;
+    held->uncounted += !counts;
 }
 
 void sim_model_ack_maybe(struct sim_sub *sub, uint64_t sequence)
@@ -305,7 +310,8 @@ static void check_in_flight(struct sim_model *model, const struct sim_sub *sub, 
         const struct sim_held *other = &consumer->held[s];
         bool mine = other->deliveries && other->holder == sub && other->holder_epoch == sub->epoch &&
                     other->life == model->life && !other->ack_sent && !other->naks;
-        if (mine && other->last.earliest_ns + sub->ack_wait_ns > delivery->stamp.written_ns)
+        // With a backoff its place is free from then on.
+        if (mine && other->last.earliest_ns + sub->ack_wait_ns > delivery->stamp.written_ns + TIMER_NS)
             in_flight++;
     }
     // What a limit has removed is in flight no more.
@@ -332,13 +338,13 @@ static void check_again(struct sim_model *model, const struct sim_sub *sub, cons
     uint64_t written_ns = delivery->stamp.written_ns;
     bool past_wait = written_ns + TIMER_NS >= held->last.earliest_ns + held->holder->ack_wait_ns; // (b)
     bool early = !past_wait && !is_released(model, held, written_ns);                             // (c)
-    if (early && held->naks)
+    if (early && held->naks && written_ns + TIMER_NS >= held->nak_due_ns)
         held->naks--;
     else if (early)
         sim_trace_fail(model->trace, "M8 %s: sequence %" PRIu64 " came again after %.3f s, from sub %u to sub %u",
                        sub->consumer->key, sequence, (double)(written_ns - held->last.earliest_ns) / 1e9,
                        held->holder->id, sub->id);
-    if (delivery->redelivery_count < held->epoch_deliveries)
+    if (delivery->redelivery_count + held->uncounted < held->epoch_deliveries)
         sim_trace_fail(model->trace, "M9 %s: sequence %" PRIu64 " has count %u after %u deliveries", sub->consumer->key,
                        sequence, delivery->redelivery_count, held->epoch_deliveries);
 }

@@ -91,6 +91,8 @@ struct sim_held {
     uint64_t first_life;    // 0: none
     bool delivery_synced;   // a restart knows of the last delivery
     uint32_t naks;          // it was given back so often, and did not come again early for it yet
+    uint64_t nak_due_ns;    // not before this, if naks
+    uint32_t uncounted;     // deliveries of which the client said that they do not count
     bool ack_sent;
     bool ack_seen; // the node got one
     bool ack_synced;
@@ -198,10 +200,12 @@ struct sim_delivery {
 };
 void sim_model_delivered(struct sim_model *model, struct sim_sub *sub, const struct sim_delivery *delivery,
                          uint64_t now_ns);
-// Returns in which life of the node the delivery was that it answers.
+// An acknowledgement, or the word that the message is dead: either way it is finished. Returns in which life of the node the delivery
+// was that it answers.
 uint64_t sim_model_ack_sent(struct sim_model *model, struct sim_sub *sub, uint64_t sequence);
-// The client gives it back, and it counts.
-void sim_model_given_back(struct sim_model *model, struct sim_sub *sub, uint64_t sequence);
+// The client gives it back for so long. `counts`: that was a delivery.
+void sim_model_given_back(struct sim_model *model, struct sim_sub *sub, uint64_t sequence, uint64_t delay_ns,
+                          bool counts);
 // The node may have got it.
 void sim_model_ack_maybe(struct sim_sub *sub, uint64_t sequence);
 // `life`: of sim_model_ack_sent().

@@ -120,6 +120,15 @@ static void init_options(struct sim_world *world)
     }
     if (world->level >= 2 && prng_chance(prng, 1, 4))
         options->max_pending = 64 * 1024;
+    // With clients that say such words (sim_habits.verdicts): the dead go to a channel that nobody reads, which may be full; a message
+    // waits longer from try to try.
+    if (world->seed % 3 == 1 && world->seed % 2)
+        options->channel.dead_letter = BYTES("dead.letters");
+    if (world->seed % 9 == 1) {
+        options->channel.backoff_count = 2;
+        options->channel.backoff_ns[0] = 3 * SECOND / 2;
+        options->channel.backoff_ns[1] = 6 * SECOND;
+    }
     world->model.window_ns = options->channel.duplicate_window_ns;
     world->model.grace_ns = options->channel.disconnect_grace_ns;
     world->node.step_ns = sim_fault_disk_pace(world);
