@@ -46,6 +46,9 @@ void admin_api_forget(struct admin_api *api, uint64_t number);
 // An error as a request would be answered with it: for refusals that are not ours (`not_permitted`). Appends.
 void admin_api_put_error(struct buffer *to, const char *code, const char *message);
 
+// What a subscription may know of itself: the group object, and `member`, its own. Appends; nothing if there is no such member.
+void admin_api_put_subscription(struct admin_api *api, uint32_t member, struct buffer *out);
+
 // Of the request table, for documentation and clients: the n-th name, NULL behind the last.
 const char *admin_api_request_name(size_t n);
 // Does this request only show? Unknown ones do not.

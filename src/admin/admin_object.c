@@ -158,6 +158,23 @@ bool admin_object_render_group(struct admin_api *api, struct admin_ask *ask, str
     return admin_object_finish(&json, ask);
 }
 
+void admin_api_put_subscription(struct admin_api *api, uint32_t id, struct buffer *out)
+{
+    struct member *member = engine_member_by_id(api->engine, id);
+    struct json_writer json;
+    size_t before = out->len;
+    if (!member)
+        return;
+    json_writer_init_compact(&json, out);
+    json_writer_begin_object(&json);
+    admin_object_put_group(api, &json, member_consumer(member), true);
+    json_writer_key(&json, "member");
+    admin_object_member(api, &json, member);
+    json_writer_end(&json);
+    if (json_writer_finish(&json))
+        out->len = before;
+}
+
 bool admin_object_finish(struct json_writer *json, struct admin_ask *ask)
 {
     if (json_writer_finish(json) == 0)

@@ -11,6 +11,7 @@
 // Of an answer of a backup, unless messages must be shorter.
 #define BACKUP_ANSWER_BYTES (256u << 10)
 
+static void describe(void *owner, uint32_t member, struct buffer *out);
 static uint64_t count_connections(void *owner);
 static void kick(void *owner, uint64_t cid);
 
@@ -33,6 +34,7 @@ void node_admin_start(struct node *node)
             .logger = node->env.logger,
         },
         node->now);
+    stan_describe_with(node->stan, describe, node->admin);
     node->requests = admin_service_new(&(struct admin_service_options){
         .broker = node->broker,
         .api = node->admin,
@@ -61,6 +63,8 @@ void node_admin_stop(struct node *node)
 void node_admin_free(struct node *node)
 {
     backup_service_free(node->backups);
+    if (node->stan)
+        stan_describe_with(node->stan, NULL, NULL);
     admin_api_free(node->admin);
     admin_service_free(node->requests);
 }
@@ -72,6 +76,11 @@ uint64_t node_count_connections(const struct node *node)
     for (uint32_t i = 1; i < node->worker_count; i++)
         stats.connections += node_live_connections(node, i);
     return stats.connections;
+}
+
+static void describe(void *owner, uint32_t member, struct buffer *out)
+{
+    admin_api_put_subscription(owner, member, out);
 }
 
 static uint64_t count_connections(void *owner)

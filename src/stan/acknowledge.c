@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // tidy: prefix acknowledge
-// What subscribers say about messages on their ack inbox: an Ack (ST-P06), or one of our verdicts. Neither is answered, and what
+// What subscribers say about messages on their ack inbox: an Ack (ST-P06), or one of our verdicts. Neither is answered; what it has,
+// and its group, is told to who asks with +INFO. What
 // does not make sense is nothing to tell anybody: the message comes again.
 #include "stan/envelope.h"
 #include "stan/stan_internal.h"
 #include "stan/verdict.h"
 
-static void take(struct stan *stan, struct member *member, struct bytes payload);
+static void take(struct stan *stan, struct member *member, const struct inlet_message *message);
+static void describe(struct stan *stan, const struct member *member, struct bytes reply);
 static void carry_out(struct stan *stan, struct member *member, const struct verdict *verdict);
 
 // Acknowledgements of many members come side by side; what they are about does not lie so.
@@ -33,26 +35,43 @@ void acknowledge_on_message(struct stan *stan, const struct inlet_message *messa
         return;
     struct member *member = engine_member_by_id(stan->engine, number);
     if (member && member_context(member))
-        take(stan, member, message->payload);
+        take(stan, member, message);
 }
 
 bool acknowledge_on_former(struct inlet *inlet, const struct inlet_message *message)
 {
     struct subscription *subscription = container_of(inlet, struct subscription, former_ack);
-    take(subscription->stan, subscription->member, message->payload);
+    take(subscription->stan, subscription->member, message);
     return true;
 }
 
-static void take(struct stan *stan, struct member *member, struct bytes payload)
+static void take(struct stan *stan, struct member *member, const struct inlet_message *message)
 {
+    struct bytes payload = message->payload;
     struct verdict verdict;
     struct envelope_ack ack;
+    if (bytes_equal(payload, BYTES("+INFO"))) {
+        describe(stan, member, message->reply);
+        return;
+    }
     int error = verdict_decode(payload, &verdict);
     if (!error)
         carry_out(stan, member, &verdict);
     // A late acknowledgement of something that is not pending any more is nothing to tell anybody (ST-B09).
     if (error == ERR_NOT_FOUND && envelope_ack_decode(payload, &ack) == 0)
         (void)!engine_ack(stan->engine, member_consumer(member), ack.sequence, stan_time(stan));
+}
+
+static void describe(struct stan *stan, const struct member *member, struct bytes reply)
+{
+    struct bytes none = {0}, text;
+    if (!stan->describe || reply.len == 0)
+        return;
+    buffer_clear(&stan->scratch);
+    stan->describe(stan->describe_owner, member_id(member), &stan->scratch);
+    text = buffer_bytes(&stan->scratch);
+    if (text.len)
+        broker_publish(stan->broker, reply, none, none, &text, 1);
 }
 
 static void carry_out(struct stan *stan, struct member *member, const struct verdict *verdict)

@@ -173,6 +173,13 @@ void stan_make_probe(const struct stan_options *options, struct buffer *subject,
     buffer_commit(payload, stan_pb__connect_request__pack(&request, (uint8_t *)to));
 }
 
+void stan_describe_with(struct stan *stan, void (*describe)(void *owner, uint32_t member, struct buffer *out),
+                        void *owner)
+{
+    stan->describe = describe;
+    stan->describe_owner = owner;
+}
+
 void stan_stats_get(const struct stan *stan, struct stan_stats *ret_stats)
 {
     *ret_stats = stan->stats;

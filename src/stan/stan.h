@@ -63,6 +63,11 @@ int stan_restore_client(struct stan *stan, const struct record *image, uint32_t 
 // answer. Made of the options alone; appended.
 void stan_make_probe(const struct stan_options *options, struct buffer *subject, struct buffer *payload);
 
+// Who answers "+INFO" on an ack inbox, which a subscriber asks about its own subscription: appends what is to be said of the member, or
+// nothing. NULL: nobody.
+void stan_describe_with(struct stan *stan, void (*describe)(void *owner, uint32_t member, struct buffer *out),
+                        void *owner);
+
 struct stan_stats {
     uint64_t clients, subscriptions;
     uint64_t in_msgs, in_bytes, out_msgs, out_bytes; // messages published and delivered, payload bytes

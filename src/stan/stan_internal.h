@@ -53,6 +53,8 @@ struct stan {
     uint64_t not_copied_ms;  // the next line may come then
     uint64_t name_counter;   // makes names of anonymous consumers unique
     uint64_t subscriptions;
+    void (*describe)(void *owner, uint32_t member, struct buffer *out); // see stan_describe_with()
+    void *describe_owner;
     struct stan_stats stats;
     // Subjects, NUL-terminated; the literal part of those that end in a number or a channel.
     char publish_prefix[STAN_SUBJECT_MAX]; // "_STAN.pub.<cid>"

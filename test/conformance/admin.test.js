@@ -113,6 +113,18 @@ test('a server, its channels, groups, messages and clients are shown', async (t)
   assert.strictEqual((await ask('GROUP.LIST', { channel, match: 'l*d' })).total, 2)
 })
 
+test('a subscription may ask about itself', async (t) => {
+  const client = await connect(t, server)
+  const channel = unique('self')
+  await fill(client, channel, 3)
+  const worker = await subscribe(client, channel, { group: 'w', durable: 'd', manual: true, maxInFlight: 2, all: true })
+  await worker.queue.take(2)
+  const answer = await admin.request(worker.ackInbox, codec.encode('+INFO'), { timeout: 10000 })
+  const shown = JSON.parse(codec.decode(answer.data))
+  assert.deepStrictEqual([shown.group, shown.waiting.messages, shown.in_flight.messages, shown.members], ['d:w', 1, 2, 1])
+  assert.deepStrictEqual([shown.member.client_id, shown.member.in_flight.messages, shown.member.state], [client.clientID, 2, 'ready'])
+})
+
 test('lists go on where they ended, whatever comes and goes', async (t) => {
   const { nc } = await start(t)
   for (let i = 0; i < 25; i++) await ask('CHANNEL.CREATE', { channel: `c.${i}` }, nc)
