@@ -112,7 +112,7 @@ static int parse(struct call *call, int argc, char **argv)
     memcpy(options, common, sizeof(common));
     for (const struct admin_option *own = call->verb->options; own && own->name; own++) {
         must(count + 1 < OPTIONS_MAX);
-        int takes = own->type == ADMIN_TRUE || own->type == ADMIN_FALSE ? no_argument : required_argument;
+        int takes = own->type == ADMIN_TRUE ? no_argument : required_argument;
         options[count++] = (struct option){own->name, takes, NULL, FIRST_OPTION + (int)(own - call->verb->options)};
     }
     int option, status = 0;

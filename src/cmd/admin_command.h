@@ -18,8 +18,7 @@ enum admin_type {
     ADMIN_SIZE,      // bytes: 1024, 64K, 10M, 1G
     ADMIN_DURATION,  // milliseconds: 30s, 1m30s
     ADMIN_DURATIONS, // an array of them: 1s,5s,1m
-    ADMIN_TRUE,      // an option without a value, as the next
-    ADMIN_FALSE,
+    ADMIN_TRUE,      // an option without a value
 };
 
 // Where an argument goes. `field` "config.max_msgs" is within an object.

@@ -302,7 +302,7 @@ static const struct admin_option release_options[] = {
     GROUP_OPTIONS,
     {"member", "member", ADMIN_NUMBER, "N", "all that this member holds, instead of SEQUENCE"},
     {"delay", "delay_ms", ADMIN_DURATION, "TIME", "not before that time is over"},
-    {"no-count", "count", ADMIN_FALSE, NULL, "the delivery was no attempt"},
+    {"count", "count", ADMIN_TRUE, NULL, "the delivery was an attempt"},
     {0}};
 static const struct admin_option kill_options[] = {
     GROUP_OPTIONS, {"reason", "reason", ADMIN_TEXT, "TEXT", "kept with it, up to 256 bytes"}, {0}};

@@ -31,7 +31,6 @@ json_t *admin_value_read(const char *command, const char *what, enum admin_type 
     case ADMIN_DURATION: return admin_value_ms(command, what, text, &number) ? NULL : json_integer((json_int_t)number);
     case ADMIN_DURATIONS: return read_durations(command, what, text);
     case ADMIN_TRUE: return json_true();
-    case ADMIN_FALSE: return json_false();
     }
     return NULL;
 }

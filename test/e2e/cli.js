@@ -180,7 +180,7 @@ test('what is out is released, and goes to others', async (t) => {
   assert.match(await does('msg', 'release', channel, group, '2', '99'), /^Released +1\n.*99$/m)
   const [{ sequence }] = await worker.queue.take(1)
   assert.strictEqual(sequence, 2)
-  assert.match(await does('msg', 'release', channel, group, '3', '--delay', '1h', '--no-count'), /^Released +1$/m)
+  assert.match(await does('msg', 'release', channel, group, '3', '--delay', '1h', '--count'), /^Released +1$/m)
   assert.deepStrictEqual((await json('msg', 'ls', channel, group, '--state', 'delayed')).messages.map((one) => one.sequence), [3])
 })
 

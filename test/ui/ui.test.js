@@ -20,7 +20,7 @@ const CONFIG = `
 admin { user: ${USER.user}, password: "${USER.password}" }
 streaming { store_limits { channels { "twice.>" { max_deliver: 1, dead_letter: dead } } } }
 `
-const PAGES = ['', 'channels', 'groups', 'clients', 'server']
+const PAGES = ['', 'channels', 'groups', 'dead', 'clients', 'server']
 const EVIL = '"\'<img&lt;<script'
 const EVIL_GROUP = '<img src=x onerror=owned=1><b>'
 let server, browser, directory
@@ -131,6 +131,35 @@ test('who has not logged in can look and not act', async (t) => {
   assert.strictEqual(await page.locator('main button').count(), 0)
   const answers = await Promise.all(['channel/pause', 'channel/purge', 'channel/rm', 'msg/get', 'client/kick'].map((name) => post(name, {}, JSON.stringify({ channel }))))
   assert.deepStrictEqual(answers.map((one) => [one.status, one.json.error.code]), Array(5).fill([401, 'not_permitted']))
+})
+
+test('an operator pauses, releases, kills and redrives with a mouse', async (t) => {
+  const channel = unique('act')
+  const { client, worker } = await busy(t, channel, 3)
+  const page = await open(t, 'groups')
+  await logIn(page)
+  await page.fill('input[type=search]', channel)
+  await page.click('main a:has-text("d:workers")')
+  await page.click('button:has-text("Pause")')
+  await shoot(page, 'dialog')
+  await page.click('dialog button[value=yes]')
+  await page.waitForSelector('h1 .badge:has-text("paused")')
+  await publish(client, channel, 'while it is paused')
+  await holds(page, 'one message waits', () => document.querySelector('.tile strong').innerText === '1')
+  await page.click('button:has-text("Resume")')
+  await page.waitForSelector('h1:not(:has(.badge))')
+  await page.click('tr:has-text("in flight") >> nth=1 >> button:has-text("Release")')
+  await until(() => worker.queue.items.some((one) => one.sequence === 2), 'it comes again')
+  await page.click('tr:has-text("in flight") >> nth=0 >> button:has-text("Kill")')
+  await page.click('dialog button[value=yes]')
+  await seen(page, 'Redrive dead')
+  await shoot(page, 'group')
+  await page.goto(`${server.origin}/ui/#/dead`)
+  await seen(page, 'by an operator')
+  await shoot(page, 'dead')
+  await page.click('button:has-text("Redrive 1")')
+  for (const one of worker.queue.items) one.ack() // it may hold three
+  await until(() => worker.queue.items.filter((one) => one.sequence === 1).length > 0, 'it comes again')
 })
 
 test('wrong credentials are refused, with a word, and nothing is kept', async (t) => {
