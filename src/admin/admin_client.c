@@ -48,7 +48,7 @@ enum admin_step admin_client_kick(struct admin_api *api, struct admin_ask *ask)
 {
     struct stan *stan = api->options.stan;
     struct stan_client_view client;
-    size_t position = 0;
+    uint32_t position = 0;
     if (admin_has(ask, FIELD_CLIENT_ID) == admin_has(ask, FIELD_CID))
         return admin_fail(ask, ADMIN_BAD_REQUEST, "client_id", "either client_id or cid must be given");
     if (admin_has(ask, FIELD_CLIENT_ID)) {
@@ -137,7 +137,8 @@ static size_t numbers_above(struct admin_api *api, const struct admin_ask *ask, 
 {
     struct stan_stats stats;
     struct stan_client_view client;
-    size_t position = 0, count = 0;
+    uint32_t position = 0;
+    size_t count = 0;
     stan_stats_get(api->options.stan, &stats);
     *ret_total = 0;
     *ret_numbers = mem_alloc((size_t)(stats.clients + 1) * sizeof(**ret_numbers));

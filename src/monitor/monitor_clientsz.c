@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The clients of NATS Streaming and what they subscribe to (ST-H04).
 //
-// Made in steps: the ids are gathered (all at once: clients have a maximum), sorted, cut, and written; of each client the same is done
-// with its subscriptions. A client that goes meanwhile is left out.
+// Made in steps: the ids are gathered, sorted, cut, and written; of each client the same is done with its subscriptions, which are
+// gathered at once. A client that goes meanwhile is left out.
 #include "monitor/monitor_copy.h"
 #include "monitor/monitor_internal.h"
 #include "monitor/name_list.h"
@@ -17,6 +17,7 @@ struct clientsz {
     struct streaming_query query;
     char client[PARAMETER_TEXT_SIZE]; // "": all
     struct name_list names;           // ids of clients
+    uint32_t gathered;                // how far stan_inspect_client_next() has come
     struct arena arena;
     struct name_list subscriptions; // of the client that is being written: by channel
     struct json_writer json;
@@ -86,16 +87,20 @@ static bool gather(struct clientsz *clientsz)
     const struct stan *stan = clientsz->copy.monitor->options.stan;
     struct stan_client_view client;
     bool fits = true;
-    clientsz->phase = SORT;
     if (clientsz->client[0] != '\0') {
+        clientsz->phase = SORT;
         if (!stan_inspect_client(stan, bytes_from_string(clientsz->client), &client)) {
             monitor_say_missing(clientsz->copy.page, "Client", clientsz->client);
             return false;
         }
         return name_list_add(&clientsz->names, client.id, 0);
     }
-    for (size_t position = 0; fits && stan_inspect_client_next(stan, &position, &client);)
-        fits = name_list_add(&clientsz->names, client.id, 0);
+    for (size_t left = STREAMING_STEP_NAMES; fits && left > 0 && clientsz->phase == GATHER; left--) {
+        if (stan_inspect_client_next(stan, &clientsz->gathered, &client))
+            fits = name_list_add(&clientsz->names, client.id, 0);
+        else
+            clientsz->phase = SORT;
+    }
     if (!fits)
         monitor_say(clientsz->copy.page, 503, "too many clients to list");
     return fits;

@@ -32,6 +32,8 @@ void deliver_forget(struct subscription *subscription)
     broker_watch_remove(stan->broker, &subscription->watch);
     if (subscription->former_ack.implementation)
         broker_inlet_remove(stan->broker, &subscription->former_ack);
+    if (subscription->client)
+        subscription->client->subscription_count--;
     list_remove(&subscription->of_client);
     list_remove(&subscription->link);
     stan->subscriptions--;
@@ -94,6 +96,8 @@ static void member_added(void *owner, struct member *member, bool recovered)
     // Without its client it was cut short by a crash or by the client's end: it goes at the turn's end.
     list_push_back(subscription->client ? &subscription->client->subscriptions : &stan->orphans,
                    &subscription->of_client);
+    if (subscription->client)
+        subscription->client->subscription_count++;
     if (subscription->client && subscription->client->failures)
         engine_member_set_suspect(stan->engine, member, true);
     stan->subscriptions++;

@@ -48,6 +48,7 @@ void registry_init(struct registry *registry, struct stan *stan, uint32_t max_cl
     map_init(&registry->by_connection, max_clients);
     map_u64_init(&registry->by_number, SIZE_MAX); // registry_add() bounds it; recovery takes what there is
     registry->max_clients = max_clients;
+    list_init(&registry->clients);
     list_init(&registry->adding);
     list_init(&registry->unfinished);
     list_init(&registry->changed);
@@ -85,6 +86,18 @@ struct stan_client *registry_find_connection(const struct registry *registry, st
 struct stan_client *registry_by_number(const struct registry *registry, uint32_t number)
 {
     return map_u64_find(&registry->by_number, number);
+}
+
+struct stan_client *registry_after(const struct registry *registry, uint32_t number)
+{
+    const struct stan_client *before = registry_by_number(registry, number);
+    for (struct list *link = before ? before->link.next : registry->clients.next; link != &registry->clients;
+         link = link->next) {
+        struct stan_client *client = container_of(link, struct stan_client, link);
+        if (client->number > number && registry_find(registry, client->id) == client)
+            return client;
+    }
+    return NULL;
 }
 
 int registry_add(struct registry *registry, const struct registry_request *request, struct stan_client **ret_client,
@@ -399,12 +412,17 @@ static struct stan_client *client_new(struct registry *registry, uint32_t number
     client->ping_interval_s = request->ping_interval_s;
     client->ping_max_out = request->ping_max_out;
     client->id_hash = hash_bytes(client->id, 0);
+    list_init(&client->link);
     list_init(&client->subscriptions);
     list_init(&client->changed);
     list_init(&client->adding);
     list_init(&client->unfinished);
     if (map_u64_add(&registry->by_number, number, client))
         must(!"client numbers are unique and bounded by their names");
+    struct list *after = registry->clients.prev;
+    while (after != &registry->clients && container_of(after, struct stan_client, link)->number > number)
+        after = after->prev;
+    list_push_front(after, &client->link);
     if (number >= registry->next_number)
         registry->next_number = number + 1;
     return client;
@@ -417,6 +435,7 @@ static void client_free(struct registry *registry, struct stan_client *client)
     connect_probe_free(client);
     subscribe_forget_client(registry->stan, client);
     map_u64_remove(&registry->by_number, client->number);
+    list_remove(&client->link);
     list_remove(&client->changed);
     list_remove(&client->adding);
     list_remove(&client->unfinished);

@@ -41,10 +41,12 @@ struct stan_client {
     bool added;                // applied
     bool closing;              // applied
     uint64_t image_index;      // recovery: as new as this entry
+    struct list link;          // list link: registry.clients
     struct list subscriptions; // list head: struct subscription.of_client
-    struct list changed;       // list link: registry.changed or .imaging
-    struct list adding;        // list link: registry.adding
-    struct list unfinished;    // list link: registry.unfinished
+    uint32_t subscription_count;
+    struct list changed;    // list link: registry.changed or .imaging
+    struct list adding;     // list link: registry.adding
+    struct list unfinished; // list link: registry.unfinished
 
     struct wheel_timer heartbeat; // next one, or the answer's time-out
     uint32_t failures;            // heartbeats unanswered in a row
@@ -60,6 +62,7 @@ struct registry {
     struct map by_id;         // active and adding
     struct map by_connection; // the same, with a connection id
     struct map_u64 by_number; // all
+    struct list clients;      // all, by number
     uint32_t next_number;
     uint32_t max_clients;
     struct list adding;     // proposed and not applied, in order
@@ -85,6 +88,9 @@ void registry_deinit(struct registry *registry);
 struct stan_client *registry_find(const struct registry *registry, struct bytes id);
 struct stan_client *registry_find_connection(const struct registry *registry, struct bytes connection_id);
 struct stan_client *registry_by_number(const struct registry *registry, uint32_t number);
+// For those who come back in a later turn: the active client with the lowest number above this. NULL: none. If the one with that number
+// has gone, all are looked at.
+struct stan_client *registry_after(const struct registry *registry, uint32_t number);
 
 // Proposes a client; the id must be free. ERR_LIMIT, ERR_TOO_BIG, admission errors.
 int registry_add(struct registry *registry, const struct registry_request *request, struct stan_client **ret_client,

@@ -128,9 +128,11 @@ size_t stan_inspect_held(const struct stan_subscription_view *subscription, stru
                                 : consumer_pending_list(subscription->consumer.consumer, 0, ret, max);
 }
 
-bool stan_inspect_client_next(const struct stan *stan, size_t *position, struct stan_client_view *ret)
+bool stan_inspect_client_next(const struct stan *stan, uint32_t *place, struct stan_client_view *ret)
 {
-    const struct stan_client *client = map_next(&stan->registry.by_id, position, NULL);
+    const struct stan_client *client = registry_after(&stan->registry, *place);
+    if (client)
+        *place = client->number;
     return client && stan_inspect_client(stan, client->id, ret);
 }
 
@@ -147,7 +149,7 @@ bool stan_inspect_client(const struct stan *stan, struct bytes id, struct stan_c
         .connection = client->connection,
         .since_ns = client->since_ns,
     };
-    list_foreach(link, &client->subscriptions) ret->subscriptions++;
+    ret->subscriptions = client->subscription_count;
     return true;
 }
 

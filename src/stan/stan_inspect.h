@@ -86,8 +86,8 @@ struct stan_client_view {
     uint64_t since_ns;          // wall clock; 0: before the server started
 };
 
-// All clients, one after the other, in no particular order: begin with 0 and ask until false. Within one turn.
-bool stan_inspect_client_next(const struct stan *stan, size_t *position, struct stan_client_view *ret);
+// All clients in the order in which they came: begin with 0 and ask until false, in as many turns as you like.
+bool stan_inspect_client_next(const struct stan *stan, uint32_t *place, struct stan_client_view *ret);
 bool stan_inspect_client(const struct stan *stan, struct bytes id, struct stan_client_view *ret);
 bool stan_inspect_client_number(const struct stan *stan, uint32_t number, struct stan_client_view *ret);
 // The subscriptions of a client: id of the member and name of the channel of each. Within one turn.

@@ -181,6 +181,7 @@ void subscribe_forget_client(struct stan *stan, struct stan_client *client)
         list_push_back(&stan->orphans, &subscription->of_client);
         subscription->client = NULL;
     }
+    client->subscription_count = 0;
 }
 
 void subscribe_drop_tail(struct stan *stan, uint64_t last_good)

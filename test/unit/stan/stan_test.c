@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/varint.h"
 #include "rig.h"
+#include "stan/stan_inspect.h"
 
 // That an id is taken is only true when the one who took it is durable; what the request itself says is true at once.
 static void refusals_wait_for_what_they_rest_on(void **state)
@@ -238,6 +239,47 @@ static void a_publish_goes_to_the_channel_of_its_subject(void **state)
     rig_expect_heard(rig, "c ok;1 invalid publish request;2 invalid publish request;3 ok;");
 }
 
+static char listed(struct rig *rig, uint32_t *place, uint64_t subscriptions)
+{
+    struct stan_client_view client;
+    if (!stan_inspect_client_next(rig->stan, place, &client))
+        return 0;
+    assert_int_equal(client.subscriptions, subscriptions);
+    return client.id.ptr[0];
+}
+
+// A list goes on in later turns, whoever comes and goes meanwhile, and knows how many subscriptions each has.
+static void clients_are_listed_in_steps(void **state)
+{
+    struct rig *rig = *state;
+    uint32_t place = 0;
+    for (int i = 0; i < 4; i++)
+        rig_connect(rig, (char[]){(char)('d' - i), 0}, "r.0");
+    rig_subscribe(rig, "c", "r.1", false, "r.1");
+    rig_subscribe(rig, "c", "r.2", false, "r.2");
+    rig_subscribe(rig, "b", "r.3", false, "r.3");
+    rig_settle(rig);
+    assert_int_equal(listed(rig, &place, 0), 'd');
+    assert_int_equal(listed(rig, &place, 2), 'c');
+    rig_close(rig, "c", "r.4");
+    rig_sub_close(rig, "b", "r.3", "r.5");
+    rig_connect(rig, "e", "r.6");
+    rig_settle(rig);
+    assert_int_equal(listed(rig, &place, 0), 'b');
+    assert_int_equal(listed(rig, &place, 0), 'a');
+    assert_int_equal(listed(rig, &place, 0), 'e');
+    assert_int_equal(listed(rig, &place, 0), 0);
+    rig_stop(rig);
+    rig_start(rig);
+    rig_subscribe(rig, "a", "r.7", false, "r.7");
+    rig_settle(rig);
+    place = 0;
+    assert_int_equal(listed(rig, &place, 0), 'd');
+    assert_int_equal(listed(rig, &place, 0), 'b');
+    assert_int_equal(listed(rig, &place, 1), 'a');
+    assert_int_equal(listed(rig, &place, 0), 'e');
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
@@ -250,6 +292,7 @@ int main(void)
         T(a_closing_without_room_is_finished_later),
         T(an_id_that_is_too_long_is_not_repeated),
         T(a_publish_goes_to_the_channel_of_its_subject),
+        T(clients_are_listed_in_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
