@@ -200,7 +200,7 @@ static void put_group(void *context, uint32_t id, struct bytes channel)
     add_held(&holding, id, channel);
     json_writer_begin_object(all->json);
     json_writer_put_string(all->json, "channel", channel);
-    json_writer_put_string(all->json, "group", admin_find_group_name(all->api, member_consumer(member), &client));
+    json_writer_put_string(all->json, "group", admin_find_group_name(member_consumer(member), &client));
     json_writer_put_u64(all->json, "group_id", consumer_id(member_consumer(member)));
     json_writer_put_u64(all->json, "member", id);
     put_held(all->json, &holding);

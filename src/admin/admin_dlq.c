@@ -60,7 +60,7 @@ static void put_entry(struct admin_api *api, struct json_writer *json, struct co
                       const struct consumer_state *state)
 {
     struct dead_info infos[BATCH];
-    struct bytes client, name = admin_find_group_name(api, consumer, &client);
+    struct bytes client, name = admin_find_group_name(consumer, &client);
     uint64_t oldest_ns = UINT64_MAX, newest_ns = 0, from = 0;
     size_t count = BATCH;
     for (size_t looked = 0; looked < LOOK_MAX && count == BATCH; looked += count) {

@@ -2,8 +2,9 @@
 // tidy: prefix admin
 // From the names in a request to what they name. A group's name is what /streaming/channelsz calls it; its id names it alone.
 #include "admin/admin_internal.h"
+#include "stan/member_data.h"
 
-static bool is_named(struct admin_api *api, const struct consumer *consumer, const struct admin_ask *ask);
+static bool is_named(const struct consumer *consumer, const struct admin_ask *ask);
 
 struct stream *admin_find_channel(struct admin_api *api, struct admin_ask *ask)
 {
@@ -31,7 +32,7 @@ struct consumer *admin_find_group(struct admin_api *api, struct admin_ask *ask)
     if (admin_has(ask, FIELD_GROUP_ID)) {
         found = engine_consumer_by_id(api->engine, (uint32_t)ask->fields.group_id);
         if (!found || (stream && consumer_stream(found) != stream) ||
-            (admin_has(ask, FIELD_GROUP) && !is_named(api, found, ask))) {
+            (admin_has(ask, FIELD_GROUP) && !is_named(found, ask))) {
             admin_fail(ask, ADMIN_GROUP_NOT_FOUND, "group_id", "there is no such group %llu",
                        (unsigned long long)ask->fields.group_id);
             return NULL;
@@ -39,7 +40,7 @@ struct consumer *admin_find_group(struct admin_api *api, struct admin_ask *ask)
     }
     for (struct consumer *each = found ? NULL : stream_consumer_next(stream, NULL); each;
          each = stream_consumer_next(stream, each)) {
-        if (!is_named(api, each, ask))
+        if (!is_named(each, ask))
             continue;
         if (found) {
             admin_fail(ask, ADMIN_AMBIGUOUS, "group", "there are several groups \"%.*s\": ask with group_id",
@@ -74,19 +75,19 @@ struct consumer *admin_find_group_again(struct admin_api *api, struct admin_ask 
     return consumer;
 }
 
-struct bytes admin_find_group_name(struct admin_api *api, const struct consumer *consumer, struct bytes *ret_client)
+struct bytes admin_find_group_name(const struct consumer *consumer, struct bytes *ret_client)
 {
     struct stan_consumer_view view;
-    struct stan_subscription_view subscription;
+    struct member_data data;
     stan_inspect_consumer(consumer, &view);
     *ret_client = view.client_id;
     if (view.queue.len || view.durable.len)
         return view.queue.len ? view.queue : view.durable;
-    struct member *member = consumer_member_next((struct consumer *)(uintptr_t)consumer, NULL);
-    if (!member || !stan_inspect_subscription(api->options.stan, member_id(member), &subscription))
+    const struct member *member = consumer_member_next((struct consumer *)(uintptr_t)consumer, NULL);
+    if (!member || member_data_decode(member_config_get(member)->data, &data))
         return consumer_name_get(consumer);
-    *ret_client = subscription.client_id;
-    return subscription.inbox;
+    *ret_client = data.client_id;
+    return data.inbox;
 }
 
 bool admin_find_matches(struct bytes pattern, struct bytes text)
@@ -111,9 +112,9 @@ bool admin_find_matches(struct bytes pattern, struct bytes text)
     return p == pattern.len;
 }
 
-static bool is_named(struct admin_api *api, const struct consumer *consumer, const struct admin_ask *ask)
+static bool is_named(const struct consumer *consumer, const struct admin_ask *ask)
 {
-    struct bytes client, name = admin_find_group_name(api, consumer, &client);
+    struct bytes client, name = admin_find_group_name(consumer, &client);
     return bytes_equal(name, ask->fields.group) &&
            (!admin_has(ask, FIELD_CLIENT_ID) || bytes_equal(client, ask->fields.client_id));
 }

@@ -6,8 +6,9 @@
 enum { MEMBERS_MAX = 1000 };
 
 static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
-static bool list_channel(struct admin_page *page, const struct admin_ask *ask, struct stream *stream, uint32_t after);
-static bool is_meant(struct admin_api *api, const struct admin_ask *ask, const struct consumer *consumer);
+static bool list_channel(struct admin_page *page, const struct admin_ask *ask, struct stream *stream, uint32_t after,
+                         size_t *visits);
+static bool is_meant(const struct admin_ask *ask, const struct consumer *consumer);
 static uint64_t count_meant(struct admin_api *api, const struct admin_ask *ask, struct stream *only);
 static bool render_info(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
 
@@ -41,6 +42,7 @@ static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buf
     struct admin_page page;
     uint64_t after[2];
     struct stream *only = NULL;
+    size_t visits = 0;
     bool more = false;
     (void)!admin_page_after(ask, after);
     if (admin_has(ask, FIELD_CHANNEL) && !(only = admin_find_channel_again(api, ask)))
@@ -50,19 +52,25 @@ static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buf
     if (!only)
         stream = engine_stream_after(api->engine, after[0] ? (uint32_t)after[0] - 1 : 0);
     for (; stream && !more; stream = only ? NULL : engine_stream_next(api->engine, stream))
-        more = list_channel(&page, ask, stream, stream_id(stream) == after[0] ? (uint32_t)after[1] : 0);
+        more = list_channel(&page, ask, stream, stream_id(stream) == after[0] ? (uint32_t)after[1] : 0, &visits);
     return admin_page_end(&page, ask, more, count_meant(api, ask, only));
 }
 
 // Returns whether there are more than the page takes.
-static bool list_channel(struct admin_page *page, const struct admin_ask *ask, struct stream *stream, uint32_t after)
+static bool list_channel(struct admin_page *page, const struct admin_ask *ask, struct stream *stream, uint32_t after,
+                         size_t *visits)
 {
     struct admin_api *api = page->api;
     struct json_writer json;
     struct consumer *each = engine_consumer_after(api->engine, stream, after);
     for (; each; each = stream_consumer_next(stream, each)) {
-        if (!is_meant(api, ask, each))
-            continue;
+        if (!is_meant(ask, each)) {
+            if (++*visits < ADMIN_VISITS_MAX)
+                continue;
+            page->last[0] = stream_id(stream); // it goes on behind this one, which is not meant
+            page->last[1] = consumer_id(each);
+            return true;
+        }
         if (!admin_page_entry(page, &json))
             return true;
         json_writer_begin_object(&json);
@@ -74,21 +82,26 @@ static bool list_channel(struct admin_page *page, const struct admin_ask *ask, s
     return false;
 }
 
-static bool is_meant(struct admin_api *api, const struct admin_ask *ask, const struct consumer *consumer)
+static bool is_meant(const struct admin_ask *ask, const struct consumer *consumer)
 {
     struct bytes client;
     return !admin_has(ask, FIELD_MATCH) ||
-           admin_find_matches(ask->fields.match, admin_find_group_name(api, consumer, &client));
+           admin_find_matches(ask->fields.match, admin_find_group_name(consumer, &client));
 }
 
+// UINT64_MAX: that would take long.
 static uint64_t count_meant(struct admin_api *api, const struct admin_ask *ask, struct stream *only)
 {
     uint64_t count = 0;
+    struct engine_stats stats;
+    engine_stats_get(api->engine, &stats);
+    if (admin_has(ask, FIELD_MATCH) && stats.consumers > ADMIN_VISITS_MAX)
+        return UINT64_MAX;
     for (struct stream *stream = only ? only : engine_stream_next(api->engine, NULL); stream;
          stream = only ? NULL : engine_stream_next(api->engine, stream)) {
         for (struct consumer *each = stream_consumer_next(stream, NULL); each;
              each = stream_consumer_next(stream, each))
-            count += is_meant(api, ask, each);
+            count += is_meant(ask, each);
     }
     return count;
 }

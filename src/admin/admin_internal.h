@@ -207,7 +207,7 @@ struct consumer *admin_find_group(struct admin_api *api, struct admin_ask *ask);
 struct stream *admin_find_channel_again(struct admin_api *api, struct admin_ask *ask);
 struct consumer *admin_find_group_again(struct admin_api *api, struct admin_ask *ask);
 // Of a group: name as the API shows it, and whose it is. Borrowed, until something is applied.
-struct bytes admin_find_group_name(struct admin_api *api, const struct consumer *consumer, struct bytes *ret_client);
+struct bytes admin_find_group_name(const struct consumer *consumer, struct bytes *ret_client);
 // Is the text such as a pattern in which * stands for anything?
 bool admin_find_matches(struct bytes pattern, struct bytes text);
 

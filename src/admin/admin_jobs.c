@@ -116,7 +116,7 @@ static struct admin_job *job_new(struct admin_api *api, struct admin_ask *ask, s
     job->number = ++api->job_numbers;
     job->consumer = state.id;
     job->channel = mem_copy_string(stream_name(consumer_stream(consumer)));
-    job->group = mem_copy_string(admin_find_group_name(api, consumer, &client));
+    job->group = mem_copy_string(admin_find_group_name(consumer, &client));
     job->rate = ask->fields.rate;
     job->credit = MESSAGE_NS; // the first at once
     job->earned_ns = api->now.mono_ns;

@@ -47,7 +47,7 @@ void admin_object_put_group(struct admin_api *api, struct json_writer *json, str
 {
     struct stream *stream = consumer_stream(consumer);
     struct consumer_state state;
-    struct bytes client, name = admin_find_group_name(api, consumer, &client);
+    struct bytes client, name = admin_find_group_name(consumer, &client);
     struct tally tally;
     consumer_state_get(consumer, &state);
     consumer_tally_get(consumer, &tally);

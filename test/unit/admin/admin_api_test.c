@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// When requests are answered: on a log whose disk works when the test says so. What they do is shown by test/conformance/admin.test.js.
+#include "admin/admin_api.h"
+
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "codec/json_fields.h"
+#include "rig.h"
+
+struct scene {
+    struct rig *rig;
+    struct admin_api *api;
+    char heard[8192]; // "name status;" of each answer
+    char last[4096];  // the newest
+};
+
+// Who asked.
+struct asker {
+    struct scene *scene;
+    const char *name;
+};
+
+static void hear(void *owner, unsigned status, struct bytes json)
+{
+    struct asker *asker = owner;
+    struct scene *scene = asker->scene;
+    size_t len = strlen(scene->heard);
+    snprintf(scene->heard + len, sizeof(scene->heard) - len, "%s %u;", asker->name, status);
+    snprintf(scene->last, sizeof(scene->last), "%.*s", BYTES_ARG(json));
+}
+
+static uint64_t ask(struct scene *scene, struct asker *asker, const char *request, const char *body)
+{
+    asker->scene = scene;
+    return admin_api_ask(scene->api, bytes_from_string(request), bytes_from_string(body), hear, asker);
+}
+
+// A turn in which the disk does nothing.
+static void turn(struct scene *scene)
+{
+    admin_api_turn_end(scene->api, scene->rig->now);
+    rig_turn(scene->rig);
+}
+
+static void settle(struct scene *scene)
+{
+    for (int i = 0; i < 5; i++) {
+        turn(scene);
+        rig_settle(scene->rig);
+    }
+}
+
+static void expect(struct scene *scene, const char *heard)
+{
+    assert_string_equal(scene->heard, heard);
+    scene->heard[0] = '\0';
+}
+
+static void expect_code(const struct scene *scene, const char *code)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "\"code\":\"%s\"", code);
+    assert_non_null(strstr(scene->last, text));
+}
+
+// A channel with a message and a group.
+static struct scene begin(struct rig *rig)
+{
+    struct scene scene = {.rig = rig};
+    scene.api = admin_api_new(
+        &(struct admin_api_options){
+            .shard = rig->shard,
+            .stan = rig->stan,
+            .server_id = "N",
+            .server_name = "n",
+            .version = "0",
+            .cluster_id = "c",
+            .store = "file",
+            .sync = "always",
+            .answer_bytes = 65536,
+        },
+        rig->now);
+    rig_connect(rig, "me", "");
+    rig_settle(rig);
+    rig_publish(rig, "me", "1", 10, "");
+    rig_subscribe_durable(rig, "me", "inbox", "d", "");
+    rig_settle(rig);
+    return scene;
+}
+
+static void end(struct scene *scene)
+{
+    admin_api_stop(scene->api);
+    admin_api_free(scene->api);
+}
+
+static void a_change_is_answered_when_it_is_durable(void **state)
+{
+    struct scene scene = begin(*state);
+    struct asker pause = {.name = "pause"}, info = {.name = "info"}, bad = {.name = "bad"};
+    assert_true(ask(&scene, &pause, "CHANNEL.PAUSE", "{\"channel\":\"channel\"}") > 0);
+    ask(&scene, &bad, "CHANNEL.INFO", "{\"channel\":\"none\"}");
+    ask(&scene, &info, "CHANNEL.INFO", "{\"channel\":\"channel\"}");
+    for (int i = 0; i < 5; i++)
+        turn(&scene);
+    expect(&scene, ""); // also what was asked behind it
+    settle(&scene);
+    expect(&scene, "pause 200;bad 404;info 200;");
+    assert_non_null(strstr(scene.last, "\"paused\":true"));
+    // What only shows does not wait for the disk.
+    ask(&scene, &info, "GROUP.LIST", "");
+    turn(&scene);
+    expect(&scene, "info 200;");
+    end(&scene);
+}
+
+static void what_the_log_refuses_is_refused(void **state)
+{
+    struct rig *rig = *state;
+    struct scene scene = begin(rig);
+    struct asker pause = {.name = "pause"}, info = {.name = "info"};
+    sim_disk_fail(&rig->disk, 1, ERR_IO);
+    ask(&scene, &pause, "CHANNEL.PAUSE", "{\"channel\":\"channel\"}");
+    settle(&scene);
+    expect(&scene, "pause 503;");
+    expect_code(&scene, "unavailable");
+    ask(&scene, &pause, "GROUP.PAUSE", "{\"channel\":\"channel\",\"group\":\"d\"}");
+    settle(&scene);
+    expect(&scene, "pause 503;");
+    // What is there can still be looked at, and nothing of it has changed.
+    ask(&scene, &info, "CHANNEL.INFO", "{\"channel\":\"channel\"}");
+    settle(&scene);
+    expect(&scene, "info 200;");
+    assert_non_null(strstr(scene.last, "\"paused\":false"));
+    end(&scene);
+}
+
+static void too_many_are_refused_at_once(void **state)
+{
+    struct scene scene = begin(*state);
+    struct asker one = {.name = "one"}, more = {.name = "more"};
+    for (int i = 0; i < 64; i++)
+        assert_true(ask(&scene, &one, "SERVER.INFO", "{}") > 0);
+    expect(&scene, "");
+    assert_int_equal(ask(&scene, &more, "SERVER.INFO", "{}"), 0);
+    expect(&scene, "more 503;");
+    expect_code(&scene, "busy");
+    settle(&scene);
+    assert_int_equal(strlen(scene.heard), 64 * strlen("one 200;"));
+    scene.heard[0] = '\0';
+    char *big = mem_alloc_zero(ADMIN_BODY_MAX + 2);
+    memset(big, ' ', ADMIN_BODY_MAX + 1);
+    ask(&scene, &more, "SERVER.INFO", big);
+    expect(&scene, "more 413;");
+    mem_free(big);
+    end(&scene);
+}
+
+static void who_is_forgotten_is_not_answered(void **state)
+{
+    struct scene scene = begin(*state);
+    struct asker gone = {.name = "gone"}, info = {.name = "info"};
+    uint64_t number = ask(&scene, &gone, "CHANNEL.PAUSE", "{\"channel\":\"channel\"}");
+    turn(&scene);
+    admin_api_forget(scene.api, number);
+    admin_api_forget(scene.api, 12345);
+    ask(&scene, &info, "CHANNEL.INFO", "{\"channel\":\"channel\"}");
+    settle(&scene);
+    expect(&scene, "info 200;");
+    assert_non_null(strstr(scene.last, "\"paused\":true")); // it was done all the same
+    end(&scene);
+}
+
+static void at_the_end_what_is_recorded_is_still_answered(void **state)
+{
+    struct scene scene = begin(*state);
+    struct asker done = {.name = "done"}, late = {.name = "late"}, later = {.name = "later"};
+    ask(&scene, &done, "CHANNEL.PAUSE", "{\"channel\":\"channel\"}");
+    turn(&scene);
+    ask(&scene, &late, "CHANNEL.PAUSE", "{\"channel\":\"channel\"}");
+    admin_api_stop(scene.api);
+    expect(&scene, "late 503;");
+    assert_int_equal(ask(&scene, &later, "SERVER.INFO", "{}"), 0);
+    expect(&scene, "later 503;");
+    rig_settle(scene.rig);
+    expect(&scene, "done 200;");
+    end(&scene);
+}
+
+static void what_is_under_way_may_end_with_its_object(void **state)
+{
+    struct rig *rig = *state;
+    struct scene scene = begin(rig);
+    struct asker purge = {.name = "purge"}, seek = {.name = "seek"}, rm = {.name = "rm"}, get = {.name = "get"};
+    ask(&scene, &purge, "CHANNEL.PURGE", "{\"channel\":\"channel\",\"before_sequence\":1}");
+    ask(&scene, &seek, "GROUP.SEEK", "{\"group_id\":1,\"to_time\":\"2020-01-01T00:00:00Z\"}");
+    ask(&scene, &get, "MSG.GET", "{\"channel\":\"channel\",\"sequence\":1}");
+    ask(&scene, &rm, "CHANNEL.RM", "{\"channel\":\"channel\",\"force\":true}");
+    settle(&scene);
+    // Each is answered once, with what there was or with what there is no more.
+    size_t answers = 0;
+    for (const char *at = scene.heard; (at = strchr(at, ';')); at++)
+        answers++;
+    assert_int_equal(answers, 4);
+    assert_non_null(strstr(scene.heard, "rm 200;"));
+    // And those that nobody will end.
+    rig_publish(rig, "me", "2", 10, "");
+    rig_settle(rig);
+    ask(&scene, &purge, "CHANNEL.PURGE", "{\"channel\":\"channel\",\"all\":true}");
+    ask(&scene, &get, "MSG.GET", "{\"channel\":\"channel\",\"sequence\":1}");
+    admin_api_turn_end(scene.api, rig->now);
+    end(&scene);
+}
+
+int main(void)
+{
+    json_fields_init();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_change_is_answered_when_it_is_durable, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(what_the_log_refuses_is_refused, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(too_many_are_refused_at_once, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(who_is_forgotten_is_not_answered, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(at_the_end_what_is_recorded_is_still_answered, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(what_is_under_way_may_end_with_its_object, rig_set_up, rig_tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
