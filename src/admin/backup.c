@@ -73,14 +73,8 @@ int backup_new(const struct backup_options *options, struct backup **ret_backup)
 {
     struct engine *engine = shard_engine(options->shard);
     struct stream *only = options->channel.len ? engine_stream_find(engine, 1, options->channel) : NULL;
-    struct engine_stats stats;
     if (options->channel.len && !only)
         return ERR_NOT_FOUND;
-    engine_stats_get(engine, &stats);
-    // A pending message takes a few bytes, a member's texts at most 4 KiB and mostly 100.
-    if (stats.pending > GATHERED_MAX / 32 || stats.members > GATHERED_MAX / 4096 ||
-        stats.consumers > GATHERED_MAX / 4096)
-        return ERR_LIMIT;
     struct backup *backup = mem_alloc_zero(sizeof(*backup));
     backup->options = *options;
     backup->engine = engine;

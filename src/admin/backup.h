@@ -26,13 +26,13 @@ struct backup_options {
 };
 
 enum backup_result {
-    BACKUP_READY,  // so many bytes are there, or all that are left
-    BACKUP_BUSY,   // come back at once
-    BACKUP_WAITS,  // for the disk
-    BACKUP_FAILED, // backup_error(); it can only be freed
+    BACKUP_READY, // so many bytes are there, or all that are left
+    BACKUP_BUSY,  // come back at once
+    BACKUP_WAITS, // for the disk
+    BACKUP_FAILED, // backup_error(): a message cannot be read, or consumers and clients take more than 512 MiB; it can only be freed
 };
 
-// ERR_NOT_FOUND: there is no such channel; ERR_LIMIT: what would have to be held in memory is too much.
+// ERR_NOT_FOUND: there is no such channel.
 int backup_new(const struct backup_options *options, struct backup **ret_backup) MUST_USE;
 // NULL is fine. Before the shard goes.
 void backup_free(struct backup *backup);

@@ -214,8 +214,7 @@ static bool begin(struct backup_service *service, struct bytes request, char ref
     service->reading = false;
     if (failed)
         snprintf(refused, REFUSED_SIZE, "%s",
-                 failed == ERR_NOT_FOUND ? "there is no such channel"
-                                         : "what would be in it is too much to be held in memory");
+                 failed == ERR_NOT_FOUND ? "there is no such channel" : error_text(failed));
     return !failed;
 }
 
