@@ -243,16 +243,40 @@ static void restart(struct rig *rig)
     rig_settle(rig);
 }
 
+// Old things are only in the checkpoints by then.
+static void restart_behind_checkpoints(struct rig *rig)
+{
+    for (int i = 0; i < 2; i++) {
+        rig_pass_checkpoint(rig, "other", "a");
+        restart(rig);
+    }
+}
+
+// The channel has a subscription for so long.
+static void use(struct rig *rig, uint64_t seconds)
+{
+    rig_subscribe(rig, "a", "r.inbox", false, "");
+    rig_settle(rig);
+    rig_pass(rig, seconds);
+    rig_sub_close(rig, "a", "r.inbox", "");
+    rig_settle(rig);
+}
+
+// A reload.
+static void set_inactivity(struct rig *rig, uint64_t seconds)
+{
+    rig->options.channel.max_inactivity_ns = seconds * SECOND;
+    stan_limits_set(rig->stan, &rig->options.channel, NULL, 0);
+    rig_settle(rig);
+}
+
 // A restart is no use of a channel, and does not forget what was: a message, or the end of a subscription.
 static void inactivity_goes_on_over_restarts(void **state)
 {
     struct rig *rig = *state;
     start_with_inactivity(rig, 10 * MINUTE);
     rig_publish_to(rig, "one", "a", "1", "");
-    rig_subscribe(rig, "a", "r.inbox", false, "");
-    rig_pass(rig, 8 * MINUTE);
-    rig_sub_close(rig, "a", "r.inbox", "");
-    rig_settle(rig);
+    use(rig, 8 * MINUTE);
     restart(rig);
     assert_true(is_there(rig, "one"));
     rig_pass(rig, 3 * MINUTE);
@@ -272,23 +296,14 @@ static void inactivity_goes_on_over_checkpoints(void **state)
 {
     struct rig *rig = *state;
     start_with_inactivity(rig, 10 * MINUTE);
-    rig_subscribe(rig, "a", "r.inbox", false, "");
-    rig_pass(rig, 100 * MINUTE);
-    rig_sub_close(rig, "a", "r.inbox", "");
-    rig_settle(rig);
-    for (int i = 0; i < 2; i++) {
-        rig_pass_checkpoint(rig, "other", "a");
-        restart(rig);
-    }
+    use(rig, 100 * MINUTE);
+    restart_behind_checkpoints(rig);
     assert_true(is_there(rig, "channel"));
     rig_pass(rig, 8 * MINUTE);
     rig_publish_to(rig, "other", "a", "1", "");
     rig_pass(rig, 3 * MINUTE);
     assert_false(is_there(rig, "channel"));
-    for (int i = 0; i < 2; i++) {
-        rig_pass_checkpoint(rig, "other", "a");
-        restart(rig);
-    }
+    restart_behind_checkpoints(rig);
     assert_false(is_there(rig, "channel"));
 }
 
@@ -307,8 +322,7 @@ static void a_new_limit_counts_from_when_it_came(void **state)
     assert_false(is_there(rig, "one"));
     rig_publish_to(rig, "one", "a", "1", "");
     rig_settle(rig);
-    rig->options.channel.max_inactivity_ns = 0;
-    stan_limits_set(rig->stan, &rig->options.channel, NULL, 0);
+    set_inactivity(rig, 0);
     rig_pass(rig, 100 * MINUTE);
     assert_true(is_there(rig, "one"));
 }
@@ -320,17 +334,9 @@ static void a_limit_that_comes_back_begins_anew(void **state)
     start_with_inactivity(rig, 10 * MINUTE);
     rig_publish_to(rig, "channel", "a", "1", "");
     rig_settle(rig);
-    rig->options.channel.max_inactivity_ns = 0;
-    stan_limits_set(rig->stan, &rig->options.channel, NULL, 0);
-    rig_settle(rig);
-    rig_subscribe(rig, "a", "r.inbox", false, "");
-    rig_settle(rig);
-    rig_pass(rig, 100 * MINUTE);
-    rig_unsubscribe(rig, "a", "r.inbox", "");
-    rig_settle(rig);
-    rig->options.channel.max_inactivity_ns = 10 * MINUTE * SECOND;
-    stan_limits_set(rig->stan, &rig->options.channel, NULL, 0);
-    rig_settle(rig);
+    set_inactivity(rig, 0);
+    use(rig, 100 * MINUTE);
+    set_inactivity(rig, 10 * MINUTE);
     rig_pass(rig, 1);
     assert_true(is_there(rig, "channel"));
     rig_pass(rig, 11 * MINUTE);

@@ -11,12 +11,6 @@
 
 enum { MANY = 100 };
 
-static void publish_many(struct fake_host *h, struct stream *stream, int count)
-{
-    for (int i = 0; i < count; i++)
-        fake_publish(h, stream, "m", 0);
-}
-
 static uint64_t index_of_remove(struct fake_host *h, struct member *member, bool delete_durable)
 {
     uint64_t index;
@@ -31,7 +25,7 @@ static void test_max_in_flight_stalls(void **state)
     struct stream *s = fake_stream(h, "s", 0);
     struct consumer *c = fake_consumer(h, s, "c", false, false, CONSUMER_START_FIRST, 0);
     struct member *m = fake_member(h, c, 3, 1000);
-    publish_many(h, s, 10);
+    fake_publish_many(h, s, 10);
     fake_host_settle(h);
     assert_int_equal(h->delivery_count, 3);
     assert_int_equal(member_in_flight(m), 3);
@@ -49,7 +43,7 @@ static void test_ack_wait_redelivers_with_count(void **state)
     struct stream *s = fake_stream(h, "s", 0);
     struct consumer *c = fake_consumer(h, s, "c", false, false, CONSUMER_START_FIRST, 0);
     fake_member(h, c, 1, 1000);
-    publish_many(h, s, 2);
+    fake_publish_many(h, s, 2);
     fake_host_settle(h);
     for (uint32_t round = 1; round <= 3; round++) {
         fake_host_advance(h, 999);
@@ -71,7 +65,7 @@ static void test_group_fewest_in_flight(void **state)
     struct stream *s = fake_stream(h, "s", 0);
     struct consumer *c = fake_consumer(h, s, "g", false, true, CONSUMER_START_FIRST, 0);
     struct member *a = fake_member(h, c, 10, 1000), *b = fake_member(h, c, 10, 1000);
-    publish_many(h, s, 10);
+    fake_publish_many(h, s, 10);
     fake_host_settle(h);
     assert_int_equal(member_in_flight(a), 5);
     assert_int_equal(member_in_flight(b), 5);
@@ -80,7 +74,7 @@ static void test_group_fewest_in_flight(void **state)
         if (h->deliveries[i].member == member_id(a))
             assert_int_equal(engine_ack(h->engine, c, i + 1, h->now), 0);
     }
-    publish_many(h, s, 5);
+    fake_publish_many(h, s, 5);
     fake_host_settle(h);
     assert_int_equal(member_in_flight(a), 5);
     assert_int_equal(member_in_flight(b), 5);
@@ -94,7 +88,7 @@ static void test_a_member_that_becomes_ready_wants_a_turn(void **state)
     struct consumer *c = fake_consumer(h, s, "c", false, false, CONSUMER_START_FIRST, 0);
     struct member *m = fake_member(h, c, 10, 1000);
     engine_member_set_state(h->engine, m, MEMBER_CONGESTED, h->now);
-    publish_many(h, s, 1);
+    fake_publish_many(h, s, 1);
     fake_host_settle(h);
     assert_int_equal(h->delivery_count, 0);
     assert_true(engine_next_deadline_ms(h->engine) > h->now.mono_ns / 1000000);
@@ -112,10 +106,10 @@ static void test_suspect_is_avoided(void **state)
     struct consumer *c = fake_consumer(h, s, "g", false, true, CONSUMER_START_FIRST, 0);
     struct member *a = fake_member(h, c, 3, 1000), *b = fake_member(h, c, 3, 1000);
     engine_member_set_suspect(h->engine, a, true);
-    publish_many(h, s, 3);
+    fake_publish_many(h, s, 3);
     fake_host_settle(h);
     assert_int_equal(member_in_flight(b), 3);
-    publish_many(h, s, 1);
+    fake_publish_many(h, s, 1);
     fake_host_settle(h);
     assert_int_equal(member_in_flight(a), 1);
     engine_member_set_suspect(h->engine, a, false);
@@ -128,11 +122,11 @@ static void test_removed_member_releases(void **state)
     struct stream *s = fake_stream(h, "s", 0);
     struct consumer *c = fake_consumer(h, s, "g", false, true, CONSUMER_START_FIRST, 0);
     struct member *a = fake_member(h, c, 2, 60000);
-    publish_many(h, s, 4);
+    fake_publish_many(h, s, 4);
     fake_host_settle(h);
     struct member *b = fake_member(h, c, 10, 60000);
     index_of_remove(h, a, false);
-    publish_many(h, s, 1);
+    fake_publish_many(h, s, 1);
     fake_host_settle(h);
     assert_int_equal(h->delivery_count, 2 + 5);
     uint32_t redelivered = 0;
@@ -151,7 +145,7 @@ static void test_durable_resumes_with_pending_first(void **state)
     struct stream *s = fake_stream(h, "s", 0);
     struct consumer *c = fake_consumer(h, s, "d", true, false, CONSUMER_START_FIRST, 0);
     struct member *a = fake_member(h, c, 3, 60000);
-    publish_many(h, s, 6);
+    fake_publish_many(h, s, 6);
     fake_host_settle(h);
     engine_ack(h->engine, c, 2, h->now);
     index_of_remove(h, a, false);
@@ -177,7 +171,7 @@ static void test_a_member_that_takes_anothers_place(void **state)
     struct member *first = fake_member(h, c, 10, 60000), *second, *third;
     struct member_config config = {.max_in_flight = 10, .ack_wait_ns = 60000000000ull, .data = BYTES("other")};
     uint64_t index;
-    publish_many(h, s, 3);
+    fake_publish_many(h, s, 3);
     fake_host_settle(h);
     h->reserved_error = ERR_NO_SPACE;
     assert_int_equal(engine_member_replace(h->engine, first, &config, h->now, &second, &index), ERR_NO_SPACE);
@@ -243,7 +237,7 @@ static void test_grace_then_release(void **state)
     struct stream *s = fake_stream(h, "s", 0);
     struct consumer *c = fake_consumer(h, s, "g", true, true, CONSUMER_START_FIRST, 0);
     struct member *a = fake_member(h, c, 10, 60000);
-    publish_many(h, s, 3);
+    fake_publish_many(h, s, 3);
     fake_host_settle(h);
     struct member *b = fake_member(h, c, 10, 60000);
     engine_member_set_state(h->engine, a, MEMBER_GONE, h->now);
@@ -269,10 +263,10 @@ static void test_congested_keeps_and_waits(void **state)
     struct stream *s = fake_stream(h, "s", 0);
     struct consumer *c = fake_consumer(h, s, "c", false, false, CONSUMER_START_FIRST, 0);
     struct member *m = fake_member(h, c, 10, 1000);
-    publish_many(h, s, 2);
+    fake_publish_many(h, s, 2);
     fake_host_settle(h);
     engine_member_set_state(h->engine, m, MEMBER_CONGESTED, h->now);
-    publish_many(h, s, 1);
+    fake_publish_many(h, s, 1);
     fake_host_advance(h, 1500);
     fake_host_settle(h);
     assert_int_equal(h->delivery_count, 2);
@@ -300,7 +294,7 @@ static void test_refused_delivery_is_tried_again(void **state)
     struct member *m = fake_member(h, c, 10, 1000);
     h->owner = &refusals;
     h->on_deliver = refuse_all;
-    publish_many(h, s, 3);
+    fake_publish_many(h, s, 3);
     fake_host_settle(h);
     assert_int_equal(refusals, 1);
     assert_int_equal(member_in_flight(m), 0);
@@ -323,7 +317,7 @@ static void test_late_reads_keep_order(void **state)
     fake_member(h, c, 50, 1000);
     fake_member(h, c, 50, 1000);
     h->asynchronous = true;
-    publish_many(h, s, MANY);
+    fake_publish_many(h, s, MANY);
     fake_host_settle(h);
     assert_int_equal(h->read_count, 64);
     while (h->read_count) {
@@ -342,7 +336,7 @@ static void test_member_goes_while_reading(void **state)
     struct consumer *c = fake_consumer(h, s, "g", true, true, CONSUMER_START_FIRST, 0);
     struct member *a = fake_member(h, c, 50, 1000);
     h->asynchronous = true;
-    publish_many(h, s, 5);
+    fake_publish_many(h, s, 5);
     fake_host_settle(h);
     engine_member_set_state(h->engine, a, MEMBER_GONE, h->now);
     while (fake_host_answer(h, 0))
@@ -366,7 +360,7 @@ static void test_acknowledged_while_read_again(void **state)
     struct stream *s = fake_stream(h, "s", 0);
     struct consumer *c = fake_consumer(h, s, "c", false, false, CONSUMER_START_FIRST, 0);
     fake_member(h, c, 10, 1000);
-    publish_many(h, s, 1);
+    fake_publish_many(h, s, 1);
     fake_host_settle(h);
     h->asynchronous = true;
     fake_host_advance(h, 1001);
@@ -390,7 +384,7 @@ static void test_stream_deleted_while_reading(void **state)
     struct consumer *c = fake_consumer(h, s, "c", false, false, CONSUMER_START_FIRST, 0);
     fake_member(h, c, 10, 1000);
     h->asynchronous = true;
-    publish_many(h, s, 5);
+    fake_publish_many(h, s, 5);
     fake_host_settle(h);
     assert_int_equal(h->read_count, 5);
     fake_host_answer(h, 3);
@@ -409,14 +403,14 @@ static void test_damage_does_not_block(void **state)
     struct consumer *c = fake_consumer(h, s, "c", false, false, CONSUMER_START_FIRST, 0);
     fake_member(h, c, 10, 60000);
     fake_host_settle(h);
-    publish_many(h, s, 1);
+    fake_publish_many(h, s, 1);
     h->read_error = ERR_CORRUPT;
     fake_host_settle(h);
     h->read_error = ERR_IO;
-    publish_many(h, s, 1);
+    fake_publish_many(h, s, 1);
     fake_host_settle(h);
     h->read_error = 0;
-    publish_many(h, s, 1);
+    fake_publish_many(h, s, 1);
     fake_host_settle(h);
     assert_int_equal(h->delivery_count, 1);
     assert_int_equal(h->deliveries[0].sequence, 3);
@@ -437,7 +431,7 @@ static void test_consumers_are_independent(void **state)
     struct stream *s = fake_stream(h, "s", 0);
     fake_member(h, fake_consumer(h, s, "a", false, false, CONSUMER_START_FIRST, 0), 1, 60000);
     fake_member(h, fake_consumer(h, s, "b", false, false, CONSUMER_START_FIRST, 0), 10, 60000);
-    publish_many(h, s, 5);
+    fake_publish_many(h, s, 5);
     fake_host_settle(h);
     assert_int_equal(h->delivery_count, 6);
 }
@@ -448,7 +442,7 @@ static void test_redelivery_prefers_another_member(void **state)
     struct stream *s = fake_stream(h, "s", 0);
     struct consumer *c = fake_consumer(h, s, "g", false, true, CONSUMER_START_FIRST, 0);
     struct member *a = fake_member(h, c, 10, 1000);
-    publish_many(h, s, 1);
+    fake_publish_many(h, s, 1);
     fake_host_settle(h);
     struct member *b = fake_member(h, c, 10, 1000);
     fake_host_settle(h);

@@ -252,6 +252,12 @@ uint64_t fake_publish(struct fake_host *host, struct stream *stream, const char 
     return result.sequence;
 }
 
+void fake_publish_many(struct fake_host *host, struct stream *stream, int count)
+{
+    for (int i = 0; i < count; i++)
+        fake_publish(host, stream, "m", 0);
+}
+
 static int host_admit(void *owner, size_t size, bool reserved)
 {
     struct fake_host *host = owner;

@@ -101,3 +101,4 @@ struct member *fake_member(struct fake_host *host, struct consumer *consumer, ui
                            uint64_t ack_wait_ms);
 struct consumer_state fake_consumer_state(const struct consumer *consumer);
 uint64_t fake_publish(struct fake_host *host, struct stream *stream, const char *text, uint64_t id);
+void fake_publish_many(struct fake_host *host, struct stream *stream, int count);

@@ -31,8 +31,7 @@ static struct consumer *begin(struct fake_host *h, const char *name, struct stre
 
 static void publish_many(struct fake_host *h, struct stream *stream, int count)
 {
-    for (int i = 0; i < count; i++)
-        fake_publish(h, stream, "m", 0);
+    fake_publish_many(h, stream, count);
     fake_host_settle(h);
 }
 

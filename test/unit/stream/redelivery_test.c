@@ -29,8 +29,7 @@ static struct consumer *begin(struct fake_host *h, int messages, uint64_t ack_wa
     struct stream *s = fake_stream(h, "s", 0);
     struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_FIRST, 0);
     fake_member(h, c, 10, ack_wait_ms);
-    for (int i = 0; i < messages; i++)
-        fake_publish(h, s, "m", 0);
+    fake_publish_many(h, s, messages);
     fake_host_settle(h);
     assert_int_equal(h->delivery_count, messages);
     return c;
