@@ -24,7 +24,7 @@ export function chart (title, names, write) {
       legend: { show: false },
       cursor: { show: false },
       scales: { x: { range: (self, low, high) => [Math.min(low, high - WINDOW_S), high] }, y: { range: (self, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [{ ...axis, values: (self, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString('en-GB')), space: 80 }, { ...axis, size: 64, values: (self, ticks) => ticks.map((tick) => write(tick)) }],
+      axes: [{ ...axis, values: (self, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString('en-GB')), space: 80 }, { ...axis, size: 76, values: (self, ticks) => ticks.map((tick) => write(tick)) }],
       series: [{}, ...names.map((name, i) => ({ label: name, points: { show: false }, stroke: style(COLOURS[i]), width: 2, fill: i ? undefined : `${style(COLOURS[i])}22` }))]
     }
     plot = new window.uPlot(options, data, place)

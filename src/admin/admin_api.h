@@ -9,6 +9,7 @@
 #pragma once
 
 #include "broker/broker.h"
+#include "env/process.h"
 #include "shard/shard.h"
 #include "stan/stan.h"
 
@@ -26,6 +27,8 @@ struct admin_api_options {
     // Closes a connection, on whichever worker. May be NULL.
     void (*kick)(void *owner, uint64_t cid);
     void *owner;
+    const struct process_source *process; // for the free space of the disk; may be NULL
+    const char *store_dir;                // NULL: there are no files
     const struct logger *logger;
 };
 

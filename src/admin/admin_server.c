@@ -6,6 +6,7 @@
 
 static bool render(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
 static void put_log(struct admin_api *api, struct json_writer *json);
+static void put_disk(struct admin_api *api, struct json_writer *json);
 static void put_totals(struct admin_api *api, const struct admin_ask *ask, struct json_writer *json);
 
 // The sums over all groups are taken in steps; ask->stream is where it has come.
@@ -48,6 +49,7 @@ static bool render(struct admin_api *api, struct admin_ask *ask, struct buffer *
     json_writer_put_string(&json, "store", bytes_from_string(options->store));
     json_writer_put_string(&json, "sync", bytes_from_string(options->sync));
     put_log(api, &json);
+    put_disk(api, &json);
     put_totals(api, ask, &json);
     json_writer_end(&json);
     return admin_object_finish(&json, ask);
@@ -67,6 +69,19 @@ static void put_log(struct admin_api *api, struct json_writer *json)
         json_writer_put_u64(json, "sync_p50_us", histogram_quantile(syncs, 0.5) / 1000);
         json_writer_put_u64(json, "sync_p99_us", histogram_quantile(syncs, 0.99) / 1000);
     }
+    json_writer_end(json);
+}
+
+static void put_disk(struct admin_api *api, struct json_writer *json)
+{
+    const struct process_source *process = api->options.process;
+    struct process_disk disk;
+    if (!process || !process->read_disk || !api->options.store_dir ||
+        !process->read_disk(process->owner, api->options.store_dir, &disk))
+        return;
+    json_writer_put_object(json, "disk");
+    json_writer_put_u64(json, "free_bytes", disk.free_bytes);
+    json_writer_put_u64(json, "size_bytes", disk.size_bytes);
     json_writer_end(json);
 }
 

@@ -182,7 +182,7 @@ static void show_head(struct top *top, const json_t *server)
     static const struct admin_column cluster = {"", "cluster_id", ADMIN_SHOW_TEXT};
     static const struct admin_column uptime = {"", "uptime_ms", ADMIN_SHOW_AGE};
     static const struct admin_column log_state = {"", "log.state", ADMIN_SHOW_TEXT};
-    static const struct admin_column free_bytes = {"", "log.free_bytes", ADMIN_SHOW_SIZE};
+    static const struct admin_column free_bytes = {"", "disk.free_bytes", ADMIN_SHOW_SIZE};
     static const struct admin_column totals[] = {
         {"", "totals.channels", ADMIN_SHOW_COUNT},     {"", "totals.groups", ADMIN_SHOW_COUNT},
         {"", "totals.members", ADMIN_SHOW_COUNT},      {"", "totals.waiting.messages", ADMIN_SHOW_COUNT},

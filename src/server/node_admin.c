@@ -31,6 +31,8 @@ void node_admin_start(struct node *node)
             .connections = count_connections,
             .kick = kick,
             .owner = node,
+            .process = node->env.process,
+            .store_dir = node->env.disk ? node->options.directory : NULL,
             .logger = node->env.logger,
         },
         node->now);

@@ -5,13 +5,14 @@
 'use strict'
 
 const assert = require('assert')
+const { spawn } = require('child_process')
 const fs = require('fs')
 const http = require('http')
 const os = require('os')
 const path = require('path')
 const { chromium } = require('playwright-core')
 const { test, run } = require('../conformance/lib/tap')
-const { Server } = require('../conformance/lib/server')
+const { Server, program } = require('../conformance/lib/server')
 const { connect: connectTo, publish, subscribe } = require('../conformance/lib/stan_client')
 const { unique, until } = require('../conformance/lib/wait')
 
@@ -86,19 +87,25 @@ async function busy (t, channel, count, options = {}) {
   return { client, worker }
 }
 
-test('every page shows what there is, on a desktop and a phone, light and dark', async (t) => {
+test('every page shows what there is, on a desktop and a phone, light and dark, under load', async (t) => {
   const channel = unique('jobs')
   await busy(t, channel, 8)
+  const load = spawn(program, ['bench', 'stan-pub', '-s', server.url, '--subject', unique('bench'), '--msgs', '100000000', '--window', '8', '--quiet'], { stdio: 'ignore' })
+  t.after(() => load.kill())
+  let rate = ''
   for (const [size, options] of [['desktop', { colorScheme: 'light' }], ['phone', { width: 375, height: 800, colorScheme: 'dark' }]]) {
     const page = await open(t, '', options)
     for (const route of PAGES) {
       await page.goto(`${server.origin}/ui/#/${route}`)
       await seen(page, { '': 'Most to do', channels: channel, groups: 'd:workers', dead: 'Dead letters', clients: 'Client', server: 'Log' }[route])
+      if (!route) await holds(page, 'a rate', () => /published [1-9]/.test(document.querySelector('.chart .legend').innerText))
+      if (!route) rate = await page.innerText('.chart .legend')
       await shoot(page, `${size}-${route || 'overview'}`)
       const width = await page.evaluate(() => document.documentElement.scrollWidth)
       assert.ok(width <= (options.width || 1280), `${route} on a ${size} is ${width} px wide`)
     }
   }
+  assert.ok(load.exitCode === null, `the load ended early, after ${rate}`)
 })
 
 test('charts are drawn, and rates follow the traffic', async (t) => {

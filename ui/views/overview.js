@@ -25,7 +25,7 @@ export const overview = {
         tile('Dead', count(totals.dead.messages), 'given up', totals.dead.messages ? 'bad' : ''),
         tile('Published', rate(history.rate('published')), `${count(totals.published)} ever`),
         tile('Stored', count(totals.messages), `${bytes(totals.bytes)} in ${count(totals.channels)} channels`),
-        tile('Log', info.log ? info.log.state : info.store, info.log && info.log.free_bytes !== undefined ? `${bytes(info.log.free_bytes)} free` : `up ${age(info.uptime_ms)}`, info.log && !/ok|open|serving|running/i.test(info.log.state) ? 'bad' : ''))
+        tile('Log', info.log ? info.log.state : info.store, info.disk ? `${bytes(info.disk.free_bytes)} free` : `up ${age(info.uptime_ms)}`, info.log && info.log.state !== 'serving' ? 'bad' : ''))
       rates.show(history.times, [history.rates.published, history.rates.delivered, history.rates.acked])
       pending.show(history.times, [history.waiting, history.inFlight])
       size.show(history.times, [history.bytes])

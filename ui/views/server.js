@@ -18,7 +18,7 @@ export const server = {
       fill(log,
         h('h2', {}, 'Log'),
         facts([['State', info.log ? info.log.state : 'none: a memory store'], ['Store', info.store], ['Sync', info.sync],
-          info.log && ['Bytes', bytes(info.log.bytes)], info.log && ['Free on the disk', bytes(info.log.free_bytes)],
+          info.log && ['Bytes', bytes(info.log.bytes)], info.disk && ['Free on the disk', `${bytes(info.disk.free_bytes)} of ${bytes(info.disk.size_bytes)}`],
           info.log && ['Sync, half within', us(info.log.sync_p50_us)], info.log && ['Sync, 99 of 100 within', us(info.log.sync_p99_us)]]),
         h('h2', {}, 'Server'),
         facts([['Name', info.name], ['Version', info.version], ['Cluster', info.cluster_id], ['Id', info.server_id], ['Started', time(info.start)], ['Up', age(info.uptime_ms)],
