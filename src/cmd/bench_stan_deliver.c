@@ -21,7 +21,7 @@ enum {
     CLOCK_SLACK_NS = 100000000,
     FILL_WINDOW_MIN = 512,
     ACK_WAIT_S = 30,
-    WAIT_MS = 5000,
+    WAIT_MS = 20000,
 };
 
 // The n-th is one of channel n modulo --channels.
