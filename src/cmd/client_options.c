@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd/client_options.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+
+#include "base/number.h"
+#include "codec/duration.h"
 
 bool client_options_take(struct client_options *options, int option, const char *value)
 {
@@ -38,5 +42,29 @@ int client_options_check(const struct client_options *options, const char *comma
     if (!wrong)
         return 0;
     fprintf(stderr, "weir %s: %s\n", command, wrong);
+    return 2;
+}
+
+int client_options_duration(const char *command, const char *name, const char *text, uint64_t max_ns, uint64_t *ret_ns)
+{
+    char max[DURATION_TEXT_SIZE];
+    if (duration_parse(bytes_from_string(text), max_ns, ret_ns) == 0)
+        return 0;
+    duration_format(max_ns, max);
+    fprintf(stderr, "weir %s: %s takes a duration as \"500ms\", \"30s\" or \"1h30m\", at most %s, not \"%s\"\n",
+            command, name, max, text);
+    return 2;
+}
+
+int client_options_number(const char *command, const char *name, const char *text, uint64_t min, uint64_t max,
+                          uint64_t *ret_number)
+{
+    uint64_t number;
+    if (number_parse_u64(bytes_from_string(text), max, &number) == 0 && number >= min) {
+        *ret_number = number;
+        return 0;
+    }
+    fprintf(stderr, "weir %s: %s takes a number from %" PRIu64 " to %" PRIu64 ", not \"%s\"\n", command, name, min, max,
+            text);
     return 2;
 }

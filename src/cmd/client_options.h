@@ -74,3 +74,8 @@ enum client_option {
 bool client_options_take(struct client_options *options, int option, const char *value);
 // Whether they go together; else says what does not. Returns the exit status 0 or 2.
 int client_options_check(const struct client_options *options, const char *command);
+
+// For commands with values of their own: reads one, or says on standard error what `name` takes. Returns the exit status 0 or 2.
+int client_options_duration(const char *command, const char *name, const char *text, uint64_t max_ns, uint64_t *ret_ns);
+int client_options_number(const char *command, const char *name, const char *text, uint64_t min, uint64_t max,
+                          uint64_t *ret_number);

@@ -9,6 +9,7 @@
     X(pub, "publish a message")                                                                                        \
     X(sub, "print what is published")                                                                                  \
     X(req, "send a request, print the reply")                                                                          \
+    X(enqueue, "put jobs into a channel of one of several servers")                                                    \
     X(bench, "put load on a server and measure")                                                                       \
     X(channel, "channels: list, limit, pause, purge")                                                                  \
     X(group, "groups: list, pause, seek, remove")                                                                      \

@@ -16,6 +16,7 @@ enum { FRAME_MAX = 128 << 20, REQUEST_TIMEOUT_MS = 10000, TICK_MS = 100, PINGS_M
 
 static const uint64_t PING_EVERY_NS = 5000000000;
 
+static void listen_all(struct stan_session *session);
 static int greet(struct stan_session *session, const char *cluster_id);
 static int register_client(struct stan_session *session, const char *cluster_id);
 static int request(struct stan_session *session, const char *subject, const ProtobufCMessage *message);
@@ -55,6 +56,36 @@ int stan_session_open(struct stan_session *session, const struct client_options 
     return error;
 }
 
+int stan_session_resume(struct stan_session *session, const struct client_options *connection, uint64_t sid)
+{
+    char inbox[128];
+    struct client_options options = *connection;
+    options.no_responders = true;
+    client_close(&session->client);
+    int error = client_connect(&session->client, &options);
+    if (error)
+        return fail_client(session, error);
+    session->client.owner = session;
+    session->client.on_message = on_wire;
+    session->pings = session->pongs = 0;
+    session->replaced[0] = '\0';
+    listen_all(session);
+    client_subscribe(&session->client, inbox_name(session, inbox, "m", sid), BYTES(""), sid);
+    if (!session->ping_subject[0])
+        return fail(session, ERR_CLOSED, "the server does not say whom it knows", BYTES(""));
+    session->pinged_ns = 0;
+    error = stan_session_check(session, client_now_ns());
+    uint64_t end_ns = client_now_ns() + REQUEST_TIMEOUT_MS * 1000000ull;
+    while (!error && session->pongs < session->pings && !session->replaced[0]) {
+        int got = client_wait(&session->client, TICK_MS);
+        if (got < 0)
+            error = fail_client(session, got);
+        else if (client_now_ns() >= end_ns || (session->is_stopped && session->is_stopped(session->owner)))
+            error = fail(session, ERR_TIMEOUT, "no answer to a ping", BYTES(""));
+    }
+    return error ? error : stan_session_check(session, client_now_ns());
+}
+
 void stan_session_close(struct stan_session *session)
 {
     StanPb__CloseRequest close = STAN_PB__CLOSE_REQUEST__INIT;
@@ -79,6 +110,7 @@ int stan_session_subscribe(struct stan_session *session, struct stan_session_sub
     message.client_id = stan_session_text(session->client_id);
     message.subject = stan_session_text(subscription->channel);
     message.durable_name = stan_session_text(subscription->durable);
+    message.q_group = stan_session_text(subscription->group ? subscription->group : "");
     message.inbox = stan_session_data(inbox_text);
     message.max_in_flight = (int32_t)subscription->max_in_flight;
     message.ack_wait_in_secs = (int32_t)subscription->ack_wait_s;
@@ -152,6 +184,13 @@ int stan_session_publish(struct stan_session *session, const struct stan_session
                         &message.base);
 }
 
+int stan_session_say(struct stan_session *session, const char *ack_inbox, struct bytes words)
+{
+    const struct bytes none = {0};
+    int error = client_publish(&session->client, bytes_from_string(ack_inbox), none, none, words);
+    return error ? fail_client(session, error) : 0;
+}
+
 int stan_session_acknowledge(struct stan_session *session, const char *ack_inbox, const char *channel,
                              uint64_t sequence)
 {
@@ -184,7 +223,7 @@ int stan_session_check(struct stan_session *session, uint64_t now_ns)
                         &ping.base);
 }
 
-static int greet(struct stan_session *session, const char *cluster_id)
+static void listen_all(struct stan_session *session)
 {
     char name[128];
     client_subscribe(&session->client, inbox_name(session, name, "heartbeat", 0), BYTES(""), SID_HEARTBEAT);
@@ -194,6 +233,11 @@ static int greet(struct stan_session *session, const char *cluster_id)
     snprintf(name, sizeof(name), "%s.p.*", session->inbox);
     client_subscribe(&session->client, bytes_from_string(name), BYTES(""), SID_PUBLISHED);
     session->pinged_ns = client_now_ns();
+}
+
+static int greet(struct stan_session *session, const char *cluster_id)
+{
+    listen_all(session);
     return register_client(session, cluster_id);
 }
 
@@ -370,6 +414,7 @@ static void on_delivery(struct stan_session *session, uint64_t sid, const struct
         .sid = sid,
         .sequence = message->sequence,
         .time_ns = (uint64_t)message->timestamp,
+        .redelivery_count = message->redelivery_count,
         .headers = op->header,
         .reply = stan_session_bytes(message->reply),
         .data = stan_session_bytes(message->data),

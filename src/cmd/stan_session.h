@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small client of NATS Streaming for our own commands (bench, bridge), on cmd/client: of any server that speaks it. One thread, no
-// reconnect: whoever wants that opens another session.
+// A small client of NATS Streaming for our own commands (bench, bridge, work, enqueue), on cmd/client: of any server that speaks it. One thread
+// at a time, no reconnect by itself: whoever wants that opens another session, or resumes this one.
 //
 // stan_session_open ──► stan_session_subscribe/_publish/_acknowledge … client_wait() or client_step() on .client ──► stan_session_close
 //
@@ -24,7 +24,8 @@ enum stan_session_start {
 struct stan_session_message {
     uint64_t sid; // of the subscription
     uint64_t sequence, time_ns;
-    struct bytes headers; // len 0: none, or a server that has none
+    uint32_t redelivery_count; // deliveries before this one
+    struct bytes headers;      // len 0: none, or a server that has none
     struct bytes reply, data;
 };
 
@@ -32,6 +33,7 @@ struct stan_session_message {
 struct stan_session_subscription {
     const char *channel;
     const char *durable; // "": none
+    const char *group;   // NULL: none
     uint64_t sid;        // at least STAN_SESSION_FIRST_SID, each only once in a session
     uint32_t max_in_flight, ack_wait_s;
     enum stan_session_start start;
@@ -76,6 +78,10 @@ struct stan_session {
 // in client_connect(). On failure nothing needs closing.
 int stan_session_open(struct stan_session *session, const struct client_options *connection, const char *cluster_id,
                       const char *client_id) MUST_USE;
+// A lost connection is made anew under the same registration, with the same inbox for the subscription `sid`: the server goes on as if
+// nothing had been. ERR_CLOSED: it has forgotten the client, which has to be opened again. Others as in client_connect(): try again.
+// Whatever comes of it, the session stays one to drop.
+int stan_session_resume(struct stan_session *session, const struct client_options *connection, uint64_t sid) MUST_USE;
 // Says goodbye, if the connection still works, and closes. Durables stay.
 void stan_session_close(struct stan_session *session);
 // Closes without a word.
@@ -99,6 +105,8 @@ struct stan_session_publish {
 };
 // ERR_TOO_BIG: more than the server's max_payload.
 int stan_session_publish(struct stan_session *session, const struct stan_session_publish *publish) MUST_USE;
+// Our words beyond the acknowledgement (stan/verdict.h).
+int stan_session_say(struct stan_session *session, const char *ack_inbox, struct bytes words) MUST_USE;
 int stan_session_acknowledge(struct stan_session *session, const char *ack_inbox, const char *channel,
                              uint64_t sequence) MUST_USE;
 
