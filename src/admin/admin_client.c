@@ -11,8 +11,11 @@ struct holding {
     struct admin_api *api;
     struct json_writer *json; // NULL: only sums
     uint64_t messages, bytes;
+    size_t looked;
     bool unknown; // not all bytes are known
 };
+
+enum { SUBSCRIPTIONS_LOOK = 1000, ENTRY_ROOM = 16384 }; // of a client; bytes that a group's entry takes at most
 
 static enum admin_step close_client(struct admin_api *api, struct admin_ask *ask, struct bytes id);
 static bool render_kicked(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
@@ -182,6 +185,11 @@ static void add_held(void *context, uint32_t id, struct bytes channel)
     (void)channel;
     if (!member)
         return;
+    if (++holding->looked > SUBSCRIPTIONS_LOOK) {
+        holding->messages += member_in_flight(member);
+        holding->unknown = true;
+        return;
+    }
     size_t count = member_pending_list(member, infos, 64);
     holding->messages += member_in_flight(member);
     holding->unknown |= count < member_in_flight(member);
@@ -195,7 +203,8 @@ static void put_group(void *context, uint32_t id, struct bytes channel)
     struct member *member = engine_member_by_id(all->api->engine, id);
     struct holding holding = {.api = all->api};
     struct bytes client;
-    if (!member)
+    const struct buffer *out = all->json->out;
+    if (!member || out->len + ENTRY_ROOM > out->max)
         return;
     add_held(&holding, id, channel);
     json_writer_begin_object(all->json);

@@ -3,7 +3,7 @@
 // GROUP.*: who takes messages from a channel, and where they are.
 #include "admin/admin_internal.h"
 
-enum { MEMBERS_MAX = 1000 };
+enum { MEMBERS_MAX = 1000, MEMBER_ROOM = 16384 }; // of an answer; bytes that one takes at most
 
 static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
 static bool list_channel(struct admin_page *page, const struct admin_ask *ask, struct stream *stream, uint32_t after,
@@ -120,7 +120,8 @@ static bool render_info(struct admin_api *api, struct admin_ask *ask, struct buf
     admin_object_put_group(api, &json, consumer, false);
     json_writer_key(&json, "members");
     json_writer_begin_array(&json);
-    for (struct member *each = consumer_member_next(consumer, NULL); each && count < MEMBERS_MAX;
+    for (struct member *each = consumer_member_next(consumer, NULL);
+         each && count < MEMBERS_MAX && (count == 0 || out->len + MEMBER_ROOM <= out->max);
          each = consumer_member_next(consumer, each), count++)
         admin_object_member(api, &json, each);
     json_writer_end(&json);
