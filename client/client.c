@@ -11,6 +11,7 @@
 
 static int make(const struct weir_client_options *options, struct weir_client **ret_client,
                 struct weir_error *ret_error);
+static void wait_on(pthread_cond_t *condition, struct weir_client *client, int64_t until_ms);
 static int name_inboxes(struct weir_client *client, struct weir_error *ret_error);
 static int register_client(struct weir_client *client, struct weir_error *ret_error);
 static void on_control(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure);
@@ -49,6 +50,7 @@ int weir_client_close(struct weir_client *client, struct weir_error *ret_error)
     for (struct weir_sub *sub = client->subs; sub; sub = sub->next)
         atomic_store(&sub->closed, true);
     pthread_cond_broadcast(&client->changed);
+    pthread_cond_broadcast(&client->room);
     pthread_mutex_unlock(&client->mutex);
     if (state == WEIR_CLIENT_CLOSED)
         return 0;
@@ -91,7 +93,7 @@ bool weir_client_is_connected(struct weir_client *client)
 int64_t weir_client_now_ms(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now); // deadlines need no more, and this is asked for every message
     return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
@@ -108,11 +110,14 @@ void weir_client_unref(struct weir_client *client)
 
 void weir_client_wait(struct weir_client *client, int64_t until_ms)
 {
-    struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
-    if (until_ms == INT64_MAX)
-        pthread_cond_wait(&client->changed, &client->mutex);
-    else
-        pthread_cond_timedwait(&client->changed, &client->mutex, &until);
+    wait_on(&client->changed, client, until_ms);
+}
+
+void weir_client_wait_for_room(struct weir_client *client, int64_t until_ms)
+{
+    client->room_waiters++;
+    wait_on(&client->room, client, until_ms);
+    client->room_waiters--;
 }
 
 int weir_client_check(const struct weir_client *client, struct weir_error *ret_error)
@@ -158,6 +163,7 @@ static int make(const struct weir_client_options *options, struct weir_client **
 {
     struct weir_client *client = calloc(1, sizeof(*client));
     pthread_condattr_t attributes;
+    pthread_mutexattr_t spinning;
     int error;
     if (!client)
         return weir_error_set(ret_error, WEIR_ERR_MEMORY, "out of memory");
@@ -166,14 +172,19 @@ static int make(const struct weir_client_options *options, struct weir_client **
         return error;
     }
     atomic_init(&client->references, 1);
-    pthread_mutex_init(&client->send, NULL);
+    pthread_mutexattr_init(&spinning); // what these protect is short, and sleeping is what would cost
+    pthread_mutexattr_settype(&spinning, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&client->send, &spinning);
+    pthread_mutex_init(&client->mutex, &spinning);
+    pthread_mutexattr_destroy(&spinning);
     pthread_mutex_init(&client->ending, NULL);
-    pthread_mutex_init(&client->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&client->changed, &attributes);
+    pthread_cond_init(&client->room, &attributes);
     pthread_condattr_destroy(&attributes);
     client->next_deadline_ms = INT64_MAX;
+    client->sayings_end = &client->sayings;
     if ((error = weir_inflight_init(&client->inflight, client->options.max_publishes_in_flight)))
         weir_error_set(ret_error, error, "out of memory");
     else
@@ -184,6 +195,15 @@ static int make(const struct weir_client_options *options, struct weir_client **
     }
     *ret_client = client;
     return 0;
+}
+
+static void wait_on(pthread_cond_t *condition, struct weir_client *client, int64_t until_ms)
+{
+    struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
+    if (until_ms == INT64_MAX)
+        pthread_cond_wait(condition, &client->mutex);
+    else
+        pthread_cond_timedwait(condition, &client->mutex, &until);
 }
 
 static int name_inboxes(struct weir_client *client, struct weir_error *ret_error)
@@ -260,7 +280,10 @@ static void destroy(struct weir_client *client)
     weir_request_subjects_deinit(&client->subjects);
     weir_options_client_deinit(&client->options);
     weir_inflight_deinit(&client->inflight);
+    weir_client_free_spares(client);
+    weir_client_free_sayings(client);
     pthread_cond_destroy(&client->changed);
+    pthread_cond_destroy(&client->room);
     pthread_mutex_destroy(&client->mutex);
     pthread_mutex_destroy(&client->ending);
     pthread_mutex_destroy(&client->send);

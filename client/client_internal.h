@@ -21,6 +21,14 @@
 
 enum weir_client_state { WEIR_CLIENT_OPEN, WEIR_CLIENT_LOST, WEIR_CLIENT_CLOSED };
 
+// What is said about messages while there is no connection.
+struct weir_client_saying {
+    struct weir_client_saying *next;
+    char *subject; // in the same memory
+    size_t len;
+    char bytes[];
+};
+
 struct weir_client {
     atomic_int references;
     struct weir_client_options options; // owned texts
@@ -41,6 +49,7 @@ struct weir_client {
     pthread_mutex_t ending;
     pthread_mutex_t mutex;
     pthread_cond_t changed; // of anything below
+    pthread_cond_t room; // of `publishes`; apart, because it is signalled often and only those who wait for room care
 
     enum weir_client_state state; // (m)
     uint64_t link_events;         // (m) connection broken, mended, broken …: it is there while this is even
@@ -49,12 +58,18 @@ struct weir_client {
     char why[256];      // (m) the latest reason for a change of the above, or what the server complained about
     char lost_why[256]; // (m) not "": the server has given us up
 
-    struct weir_inflight inflight; // (m)
-    size_t publishes;              // (m) in flight, or about to be
-    size_t room_waiters;           // (m) threads that wait for fewer of them
-    atomic_int ends_running;       // taken out, and not called back yet
-    atomic_int flushers;           // threads in weir_client_flush()
-    int64_t next_deadline_ms;      // (m) of a publish, not later than the earliest
+    struct weir_inflight inflight;               // (m)
+    struct weir_inflight_entry *spares;          // (send) list, by `next`, of entries to be used again
+    _Atomic(struct weir_inflight_entry *) spent; // those that became free since; whoever has `send` takes all
+    atomic_size_t spent_count;                   // about how many there are of both
+    size_t publishes;                            // (m) in flight, or about to be
+    size_t room_waiters;                         // (m) threads that wait for fewer of them
+    atomic_int ends_running;                     // taken out, and not called back yet
+    atomic_int flushers;                         // threads in weir_client_flush()
+    int64_t next_deadline_ms;                    // (m) of a publish, not later than the earliest
+
+    struct weir_client_saying *sayings, **sayings_end; // (m) to ack inboxes, for when the connection is back
+    size_t saying_bytes;                               // (m) of them
 
     int64_t next_ping_ms; // (m)
     uint32_t pings_out;   // (m)
@@ -77,6 +92,7 @@ void weir_client_unref(struct weir_client *client);
 
 // Waits for `changed`, at most until then (monotonic). The mutex is held.
 void weir_client_wait(struct weir_client *client, int64_t until_ms);
+void weir_client_wait_for_room(struct weir_client *client, int64_t until_ms);
 
 // WEIR_ERR_CLOSED or _LOST, or 0 while it is open. The mutex is held.
 int weir_client_check(const struct weir_client *client, struct weir_error *ret_error);
@@ -99,6 +115,10 @@ int weir_client_start_keeper(struct weir_client *client, struct weir_error *ret_
 void weir_client_ping_now(struct weir_client *client);
 int64_t weir_client_heard_ms(struct weir_client *client);
 
+// Keeps what could not be said until it can be; WEIR_ERR_UNREACHABLE: more than 8 MiB are kept already. _CLOSED, _LOST, _MEMORY.
+int weir_client_say_later(struct weir_client *client, const char *subject, const char *bytes, size_t len) WEIR_MUST_USE;
+void weir_client_free_sayings(struct weir_client *client);
+
 // publish.c
 struct weir_client_try {
     const char *channel;
@@ -119,6 +139,8 @@ void weir_client_end_publishes(struct weir_client *client, struct weir_inflight_
                                const char *why);
 // Sends what is in flight and was not sent over the connection that is there now.
 void weir_client_send_again(struct weir_client *client);
+// Frees what is kept to be used again.
+void weir_client_free_spares(struct weir_client *client);
 // The client or fleet whose weir_published_fn this thread is in, or NULL.
 const void *weir_client_callback_of_thread(void);
 void weir_client_set_callback_of_thread(const void *handle);

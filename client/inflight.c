@@ -22,15 +22,23 @@ void weir_inflight_deinit(struct weir_inflight *inflight)
     inflight->buckets = NULL;
 }
 
-struct weir_inflight_entry *weir_inflight_entry_new(const char *prefix, const struct weir_envelope_publish *publish)
+struct weir_inflight_entry *weir_inflight_entry_new(struct weir_inflight_entry *spare, const char *prefix,
+                                                    const struct weir_envelope_publish *publish)
 {
     struct weir_bytes head = {prefix, strlen(prefix)};
     size_t message_len = weir_envelope_publish_size(publish);
-    struct weir_inflight_entry *entry =
-        malloc(sizeof(*entry) + publish->id.len + head.len + publish->channel.len + 3 + message_len);
-    if (!entry)
-        return NULL;
+    size_t size = publish->id.len + head.len + publish->channel.len + 3 + message_len;
+    size_t capacity = size < WEIR_INFLIGHT_SMALL ? WEIR_INFLIGHT_SMALL : size;
+    struct weir_inflight_entry *entry = spare;
+    if (!spare || spare->capacity < size) {
+        free(spare);
+        if (!(entry = malloc(sizeof(*entry) + capacity)))
+            return NULL;
+        entry->capacity = capacity;
+    }
+    capacity = entry->capacity;
     memset(entry, 0, sizeof(*entry));
+    entry->capacity = capacity;
     atomic_init(&entry->references, 1);
     entry->hash = hash_of(publish->id);
     entry->id_len = publish->id.len;
@@ -51,10 +59,9 @@ void weir_inflight_entry_ref(struct weir_inflight_entry *entry)
     atomic_fetch_add(&entry->references, 1);
 }
 
-void weir_inflight_entry_unref(struct weir_inflight_entry *entry)
+bool weir_inflight_entry_unref(struct weir_inflight_entry *entry)
 {
-    if (atomic_fetch_sub(&entry->references, 1) == 1)
-        free(entry);
+    return atomic_fetch_sub(&entry->references, 1) == 1;
 }
 
 void weir_inflight_add(struct weir_inflight *inflight, struct weir_inflight_entry *entry)

@@ -18,6 +18,7 @@ struct weir_inflight_entry {
     int64_t deadline_ms; // monotonic
     weir_published_fn *on_published;
     void *closure;
+    size_t capacity; // of `memory`
     uint32_t hash;
     size_t id_len;
     const char *id;            // in the same memory, as the next two
@@ -39,10 +40,14 @@ int weir_inflight_init(struct weir_inflight *inflight, size_t max) WEIR_MUST_USE
 // There must be none left.
 void weir_inflight_deinit(struct weir_inflight *inflight);
 
-// NULL: out of memory. `prefix` and the channel, with a dot between them, make the subject.
-struct weir_inflight_entry *weir_inflight_entry_new(const char *prefix, const struct weir_envelope_publish *publish);
+// NULL: out of memory. `prefix` and the channel, with a dot between them, make the subject. `spare` (may be NULL) is one that is free; it is used
+// again if it is large enough, and freed if not. Small ones have WEIR_INFLIGHT_SMALL bytes, so that one fits for the other.
+enum { WEIR_INFLIGHT_SMALL = 1024 };
+struct weir_inflight_entry *weir_inflight_entry_new(struct weir_inflight_entry *spare, const char *prefix,
+                                                    const struct weir_envelope_publish *publish);
 void weir_inflight_entry_ref(struct weir_inflight_entry *entry);
-void weir_inflight_entry_unref(struct weir_inflight_entry *entry);
+// True: that was the last one, and the caller frees the entry, or keeps it as a spare.
+bool weir_inflight_entry_unref(struct weir_inflight_entry *entry) WEIR_MUST_USE;
 
 // Gives it a serial; the reference is the table's from now on.
 void weir_inflight_add(struct weir_inflight *inflight, struct weir_inflight_entry *entry);

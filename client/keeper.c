@@ -4,12 +4,16 @@
 #include "client/client_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+enum { SAYINGS_MAX_BYTES = 8 << 20, SAY_AGAIN_MS = 100 };
 
 static void *keep(void *closure);
 static int64_t step(struct weir_client *client);
 static bool tell_link(struct weir_client *client);
 static int64_t ping_if_due(struct weir_client *client, int64_t now_ms);
 static int64_t expire_publishes(struct weir_client *client, int64_t now_ms);
+static int64_t say_again(struct weir_client *client, int64_t now_ms);
 static void end_lost(struct weir_client *client);
 static void tell(struct weir_client *client, enum weir_event event, const char *why);
 
@@ -38,6 +42,41 @@ int64_t weir_client_heard_ms(struct weir_client *client)
     int64_t heard_ms = client->heard_ms;
     pthread_mutex_unlock(&client->mutex);
     return heard_ms;
+}
+
+int weir_client_say_later(struct weir_client *client, const char *subject, const char *bytes, size_t len)
+{
+    size_t subject_len = strlen(subject), size = sizeof(struct weir_client_saying) + len + subject_len + 1;
+    struct weir_client_saying *saying = malloc(size);
+    if (!saying)
+        return WEIR_ERR_MEMORY;
+    saying->next = NULL;
+    saying->len = len;
+    saying->subject = saying->bytes + len;
+    memcpy(saying->bytes, bytes, len);
+    memcpy(saying->subject, subject, subject_len + 1);
+    pthread_mutex_lock(&client->mutex);
+    int error = weir_client_check(client, NULL);
+    if (!error && client->saying_bytes + size > SAYINGS_MAX_BYTES)
+        error = WEIR_ERR_UNREACHABLE;
+    if (!error) {
+        *client->sayings_end = saying;
+        client->sayings_end = &saying->next;
+        client->saying_bytes += size;
+        pthread_cond_broadcast(&client->changed);
+    }
+    pthread_mutex_unlock(&client->mutex);
+    if (error)
+        free(saying);
+    return error;
+}
+
+void weir_client_free_sayings(struct weir_client *client)
+{
+    for (struct weir_client_saying *saying = client->sayings, *next; saying; saying = next) {
+        next = saying->next;
+        free(saying);
+    }
 }
 
 static void *keep(void *closure)
@@ -72,7 +111,25 @@ static int64_t step(struct weir_client *client)
     }
     int64_t deadline_ms = expire_publishes(client, now_ms);
     int64_t ping_ms = ping_if_due(client, now_ms);
-    return deadline_ms < ping_ms ? deadline_ms : ping_ms;
+    int64_t say_ms = say_again(client, now_ms);
+    deadline_ms = deadline_ms < ping_ms ? deadline_ms : ping_ms;
+    return deadline_ms < say_ms ? deadline_ms : say_ms;
+}
+
+// Says what could not be said before, first come, first said.
+static int64_t say_again(struct weir_client *client, int64_t now_ms)
+{
+    while (client->sayings && weir_client_link_up(client)) {
+        struct weir_client_saying *saying = client->sayings;
+        if (natsConnection_Publish(client->nc, saying->subject, saying->bytes, (int)saying->len) != NATS_OK)
+            return now_ms + SAY_AGAIN_MS;
+        client->sayings = saying->next;
+        if (!client->sayings)
+            client->sayings_end = &client->sayings;
+        client->saying_bytes -= sizeof(*saying) + saying->len + strlen(saying->subject) + 1;
+        free(saying);
+    }
+    return INT64_MAX;
 }
 
 // Tells of the next change of the connection that was not told yet; true if there was one.
@@ -125,6 +182,7 @@ static void end_lost(struct weir_client *client)
 {
     client->state = WEIR_CLIENT_LOST;
     pthread_cond_broadcast(&client->changed);
+    pthread_cond_broadcast(&client->room);
     pthread_mutex_unlock(&client->mutex);
     weir_client_shut(client, WEIR_ERR_LOST);
     pthread_mutex_lock(&client->mutex);

@@ -74,6 +74,9 @@ static natsStatus set_options(struct weir_client *client, natsOptions *options)
         status = natsOptions_SetReconnectJitter(options, from->reconnect_wait_ms / 2, from->reconnect_wait_ms / 2);
     if (status == NATS_OK)
         status = natsOptions_SetIgnoreDiscoveredServers(options, true); // others are not this server
+    // What libnats keeps while there is no connection gets ahead of what we send again. It takes one message even so.
+    if (status == NATS_OK)
+        status = natsOptions_SetReconnectBufSize(options, 1);
     if (status == NATS_OK)
         status = natsOptions_SetFailRequestsOnDisconnect(options, true);
     if (status == NATS_OK)

@@ -7,24 +7,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { AGAIN_MS = 50, SMALL = 4096, CHUNK = 64 };
+enum { AGAIN_MS = 50, SMALL = 4096, CHUNK = 64, ID_BYTES = 48, SPARES_MAX = 2048 };
 
 static int read_try(struct weir_client *client, const char *channel, const void *data, size_t data_bytes,
                     const struct weir_publish_options *options, struct weir_client_try *ret,
                     struct weir_error *ret_error);
 static struct weir_envelope_publish envelope_of(const struct weir_client *client, const struct weir_client_try *publish,
                                                 struct weir_bytes id);
-static struct weir_bytes id_of(struct weir_client *client, const struct weir_client_try *publish, char *memory,
-                               size_t size);
+static struct weir_bytes id_of(struct weir_client *client, const struct weir_client_try *publish,
+                               char memory[ID_BYTES]);
 static int request_until(struct weir_client *client, const struct weir_client_try *publish, const char *subject,
                          struct weir_bytes message, struct weir_error *ret_error);
 static int take_answer(natsMsg *answer, struct weir_error *ret_error);
 static int wait_for_link(struct weir_client *client, const struct weir_client_try *publish,
                          struct weir_error *ret_error);
 static void wait_a_little(struct weir_client *client, int64_t deadline_ms);
-static int reserve(struct weir_client *client, const struct weir_client_try *publish, struct weir_error *ret_error);
-static void unreserve(struct weir_client *client);
-static int send_entry(struct weir_client *client, struct weir_inflight_entry *entry, struct weir_error *ret_error);
+static size_t room_mark(const struct weir_client *client);
+static int wait_for_room(struct weir_client *client, const struct weir_client_try *publish,
+                         struct weir_error *ret_error);
+static int send_entry(struct weir_client *client, const struct weir_client_try *publish,
+                      struct weir_inflight_entry *entry, struct weir_error *ret_error);
+static int take_back(struct weir_client *client, struct weir_inflight_entry *entry, natsStatus status,
+                     struct weir_error *ret_error);
+static void let_go(struct weir_client *client, struct weir_inflight_entry *entry);
+static struct weir_inflight_entry *take_spare(struct weir_client *client);
 static void on_ack(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure);
 
 static _Thread_local const void *callback_of_thread;
@@ -70,12 +76,11 @@ int weir_client_flush(struct weir_client *client, int64_t timeout_ms)
 int weir_client_try_publish(struct weir_client *client, const struct weir_client_try *publish,
                             struct weir_error *ret_error)
 {
-    char small[SMALL], id_memory[64];
+    char small[SMALL], id_memory[ID_BYTES];
     if (callback_of_thread == client)
         return weir_error_set(ret_error, WEIR_ERR_INVALID,
                               "publishing and waiting within a callback of a publish would wait for itself");
-    struct weir_envelope_publish envelope =
-        envelope_of(client, publish, id_of(client, publish, id_memory, sizeof(id_memory)));
+    struct weir_envelope_publish envelope = envelope_of(client, publish, id_of(client, publish, id_memory));
     size_t message_len = weir_envelope_publish_size(&envelope);
     size_t subject_len = strlen(client->subjects.publish_prefix) + 1 + strlen(publish->channel);
     size_t size = subject_len + 1 + message_len;
@@ -94,40 +99,40 @@ int weir_client_try_publish(struct weir_client *client, const struct weir_client
 int weir_client_try_publish_async(struct weir_client *client, const struct weir_client_try *publish,
                                   weir_published_fn *on_published, void *closure, struct weir_error *ret_error)
 {
-    char id_memory[64];
-    struct weir_envelope_publish envelope =
-        envelope_of(client, publish, id_of(client, publish, id_memory, sizeof(id_memory)));
-    int error = reserve(client, publish, ret_error);
-    if (error)
-        return error;
-    struct weir_inflight_entry *entry = weir_inflight_entry_new(client->subjects.publish_prefix, &envelope);
-    if (!entry) {
-        unreserve(client);
-        return weir_error_set(ret_error, WEIR_ERR_MEMORY, "out of memory");
-    }
-    entry->deadline_ms = publish->deadline_ms;
-    entry->on_published = on_published;
-    entry->closure = closure;
+    char id_memory[ID_BYTES];
+    struct weir_envelope_publish envelope = envelope_of(client, publish, id_of(client, publish, id_memory));
+    bool small =
+        weir_envelope_publish_size(&envelope) < WEIR_INFLIGHT_SMALL; // then one is at hand, and copying takes no time
+    struct weir_inflight_entry *entry =
+        small ? NULL : weir_inflight_entry_new(NULL, client->subjects.publish_prefix, &envelope);
     pthread_mutex_lock(&client->send);
-    error = client->acks ? 0 : weir_client_listen(client, client->ack_inbox, on_ack, &client->acks, ret_error);
-    if (!error)
-        error = send_entry(client, entry, ret_error);
-    else
-        weir_inflight_entry_unref(entry);
+    if (small)
+        entry = weir_inflight_entry_new(take_spare(client), client->subjects.publish_prefix, &envelope);
+    int error = entry ? 0 : weir_error_set(ret_error, WEIR_ERR_MEMORY, "out of memory");
+    if (!error && !client->acks)
+        error = weir_client_listen(client, client->ack_inbox, on_ack, &client->acks, ret_error);
+    if (!error) {
+        entry->deadline_ms = publish->deadline_ms;
+        entry->on_published = on_published;
+        entry->closure = closure;
+        error = send_entry(client, publish, entry, ret_error);
+        let_go(client, entry);
+    } else {
+        free(entry);
+    }
     pthread_mutex_unlock(&client->send);
-    if (error)
-        unreserve(client);
     return error;
 }
 
 void weir_client_take_publishes(struct weir_client *client, const struct weir_inflight_entry *entries)
 {
+    bool enough = false; // waiters are woken when the mark is passed, not again and again below it
     for (; entries; entries = entries->next) {
-        atomic_fetch_add(&client->ends_running, 1);
-        client->publishes--;
+        atomic_fetch_add_explicit(&client->ends_running, 1, memory_order_relaxed);
+        enough |= --client->publishes == room_mark(client);
     }
-    if (client->room_waiters > 0)
-        pthread_cond_broadcast(&client->changed);
+    if (enough && client->room_waiters > 0)
+        pthread_cond_broadcast(&client->room);
 }
 
 void weir_client_end_publishes(struct weir_client *client, struct weir_inflight_entry *entries, int result,
@@ -143,7 +148,7 @@ void weir_client_end_publishes(struct weir_client *client, struct weir_inflight_
             callback_of_thread = outer;
             pthread_mutex_unlock(&client->ending);
         }
-        weir_inflight_entry_unref(entry);
+        let_go(client, entry);
         atomic_fetch_sub(&client->ends_running, 1);
         if (atomic_load(&client->flushers) > 0) {
             pthread_mutex_lock(&client->mutex);
@@ -179,6 +184,12 @@ void weir_client_send_again(struct weir_client *client)
         client->sent_events = link;
     pthread_mutex_unlock(&client->mutex);
     pthread_mutex_unlock(&client->send);
+}
+
+void weir_client_free_spares(struct weir_client *client)
+{
+    for (struct weir_inflight_entry *entry; (entry = take_spare(client));)
+        free(entry);
 }
 
 const void *weir_client_callback_of_thread(void)
@@ -223,13 +234,19 @@ static struct weir_envelope_publish envelope_of(const struct weir_client *client
     };
 }
 
-static struct weir_bytes id_of(struct weir_client *client, const struct weir_client_try *publish, char *memory,
-                               size_t size)
+// One that is made up is the client's unique text and a number.
+static struct weir_bytes id_of(struct weir_client *client, const struct weir_client_try *publish, char memory[ID_BYTES])
 {
     if (publish->id.len > 0)
         return publish->id;
-    int len = snprintf(memory, size, "%s%" PRIx64, client->ids, (uint64_t)atomic_fetch_add(&client->made_ids, 1));
-    return (struct weir_bytes){memory, (size_t)len};
+    char *to = memory + ID_BYTES;
+    uint64_t number = atomic_fetch_add_explicit(&client->made_ids, 1, memory_order_relaxed);
+    do
+        *--to = "0123456789abcdefghijklmnopqrstuv"[number & 31];
+    while ((number >>= 5) > 0);
+    to -= WEIR_UNIQUE_BYTES - 1;
+    memcpy(to, client->ids, WEIR_UNIQUE_BYTES - 1);
+    return (struct weir_bytes){to, (size_t)(memory + ID_BYTES - to)};
 }
 
 static int request_until(struct weir_client *client, const struct weir_client_try *publish, const char *subject,
@@ -302,50 +319,49 @@ static void wait_a_little(struct weir_client *client, int64_t deadline_ms)
     pthread_mutex_unlock(&client->mutex);
 }
 
-// Makes sure that there is room for one more; may wait for it.
-static int reserve(struct weir_client *client, const struct weir_client_try *publish, struct weir_error *ret_error)
+// Who waits for room is woken when there is some, not for each place.
+static size_t room_mark(const struct weir_client *client)
+{
+    size_t max = client->options.max_publishes_in_flight;
+    return max - (max + 3) / 4;
+}
+
+// Makes sure that there is room for one more; may wait for it, without `send`, which the keeper may need to make it. Both locks are held.
+static int wait_for_room(struct weir_client *client, const struct weir_client_try *publish,
+                         struct weir_error *ret_error)
 {
     bool wait = publish->wait && callback_of_thread != client;
-    int error = publish->wait ? 0 : wait_for_link(client, publish, ret_error);
-    if (error)
-        return error;
-    pthread_mutex_lock(&client->mutex);
+    int error;
     while (!(error = weir_client_check(client, ret_error)) &&
            client->publishes >= client->options.max_publishes_in_flight) {
-        if (!wait || weir_client_now_ms() >= publish->deadline_ms) {
-            error = weir_error_set(ret_error, wait ? WEIR_ERR_TIMEOUT : WEIR_ERR_LIMIT,
-                                   "%zu publishes wait for their acknowledgement", client->publishes);
-            break;
-        }
-        client->room_waiters++;
-        weir_client_wait(client, publish->deadline_ms);
-        client->room_waiters--;
+        if (!wait || weir_client_now_ms() >= publish->deadline_ms)
+            return weir_error_set(ret_error, wait ? WEIR_ERR_TIMEOUT : WEIR_ERR_LIMIT,
+                                  "%zu publishes wait for their acknowledgement", client->publishes);
+        pthread_mutex_unlock(&client->send);
+        while (client->publishes > room_mark(client) && client->state == WEIR_CLIENT_OPEN &&
+               weir_client_now_ms() < publish->deadline_ms)
+            weir_client_wait_for_room(client, publish->deadline_ms);
+        pthread_mutex_unlock(&client->mutex);
+        pthread_mutex_lock(&client->send);
+        pthread_mutex_lock(&client->mutex);
     }
-    if (!error)
-        client->publishes++;
-    pthread_mutex_unlock(&client->mutex);
     return error;
 }
 
-static void unreserve(struct weir_client *client)
-{
-    pthread_mutex_lock(&client->mutex);
-    client->publishes--;
-    if (client->room_waiters > 0)
-        pthread_cond_broadcast(&client->changed);
-    pthread_mutex_unlock(&client->mutex);
-}
-
-// Takes the entry. `send` is held.
-static int send_entry(struct weir_client *client, struct weir_inflight_entry *entry, struct weir_error *ret_error)
+// `send` is held. The table has a reference of its own.
+static int send_entry(struct weir_client *client, const struct weir_client_try *publish,
+                      struct weir_inflight_entry *entry, struct weir_error *ret_error)
 {
     natsStatus status = NATS_OK;
     pthread_mutex_lock(&client->mutex);
-    int error = weir_client_check(client, ret_error);
+    int error = wait_for_room(client, publish, ret_error);
+    if (!error && !publish->wait && !weir_client_link_up(client))
+        error = weir_error_set(ret_error, WEIR_ERR_UNREACHABLE, "not connected: %s", client->why);
     bool now = !error && weir_client_link_up(client) && client->sent_events == client->link_events;
     if (!error) {
         weir_inflight_entry_ref(entry);
         weir_inflight_add(&client->inflight, entry);
+        client->publishes++;
         entry->epoch = now ? client->link_events + 1 : 0;
         if (entry->deadline_ms < client->next_deadline_ms) {
             client->next_deadline_ms = entry->deadline_ms;
@@ -356,18 +372,56 @@ static int send_entry(struct weir_client *client, struct weir_inflight_entry *en
     if (now)
         status = natsConnection_PublishRequest(client->nc, entry->subject, client->ack_inbox, entry->message.ptr,
                                                (int)entry->message.len);
-    if (status == NATS_MAX_PAYLOAD || status == NATS_NO_MEMORY ||
-        status == NATS_INVALID_SUBJECT) { // not to be had by waiting
-        pthread_mutex_lock(&client->mutex);
-        if (weir_inflight_has(&client->inflight, entry)) {
-            weir_inflight_remove(&client->inflight, entry);
-            weir_inflight_entry_unref(entry);
-            error = weir_error_nats(ret_error, status, "publishing");
-        }
-        pthread_mutex_unlock(&client->mutex);
-    }
-    weir_inflight_entry_unref(entry);
+    if (status == NATS_MAX_PAYLOAD || status == NATS_NO_MEMORY || status == NATS_INVALID_SUBJECT)
+        error = take_back(client, entry, status, ret_error);
     return error;
+}
+
+// What waiting does not make better. Nothing, if somebody else has ended it already.
+static int take_back(struct weir_client *client, struct weir_inflight_entry *entry, natsStatus status,
+                     struct weir_error *ret_error)
+{
+    pthread_mutex_lock(&client->mutex);
+    bool there = weir_inflight_has(&client->inflight, entry);
+    if (there) {
+        weir_inflight_remove(&client->inflight, entry);
+        client->publishes--;
+    }
+    pthread_mutex_unlock(&client->mutex);
+    if (!there)
+        return 0;
+    let_go(client, entry);
+    return weir_error_nats(ret_error, status, "publishing");
+}
+
+// Drops a reference. With the last one a small entry is kept to be used again: what one thread allocates and another frees is dear.
+static void let_go(struct weir_client *client, struct weir_inflight_entry *entry)
+{
+    if (!weir_inflight_entry_unref(entry))
+        return;
+    if (entry->capacity > WEIR_INFLIGHT_SMALL ||
+        atomic_load_explicit(&client->spent_count, memory_order_relaxed) >= SPARES_MAX) {
+        free(entry);
+        return;
+    }
+    atomic_fetch_add_explicit(&client->spent_count, 1, memory_order_relaxed);
+    entry->next = atomic_load_explicit(&client->spent, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&client->spent, &entry->next, entry, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
+}
+
+// NULL: there is none. `send` is held.
+static struct weir_inflight_entry *take_spare(struct weir_client *client)
+{
+    if (!client->spares)
+        client->spares = atomic_exchange_explicit(&client->spent, NULL, memory_order_acquire);
+    struct weir_inflight_entry *entry = client->spares;
+    if (entry) {
+        client->spares = entry->next;
+        atomic_fetch_sub_explicit(&client->spent_count, 1, memory_order_relaxed);
+    }
+    return entry;
 }
 
 static void on_ack(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *closure)

@@ -166,7 +166,9 @@ int weir_sub_say(struct weir_sub *sub, const char *bytes, size_t len)
     if (atomic_load(&sub->closed))
         return WEIR_ERR_CLOSED;
     natsStatus status = natsConnection_Publish(sub->client->nc, sub->ack_inbox, bytes, (int)len);
-    return status == NATS_OK ? 0 : weir_error_of(status);
+    if (status == NATS_OK || status == NATS_NO_MEMORY || status == NATS_CONNECTION_CLOSED)
+        return weir_error_of(status);
+    return weir_client_say_later(sub->client, sub->ack_inbox, bytes, len);
 }
 
 int weir_sub_nak(struct weir_sub *sub, uint64_t sequence, int64_t delay_ms, bool count)

@@ -192,7 +192,8 @@ WEIR_API int weir_client_publish(struct weir_client *client, const char *channel
 typedef void weir_published_fn(int result, const char *id, const char *why, void *closure);
 
 // The same without waiting: returns when the message is on its way, or will be as soon as there is a connection. Data and texts are copied.
-// Publishes of one client arrive in the order in which they were made. Waits, at most for the publish's own time, while
+// Publishes of one client arrive in the order in which they were made, except that of those which are made while a connection breaks one may get
+// ahead of those that have to be sent again. Waits, at most for the publish's own time, while
 // max_publishes_in_flight are unacknowledged; within a weir_published_fn it returns WEIR_ERR_LIMIT instead. On failure `on_published` is not
 // called. `on_published` may be NULL.
 WEIR_API int weir_client_publish_async(struct weir_client *client, const char *channel, const void *data,

@@ -13,6 +13,8 @@ const build = process.env.BUILD || path.dirname(program)
 const START = { NEW: 0, LAST: 1, AGO: 2, SEQUENCE: 3, FIRST: 4 }
 const RESULT = { INVALID: -1, UNREACHABLE: -3, AUTHORIZATION: -4, NO_CLUSTER: -5, TIMEOUT: -6, REFUSED: -7, TOO_BIG: -8, LIMIT: -9, LOST: -10, CLOSED: -11 }
 const CALL_MS = 40000
+const running = new Set()
+process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
 
 class Failure extends Error {
   constructor (answer) {
@@ -37,7 +39,8 @@ class Driver {
     driver.ended.then(() => { for (const call of driver.calls.values()) call({ result: 'the driver ended', why: driver.log }) })
     driver.child.stdin.on('error', () => {})
     readline.createInterface({ input: driver.child.stdout }).on('line', (line) => driver.take(JSON.parse(line)))
-    process.on('exit', () => driver.child.kill('SIGKILL'))
+    running.add(driver.child)
+    driver.ended.then(() => running.delete(driver.child))
     return driver
   }
 

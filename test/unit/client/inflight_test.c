@@ -9,17 +9,24 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static struct weir_bytes text(const char *words)
 {
     return (struct weir_bytes){words, strlen(words)};
 }
 
+static void drop(struct weir_inflight_entry *entry)
+{
+    assert_true(weir_inflight_entry_unref(entry));
+    free(entry);
+}
+
 static struct weir_inflight_entry *add(struct weir_inflight *inflight, const char *id, int64_t deadline_ms)
 {
     const struct weir_envelope_publish publish = {text("client"), text(id),     text("jobs"),
                                                   text(""),       text("data"), text("conn")};
-    struct weir_inflight_entry *entry = weir_inflight_entry_new("_STAN.pub", &publish);
+    struct weir_inflight_entry *entry = weir_inflight_entry_new(NULL, "_STAN.pub", &publish);
     assert_non_null(entry);
     assert_string_equal(entry->id, id);
     assert_string_equal(entry->subject, "_STAN.pub.jobs");
@@ -47,7 +54,7 @@ static void ids_find_their_publish(void **state)
         struct weir_inflight_entry *entry = weir_inflight_take(&inflight, text(id));
         assert_string_equal(entry->id, id);
         assert_false(weir_inflight_has(&inflight, entry));
-        weir_inflight_entry_unref(entry);
+        drop(entry);
         assert_null(weir_inflight_take(&inflight, text(id)));
     }
     uint64_t before = 0; // what is left is in its order
@@ -56,7 +63,7 @@ static void ids_find_their_publish(void **state)
         assert_true(entry->serial > before && weir_inflight_has(&inflight, entry));
         before = entry->serial;
         weir_inflight_remove(&inflight, entry);
-        weir_inflight_entry_unref(entry);
+        drop(entry);
     }
     assert_int_equal(inflight.count, 0);
     weir_inflight_deinit(&inflight);
@@ -71,8 +78,8 @@ static void of_one_id_the_older_is_first(void **state)
     assert_ptr_equal(weir_inflight_take(&inflight, text("same")), first);
     assert_ptr_equal(weir_inflight_take(&inflight, text("same")), second);
     assert_null(weir_inflight_take(&inflight, text("same")));
-    weir_inflight_entry_unref(first);
-    weir_inflight_entry_unref(second);
+    drop(first);
+    drop(second);
     weir_inflight_deinit(&inflight);
 }
 
@@ -92,13 +99,33 @@ static void those_whose_time_is_over_come_out_in_order(void **state)
     assert_string_equal(expired->next->id, "c");
     assert_null(expired->next->next);
     assert_int_equal(next_ms, 30);
-    weir_inflight_entry_unref(expired->next);
-    weir_inflight_entry_unref(expired);
+    drop(expired->next);
+    drop(expired);
     expired = weir_inflight_expire(&inflight, INT64_MAX, &next_ms);
     assert_string_equal(expired->id, "a");
     assert_int_equal(next_ms, INT64_MAX);
-    weir_inflight_entry_unref(expired);
+    drop(expired);
     weir_inflight_deinit(&inflight);
+}
+
+static void a_spare_is_used_again_if_it_is_large_enough(void **state)
+{
+    static char big[3000];
+    struct weir_envelope_publish publish = {text("client"), text("id"), text("jobs"),
+                                            text(""),       {big, 100}, text("conn")};
+    (void)state;
+    struct weir_inflight_entry *first = weir_inflight_entry_new(NULL, "p", &publish);
+    weir_inflight_entry_ref(first);
+    assert_false(weir_inflight_entry_unref(first));
+    assert_true(weir_inflight_entry_unref(first));
+    publish.data.len = 500;
+    struct weir_inflight_entry *second = weir_inflight_entry_new(first, "p", &publish);
+    assert_ptr_equal(second, first);
+    assert_int_equal(second->message.len, weir_envelope_publish_size(&publish));
+    publish.data.len = sizeof(big);
+    struct weir_inflight_entry *third = weir_inflight_entry_new(second, "p", &publish); // the spare is freed
+    assert_int_equal(third->message.len, weir_envelope_publish_size(&publish));
+    drop(third);
 }
 
 int main(void)
@@ -107,6 +134,7 @@ int main(void)
         cmocka_unit_test(ids_find_their_publish),
         cmocka_unit_test(of_one_id_the_older_is_first),
         cmocka_unit_test(those_whose_time_is_over_come_out_in_order),
+        cmocka_unit_test(a_spare_is_used_again_if_it_is_large_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
