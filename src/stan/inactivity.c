@@ -25,6 +25,7 @@ struct left_channel {
 struct removal {
     struct list link; // list link: inactivity.removals
     uint64_t index;   // of the proposal
+    bool by_hand;
     size_t name_len;
     char name[];
 };
@@ -84,7 +85,7 @@ int inactivity_note(struct inactivity *inactivity, const struct stream *stream)
     return append(inactivity, state.id, stan->now.wall_ns);
 }
 
-int inactivity_remove(struct inactivity *inactivity, struct stream *stream, uint64_t *ret_index)
+int inactivity_remove(struct inactivity *inactivity, struct stream *stream, bool by_hand, uint64_t *ret_index)
 {
     struct stan *stan = inactivity->stan;
     struct bytes name = stream_name(stream);
@@ -98,6 +99,7 @@ int inactivity_remove(struct inactivity *inactivity, struct stream *stream, uint
         return error;
     }
     removal->index = *ret_index;
+    removal->by_hand = by_hand;
     list_push_back(&inactivity->removals, &removal->link);
     if (map_u64_find(&inactivity->channels, id))
         (void)!append(inactivity, id, 0); // else the next start forgets it
@@ -340,13 +342,10 @@ static uint64_t look_at(struct left_channel *left, struct stream *stream, uint64
     if (idle_ns < max_ns)
         return max_ns - idle_ns;
     uint64_t index;
-    if (inactivity_remove(inactivity, stream, &index))
-        return RETRY_MS * 1000000ULL;
-    logger_write(inactivity->stan->options.logger, LOG_INFO, "Channel \"%.*s\" has been deleted: nobody used it",
-                 BYTES_ARG(state.config.name));
-    return UINT64_MAX;
+    return inactivity_remove(inactivity, stream, false, &index) ? RETRY_MS * 1000000ULL : UINT64_MAX;
 }
 
+// Their names are free from here on.
 static void forget_durable(struct inactivity *inactivity)
 {
     uint64_t committed = shard_committed_index(inactivity->stan->shard);
@@ -355,6 +354,8 @@ static void forget_durable(struct inactivity *inactivity)
         struct removal *removal = container_of(link, struct removal, link);
         if (removal->index > committed)
             continue;
+        logger_write(inactivity->stan->options.logger, LOG_INFO, "Channel \"%.*s\" has been deleted: %s",
+                     (int)removal->name_len, removal->name, removal->by_hand ? "it was asked for" : "nobody used it");
         list_remove(link);
         mem_free(removal);
     }

@@ -39,7 +39,7 @@ void inactivity_deinit(struct inactivity *inactivity);
 // Admission errors; then the end must not be proposed.
 int inactivity_note(struct inactivity *inactivity, const struct stream *stream) MUST_USE;
 // Removes a channel, whoever uses it. Admission errors, ERR_NOT_FOUND.
-int inactivity_remove(struct inactivity *inactivity, struct stream *stream, uint64_t *ret_index) MUST_USE;
+int inactivity_remove(struct inactivity *inactivity, struct stream *stream, bool by_hand, uint64_t *ret_index) MUST_USE;
 // Is the channel of this name being removed?
 bool inactivity_is_removing(const struct inactivity *inactivity, struct bytes name);
 // Limits changed, or there are channels now: looks at all of them at the turn's end. Each has a timer from then on.

@@ -14,7 +14,7 @@ int stan_control_create_channel(struct stan *stan, struct bytes name, struct str
 
 int stan_control_remove_channel(struct stan *stan, struct stream *stream, uint64_t *ret_index)
 {
-    return inactivity_remove(&stan->inactivity, stream, ret_index);
+    return inactivity_remove(&stan->inactivity, stream, true, ret_index);
 }
 
 bool stan_control_is_name(struct bytes name)
