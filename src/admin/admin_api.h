@@ -56,6 +56,8 @@ void admin_api_put_subscription(struct admin_api *api, uint32_t member, struct b
 const char *admin_api_request_name(size_t n);
 // Does this request only show? Unknown ones do not.
 bool admin_api_is_view(struct bytes request);
+// Does it change anything? Unknown ones do not, nor does reading a message.
+bool admin_api_is_change(struct bytes request);
 
 // Before shard_turn_end(), whose batch then has what was proposed. True: come back at once.
 bool admin_api_turn_end(struct admin_api *api, struct moment now);

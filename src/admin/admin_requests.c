@@ -134,3 +134,9 @@ bool admin_api_is_view(struct bytes request)
     const struct admin_row *row = admin_request_find(request);
     return row && row->view;
 }
+
+bool admin_api_is_change(struct bytes request)
+{
+    const struct admin_row *row = admin_request_find(request);
+    return row && !row->view && row->work != admin_message_get;
+}

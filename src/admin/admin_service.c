@@ -4,13 +4,16 @@
 #include "admin/admin_access.h"
 #include "base/memory.h"
 #include "base/must.h"
+#include "env/log_quota.h"
+#include "wire/quote.h"
 
-enum { ERROR_MAX = 4096 }; // bytes
+enum { ERROR_MAX = 4096, QUOTED_SIZE = 240 }; // bytes; of a request in the log
 
 struct admin_service {
     struct admin_service_options options;
     struct inlet inlet;
     struct admin_access access;
+    struct log_quota lines;
     struct list requests; // under way
     bool stopped;
 };
@@ -23,6 +26,7 @@ struct request {
 };
 
 static bool on_message(struct inlet *inlet, const struct inlet_message *message);
+static void log_change(struct admin_service *service, const struct inlet_message *message, struct bytes name);
 static void refuse(struct admin_service *service, struct bytes reply);
 static void answered(void *owner, unsigned status, struct bytes json);
 
@@ -66,6 +70,7 @@ static bool on_message(struct inlet *inlet, const struct inlet_message *message)
         refuse(service, message->reply);
         return true;
     }
+    log_change(service, message, name);
     struct request *request = mem_alloc(sizeof(*request) + message->reply.len);
     request->service = service;
     request->reply = bytes_make(request->text, message->reply.len);
@@ -74,6 +79,22 @@ static bool on_message(struct inlet *inlet, const struct inlet_message *message)
     list_push_back(&service->requests, &request->link);
     admin_api_ask(service->options.api, name, message->payload, answered, request);
     return true;
+}
+
+// Who did what, for whoever looks into it later. What only shows is not told.
+static void log_change(struct admin_service *service, const struct inlet_message *message, struct bytes name)
+{
+    struct moment now = admin_api_now(service->options.api);
+    char text[QUOTED_SIZE];
+    uint32_t left_out;
+    if (!admin_api_is_change(name) || !log_quota_take(&service->lines, moment_mono_ms(now), &left_out))
+        return;
+    struct bytes rest = message->payload;
+    size_t len = quote_next(&rest, text, sizeof(text));
+    logger_write(service->options.logger, LOG_INFO, "connection %llu asks for %.*s %.*s%s",
+                 (unsigned long long)message->connection, BYTES_ARG(name), (int)len, text, rest.len ? "..." : "");
+    if (left_out)
+        logger_write(service->options.logger, LOG_INFO, "%u changes before it were asked for and not logged", left_out);
 }
 
 static void refuse(struct admin_service *service, struct bytes reply)

@@ -419,6 +419,7 @@ authorization {
   const error = await refused('CHANNEL.INFO', { channel: 'a' }, 'not_permitted', all)
   assert.strictEqual(error.status, 403)
   await started.logged(/may not ask for/)
+  await started.logged(/connection \d+ asks for CHANNEL\.CREATE \{\\"channel\\":\\"a\\"\}/)
   await ask('CHANNEL.INFO', { channel: 'a' }, op)
 })
 
