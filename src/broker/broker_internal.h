@@ -172,6 +172,7 @@ struct broker {
     bool stopping;                 // broker_shutdown() was called
     bool tracing;                  // the logger takes LOG_TRACE, this turn
     bool lame_duck;                // broker_lame_duck() was called
+    bool lame_lingering;           // the next ones are not heard any more, and are not closed yet
     uint32_t lame_batch;           // connections closed at a time
     uint64_t lame_interval_ms;     // between two of those, at most
     struct wheel_timer lame_timer; // the next

@@ -7,8 +7,12 @@
 
 // Between two closes of a lame duck at most: few connections need not wait for the whole duration.
 #define LAME_DUCK_INTERVAL_MAX_MS 1000
+// For answers that wait for the disk, before a connection is closed.
+#define LAME_DUCK_LINGER_MS 200
 
 static void pace(struct broker *broker, uint64_t span_ms);
+static bool stop_hearing(struct broker *broker);
+static bool close_next(struct broker *broker);
 static bool is_here(const struct connection *connection);
 static uint32_t close_latest(struct broker *broker, uint32_t keep);
 
@@ -23,30 +27,62 @@ void broker_lame_duck(struct broker *broker, uint64_t duration_ms, uint64_t grac
     wheel_set(&broker->wheel, &broker->lame_timer, broker->now_ms + grace_ms);
 }
 
-// The pause is random, at least half of what the pace says, so that clients of several servers that are told at the same time do
-// not come to the next one in step.
 bool broker_is_lame_duck(const struct broker *broker)
 {
     return broker->lame_duck;
 }
 
+// The pause is random, at least half of what the pace says, so that clients of several servers that are told at the same time do
+// not come to the next one in step.
 void broker_lame_duck_step(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct broker *broker = container_of(timer, struct broker, lame_timer);
+    uint64_t linger_ms =
+        broker->lame_interval_ms / 2 < LAME_DUCK_LINGER_MS ? broker->lame_interval_ms / 2 : LAME_DUCK_LINGER_MS;
+    broker->lame_lingering = !broker->lame_lingering && linger_ms > 0;
+    if (broker->lame_lingering) {
+        if (stop_hearing(broker))
+            wheel_set(&broker->wheel, timer, now_ms + linger_ms);
+        return;
+    }
+    if (!close_next(broker))
+        return;
+    uint64_t half_ms = broker->lame_interval_ms / 2;
+    uint64_t wait_ms = half_ms + prng_below(&broker->prng, broker->lame_interval_ms - half_ms);
+    wheel_set(&broker->wheel, timer, now_ms + (wait_ms > linger_ms ? wait_ms - linger_ms : 1));
+}
+
+// Of the connections that go next nothing more is taken, so that what they have asked for is answered before they are closed. False: there
+// are none.
+static bool stop_hearing(struct broker *broker)
+{
+    uint32_t count = 0;
+    list_foreach(link, &broker->connections)
+    {
+        struct connection *connection = container_of(link, struct connection, link);
+        if (connection->state != CONNECTION_OPEN)
+            continue;
+        if (count++ == broker->lame_batch)
+            break;
+        connection_pause(connection, CONNECTION_PAUSE_LEAVING);
+    }
+    return count > 0;
+}
+
+// True: others are left.
+static bool close_next(struct broker *broker)
+{
     uint32_t closed = 0;
     list_foreach(link, &broker->connections)
     {
         struct connection *connection = container_of(link, struct connection, link);
         if (connection->state != CONNECTION_OPEN)
             continue;
-        if (closed++ == broker->lame_batch) {
-            uint64_t half_ms = broker->lame_interval_ms / 2;
-            uint64_t wait_ms = half_ms + prng_below(&broker->prng, broker->lame_interval_ms - half_ms);
-            wheel_set(&broker->wheel, timer, now_ms + (wait_ms > 0 ? wait_ms : 1));
-            return;
-        }
+        if (closed++ == broker->lame_batch)
+            return true;
         connection_finish(connection, "Server Shutdown");
     }
+    return false;
 }
 
 uint32_t broker_limits_set(struct broker *broker, const struct broker_options *options, uint32_t keep)

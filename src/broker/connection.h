@@ -43,6 +43,7 @@ enum {
     CONNECTION_PAUSE_INTEREST = 4, // its next operation waits until all workers know what it subscribed to
     CONNECTION_PAUSE_DRAIN = 8,    // the server stops: no more operations
     CONNECTION_PAUSE_LOGIN = 16,   // its password is being compared
+    CONNECTION_PAUSE_LEAVING = 32, // a lame duck closes it as soon as what it asked for may have been answered
 };
 
 // Who it is (connection_login.c, CO-S02):

@@ -90,6 +90,9 @@ static void a_lame_duck_closes_one_by_one(void **state)
     broker_lame_duck(world.broker, 11000, 1000);
     world_advance(&world, 999);
     assert_int_equal(count_connections(&world), 10);
+    world_advance(&world, 1); // the first is not heard any more
+    world_advance(&world, 199);
+    assert_int_equal(count_connections(&world), 10);
     world_advance(&world, 1);
     assert_int_equal(count_connections(&world), 9);
     uint64_t waited_ms = 0, last = 9;
@@ -107,6 +110,27 @@ static void a_lame_duck_closes_one_by_one(void **state)
         last = left;
     }
     assert_int_equal(steps, 9);
+    world_deinit(&world);
+}
+
+// What a client asked for before is answered, what it asks for afterwards is not taken: it will ask elsewhere.
+static void a_lame_duck_lets_answers_out_before_it_closes(void **state)
+{
+    struct world world;
+    make(&world);
+    struct peer *first = peer_connect(&world, "\"protocol\":0"), *second = peer_connect(&world, "\"protocol\":0");
+    peer_say(first, "SUB answers 1\r\n");
+    peer_say(second, "SUB asked 1\r\n");
+    world_turn(&world);
+    broker_lame_duck(world.broker, 11000, 1000);
+    world_advance(&world, 1000);
+    peer_say(first, "PUB asked 4\r\nlate\r\n");
+    peer_say(second, "PUB answers 2\r\nOK\r\n");
+    world_turn(&world);
+    peer_expect(first, "MSG answers 1 2\r\nOK\r\n");
+    world_advance(&world, 201);
+    assert_true(first->closed && !second->closed);
+    peer_expect(second, "");
     world_deinit(&world);
 }
 
@@ -332,6 +356,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lame_duck_tells_who_understands),
         cmocka_unit_test(a_lame_duck_closes_one_by_one),
+        cmocka_unit_test(a_lame_duck_lets_answers_out_before_it_closes),
         cmocka_unit_test(a_lame_duck_in_a_hurry_closes_in_batches),
         cmocka_unit_test(a_shutdown_ends_a_lame_duck),
         cmocka_unit_test(limits_change_for_who_is_connected),
