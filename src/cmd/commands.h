@@ -10,6 +10,7 @@
     X(sub, "print what is published")                                                                                  \
     X(req, "send a request, print the reply")                                                                          \
     X(enqueue, "put jobs into a channel of one of several servers")                                                    \
+    X(work, "run a command for each message of a channel")                                                             \
     X(bench, "put load on a server and measure")                                                                       \
     X(channel, "channels: list, limit, pause, purge")                                                                  \
     X(group, "groups: list, pause, seek, remove")                                                                      \

@@ -53,7 +53,7 @@ int enqueue_put(struct enqueue *enqueue, struct bytes data, const char *file)
 int enqueue_wait_input(struct enqueue *enqueue, int fd)
 {
     int error = 0;
-    bool is_input = false;
+    bool is_input = !enqueue->is_open && enqueue->in_window == 0; // nothing to be served
     while (!error && !is_input)
         error = step(enqueue, fd, &is_input);
     return error;

@@ -64,7 +64,7 @@ int stan_session_resume(struct stan_session *session, const struct client_option
     client_close(&session->client);
     int error = client_connect(&session->client, &options);
     if (error)
-        return fail_client(session, error);
+        return fail_client(session, error == ERR_CLOSED ? ERR_IO : error);
     session->client.owner = session;
     session->client.on_message = on_wire;
     session->pings = session->pongs = 0;
@@ -79,7 +79,7 @@ int stan_session_resume(struct stan_session *session, const struct client_option
     while (!error && session->pongs < session->pings && !session->replaced[0]) {
         int got = client_wait(&session->client, TICK_MS);
         if (got < 0)
-            error = fail_client(session, got);
+            error = fail_client(session, got == ERR_CLOSED ? ERR_IO : got);
         else if (client_now_ns() >= end_ns || (session->is_stopped && session->is_stopped(session->owner)))
             error = fail(session, ERR_TIMEOUT, "no answer to a ping", BYTES(""));
     }
