@@ -11,7 +11,7 @@ const path = require('path')
 const { test, run } = require('./lib/tap')
 const { Server, program } = require('./lib/server')
 const { StanClient, START } = require('./lib/stan')
-const { connect, publish, subscribe, ended } = require('./lib/stan_client')
+const { connect, publish, subscribe, ended, vanish } = require('./lib/stan_client')
 const { event, until, within } = require('./lib/wait')
 
 /** Runs the program until it ends; { status, out, err }. */
@@ -252,7 +252,7 @@ test('what waits to be delivered again, and what is dead, is so after a restore'
   const page = '/streaming/channelsz?channel=jobs&subs=1'
   await until(async () => (await server.page(page)).dead === 2, 'two are dead')
   const { file } = await backup(t, server)
-  await client.nc.close()
+  vanish(client)
   const { server: other, out } = await restored(t, file, { http: true, flags: ['-c', conf] })
   assert.match(out, /3 messages not acknowledged, 2 dead/)
   assert.strictEqual((await other.page(page)).dead, 2)

@@ -8,14 +8,17 @@ const { Queue, event, unique, within } = require('./wait')
 /** A client that ends with its test. `id`, `cluster`, and options of the library. Rejects with what the server refuses. */
 async function connect (t, server, { id = unique('client'), cluster = 'test-cluster', ...options } = {}) {
   const client = stan.connect(cluster, id, { url: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 20, connectTimeout: 15000, ...options })
-  t.after(() => {
-    clearTimeout(client.pingTimer) // it would ping over the closed connection
-    if (client.nc) client.nc.close()
-  })
+  t.after(() => vanish(client))
   await event(client, 'connect')
   // From here on an error that no test waits for is not an exception; what it leads to is what fails.
   client.on('error', () => {})
   return client
+}
+
+/** Its connection ends, and it says nothing. */
+function vanish (client) {
+  clearTimeout(client.pingTimer) // it would ping over the closed connection
+  if (client.nc) client.nc.close()
 }
 
 /** Resolves with the guid when the server has acknowledged. */
@@ -59,4 +62,4 @@ async function ended (subscription, how) {
   await done
 }
 
-module.exports = { connect, publish, subscribe, ended }
+module.exports = { connect, publish, subscribe, ended, vanish }
