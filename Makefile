@@ -13,7 +13,7 @@ UI_MARK := ui/node_modules/.installed
 NPM_MARKS := test/conformance/node_modules/.installed test/deploy/node_modules/.installed test/ui/node_modules/.installed
 
 .DEFAULT_GOAL := all
-.PHONY: all run test check bench fuzz soak tsan format install clean help bootstrap bootstrap-test debug
+.PHONY: all docs run test check bench fuzz soak tsan format install clean help bootstrap bootstrap-test debug
 
 all: bootstrap $(UI_MARK) build/build.ninja ## build the program, build/weir, and the library in build/client (release)
 	@ninja -C build weir libweir
@@ -40,6 +40,9 @@ soak: bootstrap-test debug $(NPM_MARKS) all ## the crash tests of test/e2e with 
 
 tsan: bootstrap-test test/conformance/node_modules/.installed ## what has threads, with ThreadSanitizer: unit tests, and clients against three workers
 	@script/tsan
+
+docs: ## the reference of libweir, from client/weir.h: build/docs/libweir.md
+	@script/api-docs build/docs/libweir.md
 
 format: bootstrap-test ## rewrite the C files as .clang-format says
 	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i

@@ -262,7 +262,8 @@ WEIR_API const char *weir_sub_channel(const struct weir_sub *sub);
 // Either may be NULL. Asks nobody, waits for nothing.
 WEIR_API void weir_sub_pending(struct weir_sub *sub, uint64_t *ret_messages, uint64_t *ret_bytes);
 
-// What the server has for the subscription's group or durable (or itself, if it is neither): everything that is not finished.
+// What the server has for the subscription's group or durable (or itself, if it is neither): everything that is not finished. Bytes are as the
+// server counts them: payloads, and what it keeps beside each.
 struct weir_backlog {
     uint64_t messages; // the sum of the next two
     uint64_t bytes;
@@ -292,6 +293,7 @@ WEIR_API void weir_sub_stop(struct weir_sub *sub);
 
 // ---- Messages. These functions may be called on any thread as long as the message is valid.
 
+// Its number in the channel, from 1 on.
 WEIR_API uint64_t weir_msg_sequence(const struct weir_msg *msg);
 // The payload: valid as long as the message, not ended by a NUL. Never NULL.
 WEIR_API const void *weir_msg_data(const struct weir_msg *msg);
@@ -376,6 +378,7 @@ WEIR_API int weir_fleet_wait(struct weir_fleet *fleet, size_t count, int64_t tim
 // WEIR_ERR_CLOSED. NULL is allowed. All weir_fleet_sub of it are gone then.
 WEIR_API void weir_fleet_free(struct weir_fleet *fleet);
 
+// As weir_client_id(); how many servers there are.
 WEIR_API const char *weir_fleet_client_id(const struct weir_fleet *fleet);
 WEIR_API size_t weir_fleet_servers(const struct weir_fleet *fleet);
 // As it was given, without user and password; NULL if `server` is none. Valid as long as the fleet.

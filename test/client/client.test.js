@@ -555,6 +555,36 @@ test('pending counts what is held: waiting for the handler, in it, and kept', as
   await until(async () => { const { messages, bytes } = await sub.do('pending'); return messages === 0 && bytes === 0 }, 'nothing is left')
 })
 
+test('the backlog is what the server has for the group: waiting, in flight, dead, how old', async (t) => {
+  const [client, other] = [await connect(t), await connect(t)]
+  const channel = unique('backlog')
+  const options = { manual: true, all: true, group: 'q', durable: 'd', max_in_flight: 3 }
+  for (const data of ['one', 'two', 'three', 'four', 'five']) await client.publish(channel, data)
+  const sub = await client.subscribe(channel, options)
+  const [one, two] = await sub.queue.take(3)
+  const { backlog } = await sub.do('backlog')
+  assert.deepStrictEqual([backlog.messages, backlog.waiting, backlog.in_flight, backlog.members], [5, 2, 3, 1])
+  assert.ok(backlog.bytes >= 19 && backlog.waiting_bytes >= 8) // with what the server keeps beside the payload
+  assert.strictEqual(backlog.bytes, backlog.waiting_bytes + backlog.in_flight_bytes)
+  assert.ok(backlog.oldest_age_ms >= 0)
+  await one.say('term')
+  await two.ack()
+  const member = await other.subscribe(channel, options)
+  await until(async () => {
+    const { backlog } = await member.do('backlog')
+    return backlog.messages === 3 && backlog.waiting === 0 && backlog.dead === 1 && backlog.members === 2
+  }, 'what is finished is not counted')
+  await sub.close()
+  await refusal(sub.do('backlog'), RESULT.CLOSED)
+})
+
+test('a subscription by itself has a backlog too; of none the oldest has no age', async (t) => {
+  const client = await connect(t)
+  const sub = await client.subscribe(unique('backlog'))
+  const { backlog } = await sub.do('backlog')
+  assert.deepStrictEqual([backlog.messages, backlog.oldest_age_ms], [0, -1])
+})
+
 test('a subscription of a closed client has ended, its kept messages stay readable', async (t) => {
   const client = await connect(t)
   const channel = unique('closed')

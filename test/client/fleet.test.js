@@ -217,8 +217,14 @@ test('what is pending is counted for each server, and in sum', async (t) => {
   assert.strictEqual(sum.bytes, parts.reduce((bytes, part) => bytes + part.bytes, 0))
   for (const [server, part] of parts.entries()) assert.strictEqual(part.messages, got.filter((one) => one.server === server).length)
   await refusal(sub.do('pending', { server: 3 }), -13)
+  const { backlog, answers } = await sub.do('backlog')
+  assert.deepStrictEqual([backlog.messages, backlog.in_flight, answers], [30, 30, 3])
+  assert.strictEqual((await sub.do('backlog', { server: 1 })).backlog.messages, parts[1].messages)
   for (const one of got) await one.ack()
   assert.strictEqual((await sub.do('pending')).messages, 0)
+  await kill(list[0])
+  await until(async () => (await sub.do('backlog')).answers === 2, 'two servers answer')
+  await list[0].launch()
 })
 
 test('a fleet\'s subscription ends at all servers: closed, deleted, freed while its handler is at work', async (t) => {
