@@ -68,11 +68,13 @@ size_t work_http_poll(const struct work_http *http, struct pollfd *fds)
 {
     if (http->fd < 0)
         return 0;
-    fds[0] = (struct pollfd){.fd = http->fd, .events = POLLIN};
+    bool has_place = false;
     for (size_t i = 0; i < WORK_HTTP_MAX; i++) {
         const struct work_http_client *client = &http->clients[i];
+        has_place = has_place || client->fd < 0;
         fds[i + 1] = (struct pollfd){.fd = client->fd, .events = client->out.len ? POLLOUT : POLLIN};
     }
+    fds[0] = (struct pollfd){.fd = has_place ? http->fd : -1, .events = POLLIN};
     return WORK_HTTP_FDS_MAX;
 }
 

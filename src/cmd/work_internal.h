@@ -61,6 +61,7 @@ struct work {
     uint64_t busy_ns; // of ended jobs
     bool was_up[SERVER_LIST_MAX];
     uint32_t told_failures[SERVER_LIST_MAX];
+    uint64_t told_losses[SERVER_LIST_MAX];
 };
 
 // work_loop.c: until it is told to stop. Returns the exit code.

@@ -157,12 +157,17 @@ static void tell_of_servers(struct work *work)
     for (size_t i = 0; i < work->fleet.count; i++) {
         const struct fleet_server *server = &work->fleet.servers[i];
         bool is_up = server->state == FLEET_UP;
+        if (server->losses != work->told_losses[i]) {
+            work->told_losses[i] = server->losses;
+            work->was_up[i] = false;
+            work_show_event(work, server->name, "the connection is lost");
+        }
         if (server->state == FLEET_OPENING)
             continue;
         if (is_up && !work->was_up[i]) {
             work_show_event(work, server->name, "connected");
             work->told_failures[i] = 0;
-        } else if (server->state == FLEET_AWAY && (work->was_up[i] || (server->failures && !work->told_failures[i]))) {
+        } else if (server->state == FLEET_AWAY && server->failures && !work->told_failures[i]) {
             work_show_event(work, server->name, server->error);
             work->told_failures[i] = server->failures + 1;
         }
