@@ -105,7 +105,7 @@ static void start(struct session *session)
     session->now = clock_now();
     session->broker = broker_new(&broker, session->now);
     session->shard = shard_new(&shard);
-    session->stan = stan_new(&stan, session->broker, session->shard);
+    session->stan = stan_new(&stan, session->broker, session->shard, session->now);
     watch_init(&session->watch);
     shard_machine_add(session->shard, &session->watch);
 }

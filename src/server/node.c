@@ -376,7 +376,7 @@ static void make_stan(struct node *node)
     struct stan_options stan;
     node_config_stan(&node->options, &stan);
     stan.logger = node->env.logger;
-    node->stan = stan_new(&stan, node->broker, node->shard);
+    node->stan = stan_new(&stan, node->broker, node->shard, node->now);
 }
 
 static void start_monitor(struct node *node, struct moment now)

@@ -42,10 +42,11 @@ void stan_options_default(struct stan_options *options)
     channel_limits_default(&options->channel);
 }
 
-struct stan *stan_new(const struct stan_options *options, struct broker *broker, struct shard *shard)
+struct stan *stan_new(const struct stan_options *options, struct broker *broker, struct shard *shard, struct moment now)
 {
     struct stan *stan = mem_alloc_zero(sizeof(*stan));
     stan->options = *options;
+    stan->now = now; // recovery tells of members, and asks for their deadlines
     stan->broker = broker;
     stan->shard = shard;
     stan->engine = shard_engine(shard);

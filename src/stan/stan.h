@@ -31,8 +31,9 @@ struct stan_options {
 
 void stan_options_default(struct stan_options *options);
 
-// Before shard_open(): registers its machine and adapter. Serves nothing yet.
-struct stan *stan_new(const struct stan_options *options, struct broker *broker, struct shard *shard);
+// Before shard_open(), at its time: registers its machine and adapter. Serves nothing yet.
+struct stan *stan_new(const struct stan_options *options, struct broker *broker, struct shard *shard,
+                      struct moment now);
 // After shard_open(): opens the inlets. 0 or ERR_INVALID (bad cluster id).
 int stan_start(struct stan *stan, struct moment now);
 // Removes the inlets.

@@ -95,7 +95,7 @@ static void world_begin(struct world *world)
     shard.store.memory_bytes = 64 << 20;
     world->broker = broker_new(&broker, world->now);
     world->shard = shard_new(&shard);
-    world->stan = stan_new(&stan, world->broker, world->shard);
+    world->stan = stan_new(&stan, world->broker, world->shard, world->now);
     engine_adapter_set(shard_engine(world->shard), ENGINE_PROTOCOL_JETSTREAM, &adapter);
     broker_turn_begin(world->broker, world->now);
     must(shard_open(world->shard, NULL, world->now) == 0);

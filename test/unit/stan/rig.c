@@ -78,7 +78,7 @@ void rig_start(struct rig *rig)
     shard.store.cache_bytes = 4 * KIB; // so that a search by time has to read
     shard.engine.max_streams = rig->options.max_channels;
     rig->shard = shard_new(&shard);
-    rig->stan = stan_new(&rig->options, rig->broker, rig->shard);
+    rig->stan = stan_new(&rig->options, rig->broker, rig->shard, rig->now);
     assert_int_equal(shard_open(rig->shard, &rig->disk.disk, rig->now), 0);
     assert_int_equal(stan_start(rig->stan, rig->now), 0);
     rig->ear = (struct inlet){.on_message = hear};

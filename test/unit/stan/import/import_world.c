@@ -79,7 +79,7 @@ static int open_shard(struct import_world *world)
     shard.store.checkpoint_bytes = 128 * KIB;
     world->broker = broker_new(&broker, world->now);
     world->shard = shard_new(&shard);
-    world->stan = stan_new(&stan, world->broker, world->shard);
+    world->stan = stan_new(&stan, world->broker, world->shard, world->now);
     return shard_open(world->shard, &world->target.disk, world->now);
 }
 
