@@ -169,13 +169,18 @@ void dead_put(struct buffer *to, const struct dead_info *info)
     must(buffer_append(to, info->text) == 0);
 }
 
-bool dead_next(const struct consumer *consumer, uint64_t from, uint64_t *ret_sequence)
+void dead_stay_finished(struct consumer *consumer, uint64_t from)
 {
-    struct dead_info info;
-    if (consumer_dead_list(consumer, from, &info, 1) == 0)
-        return false;
-    *ret_sequence = info.sequence;
-    return true;
+    if (!consumer->dead)
+        return;
+    list_foreach(link, &consumer->dead->dead)
+    {
+        uint64_t sequence = container_of(link, struct dead, link)->info.sequence;
+        if (sequence < from)
+            continue;
+        seqset_add(&consumer->acked, sequence);
+        consumer->acked_max = sequence;
+    }
 }
 
 bool dead_mark(struct consumer *consumer, uint64_t sequence)

@@ -532,8 +532,8 @@ int dead_get_image(struct consumer *consumer, struct bytes *from);
 int dead_image_begin(struct bytes *from, uint64_t *ret_ever, uint64_t *ret_count);
 int dead_image_next(struct bytes *from, struct dead_info *ret);
 void dead_check(const struct consumer *consumer);
-// The next dead sequence from this one on. False: none.
-bool dead_next(const struct consumer *consumer, uint64_t from, uint64_t *ret_sequence);
+// The consumer begins anew at `from`: the dead ones there count as acknowledged.
+void dead_stay_finished(struct consumer *consumer, uint64_t from);
 // It is to be redriven. False: it is not dead, or is being redriven.
 bool dead_mark(struct consumer *consumer, uint64_t sequence);
 // What was marked is redriven by the record with this index.

@@ -331,10 +331,10 @@ static void fill_gap(struct consumer *consumer, uint64_t end)
     uint64_t sequence = consumer->next_sequence, first = consumer->stream->state.first_sequence;
     uint64_t behind = consumer->stream->state.last_sequence + 1;
     end = end < behind ? end : behind;
-    for (sequence = sequence < first ? first : sequence; sequence < end; sequence++) {
-        if (sequence > consumer->ack_floor && !seqset_has(&consumer->acked, sequence))
-            apply_one(consumer, sequence, NULL, 0, 1);
-    }
+    sequence = sequence < first ? first : sequence;
+    sequence = sequence <= consumer->ack_floor ? consumer->ack_floor + 1 : sequence;
+    for (; (sequence = seqset_next_absent(&consumer->acked, sequence)) < end; sequence++)
+        apply_one(consumer, sequence, NULL, 0, 1);
 }
 
 // Their record is committed, so nobody will ask for it again.

@@ -4,6 +4,7 @@
 // engine_internal.h. Every change of place goes through a pending_set_*() function, which keeps counts and choices right.
 #include "stream/engine_internal.h"
 
+static void free_between(struct consumer *consumer, uint64_t first, uint64_t last);
 static void park(struct consumer *consumer, struct pending *pending, enum pending_state state);
 static void leave(struct consumer *consumer, struct pending *pending);
 static void floor_join(struct consumer *consumer);
@@ -159,10 +160,14 @@ void pending_finish(struct consumer *consumer, uint64_t first, uint64_t last)
         return;
     if (first <= consumer->ack_floor)
         first = consumer->ack_floor + 1;
-    for (uint64_t sequence = first; sequence <= last && map_u64_count(&consumer->pending); sequence++) {
-        struct pending *pending = pending_find(consumer, sequence);
-        if (pending)
-            pending_free(consumer, pending);
+    if (last - first < map_u64_count(&consumer->pending)) {
+        for (uint64_t sequence = first; sequence <= last; sequence++) {
+            struct pending *pending = pending_find(consumer, sequence);
+            if (pending)
+                pending_free(consumer, pending);
+        }
+    } else {
+        free_between(consumer, first, last);
     }
     if (last > consumer->acked_max)
         consumer->acked_max = last;
@@ -212,7 +217,6 @@ void pending_revive(struct consumer *consumer, uint64_t sequence, uint32_t size)
 
 void pending_begin_at(struct consumer *consumer, uint64_t next_sequence)
 {
-    uint64_t dead = next_sequence;
     delivery_cancel(consumer);
     pending_clear(consumer);
     seqset_clear(&consumer->acked);
@@ -220,12 +224,21 @@ void pending_begin_at(struct consumer *consumer, uint64_t next_sequence)
     consumer->next_sequence = consumer->pick_sequence = next_sequence;
     consumer->ack_floor = next_sequence - 1;
     consumer->acked_max = 0;
-    for (; dead_next(consumer, dead, &dead); dead++) {
-        seqset_add(&consumer->acked, dead);
-        consumer->acked_max = dead;
-    }
+    dead_stay_finished(consumer, next_sequence);
     consumer_guess_sizes(consumer);
     floor_join(consumer);
+}
+
+// As many steps as there are pending ones, however far apart.
+static void free_between(struct consumer *consumer, uint64_t first, uint64_t last)
+{
+    size_t pos = 0;
+    uint64_t sequence;
+    for (struct pending *p = map_u64_next(&consumer->pending, &pos, &sequence); p;
+         p = map_u64_next(&consumer->pending, &pos, &sequence)) {
+        if (sequence >= first && sequence <= last)
+            pending_free(consumer, p);
+    }
 }
 
 static void park(struct consumer *consumer, struct pending *pending, enum pending_state state)

@@ -264,6 +264,31 @@ static void test_a_message_that_is_too_big(void **state)
     assert_int_equal(world->stats.missing, 1);
 }
 
+// Numbers say nothing of how much there is: message 11, and 12 an age behind it, are two. Both are with a member.
+static void test_numbers_far_apart(void **state)
+{
+    struct import_world *world = *state;
+    const uint64_t far = 1ull << 50;
+    struct writer writer;
+    put_store(world);
+    put_messages(world, "jobs/msgs.1.dat", 11, 11);
+    put_messages(world, "jobs/msgs.2.dat", far, far);
+    writer_init(&writer);
+    put_sub(&writer, 1, "d:group", "ack.1");
+    put_change(&writer, 5, 1, 11);
+    put_change(&writer, 5, 1, far);
+    end_file(&writer, world, "jobs/subs.dat");
+    assert_int_equal(import_world_run(world, false), 0);
+    assert_int_equal(world->stats.messages, 2);
+    assert_int_equal(world->stats.seed.pending, 2);
+    assert_int_equal(import_world_open(world), 0);
+    assert_int_equal(pending(world), 2);
+    engine_check(shard_engine(world->shard));
+    acknowledge(world, "ack.1", 11);
+    assert_int_equal(pending(world), 1);
+    import_world_close(world);
+}
+
 // Whatever fails while the store is read ends the import with an error, or was no part of it.
 static void test_the_source_fails(void **state)
 {
@@ -312,6 +337,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_only_looking_says_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_subjects_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_message_that_is_too_big, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_numbers_far_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_source_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_target_fails, setup, teardown),
     };
