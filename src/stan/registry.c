@@ -18,7 +18,7 @@ static void close_dropped(struct registry *registry, struct stan_client *client,
 static struct stan_client *client_new(struct registry *registry, uint32_t number,
                                       const struct registry_request *request);
 static void client_free(struct registry *registry, struct stan_client *client);
-static void client_supersede(struct registry *registry, const struct registry_request *request);
+static bool client_supersede(struct registry *registry, const struct registry_request *request, uint32_t number);
 static int client_publish_names(struct registry *registry, struct stan_client *client);
 static void client_hide_names(struct registry *registry, struct stan_client *client);
 static void client_changed(struct registry *registry, struct stan_client *client);
@@ -213,7 +213,7 @@ static int apply(struct shard_machine *machine, const struct record *record, uin
         int error = body_decode(record->body, &request);
         if (error)
             return error;
-        client_supersede(registry, &request);
+        (void)client_supersede(registry, &request, record->object);
         client = client_new(registry, record->object, &request);
         if (client_publish_names(registry, client)) {
             client_free(registry, client);
@@ -254,10 +254,10 @@ static int restore(struct shard_machine *machine, const struct record *image)
     struct registry_request request;
     if (image->body.len < IMAGE_SIZE || body_decode(bytes_skip(image->body, IMAGE_SIZE), &request))
         return ERR_CORRUPT;
-    client_supersede(registry, &request);
+    bool closing = get_u32(image->body.ptr + 8) == 1 || !client_supersede(registry, &request, image->object);
     struct stan_client *client = client_new(registry, image->object, &request);
     client->image_index = get_u64(image->body.ptr);
-    client->closing = get_u32(image->body.ptr + 8) == 1;
+    client->closing = closing;
     client->added = true;
     if (!client->closing && client_publish_names(registry, client)) {
         client_free(registry, client);
@@ -279,10 +279,10 @@ static void checkpoint_begin(struct shard_machine *machine, bool base)
     registry->gone_count = registry->gone_capacity = 0;
     if (!base)
         return;
-    size_t position = 0;
-    uint64_t number;
-    struct stan_client *client;
-    while ((client = map_u64_next(&registry->by_number, &position, &number))) {
+    // In order of their numbers, in which client_new() takes them best.
+    list_foreach(link, &registry->clients)
+    {
+        struct stan_client *client = container_of(link, struct stan_client, link);
         list_remove(&client->changed);
         if (client->added)
             list_push_back(&registry->imaging, &client->changed);
@@ -443,17 +443,22 @@ static void client_free(struct registry *registry, struct stan_client *client)
     mem_free(client);
 }
 
-// Recovery: whoever still has these names has lost its end to damage of the log; the newer client counts.
-static void client_supersede(struct registry *registry, const struct registry_request *request)
+// Recovery: of two that have the same names the older one has lost its end to damage of the log. False: that is this one.
+static bool client_supersede(struct registry *registry, const struct registry_request *request, uint32_t number)
 {
     struct stan_client *holders[] = {registry_find(registry, request->id),
                                      registry_find_connection(registry, request->connection_id)};
+    for (size_t i = 0; i < 2; i++) {
+        if (holders[i] && holders[i]->number > number)
+            return false;
+    }
     for (size_t i = 0; i < 2; i++) {
         if (!holders[i])
             continue;
         holders[i]->closing = true;
         client_hide_names(registry, holders[i]);
     }
+    return true;
 }
 
 static int client_publish_names(struct registry *registry, struct stan_client *client)
