@@ -11,7 +11,7 @@
 
 enum { CONNECT_TIMEOUT_MS = 3000, LAST_WAIT_MS = 300 };
 
-static const uint64_t SECOND_NS = 1000000000, RETRY_MIN_NS = 100000000, RETRY_MAX_NS = 5000000000;
+static const uint64_t SECOND_NS = 1000000000, RETRY_MIN_NS = 100000000, RETRY_MAX_NS = 2000000000;
 
 static void begin(struct fleet_server *server);
 static void *run(void *argument);

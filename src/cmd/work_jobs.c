@@ -29,8 +29,8 @@ static uint64_t backoff(const struct work_options *options, uint32_t attempt);
 
 void work_jobs_step(struct work *work, uint64_t now_ns)
 {
+    take(work, now_ns); // what is owed for may have come again
     pay(work, now_ns);
-    take(work, now_ns);
     look_after_waiting(work, now_ns);
     look_after_running(work, now_ns);
     if (work->stopping)
