@@ -44,6 +44,7 @@ static bool listing_run(struct listing *listing, struct buffer *out);
 static void list_stored(struct listing *listing, uint64_t from);
 static void list_pending(struct listing *listing, uint64_t from);
 static void list_waiting(struct listing *listing, uint64_t from);
+static void list_messages(struct listing *listing, enum state what, uint64_t from);
 static void list_dead(struct listing *listing, uint64_t from);
 static bool put_entry(struct listing *listing, const struct entry *entry, uint64_t time_ns);
 static bool find_and_put(struct listing *listing, const struct entry *entry);
@@ -155,26 +156,7 @@ static bool listing_run(struct listing *listing, struct buffer *out)
 
 static void list_stored(struct listing *listing, uint64_t from)
 {
-    struct engine_size sizes[BATCH];
-    struct stream_state state;
-    stream_state_get(listing->stream, &state);
-    from = from > state.first_sequence ? from : state.first_sequence;
-    while (!listing->more && from <= state.last_sequence) {
-        bool wait;
-        size_t count = engine_message_list(listing->api->engine, listing->stream, from, sizes, BATCH, &wait);
-        if (count == 0) {
-            listing->reads |= wait;
-            listing->more = wait;
-            listing->next = from;
-            return;
-        }
-        for (size_t i = 0; i < count && !listing->more; i++) {
-            struct entry entry = {sizes[i].sequence, STATE_STORED, sizes[i].size, .member = 0};
-            if (sizes[i].sequence <= state.last_sequence)
-                listing->more = !put_entry(listing, &entry, sizes[i].time_ns);
-            from = sizes[i].sequence + 1;
-        }
-    }
+    list_messages(listing, STATE_STORED, from);
 }
 
 static void list_pending(struct listing *listing, uint64_t from)
@@ -202,14 +184,19 @@ static void list_pending(struct listing *listing, uint64_t from)
 
 static void list_waiting(struct listing *listing, uint64_t from)
 {
-    struct engine_size sizes[BATCH];
-    struct stream_state stream;
     struct consumer_state state;
-    stream_state_get(listing->stream, &stream);
     consumer_state_get(listing->consumer, &state);
-    from = from > state.next_sequence ? from : state.next_sequence;
-    from = from > stream.first_sequence ? from : stream.first_sequence;
-    while (!listing->more && from <= stream.last_sequence) {
+    list_messages(listing, STATE_WAITING, from > state.next_sequence ? from : state.next_sequence);
+}
+
+// All that the channel has from there on.
+static void list_messages(struct listing *listing, enum state what, uint64_t from)
+{
+    struct engine_size sizes[BATCH];
+    struct stream_state state;
+    stream_state_get(listing->stream, &state);
+    from = from > state.first_sequence ? from : state.first_sequence;
+    while (!listing->more && from <= state.last_sequence) {
         bool wait;
         size_t count = engine_message_list(listing->api->engine, listing->stream, from, sizes, BATCH, &wait);
         if (count == 0) {
@@ -219,8 +206,8 @@ static void list_waiting(struct listing *listing, uint64_t from)
             return;
         }
         for (size_t i = 0; i < count && !listing->more; i++) {
-            struct entry entry = {sizes[i].sequence, STATE_WAITING, sizes[i].size, .member = 0};
-            if (sizes[i].sequence <= stream.last_sequence)
+            struct entry entry = {sizes[i].sequence, what, sizes[i].size, .member = 0};
+            if (sizes[i].sequence <= state.last_sequence)
                 listing->more = !put_entry(listing, &entry, sizes[i].time_ns);
             from = sizes[i].sequence + 1;
         }
