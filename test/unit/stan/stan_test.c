@@ -280,6 +280,32 @@ static void clients_are_listed_in_steps(void **state)
     assert_int_equal(listed(rig, &place, 0), 'e');
 }
 
+// Subscribers that are found by a start tell the engine of themselves while it recovers: with the time that it is.
+static void a_pause_of_a_group_ends_in_time_after_a_restart(void **state)
+{
+    struct rig *rig = *state;
+    struct consumer_state group;
+    uint64_t index;
+    rig_connect(rig, "a", "");
+    rig_subscribe_durable(rig, "a", "r.inbox", "d", "");
+    rig_settle(rig);
+    struct engine *engine = shard_engine(rig->shard);
+    struct engine_time now = {rig->now.mono_ns, rig->now.wall_ns};
+    assert_int_equal(
+        engine_consumer_pause(engine, engine_consumer_by_id(engine, 1), true, now.wall_ns + 20 * SECOND, now, &index),
+        0);
+    rig_settle(rig);
+    rig_stop(rig);
+    rig_start(rig);
+    engine = shard_engine(rig->shard);
+    rig_pass(rig, 10);
+    consumer_state_get(engine_consumer_by_id(engine, 1), &group);
+    assert_true(group.paused);
+    rig_pass(rig, 10);
+    consumer_state_get(engine_consumer_by_id(engine, 1), &group);
+    assert_false(group.paused);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
@@ -293,6 +319,7 @@ int main(void)
         T(an_id_that_is_too_long_is_not_repeated),
         T(a_publish_goes_to_the_channel_of_its_subject),
         T(clients_are_listed_in_steps),
+        T(a_pause_of_a_group_ends_in_time_after_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
