@@ -11,7 +11,7 @@
 
 enum { KNOWN_MAX = 8, MINUTE_MS = 60000 };
 
-// Somebody whose hash was compared, and fitted.
+// Somebody who was let in: not compared again, and not kept out when others try too many passwords.
 struct known {
     uint8_t digest[CRYPTO_SHA256_LEN]; // of the Authorization field
     struct auth_config *auth;          // owned reference; NULL: the place is free, unless is_admin
@@ -60,7 +60,7 @@ static struct api_login_try *wait_for_hash(struct api_login *login, const struct
 static void begin_next(struct api_login *login);
 static void run(struct offload_job *offload);
 static void finished(struct offload_job *offload);
-static void remember(struct api_login_try *one);
+static void remember(struct api_login *login, const uint8_t *digest, const struct auth_user *user, bool admin);
 static void tell(const struct auth_user *user, bool admin, api_login_done *done, void *owner);
 static void refuse(struct api_login *login, api_login_done *done, void *owner);
 static void try_free(struct api_login_try *one);
@@ -107,10 +107,12 @@ struct api_login_try *api_login_ask(struct api_login *login, struct bytes author
     bool admin = is_admin(login, &credentials);
     struct login_decision decision = admin ? decide_admin(login, &credentials) : decide(login, &credentials);
     if (decision.verdict != LOGIN_HASH) {
-        if (decision.verdict == LOGIN_ACCEPTED && (admin || !decision.is_default))
-            tell(decision.user, admin, done, owner);
-        else
+        if (decision.verdict != LOGIN_ACCEPTED || (!admin && decision.is_default)) {
             refuse(login, done, owner);
+            return NULL;
+        }
+        remember(login, digest, decision.user, admin);
+        tell(decision.user, admin, done, owner);
         return NULL;
     }
     struct api_login_try *one = wait_for_hash(login, &decision, digest, admin);
@@ -250,7 +252,7 @@ static void finished(struct offload_job *offload)
     bool fits = one->matched && !one->hopeless && current;
     login->running = false;
     if (fits)
-        remember(one);
+        remember(login, one->digest, one->user, one->is_admin);
     if (done && fits)
         tell(one->user, one->is_admin, done, one->owner);
     else if (done)
@@ -259,14 +261,13 @@ static void finished(struct offload_job *offload)
     begin_next(login);
 }
 
-static void remember(struct api_login_try *one)
+static void remember(struct api_login *login, const uint8_t *digest, const struct auth_user *user, bool admin)
 {
-    struct api_login *login = one->login;
+    struct auth_config *auth = admin ? NULL : (struct auth_config *)broker_auth(login->options.broker);
     struct known *known = &login->known[login->next_known++ % KNOWN_MAX];
     auth_config_unref(known->auth);
-    *known = (struct known){
-        .auth = one->auth ? auth_config_ref(one->auth) : NULL, .user = one->user, .is_admin = one->is_admin};
-    memcpy(known->digest, one->digest, CRYPTO_SHA256_LEN);
+    *known = (struct known){.auth = auth ? auth_config_ref(auth) : NULL, .user = user, .is_admin = admin};
+    memcpy(known->digest, digest, CRYPTO_SHA256_LEN);
 }
 
 static void tell(const struct auth_user *user, bool admin, api_login_done *done, void *owner)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who asks over HTTP (docs/admin-api.md, "HTTP"): the user of the `admin` block, who may do everything, or a user of NATS, who may what the
-// permissions name. Hashes are compared by the offload, one at a time, and a user found so once is remembered, since dashboards ask every
+// permissions name. Hashes are compared by the offload, one at a time, and who was let in once is remembered, since dashboards ask every
 // second. After API_LOGIN_WRONG_MAX wrong tries in a minute nobody else is looked at until it is over.
 #pragma once
 
