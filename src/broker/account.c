@@ -194,7 +194,9 @@ static struct account *open_account(struct broker *broker, struct bytes name)
         .cache_size_bytes_max = TRIE_CACHE_SIZE_BYTES_DEFAULT,
         .budget = &broker->cache_budget,
     });
-    map_init_seeded(&account->watch_groups, INT32_MAX, prng_next(&broker->prng));
+    uint64_t watch_seed = prng_next(&broker->prng);
+    map_init_seeded(&account->watch_subjects, INT32_MAX, watch_seed);
+    map_init_seeded(&account->watch_prefixes, INT32_MAX, watch_seed);
     list_push_back(&broker->accounts, &account->link);
     int error = map_add(&broker->account_names, account_name(account), account);
     must(error == 0);
@@ -214,7 +216,8 @@ static void close_account(struct account *account)
     trie_each(account->trie, bury_target, account->broker);
     broker_reap(account->broker);
     trie_free(account->trie);
-    map_deinit(&account->watch_groups);
+    map_deinit(&account->watch_subjects);
+    map_deinit(&account->watch_prefixes);
     mem_free(account);
 }
 

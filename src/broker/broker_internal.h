@@ -120,7 +120,8 @@ struct account {
     uint32_t prefix_count;
     uint64_t prefix_first_bytes[4]; // one bit per byte with which a prefix begins
 
-    struct map watch_groups; // struct watch_group by the first two tokens of the subject
+    struct map watch_subjects; // struct watch_group by subject
+    struct map watch_prefixes; // struct watch_group by the first two tokens of the subject, or its only one
     uint64_t watch_count;
 
     size_t name_len;
@@ -252,9 +253,12 @@ void account_check(const struct account *account);
 struct watch_group;
 
 struct watch_entry {
-    struct list link;  // list link: watch_group.entries
-    struct list dirty; // list link: broker.watch_dirty
-    struct watch_group *group;
+    struct list of_subject;      // list link: watch_group.entries
+    struct list of_prefix;       // list link: watch_group.entries
+    struct list dirty;           // list link: broker.watch_dirty
+    struct account *account;     // borrowed
+    struct watch_group *subject; // of all watches of the same subject; has its text
+    struct watch_group *prefix;
     struct broker_watch *watch;    // borrowed from its owner until broker_watch_remove()
     enum broker_interest reported; // last told
     bool was_congested;            // since then; whoever asked may have seen it
@@ -264,8 +268,6 @@ struct watch_entry {
     uint64_t congested; // set of workers that say CONGESTED
     uint64_t answered;  // set of workers that have said anything
     struct list behind; // list link: remote_link.behind
-    size_t subject_len;
-    char subject[];
 };
 
 struct account *broker_watch_account(const struct watch_entry *entry);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is told when connections begin or cease to listen to a subject, or fall behind.
 //
-// Watches lie in groups by the first two tokens of their subject. A change of a subscription concerns the watches of one
-// group, or of all when its pattern has a wildcard in the first two tokens; those that match become dirty and are
-// evaluated once at the turn's end.
+// Watches lie in groups twice: by their subject, and by its first two tokens. A change of a literal subscription concerns the
+// watches of its subject, however many others have the same beginning; of one with wildcards those that begin as it does, or all
+// when a wildcard is in the first two tokens. Those that match become dirty and are evaluated once at the turn's end.
 // tidy: prefix account
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
@@ -12,16 +12,20 @@
 #include "subject/subject.h"
 
 struct watch_group {
-    struct account *account; // borrowed
-    struct list entries;     // struct watch_entry.link
+    struct list entries; // struct watch_entry.of_subject or .of_prefix
     size_t key_len;
-    char key[]; // the first two tokens, or the only one
+    char key[];
 };
 
-static struct bytes group_key(struct bytes subject);
-static struct watch_group *group_get(struct account *account, struct bytes key);
-static void touch_group(struct broker *broker, const struct watch_group *group, struct bytes pattern,
-                        bool was_congested);
+static struct bytes prefix_of(struct bytes subject);
+static struct watch_group *group_get(struct map *groups, struct bytes key);
+static void group_leave(struct map *groups, struct watch_group *group, struct list *link);
+static void touch_subject(struct account *account, struct bytes subject, bool was_congested);
+static void touch_prefix(struct broker *broker, const struct watch_group *prefix, struct bytes pattern,
+                         bool was_congested);
+static void touch(struct broker *broker, struct watch_entry *entry, bool was_congested);
+static void drop_groups(struct map *groups);
+static uint64_t check_groups(const struct map *groups);
 static enum broker_interest own_interest(struct account *account, struct bytes literal_subject, uint64_t *ret_workers);
 static enum broker_interest entry_interest(const struct trie_entry *entry, uint64_t *workers);
 static struct watch_entry *entry_new(struct account *account, struct broker_watch *watch, struct bytes literal_subject);
@@ -71,12 +75,12 @@ enum broker_interest broker_watch_add_own(struct account *account, struct broker
 
 struct account *broker_watch_account(const struct watch_entry *entry)
 {
-    return entry->group->account;
+    return entry->account;
 }
 
 struct bytes broker_watch_subject(const struct watch_entry *entry)
 {
-    return bytes_make(entry->subject, entry->subject_len);
+    return bytes_make(entry->subject->key, entry->subject->key_len);
 }
 
 void broker_watch_remove(struct broker *broker, struct broker_watch *watch)
@@ -84,19 +88,15 @@ void broker_watch_remove(struct broker *broker, struct broker_watch *watch)
     struct watch_entry *entry = watch->implementation;
     must(entry && entry->watch == watch);
     watch->implementation = NULL;
-    struct watch_group *group = entry->group;
-    struct account *account = group->account;
+    struct account *account = entry->account;
     must(account->broker == broker);
     if (entry->id)
         remote_watch_remove(broker->remotes, entry);
-    list_remove(&entry->link);
+    group_leave(&account->watch_subjects, entry->subject, &entry->of_subject);
+    group_leave(&account->watch_prefixes, entry->prefix, &entry->of_prefix);
     list_remove(&entry->dirty);
     mem_free(entry);
     account->watch_count--;
-    if (list_empty(&group->entries)) {
-        must(map_remove(&account->watch_groups, bytes_make(group->key, group->key_len)) == group);
-        mem_free(group);
-    }
 }
 
 bool broker_watch_is_behind(struct broker_watch *watch)
@@ -104,24 +104,28 @@ bool broker_watch_is_behind(struct broker_watch *watch)
     struct watch_entry *entry = watch->implementation;
     if (entry->was_congested)
         return true;
-    return entry->ready != 0 && remote_watch_is_behind(entry->group->account->broker->remotes, entry);
+    return entry->ready != 0 && remote_watch_is_behind(entry->account->broker->remotes, entry);
 }
 
 void broker_watch_touch(struct account *account, struct bytes pattern, bool was_congested)
 {
     if (account->watch_count == 0)
         return;
-    struct bytes key = group_key(pattern);
+    if (!subject_has_wildcard(pattern)) {
+        touch_subject(account, pattern, was_congested);
+        return;
+    }
+    struct bytes key = prefix_of(pattern);
     if (!subject_has_wildcard(key)) {
-        const struct watch_group *group = map_find(&account->watch_groups, key);
-        if (group)
-            touch_group(account->broker, group, pattern, was_congested);
+        const struct watch_group *prefix = map_find(&account->watch_prefixes, key);
+        if (prefix)
+            touch_prefix(account->broker, prefix, pattern, was_congested);
         return;
     }
     size_t pos = 0;
-    const struct watch_group *group;
-    while ((group = map_next(&account->watch_groups, &pos, NULL)))
-        touch_group(account->broker, group, pattern, was_congested);
+    const struct watch_group *prefix;
+    while ((prefix = map_next(&account->watch_prefixes, &pos, NULL)))
+        touch_prefix(account->broker, prefix, pattern, was_congested);
 }
 
 bool broker_watch_report(struct broker *broker)
@@ -140,16 +144,19 @@ bool broker_watch_report(struct broker *broker)
 void broker_watch_drop(struct account *account)
 {
     size_t pos = 0;
-    struct watch_group *group;
-    while ((group = map_next(&account->watch_groups, &pos, NULL))) {
-        struct list *link;
-        while ((link = list_pop_front(&group->entries))) {
-            struct watch_entry *entry = container_of(link, struct watch_entry, link);
+    const struct watch_group *subject;
+    while ((subject = map_next(&account->watch_subjects, &pos, NULL))) {
+        list_foreach(link, &subject->entries)
+        {
+            struct watch_entry *entry = container_of(link, struct watch_entry, of_subject);
             list_remove(&entry->dirty);
+            list_remove(&entry->of_prefix);
+            list_remove(link);
             mem_free(entry);
         }
-        mem_free(group);
     }
+    drop_groups(&account->watch_subjects);
+    drop_groups(&account->watch_prefixes);
     account->watch_count = 0;
 }
 
@@ -158,21 +165,21 @@ void broker_watch_check(const struct account *account)
     uint64_t count = 0;
     size_t pos = 0;
     const struct watch_group *group;
-    map_check(&account->watch_groups);
-    while ((group = map_next(&account->watch_groups, &pos, NULL))) {
-        must(!list_empty(&group->entries));
+    while ((group = map_next(&account->watch_subjects, &pos, NULL))) {
         list_foreach(link, &group->entries)
         {
-            const struct watch_entry *entry = container_of(link, struct watch_entry, link);
-            must(group->account == account && entry->group == group && entry->watch->implementation == entry);
+            const struct watch_entry *entry = container_of(link, struct watch_entry, of_subject);
+            must(entry->account == account && entry->subject == group && entry->watch->implementation == entry);
+            must(map_find(&account->watch_prefixes, prefix_of(broker_watch_subject(entry))) == entry->prefix);
             count++;
         }
     }
     must(count == account->watch_count);
+    must(check_groups(&account->watch_subjects) == count && check_groups(&account->watch_prefixes) == count);
 }
 
 // All of the subject up to its second dot.
-static struct bytes group_key(struct bytes subject)
+static struct bytes prefix_of(struct bytes subject)
 {
     const char *dot = memchr(subject.ptr, '.', subject.len);
     if (!dot)
@@ -182,33 +189,77 @@ static struct bytes group_key(struct bytes subject)
     return second ? bytes_make(subject.ptr, (size_t)(second - subject.ptr)) : subject;
 }
 
-static struct watch_group *group_get(struct account *account, struct bytes key)
+static struct watch_group *group_get(struct map *groups, struct bytes key)
 {
-    struct watch_group *group = map_find(&account->watch_groups, key);
+    struct watch_group *group = map_find(groups, key);
     if (group)
         return group;
     group = mem_alloc(sizeof(*group) + key.len);
     list_init(&group->entries);
-    group->account = account;
     group->key_len = key.len;
     broker_copy(group->key, key);
-    int error = map_add(&account->watch_groups, bytes_make(group->key, key.len), group);
+    int error = map_add(groups, bytes_make(group->key, key.len), group);
     must(error == 0);
     return group;
 }
 
-static void touch_group(struct broker *broker, const struct watch_group *group, struct bytes pattern,
-                        bool was_congested)
+static void group_leave(struct map *groups, struct watch_group *group, struct list *link)
 {
+    list_remove(link);
+    if (!list_empty(&group->entries))
+        return;
+    must(map_remove(groups, bytes_make(group->key, group->key_len)) == group);
+    mem_free(group);
+}
+
+static void touch_subject(struct account *account, struct bytes subject, bool was_congested)
+{
+    const struct watch_group *group = map_find(&account->watch_subjects, subject);
+    if (!group)
+        return;
     list_foreach(link, &group->entries)
+        touch(account->broker, container_of(link, struct watch_entry, of_subject), was_congested);
+}
+
+static void touch_prefix(struct broker *broker, const struct watch_group *prefix, struct bytes pattern,
+                         bool was_congested)
+{
+    list_foreach(link, &prefix->entries)
     {
-        struct watch_entry *entry = container_of(link, struct watch_entry, link);
-        if (!subject_match(pattern, bytes_make(entry->subject, entry->subject_len)))
-            continue;
-        entry->was_congested |= was_congested;
-        if (!list_is_linked(&entry->dirty))
-            list_push_back(&broker->watch_dirty, &entry->dirty);
+        struct watch_entry *entry = container_of(link, struct watch_entry, of_prefix);
+        if (subject_match(pattern, broker_watch_subject(entry)))
+            touch(broker, entry, was_congested);
     }
+}
+
+static void touch(struct broker *broker, struct watch_entry *entry, bool was_congested)
+{
+    entry->was_congested |= was_congested;
+    if (!list_is_linked(&entry->dirty))
+        list_push_back(&broker->watch_dirty, &entry->dirty);
+}
+
+// They are empty by now; the map forgets them with the account.
+static void drop_groups(struct map *groups)
+{
+    size_t pos = 0;
+    struct watch_group *group;
+    while ((group = map_next(groups, &pos, NULL)))
+        mem_free(group);
+}
+
+// The entries in them.
+static uint64_t check_groups(const struct map *groups)
+{
+    uint64_t count = 0;
+    size_t pos = 0;
+    const struct watch_group *group;
+    map_check(groups);
+    while ((group = map_next(groups, &pos, NULL))) {
+        must(!list_empty(&group->entries));
+        list_foreach(link, &group->entries) count++;
+    }
+    return count;
 }
 
 // Of this worker's connections. *ret_workers: the set of other workers that have some.
@@ -252,14 +303,15 @@ static enum broker_interest entry_interest(const struct trie_entry *entry, uint6
 
 static struct watch_entry *entry_new(struct account *account, struct broker_watch *watch, struct bytes literal_subject)
 {
-    struct watch_entry *entry = mem_alloc(sizeof(*entry) + literal_subject.len);
+    struct watch_entry *entry = mem_alloc(sizeof(*entry));
     *entry = (struct watch_entry){
+        .account = account,
+        .subject = group_get(&account->watch_subjects, literal_subject),
+        .prefix = group_get(&account->watch_prefixes, prefix_of(literal_subject)),
         .watch = watch,
-        .group = group_get(account, group_key(literal_subject)),
-        .subject_len = literal_subject.len,
     };
-    broker_copy(entry->subject, literal_subject);
-    list_push_back(&entry->group->entries, &entry->link);
+    list_push_back(&entry->subject->entries, &entry->of_subject);
+    list_push_back(&entry->prefix->entries, &entry->of_prefix);
     list_init(&entry->dirty);
     list_init(&entry->behind);
     watch->implementation = entry;
@@ -271,7 +323,7 @@ static struct watch_entry *entry_new(struct account *account, struct broker_watc
 static enum broker_interest whole_interest(const struct watch_entry *entry)
 {
     uint64_t workers;
-    enum broker_interest own = own_interest(entry->group->account, broker_watch_subject(entry), &workers);
+    enum broker_interest own = own_interest(entry->account, broker_watch_subject(entry), &workers);
     if (own == BROKER_INTEREST_READY || entry->ready)
         return BROKER_INTEREST_READY;
     return entry->congested ? BROKER_INTEREST_CONGESTED : own;

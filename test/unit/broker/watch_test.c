@@ -120,6 +120,44 @@ static void come_and_go(void **state)
     world_deinit(&world);
 }
 
+enum { MANY = 100 };
+
+// With the same first tokens, as the inboxes of one connection; two watch each.
+static void many_under_one_prefix(void **state)
+{
+    (void)state;
+    struct world world;
+    setup(&world);
+    static struct watcher many[MANY];
+    char line[64];
+    for (int i = 0; i < MANY; i++) {
+        snprintf(line, sizeof(line), "_INBOX.x.%d", i / 2);
+        assert_int_equal(watch(&many[i], &world, line), NONE);
+    }
+    struct peer *peer = peer_connect(&world, "");
+    for (int i = 0; i < MANY; i++) {
+        if (i % 2 == 0) {
+            snprintf(line, sizeof(line), "SUB _INBOX.x.%d %d\r\n", i / 2, i + 1);
+            peer_say(peer, line);
+        }
+        heard(&many[i], READY);
+        silent(&many[(i + 2) % MANY]);
+    }
+    peer_say(peer, "SUB _INBOX.x.* 1000\r\n");
+    for (int i = 0; i < MANY; i += 2) {
+        broker_watch_remove(world.broker, &many[i + i / 2 % 2].watch);
+        snprintf(line, sizeof(line), "UNSUB %d\r\n", i + 1);
+        peer_say(peer, line);
+    }
+    peer_say(peer, "UNSUB 1000\r\n");
+    for (int i = 0; i < MANY; i += 2) {
+        silent(&many[i + i / 2 % 2]);
+        heard(&many[i + 1 - i / 2 % 2], NONE);
+        broker_watch_remove(world.broker, &many[i + 1 - i / 2 % 2].watch);
+    }
+    world_deinit(&world);
+}
+
 static bool ignore(struct inlet *inlet, const struct inlet_message *message)
 {
     (void)inlet;
@@ -335,6 +373,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         {"subscriptions come and go, literal, wildcard and queue", come_and_go, NULL, NULL, NULL},
+        {"many with the same first tokens", many_under_one_prefix, NULL, NULL, NULL},
         {"only connections are interest", inlets_do_not_count, NULL, NULL, NULL},
         {"a connection that is being closed is none", an_error_ends_interest, NULL, NULL, NULL},
         {"congestion and its hysteresis", congestion, NULL, NULL, NULL},
