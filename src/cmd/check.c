@@ -94,7 +94,7 @@ static int look_at(const char *path, const struct store_encryption *encryption)
         fprintf(stderr, "weir check: %s: %s\n", path,
                 error == ERR_IN_USE ? "in use by a server: stop it first" : error_text(error));
     else if (intake_target_is_unfinished(&directory))
-        fprintf(stderr, "weir check: %s: an import was not finished here: repeat `weir import`\n", path);
+        fprintf(stderr, "weir check: %s: an import or a restore was not finished here: repeat it\n", path);
     else
         code = check_directory(path, directory, encryption);
     directory_close(&directory);

@@ -132,7 +132,8 @@ static int clear_folder(const struct directory *directory, const char *name)
 
 static int set_mark(const struct directory *directory)
 {
-    static const char text[] = "weir import has not finished here: repeat it, and what it made will be replaced\n";
+    static const char text[] =
+        "an import or a restore has not finished here: repeat it, and what it made will be replaced\n";
     int fd = openat(directory->fd, INTAKE_TARGET_MARK, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         return errno == ENOSPC ? ERR_NO_SPACE : errno == EACCES || errno == EROFS ? ERR_PERMISSION : ERR_IO;

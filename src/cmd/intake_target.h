@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The directory that an import fills. As long as it is not whole it holds a file IMPORTING: a server does not start on it, and the next
-// import throws away what is there and begins anew. So an import that was cut short leaves nothing that could be taken for data.
+// The directory that an import or a restore fills. As long as it is not whole it holds a file IMPORTING: a server does not start on it, and
+// the next one throws away what is there and begins anew. So an import that was cut short leaves nothing that could be taken for data.
 #pragma once
 
 #include <stdbool.h>

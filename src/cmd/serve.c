@@ -323,8 +323,10 @@ static int open_directory(struct serve *serve)
                      error == ERR_IN_USE ? "in use by another process: stop it, or choose another --dir"
                                          : error_text(error));
     if (!error && intake_target_is_unfinished(&serve->directory)) {
-        logger_write(&serve->log.logger, LOG_FATAL,
-                     "an import into the data directory %s was not finished: repeat it, or choose another --dir", path);
+        logger_write(
+            &serve->log.logger, LOG_FATAL,
+            "an import or a restore into the data directory %s was not finished: repeat it, or choose another --dir",
+            path);
         error = ERR_NOT_OURS;
     }
     return error;

@@ -420,7 +420,7 @@ test('IM-20 an import that is killed leaves nothing that is served; the next one
     await ended
   }
   const served = await weirServe('--dir', target)
-  assert.match(served.err, /was not finished: repeat it/)
+  assert.match(served.err, /an import or a restore into the data directory .* was not finished: repeat it/)
   assert.strictEqual((await weirImport(directory, '--dir', target)).status, 0)
   const checked = await weir('check', target)
   assert.match(checked.out, /20000 messages in the log, sequences 1 to 20000/, checked.err)
