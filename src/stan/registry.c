@@ -44,9 +44,10 @@ void registry_init(struct registry *registry, struct stan *stan, uint32_t max_cl
         .recovered = recovered,
         .drop_tail = drop_tail,
     };
-    map_init(&registry->by_id, max_clients);
-    map_init(&registry->by_connection, max_clients);
-    map_u64_init(&registry->by_number, SIZE_MAX); // registry_add() bounds it; recovery takes what there is
+    // registry_add() bounds them; recovery takes what there is.
+    map_init(&registry->by_id, SIZE_MAX);
+    map_init(&registry->by_connection, SIZE_MAX);
+    map_u64_init(&registry->by_number, SIZE_MAX);
     registry->max_clients = max_clients;
     list_init(&registry->clients);
     list_init(&registry->adding);
@@ -106,7 +107,9 @@ int registry_add(struct registry *registry, const struct registry_request *reque
     struct shard *shard = registry->stan->shard;
     if (request->id.len > TEXT_MAX || request->inbox.len > TEXT_MAX || request->connection_id.len > TEXT_MAX)
         return ERR_TOO_BIG;
-    if (map_u64_count(&registry->by_number) >= 2 * registry->max_clients) // closing ones stay until that is durable
+    // Closing ones stay until that is durable.
+    if (map_count(&registry->by_id) >= registry->max_clients ||
+        map_u64_count(&registry->by_number) >= 2 * (uint64_t)registry->max_clients)
         return ERR_LIMIT;
     size_t size = RECORD_HEADER_SIZE + body_size(request);
     int error = shard_admit(shard, size, true);

@@ -75,11 +75,30 @@ static void the_newer_of_two_counts(void **state)
     }
 }
 
+// An import may bring more than are taken from then on.
+static void more_than_may_connect_are_kept(void **state)
+{
+    struct registry registry;
+    struct stan_client *client;
+    uint64_t index;
+    char id[16];
+    begin(*state, &registry);
+    for (uint32_t i = 1; i <= CLIENTS + 1; i++) {
+        snprintf(id, sizeof(id), "c%u", i);
+        restore(&registry, i, id, OPEN);
+    }
+    assert_int_equal(registry_count(&registry), CLIENTS + 1);
+    assert_int_equal(registry_add(&registry, &(struct registry_request){.id = BYTES("new")}, &client, &index),
+                     ERR_LIMIT);
+    registry_deinit(&registry);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_checkpoint_has_them_by_number, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(the_newer_of_two_counts, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(more_than_may_connect_are_kept, rig_set_up, rig_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
