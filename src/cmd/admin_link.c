@@ -54,7 +54,8 @@ json_t *admin_link_ask(struct admin_link *link, const char *request, const json_
         return fail(link, "an argument is not UTF-8", NULL);
     json_decref(link->answer);
     link->answer = NULL;
-    link->nobody = false;
+    link->nobody = link->refused = false;
+    link->client.error[0] = '\0'; // perhaps of an address that did not answer
     int error = client_publish(&link->client, bytes_from_string(subject), bytes_from_string(reply), (struct bytes){0},
                                bytes_from_string(text));
     mem_free(text);
@@ -63,6 +64,8 @@ json_t *admin_link_ask(struct admin_link *link, const char *request, const json_
     if (link->nobody)
         return fail(
             link, "the server has no admin API (it is not Weir, or the account is not the one with the streams)", NULL);
+    if (link->refused)
+        return fail(link, link->client.error, "not_permitted");
     if (error == ERR_TIMEOUT)
         return fail(link, "the server does not answer", NULL);
     if (error)
@@ -97,7 +100,7 @@ static int wait_answer(struct admin_link *link, int timeout_ms)
 {
     uint64_t end = client_now_ns() + (uint64_t)timeout_ms * 1000000;
     for (;;) {
-        if (link->answer || link->nobody)
+        if (link->answer || link->nobody || link->refused)
             return 0;
         uint64_t now = client_now_ns();
         if (now >= end)
@@ -105,6 +108,7 @@ static int wait_answer(struct admin_link *link, int timeout_ms)
         int got = client_wait(&link->client, (int)((end - now) / 1000000) + 1);
         if (got < 0)
             return got;
+        link->refused = link->client.error[0] != '\0';
     }
 }
 

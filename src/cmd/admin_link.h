@@ -16,6 +16,7 @@ struct admin_link {
     uint64_t asked;                    // the number of the last request; an answer to another one is too late
     json_t *answer;                    // of it; NULL: not there yet
     bool nobody;                       // nobody listens
+    bool refused;                      // it, or to hear the answer, is not permitted: client.error
     char error[ADMIN_LINK_ERROR_SIZE]; // why the last call failed, for people
 };
 

@@ -227,6 +227,26 @@ test('clients are listed, shown and kicked', async (t) => {
   assert.strictEqual((await json('group', 'info', channel, group)).members_total, 0)
 })
 
+test('who may not is told so at once, whoever says it', async (t) => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-cli-'))
+  t.after(() => fs.rmSync(directory, { recursive: true, force: true }))
+  const file = path.join(directory, 'users.conf')
+  fs.writeFileSync(file, `authorization { users: [
+    { user: viewer, password: look, permissions: { publish: ["$WEIR.API.V1.*.LIST"] } }
+    { user: deaf, password: ear, permissions: { publish: ["$WEIR.API.>"], subscribe: { deny: ["_INBOX.>"] } } }
+    { user: other, password: word } ] }\n`)
+  const guarded = await Server.start(['-c', file])
+  t.after(() => guarded.stop())
+  const as = (user, ...args) => weir(...args, '-s', guarded.url.replace('://', `://${user}@`), '--timeout', '50s')
+  assert.strictEqual((await as('viewer:look', 'channel', 'ls')).code, 0)
+  for (const [user, wanted] of [['viewer:look', 'Publish to "$WEIR.API.V1.CHANNEL.PAUSE"'], ['deaf:ear', 'Subscription to "_INBOX.'], ['other:word', 'a publish permission']]) {
+    const began = Date.now()
+    const done = await as(user, 'channel', 'pause', 'jobs')
+    assert.ok(done.code === 1 && done.err.includes(wanted) && done.err.includes('not_permitted'), `${user}: ${done.err}`)
+    assert.ok(Date.now() - began < 40000, `${user} waited`)
+  }
+})
+
 run({
   async before () { server = await Server.start([]) },
   async after () { await server.stop() }
