@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "cmd/bridge_internal.h"
+#include "codec/nats_url.h"
 #include "stan/channel.h"
 #include "subject/subject.h"
 
@@ -15,6 +16,7 @@ enum { PENDING_MAX = 8 << 20 }; // bytes on their way to the new server above wh
 static const uint64_t SECOND_NS = 1000000000;
 
 static int begin(struct bridge *bridge);
+static void show_refused(const char *which, const char *server, const char *cluster_id, const char *why);
 static bool is_the_same(struct bridge *bridge);
 static int open_again(struct bridge *bridge, const char *which, int error, const char *text, uint64_t *next_ns);
 static void reconnect(struct bridge *bridge);
@@ -146,11 +148,12 @@ uint64_t bridge_sid(struct bridge *bridge, size_t index)
 static int begin(struct bridge *bridge)
 {
     if (bridge_open_from(bridge)) {
-        bridge_show_line("the old server, --from %s: %s", bridge->options.from_cluster, bridge->from.error);
+        show_refused("the old server, --from", bridge->options.from.server, bridge->options.from_cluster,
+                     bridge->from.error);
         return 1;
     }
     if (bridge_open_to(bridge)) {
-        bridge_show_line("the new server, --to %s: %s", bridge->options.to_cluster, bridge->to.error);
+        show_refused("the new server, --to", bridge->options.to.server, bridge->options.to_cluster, bridge->to.error);
         return 1;
     }
     if (is_the_same(bridge)) {
@@ -165,6 +168,17 @@ static int begin(struct bridge *bridge)
         return 1;
     }
     return 0;
+}
+
+// The address without the user and the password that may be in it.
+static void show_refused(const char *which, const char *server, const char *cluster_id, const char *why)
+{
+    struct nats_url url;
+    if (nats_url_parse(server, &url))
+        return; // it was parsed before
+    bool is_v6 = strchr(url.host, ':') != NULL;
+    bridge_show_line("%s %s://%s%s%s:%s (cluster id %s): %s", which, url.is_tls ? "tls" : "nats", is_v6 ? "[" : "",
+                     url.host, is_v6 ? "]" : "", url.port, cluster_id, why);
 }
 
 // Registered at the second, are we forgotten by the first? It would copy channels into themselves, for ever.

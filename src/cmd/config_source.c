@@ -26,7 +26,7 @@ int config_source_read(struct config *config, enum options_persona persona, int 
     int error = config_read(config, persona, count, arguments, &source, ret_message);
     if (error)
         return error;
-    if (config->options.config_file) {
+    if (config->options.config_file || config->options.streaming_config_file) {
         make_digest(&config->conf.root, config->digest);
         config->options.config_digest = config->digest;
     }

@@ -10,6 +10,10 @@
 // So that no client is given up meanwhile.
 static const uint64_t LONG_NS = 100ull * 24 * 3600 * 1000000000;
 
+static const char NO_ROOM[] =
+    "no space left on its disk: it needs about as much as what comes in, and 256 MiB besides for "
+    "what a server keeps free";
+
 struct session {
     const struct filling *filling; // borrowed
     struct loop loop;
@@ -27,6 +31,7 @@ struct session {
     int error;
 };
 
+static void explain(const struct filling *filling, const char *text);
 static int fill_directory(struct session *session, struct directory directory);
 static void start(struct session *session);
 static void stop(struct session *session);
@@ -43,10 +48,10 @@ int filling_run(const struct filling *filling)
     const char *text = NULL;
     int error = intake_target_open(&directory, filling->directory, &text);
     if (error) {
-        logger_write(filling->logger, LOG_ERROR, "%s: %s", filling->directory,
-                     error == ERR_EXISTS    ? text
-                     : error == ERR_INVALID ? "not a directory"
-                                            : error_text(error));
+        explain(filling, error == ERR_EXISTS     ? text
+                         : error == ERR_INVALID  ? "not a directory"
+                         : error == ERR_NO_SPACE ? NO_ROOM
+                                                 : error_text(error));
         return error;
     }
     session.handler = (struct loop_handler){&session, on_turn_begin, on_turn_end, on_deadline};
@@ -57,8 +62,15 @@ int filling_run(const struct filling *filling)
         return error;
     }
     error = fill_directory(&session, directory);
+    if (error == ERR_NO_SPACE)
+        explain(filling, NO_ROOM);
     loop_deinit(&session.loop);
     return error;
+}
+
+static void explain(const struct filling *filling, const char *text)
+{
+    logger_write(filling->logger, LOG_ERROR, "%s: %s", filling->directory, text);
 }
 
 // The directory is the disk's from here on; its lock ends with it, and the mark goes before.
@@ -98,6 +110,7 @@ static void start(struct session *session)
     node_config_broker(&options, &broker);
     node_config_shard(&options, &shard);
     node_config_stan(&options, &stan);
+    shard.store.unserved = true;
     shard.store.logger = shard.logger = stan.logger = session->filling->logger;
     if (session->filling->encryption)
         shard.store.encryption = *session->filling->encryption;

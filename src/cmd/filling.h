@@ -22,5 +22,6 @@ struct filling {
     void *owner;
 };
 
-// 0: it is durable and whole. Errors of the directory and the log are logged; those of `step` are its own to explain.
+// 0: it is durable and whole. Errors of the directory and the log are logged; those of `step` are its own to explain, but for
+// ERR_NO_SPACE, which is the new directory's.
 int filling_run(const struct filling *filling) MUST_USE;

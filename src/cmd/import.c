@@ -13,7 +13,7 @@
 #include "server/flag.h"
 
 struct arguments {
-    const char *directory, *key, *key_file, *data_key_file;
+    const char *directory, *cluster_id, *key, *key_file, *data_key_file;
     bool dry_run, keep_going, truncate_bad_eof, check_crc, may_be_encrypted, help;
     uint32_t crc_polynomial, data_cipher;
 };
@@ -26,6 +26,8 @@ static const struct flag flags[] = {
     {"dry-run,dry_run", FLAG_BOOL, AT(dry_run), 0, 0, NULL, NULL, "read everything, write nothing"},
     {"keep-going,keep_going", FLAG_BOOL, AT(keep_going), 0, 0, NULL, NULL,
      "pass over what is damaged, say so, and go on behind it"},
+    {"cluster_id,cluster-id,cid", FLAG_STRING, AT(cluster_id), 0, 0, NULL, "ID",
+     "that SOURCE must be of; with --keep-going, what it is if server.dat is damaged"},
     {"encryption-key,encryption_key", FLAG_STRING, AT(key), 0, 0, NULL, "KEY",
      "of an encrypted store; " ENCRYPTION_VARIABLE " goes before it, and is seen by nobody else"},
     {"encryption-key-file,encryption_key_file", FLAG_STRING, AT(key_file), 0, 0, NULL, "FILE",
@@ -76,6 +78,7 @@ static int move_in(const struct arguments *arguments, const char *source, const 
     struct intake intake = {
         .source = source,
         .directory = arguments->dry_run ? NULL : arguments->directory,
+        .cluster_id = arguments->cluster_id,
         .encryption = &keys->store,
         .logger = &logger,
         .progress = isatty(STDERR_FILENO) ? intake_show_progress : NULL,
@@ -86,13 +89,14 @@ static int move_in(const struct arguments *arguments, const char *source, const 
     intake.options.check_crc = arguments->check_crc;
     intake.options.crc_polynomial = arguments->crc_polynomial;
     intake.options.may_be_encrypted = arguments->may_be_encrypted;
+    intake.options.key_hint = "--encryption-key-file FILE, or the variable " ENCRYPTION_VARIABLE;
     intake.options.key = old_keys->key ? old_keys->store.key : intake_key(arguments->key);
     int error = intake_run(&intake);
     if (intake.progress)
         fputc('\n', stderr);
     if (error) {
         fprintf(stderr, "weir import: nothing was imported%s\n",
-                error == ERR_CORRUPT ? "; --keep-going passes over what is damaged" : "");
+                intake_is_damage(error) && !arguments->keep_going ? "; --keep-going passes over what is damaged" : "");
         return 1;
     }
     intake_show_summary(&intake, stdout);

@@ -42,6 +42,7 @@ int intake_run(struct intake *run)
         return error;
     run->options.source = &source.disk;
     run->options.crypto = &crypto_machine;
+    run->options.cluster_id = bytes_from_string(run->cluster_id ? run->cluster_id : "");
     run->options.message_max = FILLING_MESSAGE_MAX;
     run->options.logger = run->logger;
     error = importer_open(&run->options, &importer);

@@ -9,7 +9,7 @@ struct intake {
     const char *source;                        // the old server's --dir
     const char *directory;                     // the new one's; NULL: a dry run
     const char *cluster_id;                    // that the store must be of; NULL: whichever it is of
-    struct importer_options options;           // source, crypto and logger are filled in here
+    struct importer_options options;           // source, crypto, cluster_id and logger are filled in here
     const struct store_encryption *encryption; // of the new directory; NULL: none
     const struct logger *logger;
     // Now and then, and at the end; may be NULL.
@@ -24,6 +24,12 @@ struct intake {
 static inline bool intake_encrypts(const struct intake *run)
 {
     return run->encryption && run->encryption->key.len && run->encryption->cipher;
+}
+
+// Would importer_options.keep_going have gone on? Of an error of intake_run().
+static inline bool intake_is_damage(int error)
+{
+    return error == ERR_CORRUPT || error == ERR_PROTOCOL;
 }
 
 // 0, or ERR_* when it was said why.

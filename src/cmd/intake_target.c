@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "os/file.h"
 
 // What a store makes of its own, folders first.
 static const char *const folders[] = {"wal", "shards", "checkpoint"};
@@ -136,10 +137,12 @@ static int set_mark(const struct directory *directory)
         "an import or a restore has not finished here: repeat it, and what it made will be replaced\n";
     int fd = openat(directory->fd, INTAKE_TARGET_MARK, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
-        return errno == ENOSPC ? ERR_NO_SPACE : errno == EACCES || errno == EROFS ? ERR_PERMISSION : ERR_IO;
+        return file_error(errno);
+    errno = ENOSPC; // of a write that took only a part
     bool written = write(fd, text, sizeof(text) - 1) == (ssize_t)(sizeof(text) - 1) && fsync(fd) == 0;
+    int error = written ? 0 : file_error(errno);
     close(fd);
-    return written ? run(directory, DISK_SYNC_DIR, ".") : ERR_IO;
+    return error ? error : run(directory, DISK_SYNC_DIR, ".");
 }
 
 static int run(const struct directory *directory, enum disk_op op, const char *path)

@@ -43,7 +43,8 @@ struct session {
 
 static int parse(struct arguments *arguments, int count, char **list, const char **ret_path);
 static int complain(const char *text);
-static int make(const char *path, const char *directory, const struct store_encryption *encryption);
+static int make(const char *path, const struct arguments *arguments, const struct store_encryption *encryption);
+static void show(const struct restore_stats *stats, const char *cluster_id, const struct arguments *arguments);
 static void begin(void *owner, struct shard *shard, struct stan *stan);
 static int step(void *owner, struct engine_time now);
 
@@ -62,7 +63,7 @@ int restore_run(int count, char **list)
         fprintf(stderr, "weir restore: %s\n", message);
         return 1;
     }
-    code = make(path, arguments.directory, &keys.store);
+    code = make(path, &arguments, &keys.store);
     encryption_deinit(&keys);
     return code;
 }
@@ -103,7 +104,7 @@ static int complain(const char *text)
     return 2;
 }
 
-static int make(const char *path, const char *directory, const struct store_encryption *encryption)
+static int make(const char *path, const struct arguments *arguments, const struct store_encryption *encryption)
 {
     struct session session = {.path = path};
     struct backup_begin first;
@@ -117,7 +118,7 @@ static int make(const char *path, const char *directory, const struct store_encr
     }
     snprintf(cluster_id, sizeof(cluster_id), "%.*s", BYTES_ARG(first.cluster_id));
     const struct filling filling = {
-        .directory = directory,
+        .directory = arguments->directory,
         .cluster_id = cluster_id,
         .encryption = encryption,
         .logger = &logger,
@@ -133,7 +134,12 @@ static int make(const char *path, const char *directory, const struct store_encr
         fputs("weir restore: nothing was restored\n", stderr);
         return 1;
     }
-    const struct restore_stats *stats = &session.stats;
+    show(&session.stats, cluster_id, arguments);
+    return 0;
+}
+
+static void show(const struct restore_stats *stats, const char *cluster_id, const struct arguments *arguments)
+{
     printf("Restored: %llu channels, %llu messages, %llu clients, %llu durables, queue groups and subscriptions, %llu "
            "messages "
            "not acknowledged, %llu dead\n",
@@ -142,8 +148,10 @@ static int make(const char *path, const char *directory, const struct store_encr
     if (stats->without_client)
         printf("%llu subscriptions without their client: what is durable of them stays, the rest does not\n",
                (unsigned long long)stats->without_client);
-    printf("Serve it with -cid %s --dir %s\n", cluster_id, directory);
-    return 0;
+    printf("Serve it with -cid %s --dir %s", cluster_id, arguments->directory);
+    if (arguments->data_key_file)
+        printf(" --encryption_key_file %s", arguments->data_key_file);
+    putchar('\n');
 }
 
 static void begin(void *owner, struct shard *shard, struct stan *stan)
@@ -168,7 +176,7 @@ static int step(void *owner, struct engine_time now)
         }
         result = restore_take(session->restore, &session->held, now);
         session->holds = result == ERR_AGAIN;
-        if (result && result != ERR_AGAIN)
+        if (result && result != ERR_AGAIN && result != ERR_NO_SPACE)
             fprintf(stderr, "weir restore: %s: the frame before byte %llu: %s\n", session->path,
                     (unsigned long long)session->reader.offset, error_text(result));
         if (result)
@@ -180,8 +188,7 @@ static int step(void *owner, struct engine_time now)
 static void write_line(void *owner, enum log_level level, const char *format, va_list list)
 {
     (void)owner;
-    (void)level;
-    fputs("weir restore: ", stderr);
+    fprintf(stderr, "weir restore: %s", level >= LOG_ERROR ? "" : "warning: ");
     vfprintf(stderr, format, list);
     fputc('\n', stderr);
 }

@@ -289,6 +289,7 @@ static int import_first(struct serve *serve)
         return ERR_INVALID;
     }
     intake.options.may_be_encrypted = serve->options.import_encrypted;
+    intake.options.key_hint = "--import_key_file FILE";
     if (old_keys.key)
         intake.options.key = old_keys.store.key;
     else if (serve->options.import_encrypted)
@@ -301,7 +302,8 @@ static int import_first(struct serve *serve)
     char line[512];
     intake_show_line(&intake, line, sizeof(line));
     if (error)
-        logger_write(logger, LOG_FATAL, "nothing was imported; `weir import` can pass over what is damaged");
+        logger_write(logger, LOG_FATAL, "nothing was imported%s",
+                     intake_is_damage(error) ? "; `weir import --keep-going` passes over what is damaged" : "");
     else
         logger_write(logger, LOG_INFO, "%s", line);
     return error;

@@ -158,8 +158,9 @@ static int check_config(const char *name, const struct config *config)
     }
     for (size_t i = 0; i < config->warning_count; i++)
         fprintf(stderr, "%s\n", config->warnings[i]);
-    fprintf(stderr, "%s: configuration file %s is valid (%s)\n", persona_name(config->options.persona),
-            config->options.config_file, config->digest);
+    const struct options *options = &config->options;
+    const char *path = options->config_file ? options->config_file : options->streaming_config_file;
+    fprintf(stderr, "%s: configuration file %s is valid (%s)\n", persona_name(options->persona), path, config->digest);
     return 0;
 }
 

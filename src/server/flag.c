@@ -36,6 +36,7 @@ static int note_ignored(const struct flag *flag, struct flag_ignored *place);
 static bool is_bool(const struct flag *flag);
 static bool in_bounds(const struct flag *flag, uint64_t value);
 static int refuse_value(const struct flag *flag, struct argument argument, struct message message);
+static void describe_choices(const char *choices, char *text, size_t size);
 static void describe_wanted(const struct flag *flag, char *text, size_t size);
 static int refuse_name(const struct flag *flags, size_t count, struct bytes name, struct message message);
 static bool next_part(struct bytes *list, struct bytes *ret_part);
@@ -221,7 +222,7 @@ static int read_choice(const struct flag *flag, struct bytes value, uint32_t *pl
     struct bytes choices = bytes_from_string(flag->choices);
     struct bytes choice;
     for (uint32_t i = 0; next_part(&choices, &choice); i++) {
-        if (bytes_equal_fold(value, choice)) {
+        if (bytes_equal_fold(value, bytes_skip(choice, bytes_starts_with(choice, BYTES("-"))))) {
             *place = i;
             return 0;
         }
@@ -271,7 +272,7 @@ static void describe_wanted(const struct flag *flag, char *text, size_t size)
     case FLAG_BOOL:
     case FLAG_SWITCH: what = "true or false"; break;
     case FLAG_STRING: what = "allowed to be empty"; break;
-    case FLAG_CHOICE: snprintf(text, size, "one of %s", flag->choices); return;
+    case FLAG_CHOICE: describe_choices(flag->choices, text, size); return;
     case FLAG_BYTES:
     case FLAG_BYTES32: what = "a size such as 65536, 64K or 1G"; break;
     case FLAG_DURATION: what = "a duration such as 500ms, 30s or 1h30m"; break;
@@ -282,6 +283,12 @@ static void describe_wanted(const struct flag *flag, char *text, size_t size)
                  (long long)(flag->max / scale), unit);
     else
         snprintf(text, size, "%s", what);
+}
+
+static void describe_choices(const char *choices, char *text, size_t size)
+{
+    const char *hidden = strstr(choices, ",-");
+    snprintf(text, size, "one of %.*s", (int)(hidden ? hidden - choices : (ptrdiff_t)strlen(choices)), choices);
 }
 
 static int refuse_name(const struct flag *flags, size_t count, struct bytes name, struct message message)

@@ -40,7 +40,7 @@ struct flag {
     enum flag_type type;
     size_t offset;       // of the value in the target
     int64_t min, max;    // of numbers, sizes and durations (ns); both 0: any
-    const char *choices; // CHOICE: comma-separated, any case
+    const char *choices; // CHOICE: comma-separated, any case; "-sql" at the end: taken, not shown
     const char *value;   // what the help calls the value; NULL for BOOL
     const char *help;    // one line; NULL: the help does not show it
 };

@@ -83,7 +83,10 @@ int options_check(const struct options *options, char ret_message[OPTIONS_MESSAG
     char elsewhere[OPTIONS_MESSAGE_SIZE];
     char host[OPTIONS_HOST_SIZE];
     uint16_t port;
-    if (options->jetstream)
+    if (options->store == OPTIONS_STORE_SQL)
+        wrong = "SQL stores are not served: -st is one of file,memory; `weir bridge` copies what a running server has "
+                "in one";
+    else if (options->jetstream)
         wrong = "-js: JetStream is not served yet; leave it out, or run with -js=false";
     else if (options->nats.url && find_wrong_nats(options, elsewhere))
         wrong = elsewhere;
@@ -114,7 +117,7 @@ int options_check(const struct options *options, char ret_message[OPTIONS_MESSAG
         wrong = "-encryption_old_key_file: there is no new key: -encrypt and -encryption_key_file";
     else if (options_advertised(options, 0, host, &port))
         wrong = "-client_advertise: HOST, HOST:PORT or [IPV6]:PORT is expected";
-    else if (options->check_config && !options->config_file)
+    else if (options->check_config && !options->config_file && !options->streaming_config_file)
         wrong = "must specify [-c, --config] option to check configuration file syntax";
     else if (options->lame_duck_grace_ns >= options->lame_duck_duration_ns)
         wrong = "-lame_duck_grace_period must be less than -lame_duck_duration";

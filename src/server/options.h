@@ -24,7 +24,7 @@ enum options_persona {
 };
 
 enum options_log_format { OPTIONS_LOG_TEXT, OPTIONS_LOG_JSON };
-enum options_store { OPTIONS_STORE_FILE, OPTIONS_STORE_MEMORY };
+enum options_store { OPTIONS_STORE_FILE, OPTIONS_STORE_MEMORY, OPTIONS_STORE_SQL }; // SQL: refused by options_check()
 enum options_cipher { OPTIONS_CIPHER_AES, OPTIONS_CIPHER_CHACHA, OPTIONS_CIPHER_NONE };
 enum options_sync { OPTIONS_SYNC_ALWAYS, OPTIONS_SYNC_INTERVAL, OPTIONS_SYNC_NEVER };
 

@@ -93,7 +93,7 @@
     {"import_key_file", FLAG_STRING, AT(import_key_file), 0, 0, NULL, "FILE", "with the key of what --import reads; without it the key of --encrypt is its, too"}, \
     {"import_encrypted", FLAG_BOOL, AT(import_encrypted), 0, 0, NULL, NULL, "-import_encrypted=false: what looks encrypted there is not"}, \
     {"cid,cluster_id", FLAG_STRING, AT(cluster_id), 0, 0, NULL, "ID", "NATS Streaming cluster id (test-cluster)"}, \
-    {"st,store", FLAG_CHOICE, AT(store), 0, 0, "file,memory", "file|memory", "where messages are kept (file; as nats-streaming-server: memory)"}, \
+    {"st,store", FLAG_CHOICE, AT(store), 0, 0, "file,memory,-sql", "file|memory", "where messages are kept (file; as nats-streaming-server: memory)"}, \
     {"sync", FLAG_CHOICE, AT(sync), 0, 0, "always,interval,never", "WHEN", \
      "always (the default: before every acknowledgement), interval or never"}, \
     {"sync_interval", FLAG_DURATION, AT(sync_interval_ns), MS, DAY, NULL, "TIME", "for --sync interval (1s)"}, \

@@ -127,10 +127,12 @@ void prepare_set_full(struct prepare *prepare)
         left = left < two ? left : two;
         prepare->reserve = left / 2 > least ? left / 2 : least;
         prepare->enough = left > prepare->reserve ? left : prepare->reserve;
-        logger_write(store->logger, LOG_ERROR,
-                     "no space for the log: publishes are refused when %llu bytes of it are left; free some space, or "
-                     "delete messages: service resumes by itself",
-                     (unsigned long long)prepare->reserve);
+        if (!store->context.options.unserved)
+            logger_write(
+                store->logger, LOG_ERROR,
+                "no space for the log: publishes are refused when %llu bytes of it are left; free some space, or "
+                "delete messages: service resumes by itself",
+                (unsigned long long)prepare->reserve);
     }
     prepare->wanted = store->context.starved = true;
     prepare->retry_ms = moment_mono_ms(store->context.now) + PREPARE_RETRY_MS;

@@ -53,6 +53,7 @@ struct store_options {
     uint64_t inflight_bytes;   // appended but not yet durable, before store_admit() says ERR_AGAIN: 64 MiB
     uint64_t memory_bytes;     // memory store: all messages together, before ERR_LIMIT: 1 GiB
     uint32_t max_payload;      // bytes: bounds a record
+    bool unserved;             // filled, and served to nobody: a full disk is for whoever fills it to explain
     struct store_encryption encryption;
     const struct logger *logger; // borrowed for life
 };

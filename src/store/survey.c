@@ -101,6 +101,7 @@ static int look_at_folder(struct survey *survey)
         return error;
     }
     survey->is_new = true;
+    bool is_filestore = false;
     const char *foreign = NULL, *name = names.names;
     for (size_t i = 0; i < names.count; i++, name += strlen(name) + 1) {
         bool known = false;
@@ -110,9 +111,15 @@ static int look_at_folder(struct survey *survey)
             survey->is_new = false;
         else if (!known && name[0] != '.')
             foreign = name;
+        is_filestore |= strcmp(name, "server.dat") == 0;
     }
     bool ours = !foreign || !survey->is_new;
-    if (!ours)
+    if (!ours && is_filestore)
+        logger_write(survey->logger, LOG_ERROR,
+                     "the data directory is a store of NATS Streaming (it holds server.dat): it stays as it is, and is "
+                     "moved into a new one by `weir import OLD --dir NEW`, or at a server's start by --import OLD "
+                     "--dir NEW");
+    else if (!ours)
         logger_write(survey->logger, LOG_ERROR,
                      "the data directory holds \"%s\" and no log: it is not Weir's; choose an empty directory",
                      foreign);

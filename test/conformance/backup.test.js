@@ -307,6 +307,7 @@ test('a restored directory is encrypted if that is asked for', async (t) => {
     prepare: async (directory) => {
       const done = await weir('restore', file, '--dir', directory, '--data-key-file', key, '--data-cipher', 'CHACHA')
       assert.strictEqual(done.status, 0, done.err)
+      assert.ok(done.out.includes(`--dir ${directory} --encryption_key_file ${key}\n`), done.out)
     }
   }, ['--encryption_key_file', key])
   const wal = path.join(other.directory, 'data', 'wal')
@@ -315,6 +316,9 @@ test('a restored directory is encrypted if that is asked for', async (t) => {
   assert.strictEqual((await (await reader.subscribe('jobs')).next()).data, 'a secret payload')
   const wrong = await weir('restore', file, '--dir', path.join(temporary(t), 'data'), '--data-key-file', `${key}.none`)
   assert.match(wrong.err, /weir restore: encryption key file .*not found/)
+  fs.chmodSync(key, 0o644)
+  const open = await weir('restore', file, '--dir', path.join(temporary(t), 'data'), '--data-key-file', key)
+  assert.match(open.err, /weir restore: warning: the encryption key file .* can be read by others/)
 })
 
 test('answers fit into a message, however long what is in them is', async (t) => {

@@ -381,7 +381,7 @@ test('IM-25 one at a time: a second one is refused while the first one lives', {
   await until(async () => await lastOf(to, 'jobs') === 1, 'the first one copies')
   const { status, err } = await once(t, old, weir, 'jobs')
   assert.strictEqual(status, 1)
-  assert.match(err, /the old server, --from old: the server refuses the client: stan: clientID already registered/)
+  assert.match(err, /the old server, --from nats:\/\/127\.0\.0\.1:\d+ \(cluster id old\): the server refuses the client: stan: clientID already registered/)
 })
 
 test('IM-25 one that was put to sleep and replaced is shut out when it wakes up', { alone: true, seconds: 100 }, async (t) => {
@@ -471,9 +471,9 @@ test('IM-25 users, tokens and TLS on both sides', async (t) => {
   const good = await bridge(t, ...source, ...to, '--to_token', 'secret-2', '--to_tlscacert', certificates.path('authority.pem')).end()
   assert.strictEqual(good.status, 0, good.err)
   for (const [wrong, pattern] of [
-    [[...source, ...to, '--to_token', 'secret-3', '--to_tlsskip'], /--to new: .*Authorization Violation/],
-    [[...source, ...to, '--to_token', 'secret-2', '--to_tls'], /--to new: the TLS handshake failed/],
-    [['--from', old.url.replace('//', '//u:secret-9@'), '--from_cluster', 'old', ...to, '--to_token', 'secret-2'], /--from old: .*Authorization Violation/]
+    [[...source, ...to, '--to_token', 'secret-3', '--to_tlsskip'], /\(cluster id new\): .*Authorization Violation/],
+    [[...source, ...to, '--to_token', 'secret-2', '--to_tls'], /\(cluster id new\): the TLS handshake failed/],
+    [['--from', old.url.replace('//', '//u:secret-9@'), '--from_cluster', 'old', ...to, '--to_token', 'secret-2'], /--from nats:\/\/127\.0\.0\.1:\d+ \(cluster id old\): .*Authorization Violation/]
   ]) {
     const { status, err } = await bridge(t, ...wrong).end()
     assert.strictEqual(status, 1, err)
@@ -512,10 +512,10 @@ test('IM-25 what is called wrongly, and servers that are none', async (t) => {
     [2, /it has no path/, ...monitoring('http://x:1/metrics')],
     [1, /cannot connect/, ...monitoring('http://127.0.0.1:1')],
     [1, /what answers there is no HTTP/, ...monitoring(old.url.replace('nats', 'http'))],
-    [1, /the old server, --from old: cannot connect/, '--from', nobody, '--from_cluster', 'old', ...to, 'a'],
-    [1, /the new server, --to new: cannot connect/, ...from, '--to', nobody, '--to_cluster', 'new', 'a'],
-    [1, /--from other: no NATS Streaming server answers to the cluster id: other/, '--from', old.url, '--from_cluster', 'other', ...to, 'a'],
-    [1, /--to old: no NATS Streaming server answers to the cluster id: old/, ...from, '--to', weir.url, 'a']
+    [1, /the old server, --from nats:\/\/127\.0\.0\.1:1 \(cluster id old\): cannot connect/, '--from', nobody, '--from_cluster', 'old', ...to, 'a'],
+    [1, /the new server, --to nats:\/\/127\.0\.0\.1:1 \(cluster id new\): cannot connect/, ...from, '--to', nobody, '--to_cluster', 'new', 'a'],
+    [1, /\(cluster id other\): no NATS Streaming server answers to the cluster id: other/, '--from', old.url, '--from_cluster', 'other', ...to, 'a'],
+    [1, /\(cluster id old\): no NATS Streaming server answers to the cluster id: old/, ...from, '--to', weir.url, 'a']
   ]) {
     const ended = await bridge(t, ...args).end()
     assert.strictEqual(ended.status, status, `${args.join(' ')}: ${ended.err}`)

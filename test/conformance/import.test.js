@@ -158,10 +158,13 @@ test('IM-21 an encrypted store needs its key', async (t) => {
   const { data } = recorded(t, 'aes')
   const directory = path.join(temporary(t), 'data')
   const without = await weirImport(data, '--dir', directory)
-  assert.match(without.err, /look encrypted: the key is needed/)
+  assert.match(without.err, /look encrypted: the key is needed: --encryption-key-file FILE/)
   const wrong = await weirImport(data, '--dir', directory, '--encryption-key', 'sesame')
   assert.match(wrong.err, /binary\/msgs\.1\.dat:4: sequence 1 cannot be decrypted/)
   for (const done of [without, wrong]) assert.strictEqual(done.status, 1)
+  const served = await weirServe('--dir', directory, '--import', data)
+  assert.match(served.err, /look encrypted: the key is needed: --import_key_file FILE/)
+  for (const done of [without, wrong, served]) assert.ok(!done.err.includes('what is damaged'), done.err)
   assert.ok(!wrong.err.includes('sesame'), 'a key is shown to nobody')
 })
 
@@ -329,10 +332,56 @@ test('IM-06 zeros at the end are no records; only what is no record is cut off',
   const cut = await weirImport(directory, '--dry-run', '--truncate-bad-eof')
   assert.match(cut.out, /\b29 messages/, cut.err)
   assert.match(cut.err, /a\/msgs\.3\.dat:\d+: \d+ bytes at the end, no whole record, were left out/)
+  // --keep-going loses the same bytes and counts them to the last one, be they fewer than a header.
+  const whole30 = fs.readFileSync(path.join(small(t), 'a/msgs.3.dat'))
+  const size = record(messageOf('a', messages(30, 30)[0])).length
+  for (const left of [1, 2, 5, 8, size - 3]) {
+    damage(directory, 'a/msgs.3.dat', () => whole30.subarray(0, whole30.length - size + left))
+    for (const [flag, says] of [['--keep-going', `passed over ${left} bytes`], ['--truncate-bad-eof', `${left} bytes at the end`]]) {
+      const done = await weirImport(directory, '--dry-run', flag)
+      assert.ok(done.err.includes(`a/msgs.3.dat:${whole30.length - size}: ${says}`), done.err)
+    }
+  }
   damage(directory, 'a/msgs.2.dat', (bytes) => { bytes[6] = 0x10; return bytes })
   const hidden = await weirImport(directory, '--dry-run', '--truncate-bad-eof')
   assert.strictEqual(hidden.status, 1, hidden.out)
   assert.match(hidden.err, /a\/msgs\.2\.dat:\d+: a record before which, from 4 on, none can be read/)
+})
+
+test('IM-01 a store whose server.dat is damaged comes over under the cluster id that is given', async (t) => {
+  const subs = [[SUB.NEW, { id: 1, client: 'a', inbox: 'i', ackInbox: 'k', durable: 'd', isDurable: true, lastSent: 3 }]]
+  for (const change of [(bytes) => bytes.subarray(0, 0), (bytes) => bytes.subarray(0, 20), (bytes) => { bytes[20] ^= 1; return bytes }, (bytes) => { bytes[0] = 7; return bytes }]) {
+    const directory = small(t, { subs })
+    damage(directory, 'server.dat', change)
+    for (const flags of [[], ['--keep-going'], ['--cluster_id', 'old']]) {
+      const refused = await weirImport(directory, '--dry-run', ...flags)
+      assert.strictEqual(refused.status, 1)
+      assert.match(refused.err, /server\.dat:\d: .*`weir import --keep-going --cluster_id ID` takes your word/)
+      assert.strictEqual(/; --keep-going passes over what is damaged/.test(refused.err), !flags.includes('--keep-going'), refused.err)
+    }
+    const invalid = await weirImport(directory, '--dry-run', '--keep-going', '--cluster_id', 'o.ld')
+    assert.match(invalid.err, /only letters, digits, - and _/)
+    const { server, out, err } = await moveIn(t, directory, { flags: ['-cid', 'test-cluster'], importFlags: ['--keep-going', '--cluster_id', 'test-cluster'] })
+    assert.match(err, /warning: server\.dat:\d: .*the cluster id is taken to be test-cluster/)
+    for (const line of ['30 messages', '1 durable subscription', '1 problems were passed over']) assert.ok(out.includes(line), out)
+    assert.deepStrictEqual(sequences(await readAll(server, 'a', 30)), span(1, 30))
+  }
+})
+
+test('IM-01 server.dat has one record and nothing behind it', async (t) => {
+  const directory = small(t)
+  for (const [count, behind] of [[3, Buffer.from('abc')], [100, Buffer.alloc(100)]]) {
+    const bytes = fs.readFileSync(path.join(directory, 'server.dat'))
+    damage(directory, 'server.dat', () => Buffer.concat([bytes, behind]))
+    const refused = await weirImport(directory, '--dry-run')
+    assert.strictEqual(refused.status, 1)
+    assert.ok(refused.err.includes(`server.dat:${bytes.length}: ${count} bytes behind the one record it has`), refused.err)
+    const passed = await weirImport(directory, '--dry-run', '--keep-going')
+    assert.match(passed.out, /cluster id test-cluster[^]*30 messages[^]*1 problems were passed over/, passed.err)
+    fs.writeFileSync(path.join(directory, 'server.dat'), bytes)
+  }
+  const other = await weirImport(directory, '--dry-run', '--cluster_id', 'another')
+  assert.match(other.err, /the store is of the cluster id test-cluster, not another/)
 })
 
 test('IM-06 every byte of a small store flipped, one after the other: no crash, and nothing invented', async (t) => {
@@ -527,6 +576,12 @@ test('IM-20 serve --import moves in once', async (t) => {
   const directory = writeStore(temporary(t), { clusterId: 'old', channels: { a: { slices: [messages(1, 3)] } } })
   const other = await weirServe('--dir', path.join(temporary(t), 'd'), '--import', directory)
   assert.match(other.err, /the store is of the cluster id old, not test-cluster/)
+  const nowhere = await weirServe('--dir', path.join(temporary(t), 'd'), '--import', '/nowhere/at/all')
+  for (const refused of [other, nowhere]) assert.match(refused.err, /nothing was imported$/m)
+  const damaged = small(t)
+  damage(damaged, 'a/msgs.2.dat', (bytes) => { bytes[14] ^= 1; return bytes })
+  const stopped = await weirServe('--dir', path.join(temporary(t), 'd'), '--import', damaged)
+  assert.match(stopped.err, /nothing was imported; `weir import --keep-going` passes over what is damaged/)
   const server = await Server.start(['-cid', 'old', '--import', directory])
   t.after(() => server.stop())
   assert.match(server.log, /Imported .*: 1 channels with 3 messages/)

@@ -66,8 +66,9 @@ int filestore_source_next(struct filestore_source *source, bool (*plausible)(con
         return filestore_source_fail(source, reader->error, reader->path);
     *ret_end = finding != FILESTORE_RECORD;
     bool given_up = *ret_end && reader->credit == 0;
+    uint64_t to = *ret_end ? reader->size : reader->offset; // what is left is too short for a record, and lost as well
     logger_write(source->logger, LOG_WARN, "%s:%llu: passed over %llu bytes%s", reader->path, (unsigned long long)from,
-                 (unsigned long long)((given_up ? reader->size : reader->offset) - from),
+                 (unsigned long long)(to - from),
                  given_up ? ", all that is left: long records seem to begin everywhere in it" : "");
     return 0;
 }
@@ -126,7 +127,8 @@ int filestore_source_problem(struct filestore_source *source, int error, const c
 
 int filestore_source_fail(const struct filestore_source *source, int error, const char *what)
 {
-    logger_write(source->logger, LOG_ERROR, "%s: %s", what, error_text(error));
+    if (error != ERR_NO_SPACE)
+        logger_write(source->logger, LOG_ERROR, "%s: %s", what, error_text(error));
     return error;
 }
 

@@ -41,5 +41,5 @@ void filestore_source_close(struct filestore_source *source);
 // Tells of something that an import can go on without. 0: it does; else it ends with this error.
 int filestore_source_problem(struct filestore_source *source, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4))) MUST_USE;
-// Tells, and gives back the error.
+// Tells, and gives back the error. Not ERR_NO_SPACE, which reading never meets: it is for whoever has what is filled.
 int filestore_source_fail(const struct filestore_source *source, int error, const char *what);

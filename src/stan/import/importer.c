@@ -39,7 +39,7 @@ struct importer {
     struct filestore_subs subs;
     struct buffer clear; // a decrypted payload
     struct importer_stats stats;
-    char *server;            // owned: payload of server.dat
+    char *server;            // owned: payload of server.dat, or the cluster id instead
     struct bytes cluster_id; // in `server`
     struct filestore_listing listing;
     enum stage stage;
@@ -53,6 +53,9 @@ struct importer {
 };
 
 static int read_server(struct importer *importer);
+static int take_server(struct importer *importer);
+static int do_without_server(struct importer *importer, const char *damage);
+static int check_cluster_id(const struct importer *importer);
 static void look_at_subjects(struct importer *importer, const struct filestore_server *server);
 static int step(struct importer *importer);
 static int step_clients(struct importer *importer);
@@ -86,6 +89,7 @@ int importer_open(const struct importer_options *options, struct importer **ret_
     importer->options = *options;
     filestore_cipher_init(&importer->cipher, options->crypto, options->key);
     importer->options.key = (struct bytes){0};
+    importer->server = options->cluster_id.len ? mem_copy(options->cluster_id) : NULL;
     filestore_source_init(&importer->source, options->source, options->crc_polynomial);
     importer->source.check_crc = options->check_crc;
     importer->source.keep_going = options->keep_going;
@@ -155,43 +159,87 @@ void importer_stats_get(const struct importer *importer, struct importer_stats *
 
 static int read_server(struct importer *importer)
 {
-    const struct logger *logger = importer->options.logger;
-    struct filestore_frame frame;
-    struct filestore_server server;
-    int error =
-        filestore_reader_open(&importer->source.reader, "server.dat", false, filestore_source_crc(&importer->source));
+    struct filestore_reader *reader = &importer->source.reader;
+    int error = filestore_reader_open(reader, "server.dat", false, filestore_source_crc(&importer->source));
     if (error == ERR_NOT_FOUND) {
         logger_write(
-            logger, LOG_ERROR,
+            importer->options.logger, LOG_ERROR,
             "there is no server.dat: this is not the --dir of a NATS Streaming server with a FILE store. An SQL "
             "store, or a Raft log, cannot be imported; clients of a server with one can be");
         return ERR_NOT_FOUND;
     }
+    bool is_empty = reader->size < FILESTORE_VERSION_SIZE;
     if (error == ERR_CORRUPT)
-        logger_write(logger, LOG_ERROR, "server.dat:0: not a file of version 1");
-    if (error)
-        return error == ERR_CORRUPT ? error : filestore_source_fail(&importer->source, error, "server.dat");
-    if (filestore_reader_next(&importer->source.reader, &frame) != FILESTORE_RECORD ||
-        filestore_server_decode(frame.payload, &server)) {
-        logger_write(logger, LOG_ERROR,
-                     "server.dat:4: damaged, or checked with another polynomial: nothing is known of this store");
-        return ERR_CORRUPT;
-    }
+        error = do_without_server(importer,
+                                  is_empty ? "the file is empty, as after a power cut" : "not a file of version 1");
+    else if (error)
+        error = filestore_source_fail(&importer->source, error, "server.dat");
+    else
+        error = take_server(importer);
+    filestore_reader_close(reader);
+    return error;
+}
+
+// IM-01: one record, and nothing behind it.
+static int take_server(struct importer *importer)
+{
+    struct filestore_reader *reader = &importer->source.reader;
+    struct filestore_frame frame, none;
+    struct filestore_server server;
+    enum filestore_finding finding = filestore_reader_next(reader, &frame);
+    if (reader->error)
+        return filestore_source_fail(&importer->source, reader->error, "server.dat");
+    if (finding != FILESTORE_RECORD || filestore_server_decode(frame.payload, &server))
+        return do_without_server(importer, "damaged, or checked with another polynomial");
+    mem_free(importer->server);
     importer->server = mem_copy(frame.payload);
     must(filestore_server_decode(bytes_make(importer->server, frame.payload.len), &server) == 0);
     importer->cluster_id = server.cluster_id;
     importer->stats.clustered = server.node_id.len > 0;
-    filestore_reader_close(&importer->source.reader);
-    if (server.cluster_id.len > CLUSTER_ID_MAX) {
+    (void)filestore_reader_next(reader, &none);
+    int error = 0;
+    if (reader->offset < reader->size)
+        error = filestore_source_problem(&importer->source, ERR_CORRUPT, "%llu bytes behind the one record it has",
+                                         (unsigned long long)(reader->size - reader->offset));
+    if (!error)
+        error = check_cluster_id(importer);
+    if (!error)
+        look_at_subjects(importer, &server);
+    return error;
+}
+
+// Of what is in it, only the cluster id is needed: the subjects are made of it.
+static int do_without_server(struct importer *importer, const char *damage)
+{
+    const struct importer_options *options = &importer->options;
+    if (!options->keep_going || options->cluster_id.len == 0) {
+        logger_write(options->logger, LOG_ERROR,
+                     "server.dat:%llu: %s: nothing is known of this store; `weir import --keep-going --cluster_id ID` "
+                     "takes your word for its cluster id and goes on",
+                     (unsigned long long)importer->source.reader.offset, damage);
+        return ERR_CORRUPT;
+    }
+    importer->cluster_id = bytes_make(importer->server, options->cluster_id.len);
+    int error = filestore_source_problem(&importer->source, ERR_CORRUPT,
+                                         "%s: the cluster id is taken to be %.*s, and request subjects to be those of "
+                                         "that id",
+                                         damage, (int)(options->cluster_id.len < 100 ? options->cluster_id.len : 100),
+                                         options->cluster_id.ptr);
+    return error ? error : check_cluster_id(importer);
+}
+
+static int check_cluster_id(const struct importer *importer)
+{
+    const struct logger *logger = importer->options.logger;
+    if (importer->cluster_id.len > CLUSTER_ID_MAX) {
         logger_write(logger, LOG_ERROR, "server.dat:4: its cluster id has %zu characters: at most %d can be served",
-                     server.cluster_id.len, CLUSTER_ID_MAX);
+                     importer->cluster_id.len, CLUSTER_ID_MAX);
         return ERR_UNSUPPORTED;
     }
-    if (!channel_client_id_is_valid(server.cluster_id)) {
+    if (!channel_client_id_is_valid(importer->cluster_id)) {
         logger_write(logger, LOG_ERROR, "server.dat:4: its cluster id is none: only letters, digits, - and _");
         return ERR_UNSUPPORTED;
     }
-    look_at_subjects(importer, &server);
     return 0;
 }
 
@@ -368,8 +416,9 @@ static int check_sealed(struct importer *importer, bool at_end)
     if (!all || (at_end && importer->channel_messages >= SEALED_LOOK))
         return 0;
     return filestore_source_problem(&importer->source, ERR_PERMISSION,
-                                    "the messages of \"%s\" look encrypted: the key is needed",
-                                    current(importer)->name.ptr);
+                                    "the messages of \"%.100s\" look encrypted: the key is needed%s%s",
+                                    current(importer)->name.ptr, importer->options.key_hint ? ": " : "",
+                                    importer->options.key_hint ? importer->options.key_hint : "");
 }
 
 static int step_subs(struct importer *importer)

@@ -19,7 +19,10 @@ struct importer;
 struct importer_options {
     struct disk *source;         // borrowed for life
     const struct crypto *crypto; // borrowed for life
-    struct bytes key;            // of an encrypted store; copied nowhere but as a digest; len 0: none
+    struct bytes
+        cluster_id;   // with keep_going, what it is if a damaged server.dat does not say; copied; len 0: then it ends
+    struct bytes key; // of an encrypted store; copied nowhere but as a digest; len 0: none
+    const char *key_hint;        // static: how people give it, for the text that says it is needed; NULL: nothing
     bool may_be_encrypted;       // without a key, a channel whose messages all look so is a problem
     bool check_crc;              // false: the store was run with `crc: false`
     uint32_t crc_polynomial;     // FILESTORE_CRC_IEEE
@@ -43,7 +46,7 @@ struct importer_stats {
 };
 
 // Looks at the store: its server.dat, and what files there are. ERR_NOT_FOUND: no store; ERR_UNSUPPORTED: another kind of it;
-// ERR_CORRUPT, errors of the disk. Each is logged with what to do.
+// ERR_CORRUPT: server.dat is damaged; errors of the disk. Each is logged with what to do.
 int importer_open(const struct importer_options *options, struct importer **ret_importer) MUST_USE;
 void importer_free(struct importer *importer);
 // Of the old server. Borrowed.
@@ -51,6 +54,7 @@ struct bytes importer_cluster_id(const struct importer *importer);
 // Where to, before the first step; the shard is open and serves nobody. NULL: nowhere, only to look.
 void importer_begin(struct importer *importer, struct stan *stan);
 // Within a turn: goes on for about `budget` bytes. 1: there is more; 0: everything is proposed, and durable as soon as the shard's log
-// is; ERR_AGAIN: the log takes no more now, another turn; any other error: it has ended, and why was logged.
+// is; ERR_AGAIN: the log takes no more now, another turn; any other error: it has ended, and why was logged, but for
+// ERR_NO_SPACE of the shard.
 int importer_step(struct importer *importer, struct engine_time now, size_t budget) MUST_USE;
 void importer_stats_get(const struct importer *importer, struct importer_stats *ret_stats);

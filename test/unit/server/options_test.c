@@ -291,6 +291,9 @@ static void what_is_missing_is_refused_by_name(void **state)
     expect_refused_as(OPTIONS_NATS_STREAMING, "--clustered", "clusters of servers");
     expect_refused_as(OPTIONS_NATS_STREAMING, "--ft_group g", "fault tolerance");
     expect_refused_as(OPTIONS_NATS_STREAMING, "--sql_driver x", "SQL stores are not served");
+    expect_refused_as(OPTIONS_NATS_STREAMING, "-st sql", "SQL stores are not served");
+    expect_refused_as(OPTIONS_NATS_STREAMING, "-st foo", "it is not one of file,memory");
+    expect_refused_as(OPTIONS_NATS_STREAMING, "-st -sql", "it is not one of file,memory");
     expect_refused_as(OPTIONS_NATS_STREAMING, "-ns nats://", "-ns (nats_server): nats://[USER:PASSWORD@]HOST");
     struct options options;
     assert_int_equal(parse_as(OPTIONS_NATS_STREAMING, &options, "--file_crc --file_buffer_size 2MB -p 1"), 0);
