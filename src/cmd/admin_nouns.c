@@ -222,7 +222,7 @@ static const struct admin_column group_fields[] = {{"Channel", "channel", ADMIN_
                                                    {0}};
 static const struct admin_column member_columns[] = {{"MEMBER", "member", ADMIN_SHOW_COUNT},
                                                      {"CLIENT", "client_id", ADMIN_SHOW_TEXT},
-                                                     {"ADDRESS", "address", ADMIN_SHOW_TEXT},
+                                                     {"CID", "cid", ADMIN_SHOW_COUNT},
                                                      {"STATE", "state", ADMIN_SHOW_TEXT},
                                                      {"HOLDS", "in_flight.messages", ADMIN_SHOW_COUNT},
                                                      {"BYTES", "in_flight.bytes", ADMIN_SHOW_SIZE},
@@ -424,7 +424,6 @@ static const struct admin_option kick_options[] = {
     {"cid", "cid", ADMIN_NUMBER, "N", "the connection of this number, instead of CLIENT"}, {0}};
 static const struct admin_column client_columns[] = {{"CLIENT", "client_id", ADMIN_SHOW_TEXT},
                                                      {"CID", "cid", ADMIN_SHOW_COUNT},
-                                                     {"ADDRESS", "address", ADMIN_SHOW_TEXT},
                                                      {"SINCE", "since", ADMIN_SHOW_TEXT},
                                                      {"SUBSCRIPTIONS", "subscriptions", ADMIN_SHOW_COUNT},
                                                      {"HOLDS", "in_flight.messages", ADMIN_SHOW_COUNT},
@@ -437,7 +436,6 @@ static const struct admin_column membership_columns[] = {
     {"BYTES", "in_flight.bytes", ADMIN_SHOW_SIZE}, {0}};
 static const struct admin_column client_fields[] = {{"Client", "client_id", ADMIN_SHOW_TEXT},
                                                     {"Connection", "cid", ADMIN_SHOW_COUNT},
-                                                    {"Address", "address", ADMIN_SHOW_TEXT},
                                                     {"Since", "since", ADMIN_SHOW_TEXT},
                                                     {"Holds", "in_flight.messages", ADMIN_SHOW_COUNT},
                                                     {"Heartbeats missed", "heartbeats_failed", ADMIN_SHOW_COUNT},

@@ -291,6 +291,11 @@ static int parse_field(struct bytes line, struct http_request *request, size_t *
         return ERR_UNSUPPORTED;
     if (bytes_equal_fold(name, BYTES("content-length")))
         return parse_length(value, request, body_len);
+    if (bytes_equal_fold(name, BYTES("host"))) {
+        bool again = request->has_host;
+        request->has_host = true;
+        return again ? ERR_PROTOCOL : 0;
+    }
     if (!bytes_equal_fold(name, BYTES("connection")))
         return 0;
     struct bytes option;

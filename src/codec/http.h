@@ -17,6 +17,7 @@ struct http_request {
     bool post;
     bool head;       // HEAD: the answer has no body
     bool keep_alive; // by version and Connection field
+    bool has_host;   // a Host field; two are malformed
 };
 
 // Reads the request at the front of `data`, and how many bytes it took. ERR_AGAIN: not all there yet. Otherwise the

@@ -4,6 +4,7 @@
 // if the request names the machine by address or as "localhost": a name that somebody else resolves may have led a browser here.
 #include "auth/permit.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "monitor/api_login.h"
 #include "monitor/monitor_internal.h"
 
@@ -122,8 +123,15 @@ static bool is_from_here(const struct http_request *request)
 // An address, or "localhost", with or without a port.
 static bool names_this_machine(struct bytes host)
 {
-    if (host.len && host.ptr[0] == '[')
-        return true;
+    if (host.len && host.ptr[0] == '[') {
+        const char *end = memchr(host.ptr, ']', host.len);
+        size_t len = end ? (size_t)(end - host.ptr) : 0;
+        for (size_t i = 1; i < len; i++) {
+            if (host.ptr[i] != ':' && host.ptr[i] != '.' && number_hex_digit(host.ptr[i]) < 0)
+                return false;
+        }
+        return len > 1;
+    }
     const char *colon = host.len ? memchr(host.ptr, ':', host.len) : NULL;
     if (colon)
         host.len = (size_t)(colon - host.ptr);

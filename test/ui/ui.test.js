@@ -259,7 +259,7 @@ test('pages of other sites may not ask, whoever is logged in', async () => {
 
 test('a name that leads here is not enough to look without credentials', async () => {
   const port = new URL(server.origin).port
-  for (const host of [`evil.example:${port}`, 'evil.example', '1.2.3.evil']) assert.strictEqual((await post('channel/list', { Host: host })).status, 401, host)
+  for (const host of [`evil.example:${port}`, 'evil.example', '1.2.3.evil', '[evil.example', '[evil.example]', '[]']) assert.strictEqual((await post('channel/list', { Host: host })).status, 401, host)
   for (const host of [`localhost:${port}`, `127.0.0.1:${port}`, '[::1]:80']) assert.strictEqual((await post('channel/list', { Host: host })).status, 200, host)
 })
 

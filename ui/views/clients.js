@@ -19,7 +19,7 @@ export const clients = {
           { title: 'Bytes', number: true, wide: true, cell: (one) => bytes(one.in_flight.bytes) },
           { title: 'Subscriptions', number: true, cell: (one) => count(one.subscriptions) },
           { title: 'Since', wide: true, cell: (one) => time(one.since) },
-          { title: 'Address', wide: true, cell: (one) => one.address || '–' },
+          { title: 'Connection', number: true, wide: true, cell: (one) => count(one.cid) },
           { title: 'Heartbeats', cell: (one) => one.heartbeats_failed ? badge(`${one.heartbeats_failed} missed`, 'warn') : badge('fine', 'good') }
         ], all, 'No client is registered.'),
         more && h('p.hint', {}, `The first ${count(all.length)} of ${count(total)}; weir client ls shows all.`))
@@ -33,7 +33,7 @@ export const client = {
     return async () => {
       const one = await ask('CLIENT.INFO', { client_id: id })
       fill(place, h('h1', {}, one.client_id),
-        facts([['Address', one.address || '–'], ['Since', time(one.since)], ['Holds', `${count(one.in_flight.messages)} (${bytes(one.in_flight.bytes)})`], ['Heartbeats missed', count(one.heartbeats_failed)]]),
+        facts([['Connection', count(one.cid)], ['Since', time(one.since)], ['Holds', `${count(one.in_flight.messages)} (${bytes(one.in_flight.bytes)})`], ['Heartbeats missed', count(one.heartbeats_failed)]]),
         actions(button('Kick', 'kick', async () => {
           if (!await confirm(`Kick ${one.client_id}?`, 'It is closed; what it held goes to others at once. Its durables stay.', 'Kick')) return
           if (await run(state, `${one.client_id} is closed.`, 'CLIENT.KICK', { client_id: id })) state.go('#/clients')

@@ -52,7 +52,7 @@ function memberTable (members) {
     { title: 'For', number: true, cell: (one) => age(one.in_flight.oldest_held_ms) },
     { title: 'Bytes', number: true, wide: true, cell: (one) => bytes(one.in_flight.bytes) },
     { title: 'Ack wait', number: true, wide: true, cell: (one) => age(one.ack_wait_ms) },
-    { title: 'Address', wide: true, cell: (one) => one.address || '–' }
+    { title: 'Connection', number: true, wide: true, cell: (one) => count(one.cid) }
   ], members, 'No member is here.')
 }
 

@@ -154,6 +154,7 @@ static void a_post_has_a_body_of_the_length_it_says(void **state)
     assert_int_equal(http_error_status(ERR_LIMIT), 413);
     assert_int_equal(http_request_parse(bytes_from_string(text), 0, &request, &used), ERR_UNSUPPORTED);
     // What two programs could read differently.
+    assert_int_equal(parse_error("GET /a HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n"), ERR_PROTOCOL);
     assert_int_equal(parse_error("POST /a HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"),
                      ERR_PROTOCOL);
     assert_int_equal(parse_error("POST /a HTTP/1.1\r\nContent-Length: +5\r\n\r\nhello"), ERR_PROTOCOL);
