@@ -72,7 +72,8 @@ enum record_kind {
     RECORD_IMAGE_STREAM_MORE = 0x8044,
     RECORD_IMAGE_CONSUMER_MORE = 0x8045,
     RECORD_IMAGE_CHANNEL_LEFT = 0x8046,
-    RECORD_IMAGE_CONTROL = 0x8047, // behind the image of a stream or consumer, whose kind is in `flags`: what somebody did to it
+    RECORD_IMAGE_CONTROL =
+        0x8047, // behind the image of a stream or consumer, whose kind is in `flags`: what somebody did to it
     RECORD_IMAGE_CONSUMER_DYING = 0x8048,
     // 0x8070 to 0x807f are of backups (admin/BACKUP.md).
     RECORD_IMAGE_GONE = 0x804f, // the object of the image kind in `flags` was deleted

@@ -51,8 +51,8 @@ int backup_reader_next(struct backup_reader *reader, struct record *ret_record)
         return error;
     if (ret_record->kind != BACKUP_END)
         return 1;
-    if (backup_file_get_end(ret_record, &claimed, &reader->missing) || claimed.frames != before.frames || claimed.bytes != before.bytes ||
-        claimed.digest != before.digest)
+    if (backup_file_get_end(ret_record, &claimed, &reader->missing) || claimed.frames != before.frames ||
+        claimed.bytes != before.bytes || claimed.digest != before.digest)
         return ERR_CORRUPT;
     reader->ended = true;
     return reader->offset == reader->size ? 0 : ERR_CORRUPT;
@@ -84,8 +84,7 @@ int backup_verify(const char *path, FILE *out)
         fprintf(out, "%s, cluster id %s, of %s: %llu channels, %llu messages, %llu bytes, whole\n", name, cluster_id,
                 time, (unsigned long long)channels, (unsigned long long)messages, (unsigned long long)reader.size);
     if (!result && reader.missing)
-        fprintf(out, "%llu messages are missing: the server could not read them\n",
-                (unsigned long long)reader.missing);
+        fprintf(out, "%llu messages are missing: the server could not read them\n", (unsigned long long)reader.missing);
     backup_reader_close(&reader);
     return result;
 }
