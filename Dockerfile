@@ -10,6 +10,7 @@ WORKDIR /source
 COPY meson.build meson_options.txt ./
 COPY client client
 COPY deploy/completion deploy/completion
+COPY examples examples
 COPY script script
 COPY src src
 COPY test test
