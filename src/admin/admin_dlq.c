@@ -6,9 +6,8 @@
 enum { BATCH = 64, LOOK_MAX = 1024 };
 
 static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
-static bool list_channel(struct admin_page *page, struct stream *stream, uint32_t after, size_t *visits);
-static void put_entry(struct admin_api *api, struct json_writer *json, struct consumer *consumer,
-                      const struct consumer_state *state);
+static bool has_dead(const struct admin_ask *ask, const struct consumer *consumer);
+static void put_entry(struct admin_api *api, struct json_writer *json, struct consumer *consumer);
 
 enum admin_step admin_dlq_list(struct admin_api *api, struct admin_ask *ask)
 {
@@ -20,45 +19,22 @@ enum admin_step admin_dlq_list(struct admin_api *api, struct admin_ask *ask)
 
 static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buffer *out)
 {
-    struct admin_page page;
-    uint64_t after[2];
-    struct stream *only = NULL;
-    size_t visits = 0;
-    bool more = false;
-    (void)!admin_page_after(ask, after);
-    if (admin_has(ask, FIELD_CHANNEL) && !(only = admin_find_channel_again(api, ask)))
-        return false;
-    admin_page_begin(&page, api, ask, "groups", out);
-    struct stream *stream = only;
-    if (!only)
-        stream = engine_stream_after(api->engine, after[0] ? (uint32_t)after[0] - 1 : 0);
-    for (; stream && !more; stream = only ? NULL : engine_stream_next(api->engine, stream))
-        more = list_channel(&page, stream, stream_id(stream) == after[0] ? (uint32_t)after[1] : 0, &visits);
-    return admin_page_end(&page, ask, more, UINT64_MAX);
+    static const struct admin_groups groups = {.is_meant = has_dead, .put = put_entry};
+    return admin_group_page(api, ask, out, &groups);
 }
 
-// Returns whether there may be more than the page takes.
-static bool list_channel(struct admin_page *page, struct stream *stream, uint32_t after, size_t *visits)
+static bool has_dead(const struct admin_ask *ask, const struct consumer *consumer)
 {
-    struct json_writer json;
-    struct consumer *each = engine_consumer_after(page->api->engine, stream, after);
-    for (; each; each = stream_consumer_next(stream, each), ++*visits) {
-        struct consumer_state state;
-        consumer_state_get(each, &state);
-        if (state.dead == 0)
-            continue;
-        if (!admin_page_entry(page, &json))
-            return true;
-        put_entry(page->api, &json, each, &state);
-        if (!admin_page_put(page, &json, stream_id(stream), state.id))
-            return true;
-    }
-    return false;
+    (void)ask;
+    struct consumer_state state;
+    consumer_state_get(consumer, &state);
+    return state.dead > 0;
 }
 
-static void put_entry(struct admin_api *api, struct json_writer *json, struct consumer *consumer,
-                      const struct consumer_state *state)
+static void put_entry(struct admin_api *api, struct json_writer *json, struct consumer *consumer)
 {
+    struct consumer_state state;
+    consumer_state_get(consumer, &state);
     struct dead_info infos[BATCH];
     struct bytes client, name = admin_find_group_name(consumer, &client);
     uint64_t oldest_ns = UINT64_MAX, newest_ns = 0, from = 0;
@@ -74,12 +50,12 @@ static void put_entry(struct admin_api *api, struct json_writer *json, struct co
     json_writer_begin_object(json);
     json_writer_put_string(json, "channel", stream_name(consumer_stream(consumer)));
     json_writer_put_string(json, "group", name);
-    json_writer_put_u64(json, "group_id", state->id);
+    json_writer_put_u64(json, "group_id", state.id);
     if (client.len)
         json_writer_put_string(json, "client_id", client);
     json_writer_put_object(json, "dead");
-    json_writer_put_u64(json, "messages", state->dead);
-    json_writer_put_u64(json, "bytes", state->dead_bytes);
+    json_writer_put_u64(json, "messages", state.dead);
+    json_writer_put_u64(json, "bytes", state.dead_bytes);
     if (newest_ns) {
         admin_object_put_time(json, "oldest_since", oldest_ns);
         admin_object_put_time(json, "newest_since", newest_ns);

@@ -6,8 +6,7 @@
 enum { MEMBERS_MAX = 1000, MEMBER_ROOM = 16384 }; // of an answer; bytes that one takes at most
 
 static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
-static bool list_channel(struct admin_page *page, const struct admin_ask *ask, struct stream *stream, uint32_t after,
-                         size_t *visits);
+static void put_entry(struct admin_api *api, struct json_writer *json, struct consumer *consumer);
 static bool is_meant(const struct admin_ask *ask, const struct consumer *consumer);
 static uint64_t count_meant(struct admin_api *api, const struct admin_ask *ask, struct stream *only);
 static bool render_info(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
@@ -39,47 +38,15 @@ enum admin_step admin_group_info(struct admin_api *api, struct admin_ask *ask)
 
 static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buffer *out)
 {
-    struct admin_page page;
-    uint64_t after[2];
-    struct stream *only = NULL;
-    size_t visits = 0;
-    bool more = false;
-    (void)!admin_page_after(ask, after);
-    if (admin_has(ask, FIELD_CHANNEL) && !(only = admin_find_channel_again(api, ask)))
-        return false;
-    admin_page_begin(&page, api, ask, "groups", out);
-    struct stream *stream = only;
-    if (!only)
-        stream = engine_stream_after(api->engine, after[0] ? (uint32_t)after[0] - 1 : 0);
-    for (; stream && !more; stream = only ? NULL : engine_stream_next(api->engine, stream))
-        more = list_channel(&page, ask, stream, stream_id(stream) == after[0] ? (uint32_t)after[1] : 0, &visits);
-    return admin_page_end(&page, ask, more, count_meant(api, ask, only));
+    static const struct admin_groups groups = {.is_meant = is_meant, .put = put_entry, .count = count_meant};
+    return admin_group_page(api, ask, out, &groups);
 }
 
-// Returns whether there are more than the page takes.
-static bool list_channel(struct admin_page *page, const struct admin_ask *ask, struct stream *stream, uint32_t after,
-                         size_t *visits)
+static void put_entry(struct admin_api *api, struct json_writer *json, struct consumer *consumer)
 {
-    struct admin_api *api = page->api;
-    struct json_writer json;
-    struct consumer *each = engine_consumer_after(api->engine, stream, after);
-    for (; each; each = stream_consumer_next(stream, each)) {
-        if (!is_meant(ask, each)) {
-            if (++*visits < ADMIN_VISITS_MAX)
-                continue;
-            page->last[0] = stream_id(stream); // it goes on behind this one, which is not meant
-            page->last[1] = consumer_id(each);
-            return true;
-        }
-        if (!admin_page_entry(page, &json))
-            return true;
-        json_writer_begin_object(&json);
-        admin_object_put_group(api, &json, each, true);
-        json_writer_end(&json);
-        if (!admin_page_put(page, &json, stream_id(stream), consumer_id(each)))
-            return true;
-    }
-    return false;
+    json_writer_begin_object(json);
+    admin_object_put_group(api, json, consumer, true);
+    json_writer_end(json);
 }
 
 static bool is_meant(const struct admin_ask *ask, const struct consumer *consumer)

@@ -248,6 +248,16 @@ bool admin_page_put(struct admin_page *page, struct json_writer *json, uint64_t 
 // `more`: there are further ones; total: UINT64_MAX: not known. False: not even one fits.
 bool admin_page_end(struct admin_page *page, struct admin_ask *ask, bool more, uint64_t total);
 
+// --- admin_group_page.c: a list of groups
+struct admin_groups {
+    bool (*is_meant)(const struct admin_ask *ask, const struct consumer *consumer);
+    void (*put)(struct admin_api *api, struct json_writer *json, struct consumer *consumer); // one object
+    // How many are meant, of one channel or (NULL) of all; NULL: the answer does not say.
+    uint64_t (*count)(struct admin_api *api, const struct admin_ask *ask, struct stream *only);
+};
+bool admin_group_page(struct admin_api *api, struct admin_ask *ask, struct buffer *out,
+                      const struct admin_groups *groups);
+
 // --- the handlers, by noun
 enum admin_step admin_server_info(struct admin_api *api, struct admin_ask *ask);
 enum admin_step admin_channel_list(struct admin_api *api, struct admin_ask *ask);

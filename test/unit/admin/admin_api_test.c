@@ -64,6 +64,13 @@ static void expect_code(const struct scene *scene, const char *code)
     assert_non_null(strstr(scene->last, text));
 }
 
+static void made(void *owner, int error, struct consumer *consumer, uint64_t index)
+{
+    (void)owner;
+    (void)index;
+    assert_true(error == 0 && consumer);
+}
+
 // A channel with a message and a group.
 static struct scene begin(struct rig *rig)
 {
@@ -133,6 +140,38 @@ static void what_the_log_refuses_is_refused(void **state)
     settle(&scene);
     expect(&scene, "info 200;");
     assert_non_null(strstr(scene.last, "\"paused\":false"));
+    end(&scene);
+}
+
+// However many groups there are in which nothing is dead, an answer looks at a bounded number, and says where to go on.
+static void a_list_looks_at_so_many(void **state)
+{
+    enum { GROUPS = 20500 };
+    struct scene scene = begin(*state);
+    struct rig *rig = *state;
+    struct engine *engine = shard_engine(rig->shard);
+    struct stream *stream = engine_stream_find(engine, 1, BYTES("channel"));
+    for (int i = 0; i < GROUPS; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "g%d", i);
+        const struct consumer_config config = {
+            .name = bytes_from_string(name), .protocol = ENGINE_PROTOCOL_JETSTREAM, .durable = true, .group = true};
+        engine_consumer_create(engine, stream, &config, (struct engine_time){rig->now.mono_ns, rig->now.wall_ns}, made,
+                               NULL);
+        if (i % 200 == 199)
+            rig_settle(rig);
+    }
+    settle(&scene);
+    struct asker first = {.name = "first"}, second = {.name = "second"};
+    ask(&scene, &first, "DLQ.LIST", "");
+    settle(&scene);
+    const char *next = strstr(scene.last, "\"next\":\"");
+    assert_true(strstr(scene.last, "{\"groups\":[]") && next);
+    char body[64];
+    snprintf(body, sizeof(body), "{\"after\":\"%.*s\"}", (int)strcspn(next + 8, "\""), next + 8);
+    ask(&scene, &second, "DLQ.LIST", body);
+    settle(&scene);
+    assert_string_equal(scene.last, "{\"groups\":[]}");
     end(&scene);
 }
 
@@ -219,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_change_is_answered_when_it_is_durable, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(what_the_log_refuses_is_refused, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(a_list_looks_at_so_many, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(too_many_are_refused_at_once, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(who_is_forgotten_is_not_answered, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(at_the_end_what_is_recorded_is_still_answered, rig_set_up, rig_tear_down),
