@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fleet over three real servers, of which some are stopped, paused or forgetful. Random histories are in fleet_chaos.js.
+// A fleet over three real servers, of which some are stopped, paused or forgetful. Random histories are in ../e2e/fleet_chaos.js.
 'use strict'
 
 const assert = require('assert')
