@@ -65,7 +65,7 @@ static enum backup_result give_messages(struct backup *backup, struct part *part
 static bool give_message(struct backup *backup, struct part *part, int result);
 static void give_frames(struct backup *backup, struct buffer *from, size_t *at, size_t end, size_t want);
 static void give_frame(struct backup *backup, struct bytes frame);
-static void miss(struct backup *backup, const struct part *part);
+static void miss(struct backup *backup, const struct part *part, uint64_t last);
 static void on_fetched(struct store_fetch *fetch);
 static size_t ready(const struct backup *backup);
 
@@ -328,13 +328,17 @@ static enum backup_result give_messages(struct backup *backup, struct part *part
 // False: it cannot be read, and that is the end.
 static bool give_message(struct backup *backup, struct part *part, int result)
 {
+    const struct store_fetch *fetch = &backup->fetch;
+    uint64_t next = part->next + 1;
     if (result == 0) {
-        const struct record *record = &backup->fetch.record;
-        give_frame(backup, bytes_make(record->whole.ptr, record_padded(record->whole.len)));
-        chunk_unref(backup->fetch.chunk);
+        give_frame(backup, bytes_make(fetch->record.whole.ptr, record_padded(fetch->record.whole.len)));
+        chunk_unref(fetch->chunk);
+    } else if (result == ERR_NOT_FOUND || (result == ERR_CORRUPT && shard_is_gap(backup->options.shard, fetch))) {
+        next = fetch->next;
     } else if (result == ERR_CORRUPT && backup->options.keep_going) {
-        miss(backup, part);
-    } else if (result != ERR_NOT_FOUND) {
+        next = fetch->next <= part->last ? fetch->next : part->last + 1;
+        miss(backup, part, next - 1);
+    } else {
         struct stream *stream = engine_stream_by_id(backup->engine, part->stream);
         struct bytes name = stream ? stream_name(stream) : BYTES("?");
         snprintf(backup->error, sizeof(backup->error), "message %llu of channel %.*s cannot be read: %s%s",
@@ -343,19 +347,28 @@ static bool give_message(struct backup *backup, struct part *part, int result)
         backup->phase = FAILED;
         return false;
     }
-    part->next++;
+    part->next = next;
     return true;
 }
 
-static void miss(struct backup *backup, const struct part *part)
+// From the next one to `last`.
+static void miss(struct backup *backup, const struct part *part, uint64_t last)
 {
     struct stream *stream = engine_stream_by_id(backup->engine, part->stream);
-    if (backup->missing++ >= MISSING_LOGGED)
+    struct bytes name = stream ? stream_name(stream) : BYTES("?");
+    uint64_t before = backup->missing;
+    backup->missing += last - part->next + 1;
+    if (before >= MISSING_LOGGED)
         return;
-    logger_write(backup->options.logger, LOG_WARN,
-                 "a backup lacks message %llu of channel %.*s, which cannot be read%s", (unsigned long long)part->next,
-                 stream ? (int)stream_name(stream).len : 1, stream ? stream_name(stream).ptr : "?",
-                 backup->missing == MISSING_LOGGED ? " (more of these are only counted)" : "");
+    const char *more = backup->missing >= MISSING_LOGGED ? " (more of these are only counted)" : "";
+    if (last == part->next)
+        logger_write(backup->options.logger, LOG_WARN,
+                     "a backup lacks message %llu of channel %.*s, which cannot be read%s", (unsigned long long)last,
+                     BYTES_ARG(name), more);
+    else
+        logger_write(backup->options.logger, LOG_WARN,
+                     "a backup lacks messages %llu to %llu of channel %.*s, which cannot be read%s",
+                     (unsigned long long)part->next, (unsigned long long)last, BYTES_ARG(name), more);
 }
 
 // From *at on, until there are as many bytes as are wanted.

@@ -95,6 +95,11 @@ struct store *shard_store(struct shard *shard)
     return shard->store;
 }
 
+bool shard_is_gap(const struct shard *shard, const struct store_fetch *fetch)
+{
+    return fetch->is_absent && engine_has_gap(shard->engine, fetch->stream, fetch->sequence, fetch->next);
+}
+
 char *shard_reserve(struct shard *shard, size_t size, uint64_t *ret_index)
 {
     return store_reserve(shard->store, shard->options.id, size, ret_index);

@@ -136,6 +136,9 @@ static int fetch_finish(struct shard_fetch *fetch, int result)
         if (result)
             chunk_unref(fetch->fetch.chunk);
     }
+    read->next = fetch->seek || result == 0 ? 0 : fetch->fetch.next;
+    if (result == ERR_CORRUPT && !fetch->seek && shard_is_gap(fetch->shard, &fetch->fetch))
+        result = ERR_NOT_FOUND;
     read->result = result;
     pool_put(&fetch->shard->fetches, fetch);
     return result;

@@ -9,6 +9,11 @@ enum { READER_WAITS_MAX = 1 << 24 };
 
 static int fetch_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
 static int fetch_segment(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
+static int fetch_absent(struct reader *reader, struct store_fetch *fetch, uint64_t next);
+static uint64_t next_block(struct reader *reader, const struct reader_wait *wait);
+static uint64_t next_stored(struct reader *reader, uint32_t stream, uint64_t sequence);
+static uint64_t next_summary(const struct tail_block *block, const struct segment *segment, uint64_t sequence,
+                             uint64_t last);
 static int wait_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
 static int wait_begin(struct reader *reader, struct store_fetch *fetch, bool seek);
 static void wait_end(struct reader *reader, struct reader_wait *wait);
@@ -178,6 +183,8 @@ static int fetch_step(struct reader *reader, struct reader_wait *wait, struct re
 {
     struct store_fetch *fetch = wait->fetch;
     struct index_place place;
+    fetch->next = fetch->sequence + 1;
+    fetch->is_absent = false;
     if (index_find(reader->index, fetch->stream, fetch->sequence, &place)) {
         return reader_fetch_place(reader, fetch->stream, &place, fetch, ret_want);
     }
@@ -242,20 +249,23 @@ int reader_fetch_place(struct reader *reader, uint32_t stream, const struct inde
 static int fetch_segment(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want)
 {
     struct store_fetch *fetch = wait->fetch;
-    const struct store_handler *handler = &reader->context->handler;
     struct segment *segment;
     const struct segment_extent *extent;
     if (!wait->have_block) {
         if (!segment_set_find(reader->segments, fetch->stream, fetch->sequence, &segment, &extent) ||
             extent->first > fetch->sequence) {
-            return handler->is_wanted(handler->owner, fetch->stream, fetch->sequence) ? ERR_CORRUPT : ERR_NOT_FOUND;
+            return fetch_absent(reader, fetch, next_stored(reader, fetch->stream, fetch->sequence));
         }
         struct tail_block *summaries;
         int result = reader_find_summaries(reader, segment, extent, &summaries, ret_want);
+        if (result == ERR_CORRUPT) {
+            fetch->next = extent->last + 1;
+        }
         if (result != 0) {
             return result;
         }
         if (!reader_choose_block(summaries, segment, fetch->sequence, UINT64_MAX, wait)) {
+            fetch->next = next_summary(summaries, segment, fetch->sequence, extent->last);
             return ERR_CORRUPT;
         }
         wait->segment = segment_ref(segment);
@@ -266,10 +276,69 @@ static int fetch_segment(struct reader *reader, struct reader_wait *wait, struct
     }
     uint32_t position = reader_record_position(block, fetch->sequence);
     const char *at = position < block->count ? reader_record_at(block, position) : NULL;
-    if (!at || reader_record_sequence(at) != fetch->sequence) {
-        return handler->is_wanted(handler->owner, fetch->stream, fetch->sequence) ? ERR_CORRUPT : ERR_NOT_FOUND;
+    if (at && reader_record_sequence(at) == fetch->sequence) {
+        return fetch_answer(fetch, at, get_u32(at + 4), block->chunk);
     }
-    return fetch_answer(fetch, at, get_u32(at + 4), block->chunk);
+    int result = fetch_absent(reader, fetch, at ? reader_record_sequence(at) : next_block(reader, wait));
+    fetch->is_absent = !block->damaged && (at || wait->has_behind); // a block that is not there holds the extent's last
+    return result;
+}
+
+// What is wanted and nowhere has been damaged, or never was.
+static int fetch_absent(struct reader *reader, struct store_fetch *fetch, uint64_t next)
+{
+    const struct store_handler *handler = &reader->context->handler;
+    fetch->next = next > fetch->sequence ? next : fetch->sequence + 1;
+    fetch->is_absent = true;
+    return handler->is_wanted(handler->owner, fetch->stream, fetch->sequence) ? ERR_CORRUPT : ERR_NOT_FOUND;
+}
+
+// Where the first message behind the block can be that the wait was led to.
+static uint64_t next_block(struct reader *reader, const struct reader_wait *wait)
+{
+    uint64_t sequence = wait->fetch->sequence;
+    struct segment *segment;
+    const struct segment_extent *extent;
+    struct tail_block *summaries;
+    struct reader_want want;
+    if (wait->has_behind) {
+        return wait->behind.first;
+    }
+    if (!segment_set_find(reader->segments, wait->fetch->stream, sequence, &segment, &extent) ||
+        reader_find_summaries(reader, segment, extent, &summaries, &want) != 0) {
+        return sequence + 1; // not known at the moment
+    }
+    return next_summary(summaries, segment, sequence, extent->last);
+}
+
+// Where the first message at or after the sequence can be; UINT64_MAX: nowhere.
+static uint64_t next_stored(struct reader *reader, uint32_t stream, uint64_t sequence)
+{
+    uint64_t next = UINT64_MAX;
+    struct index_place place;
+    struct segment *segment;
+    const struct segment_extent *extent;
+    if (index_next(reader->index, stream, sequence, &place)) {
+        next = place.sequence;
+    }
+    if (segment_set_find(reader->segments, stream, sequence, &segment, &extent) && extent->first < next) {
+        next = extent->first > sequence ? extent->first : sequence;
+    }
+    return next;
+}
+
+// Behind a block whose summary is damaged: where the next one begins that can be found, or the end of the extent.
+static uint64_t next_summary(const struct tail_block *block, const struct segment *segment, uint64_t sequence,
+                             uint64_t last)
+{
+    for (uint32_t at = 0; at + SEGMENT_SUMMARY_SIZE <= block->chunk->used; at += SEGMENT_SUMMARY_SIZE) {
+        struct segment_summary summary;
+        if (segment_summary_decode(block->chunk->data + at, segment->info.id, &summary) == 0 &&
+            summary.first > sequence) {
+            return summary.first;
+        }
+    }
+    return last + 1;
 }
 
 // The summaries of an extent's blocks. 0, ERR_AGAIN with what must be read, ERR_CORRUPT.

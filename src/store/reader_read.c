@@ -26,7 +26,7 @@ static void read_submit(struct reader_read *read, enum disk_op op);
 static void read_done(struct disk_request *request);
 static void read_finish(struct reader_read *read, int result);
 static void summaries_check(const struct reader_read *read);
-static uint32_t *records_find(struct reader_read *read, uint32_t *ret_count);
+static uint32_t *records_find(struct reader_read *read, uint32_t *ret_count, bool *ret_damaged);
 
 uint64_t reader_want_key(const struct reader_want *want)
 {
@@ -155,12 +155,14 @@ static void read_finish(struct reader_read *read, int result)
     struct tail_block *block = NULL;
     if (result == 0) {
         uint32_t count = 0, *records = NULL;
+        bool damaged = false;
         if (read->want.kind == TAIL_SEGMENT && !read->want.summaries) {
-            records = records_find(read, &count);
+            records = records_find(read, &count, &damaged);
         } else if (read->want.kind == TAIL_SEGMENT) {
             summaries_check(read);
         }
         block = tail_block_add(reader->tail, read->key, read->want.offset, read->chunk, records, count);
+        block->damaged = damaged;
     } else if (result != ERR_NOT_FOUND && result != ERR_LIMIT) { // too many open files is not the disk's fault
         reader->context->damaged_areas++;
         logger_write(reader->context->options.logger, LOG_ERROR, "reading %s %llu at %llu failed: %s",
@@ -201,7 +203,7 @@ static void summaries_check(const struct reader_read *read)
 
 // Where the valid message records of a segment's block begin. Behind damage the next valid record is searched for, so that
 // what is behind a broken length still serves.
-static uint32_t *records_find(struct reader_read *read, uint32_t *ret_count)
+static uint32_t *records_find(struct reader_read *read, uint32_t *ret_count, bool *ret_damaged)
 {
     struct bytes all = bytes_make(read->chunk->data, read->chunk->used);
     uint32_t *records = NULL, cap = 0, count = 0;
@@ -232,5 +234,6 @@ static uint32_t *records_find(struct reader_read *read, uint32_t *ret_count)
                      read->want.stream, count);
     }
     *ret_count = count;
+    *ret_damaged = damaged;
     return mem_realloc(records, (count ? count : 1) * sizeof(uint32_t));
 }

@@ -171,7 +171,10 @@ struct store_fetch {
     uint64_t sequence;
     uint64_t time_ns; // SEEK only
     // The answer to FETCH:
-    int result;                              // 0, ERR_NOT_FOUND (gone), ERR_CORRUPT (quarantined), ERR_IO
+    int result; // 0, ERR_NOT_FOUND (gone), ERR_CORRUPT (quarantined), ERR_IO
+    uint64_t
+        next; // not found, or corrupt: nothing can be read from `sequence` to before this, which is above it; UINT64_MAX: nothing behind it
+    bool is_absent;                          // the same: there is no trace of any of them; they may never have been
     struct record record;                    // verified when it was read from disk; valid while `chunk` is referenced
     struct chunk *chunk;                     // referenced for the caller, who calls chunk_unref()
     void (*done)(struct store_fetch *fetch); // called later, and only if the call returned ERR_AGAIN

@@ -30,6 +30,7 @@ struct tail_block {
     struct chunk *chunk; // referenced; chunk->used bytes from `offset` on
     uint32_t *records;   // owned: where the valid records of a segment's block begin, in order; NULL for log blocks
     uint32_t count;      // of records
+    bool damaged;        // not all of a segment's block is records
     bool ahead;          // the block behind it was asked for already
     struct list link;    // LRU, newest last
 };

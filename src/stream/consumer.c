@@ -116,6 +116,7 @@ void consumer_free(struct consumer *consumer)
     heap_deinit(&consumer->redelivery);
     heap_deinit(&consumer->delayed);
     mem_free(consumer->runs);
+    mem_free(consumer->passage);
     mem_free(consumer->text);
     mem_free(consumer);
     stream_limits_floor_moved(stream);

@@ -23,6 +23,7 @@ static void next_ahead(const struct choice_entry *entry);
 static struct member *member_of(struct choice_entry *entry);
 static void arrive(struct consumer *consumer, struct fetch *fetch);
 static void arrive_failed(struct consumer *consumer, struct fetch *fetch, int result);
+static bool pass_over(struct consumer *consumer, const struct fetch *fetch);
 static bool send(struct consumer *consumer, struct fetch *fetch, struct member *member);
 static void put_back(struct consumer *consumer, struct fetch *fetch);
 
@@ -154,7 +155,7 @@ static bool start_redelivery(struct consumer *consumer, struct pending *pending)
 static bool start_first(struct consumer *consumer)
 {
     uint64_t sequence = next_to_pick(consumer);
-    if (sequence > consumer->stream->state.last_sequence)
+    if (sequence > consumer->stream->state.last_sequence || consumer->passage)
         return false;
     struct member *member = choose_first(consumer);
     if (!member || turned_away(consumer))
@@ -277,7 +278,7 @@ static void arrive(struct consumer *consumer, struct fetch *fetch)
     struct member *member = fetch->member;
     int result = fetch->read.result;
     bool forgotten = !fetch->first_time && !fetch->pending;
-    bool sent = true;
+    bool sent = true, passed = false;
     fetch_unreserve(fetch);
     if (!forgotten && result == 0) {
         bool first = fetch->first_time || pending_is_revived(fetch->pending);
@@ -285,13 +286,15 @@ static void arrive(struct consumer *consumer, struct fetch *fetch)
             member = first ? choose_first(consumer) : choose_again(consumer, fetch->pending->holder);
         sent = member && send(consumer, fetch, member);
     } else if (!forgotten) {
-        arrive_failed(consumer, fetch, result);
+        passed = pass_over(consumer, fetch);
+        if (!passed)
+            arrive_failed(consumer, fetch, result);
     }
     if (result == 0)
         host->release(host->owner, fetch->read.hold);
     if (!sent)
         put_back(consumer, fetch);
-    bool rewind = !sent && fetch->first_time;
+    bool rewind = (!sent && fetch->first_time) || passed;
     fetch_free(fetch);
     if (rewind)
         delivery_cancel(consumer);
@@ -313,6 +316,24 @@ static void arrive_failed(struct consumer *consumer, struct fetch *fetch, int re
         pending_set_acked(consumer, pending);
     else
         redelivery_retry(consumer, pending);
+}
+
+// Numbers may be as far apart as those of another store were: what is not there costs nothing, however much it is. A few are passed over
+// one by one, which does not wait for the log.
+static bool pass_over(struct consumer *consumer, const struct fetch *fetch)
+{
+    const struct engine_read *read = &fetch->read;
+    struct engine *engine = consumer->stream->engine;
+    uint64_t end = consumer->stream->state.last_sequence + 1, messages = consumer->stream->state.messages;
+    end = read->next < end ? read->next : end;
+    bool gone = read->result == ERR_NOT_FOUND || read->result == ERR_CORRUPT;
+    if (!fetch->first_time || !gone || end <= read->sequence + ENGINE_READ_AHEAD)
+        return false;
+    uint64_t count = end - read->sequence;
+    if (read->result == ERR_CORRUPT)
+        engine->stats.unreadable += count < messages ? count : messages;
+    journal_passed(consumer, read->sequence, end - 1);
+    return true;
 }
 
 // The state changes before the adapter is called, so that it may call back; false takes it back.

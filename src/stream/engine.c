@@ -224,6 +224,18 @@ uint64_t engine_first_wanted(const struct engine *engine, uint32_t stream_id)
     return stream && stream->committed && stream->state.messages ? stream->state.first_sequence : UINT64_MAX;
 }
 
+bool engine_has_gap(const struct engine *engine, uint32_t stream_id, uint64_t first, uint64_t end)
+{
+    const struct stream *stream = map_u64_find(&engine->streams, stream_id);
+    if (!stream)
+        return false;
+    const struct stream_totals *state = &stream->state;
+    uint64_t behind = state->last_sequence + 1;
+    end = end < behind ? end : behind;
+    uint64_t used = state->messages + (end > first ? end - first : 0);
+    return first < end && used <= behind - state->first_sequence;
+}
+
 uint64_t engine_append(struct engine *engine, uint16_t kind, uint32_t object, struct bytes body)
 {
     uint64_t index;

@@ -40,9 +40,10 @@ struct engine_time {
 struct engine_read {
     uint32_t stream;
     uint64_t sequence;
-    int result;                             // 0, ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO
-    struct message_record message;          // valid until host.release(hold)
-    void *hold;                             // host's
+    int result;                    // 0, ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO
+    struct message_record message; // valid until host.release(hold)
+    uint64_t next;                 // ERR_NOT_FOUND, ERR_CORRUPT: nothing can be read from `sequence` to before this
+    void *hold;                    // host's
     void (*done)(struct engine_read *read); // engine's; called only if read() returned ERR_AGAIN
     void *implementation;                   // host's
 };
@@ -538,6 +539,9 @@ void engine_drop_tail(struct engine *engine, uint64_t last_good);
 // Is this message stored (committed)? For roll-over.
 bool engine_is_wanted(const struct engine *engine, uint32_t stream, uint64_t sequence);
 uint64_t engine_first_wanted(const struct engine *engine, uint32_t stream);
+// Of numbers of which there is no trace, from `first` to before `end` or the stream's: has it so few messages that they may never have
+// been in use, as in the store that it came from? If not, they are damage.
+bool engine_has_gap(const struct engine *engine, uint32_t stream, uint64_t first, uint64_t end);
 // Deliveries, evictions, deadlines, then the records of this turn's deliveries and acks. True: more is left to do at once.
 bool engine_turn_end(struct engine *engine, struct engine_time now);
 uint64_t engine_next_deadline_ms(const struct engine *engine);

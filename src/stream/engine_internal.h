@@ -166,6 +166,12 @@ struct journal_run {
     uint64_t index;           // of the record, when there is one
 };
 
+// Numbers that are not in use, or cannot be read any more, and are passed over all at once: acknowledged, as far as the log is concerned.
+struct passage {
+    uint64_t first, last;
+    uint64_t index; // of the record; 0: not recorded yet
+};
+
 // A message on its way from the store to a member.
 struct fetch {
     struct engine_read read;
@@ -200,6 +206,7 @@ struct consumer {
     struct wheel_timer delayed_timer;
     struct deaths *deaths;               // owned; NULL: nothing died here since the start
     struct dead_list *dead;              // owned; NULL: nothing ever died here
+    struct passage *passage;             // owned; NULL: none. Until it is committed nothing goes out for the first time
     struct list members;                 // by id
     uint32_t member_count;               // without those being removed
     struct choice choices[CHOICE_KINDS]; // READY members
@@ -557,6 +564,8 @@ void delivery_cancel(struct consumer *consumer);
 // --- journal.c
 void journal_delivered(struct consumer *consumer, uint64_t sequence, uint32_t member, uint32_t attempt);
 void journal_returned(struct consumer *consumer, uint64_t sequence, uint32_t attempts, uint64_t until_ms);
+// From `first` to `last` nothing is to be delivered, and nothing is there to be pending. One at a time.
+void journal_passed(struct consumer *consumer, uint64_t first, uint64_t last);
 // There is something to be recorded.
 void journal_link(struct consumer *consumer);
 // Recovery: a message of which another record says something was delivered, whatever became of the record of that. NULL: it is finished.

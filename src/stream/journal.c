@@ -12,6 +12,8 @@ static void make_room(struct consumer *consumer);
 static bool write_consumer(struct engine *engine, struct consumer *consumer);
 static bool write_runs(struct engine *engine, struct consumer *consumer);
 static bool write_acked(struct engine *engine, struct consumer *consumer);
+static bool write_passage(struct engine *engine, struct passage *passage, uint32_t consumer);
+static void end_passage(struct consumer *consumer);
 static struct list *encode_acks(struct consumer *consumer, struct buffer *to);
 static int apply_run(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t member, uint32_t attempt);
 static void apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id,
@@ -22,6 +24,7 @@ static void fill_gap(struct consumer *consumer, uint64_t end);
 static void runs_recorded(struct consumer *consumer, uint64_t index);
 static void drop_runs(struct consumer *consumer, uint64_t last_good);
 static void drop_acks(struct consumer *consumer, uint64_t last_good);
+static void drop_passage(struct consumer *consumer, uint64_t last_good);
 
 void journal_delivered(struct consumer *consumer, uint64_t sequence, uint32_t member, uint32_t attempt)
 {
@@ -31,6 +34,14 @@ void journal_delivered(struct consumer *consumer, uint64_t sequence, uint32_t me
 void journal_returned(struct consumer *consumer, uint64_t sequence, uint32_t attempts, uint64_t until_ms)
 {
     add_run(consumer, (struct journal_run){sequence, sequence, .attempt = attempts, .returned = true, until_ms});
+}
+
+void journal_passed(struct consumer *consumer, uint64_t first, uint64_t last)
+{
+    must(!consumer->passage);
+    consumer->passage = mem_alloc(sizeof(*consumer->passage));
+    *consumer->passage = (struct passage){.first = first, .last = last};
+    journal_link(consumer);
 }
 
 void journal_link(struct consumer *consumer)
@@ -92,6 +103,8 @@ void journal_drop(struct engine *engine, uint64_t last_good)
             drop_runs(consumer, last_good);
             if (consumer->acked_count)
                 drop_acks(consumer, last_good);
+            if (consumer->passage)
+                drop_passage(consumer, last_good);
             death_drop(consumer, last_good);
             dead_drop(consumer, last_good);
             stream_limits_claim_drop(consumer, last_good);
@@ -166,6 +179,8 @@ int journal_apply_acked(struct engine *engine, const struct record *record, uint
             return ERR_CORRUPT;
         pending_finish(consumer, first, last);
     }
+    if (consumer->passage && consumer->passage->index && consumer->passage->index <= index)
+        end_passage(consumer);
     consumer_dirty(consumer);
     return 0;
 }
@@ -216,7 +231,7 @@ static bool write_consumer(struct engine *engine, struct consumer *consumer)
         if (!write_acked(engine, consumer))
             return false;
     }
-    return true;
+    return !consumer->passage || consumer->passage->index || write_passage(engine, consumer->passage, consumer->id);
 }
 
 // The first ones, as far as they are of one kind and fit one record.
@@ -258,6 +273,24 @@ static bool write_acked(struct engine *engine, struct consumer *consumer)
         container_of(link, struct pending, link)->index = index;
     }
     return true;
+}
+
+static bool write_passage(struct engine *engine, struct passage *passage, uint32_t consumer)
+{
+    uint64_t last = 0;
+    buffer_clear(&engine->scratch);
+    journal_put_run(&engine->scratch, &last, passage->first, passage->last);
+    if (engine_admit(engine, engine->scratch.len, true))
+        return false;
+    passage->index = engine_append(engine, RECORD_ACKED, consumer, buffer_bytes(&engine->scratch));
+    return true;
+}
+
+static void end_passage(struct consumer *consumer)
+{
+    mem_free(consumer->passage);
+    consumer->passage = NULL;
+    consumer_wake(consumer);
 }
 
 // In the order in which they came; returns the first link that had no room.
@@ -367,4 +400,12 @@ static void drop_acks(struct consumer *consumer, uint64_t last_good)
         list_push_back(&consumer->acks, &p->link);
         journal_link(consumer);
     }
+}
+
+static void drop_passage(struct consumer *consumer, uint64_t last_good)
+{
+    if (consumer->passage->index <= last_good)
+        return;
+    consumer->passage->index = 0;
+    journal_link(consumer);
 }

@@ -4,6 +4,8 @@
 // engine_internal.h. Every change of place goes through a pending_set_*() function, which keeps counts and choices right.
 #include "stream/engine_internal.h"
 
+enum { TRIM_SPREAD = 64 }; // numbers for each pending message, beyond which these are looked at rather than the numbers
+
 static void free_between(struct consumer *consumer, uint64_t first, uint64_t last);
 static void park(struct consumer *consumer, struct pending *pending, enum pending_state state);
 static void leave(struct consumer *consumer, struct pending *pending);
@@ -139,6 +141,10 @@ bool pending_trim(struct consumer *consumer, size_t *budget)
         delivery_cancel(consumer);
         consumer->next_sequence = consumer->pick_sequence = first;
         consumer->position_bytes = consumer->stream->evicted_bytes;
+    }
+    if (first - consumer->ack_floor > map_u64_count(&consumer->pending) * TRIM_SPREAD) {
+        free_between(consumer, consumer->ack_floor + 1, first - 1);
+        consumer->ack_floor = first - 1;
     }
     while (consumer->ack_floor + 1 < first && map_u64_count(&consumer->pending) && *budget) {
         struct pending *pending = pending_find(consumer, consumer->ack_floor + 1);

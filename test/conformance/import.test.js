@@ -244,6 +244,19 @@ test('IM-03 slices in the order of their numbers, gaps, fillers, replies', async
   assert.strictEqual(got[30].data, '')
 })
 
+test('IM-03 numbers that lie an age apart cost no more than their messages, for a subscriber and for a backup', async (t) => {
+  const directory = temporary(t)
+  const far = 2 ** 50
+  writeStore(directory, { channels: { a: { slices: [messages(11, 12), messages(far, far + 1)] } } })
+  const { server } = await moveIn(t, directory)
+  assert.deepStrictEqual(sequences(await readAll(server, 'a', 4)), [11, 12, far, far + 1])
+  const file = path.join(temporary(t), 'backup')
+  const backup = await weir('backup', file, '-s', server.url)
+  assert.strictEqual(backup.status, 0, backup.err)
+  const restored = path.join(temporary(t), 'restored')
+  assert.strictEqual((await weir('restore', file, '--dir', restored)).status, 0)
+})
+
 test('IM-05 positions of every kind of subscription', async (t) => {
   const directory = temporary(t)
   const subs = [

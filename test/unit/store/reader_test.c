@@ -95,6 +95,49 @@ static void a_gap_in_an_extent_is_gone_unless_it_is_wanted(void **state)
     assert_int_equal(cold_fixture_fetch(cold, 1, 11), 0);
 }
 
+static void keep_answer(struct store_fetch *fetch)
+{
+    (void)fetch;
+}
+
+static void expect_next(struct cold_fixture *cold, uint64_t sequence, uint64_t next)
+{
+    struct store_fetch fetch = {.stream = 1, .sequence = sequence, .done = keep_answer};
+    if (reader_fetch(&cold->reader, &fetch) == ERR_AGAIN)
+        sim_disk_drain(&cold->disk);
+    assert_int_equal(fetch.result, ERR_CORRUPT);
+    assert_true(fetch.is_absent);
+    assert_true(fetch.next == next);
+}
+
+// However far apart the numbers are, who walks along them learns where the next message is: in the log, in a block, between two blocks,
+// between two extents, behind the last.
+static void what_is_not_there_says_where_the_next_one_is(void **state)
+{
+    struct cold_fixture *cold = *state;
+    const uint64_t far = UINT64_C(1) << 50;
+    uint64_t begins[6];
+    for (int i = 0; i < 6; i++) {
+        cold->last[1] = begins[i] = (uint64_t)i * far;
+        for (int n = 0; n < (i == 1 ? 3000 : 10); n++)
+            cold_fixture_put(cold, 1, 100);
+        if (i >= 2)
+            cold_fixture_close_file(cold);
+    }
+    cold->context.options.log_bytes = UINT64_MAX;
+    for (int i = 0; i + 1 < 6; i++)
+        expect_next(cold, begins[i] + (i == 1 ? 3001 : 11), begins[i + 1] + 1);
+    roll(cold, 0);
+    for (int i = 0; i + 1 < 6; i++) {
+        expect_next(cold, begins[i] + (i == 1 ? 3001 : 11), begins[i + 1] + 1);
+        expect_next(cold, begins[i + 1] - 1, begins[i + 1] + 1);
+        assert_int_equal(cold_fixture_fetch(cold, 1, begins[i + 1] + 1), 0);
+    }
+    cold->last[1] = 6 * far; // as if there had been one
+    expect_next(cold, begins[5] + 11, UINT64_MAX);
+    assert_int_equal(cold->context.damaged_areas, 0);
+}
+
 static int answered;
 
 static void count_answer(struct store_fetch *fetch)
@@ -294,6 +337,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(answers_from_memory_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(reads_log_files_and_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(a_gap_in_an_extent_is_gone_unless_it_is_wanted, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_not_there_says_where_the_next_one_is, setup, teardown),
         cmocka_unit_test_setup_teardown(many_waiters_share_one_read_and_a_cancelled_one_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(an_answer_may_cancel_those_answered_with_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_message_is_quarantined_and_the_rest_serves, setup, teardown),

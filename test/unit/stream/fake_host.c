@@ -448,9 +448,13 @@ static int answer(struct fake_host *host, struct engine_read *read)
 {
     if (host->read_error)
         return host->read_error;
+    read->next = read->sequence + 1;
     if (read->sequence >= host->streams[read->stream].cap ||
-        !host->streams[read->stream].messages[read->sequence].known)
+        !host->streams[read->stream].messages[read->sequence].known) {
+        while (read->next < host->streams[read->stream].cap && !host->streams[read->stream].messages[read->next].known)
+            read->next++;
         return ERR_NOT_FOUND;
+    }
     struct fake_message *message = &host->streams[read->stream].messages[read->sequence];
     struct record record;
     size_t used;

@@ -209,6 +209,68 @@ static void test_many(void **state)
     assert_int_equal(fake_consumer_state(find(h)).ack_floor, 0);
 }
 
+static size_t turns(struct fake_host *h, int count)
+{
+    for (int i = 0; i < count; i++) {
+        fake_host_turn(h);
+        fake_host_commit(h, SIZE_MAX);
+    }
+    return h->delivery_count;
+}
+
+// What lies between two numbers is passed over at once, however far they are apart; also if the log refuses it first, and behind a message
+// that is not finished. It stays passed over.
+static void test_numbers_far_apart(void **state)
+{
+    enum { FAR = 1000000 };
+    struct fake_host *h = *state;
+    struct stream *s = fake_stream(h, "s", 0);
+    assert_int_equal(bring(h, s, 5, 1), 0);
+    assert_int_equal(bring(h, s, FAR, 1), 0);
+    assert_int_equal(bring(h, s, FAR + 20, 1), 0);
+    fake_host_settle(h);
+    struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_FIRST, 0);
+    struct member *m = fake_member(h, c, 10, 30000);
+    fake_host_turn(h);
+    fake_host_commit(h, SIZE_MAX);
+    engine_member_set_state(h->engine, m, MEMBER_READY, h->now);
+    fake_host_turn(h);
+    fake_host_refuse(h);
+    assert_int_equal(h->delivery_count, 1);
+    assert_int_equal(turns(h, 5), 3);
+    assert_int_equal(h->deliveries[1].sequence, FAR);
+    assert_int_equal(h->deliveries[2].sequence, FAR + 20);
+    engine_check(h->engine);
+    fake_host_crash(h, false);
+    assert_int_equal(fake_consumer_state(find(h)).pending, 3);
+    assert_int_equal(fake_consumer_state(find(h)).next_sequence, FAR + 21);
+    assert_int_equal(engine_ack(h->engine, find(h), 5, h->now), 0);
+    fake_host_settle(h);
+    assert_int_equal(fake_consumer_state(find(h)).ack_floor, FAR - 1);
+    engine_check(h->engine);
+}
+
+// Limits that take the messages in front of such a gap away do not walk through it either.
+static void test_limits_far_apart(void **state)
+{
+    enum { FAR = 10000000 };
+    struct fake_host *h = *state;
+    struct stream *s = fake_stream(h, "s", 1);
+    assert_int_equal(bring(h, s, 5, 1), 0);
+    fake_host_settle(h);
+    struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_FIRST, 0);
+    struct member *m = fake_member(h, c, 10, 30000);
+    fake_host_settle(h);
+    engine_member_set_state(h->engine, m, MEMBER_READY, h->now);
+    assert_int_equal(turns(h, 2), 1);
+    assert_int_equal(bring(h, s, FAR, 1), 0);
+    assert_int_equal(bring(h, s, FAR + 1, 1), 0);
+    assert_int_equal(turns(h, 5), 2);
+    assert_int_equal(fake_consumer_state(c).ack_floor, FAR);
+    assert_int_equal(fake_consumer_state(c).pending, 1);
+    engine_check(h->engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +281,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_positions_that_cannot_be, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_refused, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_many, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_numbers_far_apart, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_limits_far_apart, fake_host_set_up, fake_host_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
