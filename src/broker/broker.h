@@ -15,6 +15,7 @@
 #include "env/clock.h"
 #include "env/log.h"
 #include "env/net.h"
+#include "subject/trie.h"
 
 struct broker;
 struct crypto;
@@ -196,6 +197,18 @@ void broker_inlets_unfollow(struct broker *broker);
 size_t broker_publish(struct broker *broker, struct bytes subject, struct bytes reply, struct bytes headers,
                       const struct bytes *parts, size_t part_count);
 
+// What is remembered of where a subject leads. Embedded by who publishes to that subject again and again; zero it before its first use.
+struct broker_path {
+    struct trie_sole sole; // broker's
+};
+
+// As broker_publish(), without a reply, always to the subject that `path` is of: where it leads to one subscription, as an inbox does,
+// that is not looked up each time.
+size_t broker_publish_along(struct broker *broker, struct broker_path *path, struct bytes subject, struct bytes headers,
+                            const struct bytes *parts, size_t part_count);
+// A hint: something is published along it before long. Does not follow what may have gone.
+void broker_path_ahead(const struct broker_path *path);
+
 enum broker_interest {
     BROKER_INTEREST_NONE,      // no connection subscribes; with has_uplink never said
     BROKER_INTEREST_READY,     // at least one, and its outbound queue is short
@@ -210,7 +223,9 @@ enum broker_interest broker_interest(struct broker *broker, struct bytes literal
 // whoever asked then and stopped publishing must learn that it may go on. Embedded by its owner.
 struct broker_watch {
     void (*on_change)(struct broker_watch *watch, enum broker_interest interest);
-    void *implementation; // broker's
+    void *implementation; // broker's, as the rest
+    bool was_congested;   // since on_change() told last
+    bool is_elsewhere;    // connections of other workers listen
 };
 
 // The subject is copied. Returns the interest now.

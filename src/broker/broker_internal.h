@@ -261,10 +261,9 @@ struct watch_entry {
     struct watch_group *prefix;
     struct broker_watch *watch;    // borrowed from its owner until broker_watch_remove()
     enum broker_interest reported; // last told
-    bool was_congested;            // since then; whoever asked may have seen it
     // With several workers.
     uint64_t id;        // by which the others know it; 0: they do not, it is about connections of this worker alone
-    uint64_t ready;     // set of workers that say READY
+    uint64_t ready;     // set of workers that say READY; broker_watch_set_ready()
     uint64_t congested; // set of workers that say CONGESTED
     uint64_t answered;  // set of workers that have said anything
     struct list behind; // list link: remote_link.behind
@@ -275,6 +274,7 @@ struct bytes broker_watch_subject(const struct watch_entry *entry);
 // For another worker: looks at connections of this one only.
 enum broker_interest broker_watch_add_own(struct account *account, struct broker_watch *watch,
                                           struct bytes literal_subject);
+void broker_watch_set_ready(struct watch_entry *entry, uint64_t workers);
 // Whoever subscribes to the pattern came, went or changed its congestion.
 void broker_watch_touch(struct account *account, struct bytes pattern, bool was_congested);
 // Tells owners of watches; true if at least one was told.

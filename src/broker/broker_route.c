@@ -33,6 +33,7 @@ static size_t route_group(struct broker *broker, struct broker_message *message,
 static size_t route_hop_match(struct account *account, struct broker_message *message, const struct trie_match *match,
                               struct bytes queue);
 static size_t route_hop_group(struct broker *broker, struct broker_message *message, const struct trie_group *group);
+static size_t total_len(const struct bytes *parts, size_t count);
 static bool deliver(struct trie_entry *entry, struct broker_message *message);
 static bool deliver_inside(struct target *target, struct broker_message *message);
 static bool deliver_remote(struct remote_target *target, struct broker_message *message);
@@ -56,12 +57,40 @@ size_t account_publish(struct account *account, struct bytes subject, struct byt
         .header = headers,
         .parts = parts,
         .part_count = part_count,
+        .payload_len = total_len(parts, part_count),
     };
-    for (size_t i = 0; i < part_count; i++)
-        message.payload_len += parts[i].len;
     if (account->broker->depth >= BROKER_DEPTH_MAX)
         return defer(account, &message);
     return broker_route(account, &message);
+}
+
+// A target that is a connection's here, and the only one, needs nothing that broker_route() does for others: no import, no group, no
+// inlet and no other worker would get the message.
+size_t broker_publish_along(struct broker *broker, struct broker_path *path, struct bytes subject, struct bytes headers,
+                            const struct bytes *parts, size_t part_count)
+{
+    struct trie_entry *entry = trie_sole_find(broker->global->trie, &path->sole, subject);
+    if (!entry || container_of(entry, struct target, entry)->kind != TARGET_SUBSCRIPTION ||
+        broker->depth >= BROKER_DEPTH_MAX)
+        return broker_publish(broker, subject, (struct bytes){0}, headers, parts, part_count);
+    struct broker_message message = {
+        .subject = subject,
+        .header = headers,
+        .parts = parts,
+        .part_count = part_count,
+        .payload_len = total_len(parts, part_count),
+    };
+    broker->depth++;
+    size_t count = deliver(entry, &message);
+    finish(broker, &message);
+    return count;
+}
+
+void broker_path_ahead(const struct broker_path *path)
+{
+    const char *target = (const char *)path->sole.entry;
+    __builtin_prefetch(target, 1);
+    __builtin_prefetch(target + sizeof(struct subscription) - 1, 1);
 }
 
 size_t broker_route(struct account *account, struct broker_message *message)
@@ -285,6 +314,14 @@ static size_t route_hop_group(struct broker *broker, struct broker_message *mess
             return 1;
     }
     return route_group(broker, message, group);
+}
+
+static size_t total_len(const struct bytes *parts, size_t count)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += parts[i].len;
+    return len;
 }
 
 static bool deliver(struct trie_entry *entry, struct broker_message *message)

@@ -60,7 +60,9 @@ enum broker_interest account_watch_add(struct account *account, struct broker_wa
     const struct broker *broker = account->broker;
     must(!broker->remotes || account == broker->global || account == broker->system); // all workers have them
     struct watch_entry *entry = entry_new(account, watch, literal_subject);
-    entry->reported = own_interest(account, literal_subject, &entry->ready);
+    uint64_t workers;
+    entry->reported = own_interest(account, literal_subject, &workers);
+    broker_watch_set_ready(entry, workers);
     if (account->broker->remotes)
         remote_watch_add(account->broker->remotes, entry);
     return entry->reported = whole_interest(entry);
@@ -99,12 +101,19 @@ void broker_watch_remove(struct broker *broker, struct broker_watch *watch)
     account->watch_count--;
 }
 
+// Asked before each message: so what nearly always suffices lies with the owner.
 bool broker_watch_is_behind(struct broker_watch *watch)
 {
-    struct watch_entry *entry = watch->implementation;
-    if (entry->was_congested)
+    if (watch->was_congested)
         return true;
-    return entry->ready != 0 && remote_watch_is_behind(entry->account->broker->remotes, entry);
+    struct watch_entry *entry = watch->is_elsewhere ? watch->implementation : NULL;
+    return entry && remote_watch_is_behind(entry->account->broker->remotes, entry);
+}
+
+void broker_watch_set_ready(struct watch_entry *entry, uint64_t workers)
+{
+    entry->ready = workers;
+    entry->watch->is_elsewhere = workers != 0;
 }
 
 void broker_watch_touch(struct account *account, struct bytes pattern, bool was_congested)
@@ -234,7 +243,7 @@ static void touch_prefix(struct broker *broker, const struct watch_group *prefix
 
 static void touch(struct broker *broker, struct watch_entry *entry, bool was_congested)
 {
-    entry->was_congested |= was_congested;
+    entry->watch->was_congested |= was_congested;
     if (!list_is_linked(&entry->dirty))
         list_push_back(&broker->watch_dirty, &entry->dirty);
 }
@@ -315,6 +324,7 @@ static struct watch_entry *entry_new(struct account *account, struct broker_watc
     list_init(&entry->dirty);
     list_init(&entry->behind);
     watch->implementation = entry;
+    watch->was_congested = watch->is_elsewhere = false;
     account->watch_count++;
     return entry;
 }
@@ -332,8 +342,8 @@ static enum broker_interest whole_interest(const struct watch_entry *entry)
 static bool report(struct broker *broker, struct watch_entry *entry)
 {
     enum broker_interest interest = whole_interest(entry);
-    bool recovered = entry->was_congested && interest == BROKER_INTEREST_READY;
-    entry->was_congested = false;
+    bool recovered = entry->watch->was_congested && interest == BROKER_INTEREST_READY;
+    entry->watch->was_congested = false;
     if (interest == entry->reported && !recovered)
         return false;
     entry->reported = interest;

@@ -77,11 +77,9 @@ void remote_watch_receive_state(struct remotes *remotes, uint32_t from, const st
     uint64_t bit = UINT64_C(1) << from;
     bool was_listening = (entry->ready | entry->congested) & entry->answered & bit;
     entry->answered |= bit;
-    entry->ready &= ~bit;
     entry->congested &= ~bit;
-    if (record->weight == BROKER_INTEREST_READY)
-        entry->ready |= bit;
-    else if (record->weight == BROKER_INTEREST_CONGESTED)
+    broker_watch_set_ready(entry, record->weight == BROKER_INTEREST_READY ? entry->ready | bit : entry->ready & ~bit);
+    if (record->weight == BROKER_INTEREST_CONGESTED)
         entry->congested |= bit;
     // Told READY once more, its worker had fallen behind meanwhile.
     touch(remotes, entry, was_listening && record->weight != BROKER_INTEREST_NONE);
@@ -130,7 +128,7 @@ static void on_change(struct broker_watch *base, enum broker_interest interest)
 
 static void touch(struct remotes *remotes, struct watch_entry *entry, bool was_congested)
 {
-    entry->was_congested |= was_congested;
+    entry->watch->was_congested |= was_congested;
     if (!list_is_linked(&entry->dirty))
         list_push_back(&remotes->broker->watch_dirty, &entry->dirty);
 }

@@ -61,8 +61,7 @@ static bool deliver(void *owner, const struct delivery *delivery)
     size_t head_len = envelope_head_encode(head, &envelope);
     size_t tail_len = envelope_tail_encode(head + head_len, &envelope);
     const struct bytes parts[] = {bytes_make(head, head_len), message->payload, bytes_make(head + head_len, tail_len)};
-    const struct bytes none = {0};
-    if (broker_publish(stan->broker, subscription->inbox, none, message->headers, parts, 3) == 0)
+    if (broker_publish_along(stan->broker, &subscription->path, subscription->inbox, message->headers, parts, 3) == 0)
         return false;
     if (delivery->first)
         subscription->last_sent = message->sequence;

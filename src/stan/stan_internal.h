@@ -75,6 +75,7 @@ struct subscription {
     struct bytes ack_inbox;     // there too; len 0: the one made of the member's id
     struct inlet former_ack;    // of the ack inbox, if it is in the member's data
     struct broker_watch watch;  // of the inbox
+    struct broker_path path;    // to it
     struct list of_client;      // list link: stan_client.subscriptions, or stan.orphans
     struct list link;           // list link: stan.all
     uint64_t remove_index;      // of the proposal that removes it; 0: none

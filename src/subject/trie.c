@@ -163,6 +163,20 @@ void trie_match_release(struct trie *trie, const struct trie_match *match)
     trie_match_unref(trie, (struct trie_list *)match);
 }
 
+struct trie_entry *trie_sole_find(struct trie *trie, struct trie_sole *sole, struct bytes subject)
+{
+    if (sole->stamp && sole->stamp == trie_cache_sole_stamp(trie, sole)) {
+        trie->stats.finds++;
+        trie->stats.cache_hits++;
+        return sole->entry;
+    }
+    const struct trie_match *match = trie_match_find(trie, subject);
+    sole->entry = match->count == 1 && match->group_count == 0 ? match->entries[0] : NULL;
+    trie_match_release(trie, match);
+    trie_cache_sole_set(trie, sole, subject);
+    return sole->entry;
+}
+
 uint32_t trie_pinned_count(const struct trie *trie)
 {
     return trie->pinned;

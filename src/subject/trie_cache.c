@@ -10,8 +10,12 @@
 // patterns forgets it.
 // It begins small (a thousand quiet accounts have one each) and grows when lists that are right have to give way to others.
 // So a client that subscribes `_INBOX.x.*` makes one class of a thousand stale, and nothing is scanned.
+//
+// A struct trie_sole is no list and in no cache; it is right by the same counters, and one more for literal patterns, which here cannot
+// drop it. Counters begin anew when the cache grows, but the sum of any of them above all of before.
 #include "base/memory.h"
 #include "base/must.h"
+#include "subject/subject.h"
 #include "subject/trie_internal.h"
 
 // A list larger than this part of the budget is not cached: delivering it costs far more than building it.
@@ -98,14 +102,41 @@ uint64_t trie_cache_stamp(const struct trie *trie, uint16_t bucket_one, uint16_t
     return cache->changes_any + cache->changes_one[bucket_one] + cache->changes_two[bucket_two];
 }
 
+uint64_t trie_cache_sole_stamp(const struct trie *trie, const struct trie_sole *sole)
+{
+    const struct trie_cache *cache = &trie->cache;
+    if (!cache->changes_literal)
+        return 0;
+    return trie_cache_stamp(trie, sole->bucket_one, sole->bucket_two) + cache->changes_literal[sole->bucket_literal];
+}
+
+void trie_cache_sole_set(struct trie *trie, struct trie_sole *sole, struct bytes subject)
+{
+    struct trie_cache *cache = &trie->cache;
+    if (!cache->sets)
+        return;
+    if (!cache->changes_literal)
+        cache->changes_literal = mem_alloc_zero(TRIE_BUCKETS * sizeof(*cache->changes_literal));
+    struct bytes rest = subject, first = bytes_make(NULL, 0), second = first;
+    subject_token_next(&rest, &first);
+    subject_token_next(&rest, &second);
+    sole->bucket_one = trie_bucket_one(trie, first);
+    sole->bucket_two = trie_bucket_two(trie, first, second);
+    sole->bucket_literal = (uint16_t)(trie_hash(trie, subject) % TRIE_BUCKETS);
+    sole->stamp = trie_cache_sole_stamp(trie, sole);
+}
+
 void trie_cache_invalidate(struct trie *trie, const struct trie_node *node)
 {
     struct trie_cache *cache = &trie->cache;
     if (cache->sets == NULL)
         return;
     trie_forget_last(trie);
+    cache->changes++;
     if (node->kind == TRIE_LITERAL) {
         uint64_t hash = trie_hash(trie, trie_node_text(node));
+        if (cache->changes_literal)
+            cache->changes_literal[hash % TRIE_BUCKETS]++;
         struct trie_cache_set *set = set_of(cache, hash);
         int way = find_way(set, trie_node_text(node), hash);
         if (way >= 0)
@@ -154,7 +185,7 @@ static void set_up(struct trie *trie, uint64_t set_count)
     cache->changes_one = mem_alloc_zero((size_t)2 * buckets * sizeof(*cache->changes_one));
     cache->changes_two = cache->changes_one + buckets;
     cache->bucket_mask = buckets - 1;
-    cache->changes_any = 0;
+    cache->changes_any = ++cache->changes;
     cache->crowded = 0;
     cache->sweep = 0;
 }
@@ -170,6 +201,8 @@ static void drop_all(struct trie *trie)
     mem_free(cache->sets);
     mem_free(cache->sighted);
     mem_free(cache->changes_one);
+    mem_free(cache->changes_literal);
+    cache->changes_literal = NULL;
 }
 
 static int find_way(const struct trie_cache_set *set, struct bytes subject, uint64_t hash)

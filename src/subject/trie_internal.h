@@ -92,11 +92,13 @@ struct trie_cache {
     uint64_t sighted_mask;
     uint64_t count;
     size_t size_bytes;
-    // How often wildcard patterns changed, by the class of their literal first tokens.
+    // How often patterns changed: those with wildcards by the class of their literal first tokens, literal ones by that of the whole.
+    uint64_t changes; // of all classes since ever: what sums of theirs never exceed
     uint32_t bucket_mask;
-    uint64_t changes_any;  // no literal first token
-    uint64_t *changes_one; // owned: exactly one
-    uint64_t *changes_two; // borrowed from the same allocation: two or more
+    uint64_t changes_any;      // no literal first token; begins where no sum of before can have been
+    uint64_t *changes_one;     // owned: exactly one
+    uint64_t *changes_two;     // borrowed from the same allocation: two or more
+    uint64_t *changes_literal; // owned: TRIE_BUCKETS, made with the first struct trie_sole
 };
 
 #define TRIE_SPARE_SIZE_BYTES 512
@@ -165,5 +167,9 @@ struct trie_list *trie_cache_find(struct trie *trie, struct bytes subject, uint6
 // Takes a reference of its own unless the list is too large.
 void trie_cache_put(struct trie *trie, struct trie_list *list);
 uint64_t trie_cache_stamp(const struct trie *trie, uint16_t bucket_one, uint16_t bucket_two);
+// What sole->stamp must be for it to be right; it was set by the next one.
+uint64_t trie_cache_sole_stamp(const struct trie *trie, const struct trie_sole *sole);
+// It is right from now on; without a cache it never is.
+void trie_cache_sole_set(struct trie *trie, struct trie_sole *sole, struct bytes subject);
 // Entries of the pattern that ends in `node` have changed.
 void trie_cache_invalidate(struct trie *trie, const struct trie_node *node);

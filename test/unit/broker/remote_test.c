@@ -471,8 +471,9 @@ static size_t replay(struct broker *home, struct watcher *watcher, size_t *left)
     char payload[1000];
     memset(payload, 'x', sizeof(payload));
     struct bytes part = bytes_make(payload, sizeof(payload)), none = {0};
+    struct broker_path path = {0};
     while (*left > 0 && watcher->interest == BROKER_INTEREST_READY && !broker_watch_is_behind(&watcher->watch)) {
-        assert_int_equal(broker_publish(home, BYTES("in.a"), none, none, &part, 1), 1);
+        assert_int_equal(broker_publish_along(home, &path, BYTES("in.a"), none, &part, 1), 1);
         --*left;
         sent++;
     }

@@ -17,6 +17,7 @@
 #define CONNECTIONS   6
 #define SUBSCRIPTIONS 30
 #define INLETS        4
+#define PATHS         16
 #define STEPS         12000
 
 struct model_subscription {
@@ -38,6 +39,11 @@ struct model_inlet {
     char payload[16];
 };
 
+struct model_path {
+    char subject[32];
+    struct broker_path path;
+};
+
 struct model {
     struct world world;
     struct prng prng;
@@ -46,9 +52,10 @@ struct model {
     bool modern[CONNECTIONS];
     struct model_subscription subscriptions[SUBSCRIPTIONS];
     struct model_inlet inlets[INLETS];
+    struct model_path paths[PATHS];
     int next_sid;
     int messages;
-    int deliveries, group_deliveries, told, inlet_calls; // that the test is not empty
+    int deliveries, group_deliveries, told, inlet_calls, remembered; // that the test is not empty
 };
 
 static int pick(struct model *model, int n)
@@ -268,6 +275,18 @@ static void check_told(struct model *model, int from, const char *reply, int tot
     model->told += wants;
 }
 
+// From inside the process, along a path or not: who gets it is the same.
+static size_t publish_inside(struct model *model, struct model_path *path, const char *subject, const char *reply,
+                             const char *payload)
+{
+    struct broker *broker = model->world.broker;
+    struct bytes part = bytes_from_string(payload), none = {0}, to = bytes_from_string(subject);
+    if (!path)
+        return broker_publish(broker, to, bytes_from_string(reply), none, &part, 1);
+    model->remembered += path->path.sole.entry != NULL;
+    return broker_publish_along(broker, &path->path, to, none, &part, 1);
+}
+
 static void publish(struct model *model)
 {
     char subject[32], payload[16], reply[32] = "", text[128];
@@ -279,9 +298,10 @@ static void publish(struct model *model)
     int told[CONNECTIONS] = {0};
     size_t count = 0;
     if (from < 0) {
-        struct bytes part = bytes_from_string(payload);
-        count = broker_publish(model->world.broker, bytes_from_string(subject), bytes_from_string(reply),
-                               (struct bytes){0}, &part, 1);
+        struct model_path *path = *reply ? NULL : &model->paths[pick(model, PATHS)];
+        if (path)
+            snprintf(subject, sizeof(subject), "%s", path->subject);
+        count = publish_inside(model, path, subject, reply, payload);
         world_turn(&model->world);
     } else {
         snprintf(text, sizeof(text), "PUB %s %s %zu\r\n%s\r\n", subject, reply, strlen(payload), payload);
@@ -309,6 +329,8 @@ static void churn(uint64_t seed)
     prng_seed(&model->prng, seed);
     for (int i = 0; i < CONNECTIONS; i++)
         open_connection(model, i);
+    for (int i = 0; i < PATHS; i++)
+        make_subject(model, model->paths[i].subject, false);
     for (int step = 0; step < STEPS; step++) {
         model->world.cut = (size_t)pick(model, 40);
         switch (pick(model, 12)) {
@@ -324,7 +346,7 @@ static void churn(uint64_t seed)
         }
     }
     assert_true(model->deliveries > 1000 && model->group_deliveries > 500);
-    assert_true(model->told > 5 && model->inlet_calls > 200);
+    assert_true(model->told > 5 && model->inlet_calls > 200 && model->remembered > 50);
     world_deinit(&model->world);
     mem_free(model);
 }

@@ -16,6 +16,7 @@
 
 #define SUBSCRIPTIONS 120
 #define PINS          4
+#define SOLES         24
 
 struct subscription {
     struct trie_entry entry; // first: an entry is a subscription
@@ -33,11 +34,17 @@ struct pin {
     struct trie_entry *copy[SUBSCRIPTIONS];
 };
 
+struct known {
+    char subject[32];
+    struct trie_sole sole;
+};
+
 struct model {
     struct prng prng;
     struct trie *trie;
     struct subscription subscriptions[SUBSCRIPTIONS];
     struct pin pins[PINS];
+    struct known known[SOLES];
     uint32_t serial;
 };
 
@@ -153,6 +160,20 @@ static void repin(struct model *model, struct pin *pin, const char *subject)
         pin->copy[i] = pin->match->entries[i];
 }
 
+// What is remembered of a subject is right, whatever happened since.
+static void look_again(struct model *model)
+{
+    struct known *known = &model->known[prng_below(&model->prng, SOLES)];
+    if (!known->subject[0] || prng_below(&model->prng, 32) == 0) {
+        random_subject(&model->prng, false, known->subject);
+        known->sole = (struct trie_sole){0};
+    }
+    const struct trie_entry *sole = trie_sole_find(model->trie, &known->sole, text(known->subject));
+    const struct trie_match *match = trie_match_find(model->trie, text(known->subject));
+    assert_ptr_equal(sole, match->count == 1 && match->group_count == 0 ? match->entries[0] : NULL);
+    trie_match_release(model->trie, match);
+}
+
 static void run_model(uint64_t seed, uint32_t subjects_max, size_t size_max, int steps)
 {
     struct model *model = mem_alloc_zero(sizeof(*model));
@@ -167,6 +188,7 @@ static void run_model(uint64_t seed, uint32_t subjects_max, size_t size_max, int
             toggle(model);
         if (prng_below(&model->prng, 16) == 0)
             hide(model);
+        look_again(model);
         const struct trie_match *match = trie_match_find(model->trie, text(subject));
         check_match(model, subject, match);
         trie_match_release(model->trie, match);
@@ -599,6 +621,52 @@ static void test_found_last_is_forgotten(void **state)
     trie_free(trie);
 }
 
+// A thousand subjects in turn, and a cache for a few: none of them is looked up again before a pattern of its own changes.
+static void test_the_only_target_is_remembered(void **state)
+{
+    enum { COUNT = 1000 };
+    struct trie_config config = {.hash_seed = 7, .cache_subjects_max = 16, .cache_size_bytes_max = 1 << 20};
+    struct trie *trie = trie_new(&config);
+    struct trie_entry *entries = mem_alloc_zero(COUNT * sizeof(*entries)), one = {0}, another = {0};
+    struct trie_sole *soles = mem_alloc_zero(COUNT * sizeof(*soles));
+    struct trie_stats before;
+    char subject[24];
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(subject, sizeof(subject), "_INBOX.a.%d", i);
+        assert_int_equal(trie_insert(trie, &entries[i], text(subject), BYTES("")), 0);
+    }
+    for (int round = 0; round < 3; round++) {
+        before = trie_stats(trie);
+        for (int i = 0; i < COUNT; i++) {
+            snprintf(subject, sizeof(subject), "_INBOX.a.%d", i);
+            assert_ptr_equal(trie_sole_find(trie, &soles[i], text(subject)), &entries[i]);
+        }
+    }
+    assert_int_equal(trie_stats(trie).cache_hits - before.cache_hits, COUNT);
+    // Wildcards elsewhere, and literals that are others, change nothing but what shares a class with them.
+    assert_int_equal(trie_insert(trie, &one, BYTES("_INBOX.b.*"), BYTES("")), 0);
+    assert_int_equal(trie_insert(trie, &another, BYTES("_INBOX.c"), BYTES("")), 0);
+    before = trie_stats(trie);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(subject, sizeof(subject), "_INBOX.a.%d", i);
+        assert_ptr_equal(trie_sole_find(trie, &soles[i], text(subject)), &entries[i]);
+    }
+    assert_true(trie_stats(trie).cache_hits - before.cache_hits > COUNT - 20);
+    trie_remove(trie, &one);
+    trie_remove(trie, &another);
+    assert_int_equal(trie_insert(trie, &one, BYTES("_INBOX.a.5"), BYTES("")), 0);
+    assert_int_equal(trie_insert(trie, &another, BYTES("_INBOX.a.7"), BYTES("q")), 0);
+    assert_null(trie_sole_find(trie, &soles[5], BYTES("_INBOX.a.5")));
+    assert_null(trie_sole_find(trie, &soles[7], BYTES("_INBOX.a.7")));
+    trie_remove(trie, &entries[5]);
+    assert_ptr_equal(trie_sole_find(trie, &soles[5], BYTES("_INBOX.a.5")), &one);
+    trie_remove(trie, &one);
+    assert_null(trie_sole_find(trie, &soles[5], BYTES("_INBOX.a.5")));
+    trie_free(trie);
+    mem_free(entries);
+    mem_free(soles);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -623,6 +691,7 @@ int main(void)
         cmocka_unit_test(test_hidden_ones_go_quietly),
         cmocka_unit_test(test_many_literals_grow_and_shrink),
         cmocka_unit_test(test_found_last_is_forgotten),
+        cmocka_unit_test(test_the_only_target_is_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
