@@ -19,8 +19,9 @@ struct weir_fleet_publish {
     int64_t deadline_ms;
     bool has_key;
     uint64_t key;
-    size_t server; // of the try under way
-    bool parked;   // none is under way
+    size_t server;      // of the try under way
+    size_t *ret_server; // of the caller who waits; may be NULL
+    bool parked;        // none is under way
     struct weir_fleet_round round;
     weir_published_fn *on_published;
     void *closure;
@@ -73,7 +74,11 @@ int weir_fleet_publish(struct weir_fleet *fleet, const char *channel, const void
     }
     pthread_mutex_unlock(&fleet->mutex);
     free(publish.round.refusal);
-    return result ? weir_error_set(ret_error, result, "%s", why) : 0;
+    if (result)
+        return weir_error_set(ret_error, result, "%s", why);
+    if (publish.ret_server)
+        *publish.ret_server = publish.server;
+    return 0;
 }
 
 int weir_fleet_publish_async(struct weir_fleet *fleet, const char *channel, const void *data, size_t data_bytes,
@@ -156,6 +161,7 @@ static int read_publish(struct weir_fleet *fleet, const char *channel, const voi
         .fleet = fleet,
         .deadline_ms = weir_client_now_ms() + (read.timeout_ms ? read.timeout_ms : fleet->options.publish_timeout_ms),
         .has_key = read.key != NULL,
+        .ret_server = read.ret_server,
         .publish = {.channel = channel,
                     .data = {data, data_bytes},
                     .id = {read.id, strlen(read.id)},

@@ -170,6 +170,8 @@ struct weir_publish_options {
     int64_t timeout_ms; // for everything until the acknowledgement, reconnections included. 0: publish_timeout_ms
     const char *
         key; // of a fleet only: publishes with the same key go to the same server as long as that lives. NULL: any server
+    size_t *
+        ret_server; // of weir_fleet_publish() only: receives the index of the server that acknowledged. NULL: nobody asks
 };
 
 static inline void weir_publish_options_init(struct weir_publish_options *options)

@@ -42,13 +42,19 @@ static int open_fleet(const json_t *call, struct weir_error *error)
     return result;
 }
 
-static int publish(struct weir_fleet *fleet, const json_t *call, struct weir_error *error)
+static int publish(struct weir_fleet *fleet, const json_t *call, json_t *answer, struct weir_error *error)
 {
     struct weir_publish_options options;
     const char *channel = driver_text(call, "channel"), *data = driver_text(call, "data");
     driver_read_publish(call, &options);
-    if (!driver_truth(call, "async"))
-        return weir_fleet_publish(fleet, channel, data, strlen(data), &options, error);
+    if (!driver_truth(call, "async")) {
+        size_t server = WEIR_ALL_SERVERS;
+        options.ret_server = &server;
+        int result = weir_fleet_publish(fleet, channel, data, strlen(data), &options, error);
+        if (server != WEIR_ALL_SERVERS)
+            json_object_set_new(answer, "server", json_integer((json_int_t)server));
+        return result;
+    }
     struct driver_pending pending = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 1, 0, ""};
     int result =
         weir_fleet_publish_async(fleet, channel, data, strlen(data), &options, driver_on_published, &pending, error);
@@ -147,7 +153,7 @@ int driver_fleet(const json_t *call, const char *what, json_t *answer, struct we
         return ask_sub(driver_find(KIND_FLEET_SUB, sub)->handle, call, what, answer, error);
     struct weir_fleet *fleet = driver_find(KIND_FLEET, name)->handle;
     if (strcmp(what, "publish") == 0)
-        return publish(fleet, call, error);
+        return publish(fleet, call, answer, error);
     if (strcmp(what, "subscribe") == 0)
         return subscribe(fleet, call, error);
     if (strcmp(what, "wait") == 0)

@@ -139,10 +139,12 @@ test('a key stays at its server, and has another when that is gone', async (t) =
   const sub = await one.subscribe('keys', { group: 'q' })
   const publish = async (fleet, key) => {
     const data = unique(key)
-    await fleet.publish('keys', data, { key })
+    const { server } = await fleet.publish('keys', data, { key })
     for (;;) { // what a killed server had is delivered again
       const got = await sub.queue.next()
-      if (got.data === data) return got.server
+      if (got.data !== data) continue
+      assert.strictEqual(got.server, server)
+      return server
     }
   }
   for (let i = 0; i < 12; i++) places.set(`key-${i}`, await publish(one, `key-${i}`))
