@@ -174,6 +174,8 @@ int weir_sub_say(struct weir_sub *sub, const char *bytes, size_t len)
 int weir_sub_nak(struct weir_sub *sub, uint64_t sequence, int64_t delay_ms, bool count)
 {
     char words[WORDS_BYTES], number[24] = "";
+    if (atomic_load(&sub->stopped) && delay_ms < STOPPED_DELAY_MS)
+        delay_ms = STOPPED_DELAY_MS;
     if (sequence > 0)
         snprintf(number, sizeof(number), " %" PRIu64, sequence);
     int len = snprintf(words, sizeof(words), "-NAK%s", number);
@@ -304,7 +306,7 @@ static void on_delivery(natsConnection *nc, natsSubscription *nats, natsMsg *raw
     if (!msg)
         return;
     if (atomic_load(&sub->stopped) && !atomic_load(&sub->closed))
-        weir_sub_nak(sub, msg->delivery.sequence, STOPPED_DELAY_MS, false);
+        weir_sub_nak(sub, msg->delivery.sequence, 0, false);
     else if (!atomic_load(&sub->closed))
         handle(sub, msg);
     sub->spare = weir_msg_drop(msg);

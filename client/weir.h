@@ -290,7 +290,7 @@ WEIR_API int weir_sub_nak_all(struct weir_sub *sub, bool count);
 
 // The beginning of an orderly end: the handler is not called any more. What waits for it, and what still comes, is given back: not counted, and
 // to be delivered elsewhere after a twentieth of a second (at once, the server might choose this subscription again). What the program
-// has kept is its own to finish, extend or give back, as before. weir_sub_close() comes after it.
+// has kept is its own to finish, extend or give back, as before; given back, it waits for that twentieth too. weir_sub_close() comes after it.
 WEIR_API void weir_sub_stop(struct weir_sub *sub);
 
 // ---- Messages. These functions may be called on any thread as long as the message is valid.

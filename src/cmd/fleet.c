@@ -13,6 +13,8 @@ enum { CONNECT_TIMEOUT_MS = 3000, LAST_WAIT_MS = 300 };
 
 static const uint64_t SECOND_NS = 1000000000, RETRY_MIN_NS = 100000000, RETRY_MAX_NS = 2000000000;
 
+static bool is_leaving(const struct fleet *fleet, uint64_t opening_until_ns);
+static void step_leaving(struct fleet_server *server, bool is_ready, uint64_t now_ns);
 static void begin(struct fleet_server *server);
 static void *run(void *argument);
 static int open_session(struct fleet_server *server);
@@ -49,18 +51,14 @@ bool fleet_close(struct fleet *fleet)
     for (size_t i = 0; i < fleet->count; i++)
         fleet_leave(&fleet->servers[i]);
     uint64_t until_ns = client_now_ns() + LAST_WAIT_MS * 1000000ull;
-    for (size_t i = 0; i < fleet->count; i++) {
-        struct fleet_server *server = &fleet->servers[i];
-        while (server->state == FLEET_OPENING && client_now_ns() < until_ns) {
-            struct pollfd fd = {.fd = fleet->wake_fd, .events = POLLIN};
-            (void)poll(&fd, 1, 10);
-            if (atomic_load(&server->is_done))
-                end(server, client_now_ns());
-        }
-        all_ended = all_ended && server->state != FLEET_OPENING;
-        if (server->state != FLEET_OPENING)
-            forget(server);
+    while (is_leaving(fleet, until_ns)) {
+        struct pollfd fds[FLEET_FDS_MAX];
+        size_t count = fleet_poll(fleet, fds);
+        (void)poll(fds, count, 10);
+        fleet_step(fleet, fds, client_now_ns());
     }
+    for (size_t i = 0; i < fleet->count; i++)
+        all_ended = all_ended && fleet->servers[i].state == FLEET_LEFT;
     if (!all_ended)
         return false;
     close(fleet->wake_fd);
@@ -72,9 +70,9 @@ size_t fleet_poll(const struct fleet *fleet, struct pollfd fds[FLEET_FDS_MAX])
 {
     for (size_t i = 0; i < fleet->count; i++) {
         const struct fleet_server *server = &fleet->servers[i];
-        bool is_up = server->state == FLEET_UP;
-        fds[i] = (struct pollfd){.fd = is_up ? server->session.client.link.fd : -1,
-                                 .events = is_up ? client_events(&server->session.client) : 0};
+        bool is_open = server->state == FLEET_UP || server->state == FLEET_LEAVING;
+        fds[i] = (struct pollfd){.fd = is_open ? server->session.client.link.fd : -1,
+                                 .events = is_open ? client_events(&server->session.client) : 0};
     }
     fds[fleet->count] = (struct pollfd){.fd = fleet->wake_fd, .events = POLLIN};
     return fleet->count + 1;
@@ -89,6 +87,8 @@ void fleet_step(struct fleet *fleet, const struct pollfd *fds, uint64_t now_ns)
         struct fleet_server *server = &fleet->servers[i];
         if (server->state == FLEET_OPENING && atomic_load(&server->is_done))
             end(server, now_ns);
+        else if (server->state == FLEET_LEAVING)
+            step_leaving(server, fds[i].revents != 0, now_ns);
         else if (server->state == FLEET_UP && fds[i].revents && client_step(&server->session.client))
             lose(server, server->session.client.error, now_ns);
         if (server->state == FLEET_UP && stan_session_check(&server->session, now_ns))
@@ -136,24 +136,39 @@ int fleet_say(const struct fleet_message *message, struct bytes words)
     return error ? error : stan_session_say(&message->server->session, message->server->ack_inbox, words);
 }
 
-void fleet_flush(struct fleet *fleet)
-{
-    struct pollfd fds[FLEET_FDS_MAX];
-    size_t count = fleet_poll(fleet, fds);
-    for (size_t i = 0; i < count; i++)
-        fds[i].revents = fds[i].events & POLLOUT;
-    fleet_step(fleet, fds, client_now_ns());
-}
-
 void fleet_leave(struct fleet_server *server)
 {
-    atomic_store(&server->give_up_ns, client_now_ns() + (server->state == FLEET_UP ? SECOND_NS : 0));
+    if (server->state == FLEET_LEAVING || server->state == FLEET_LEFT)
+        return;
+    atomic_store(&server->gives_up, true);
     if (server->state == FLEET_OPENING)
         return; // it finds out by itself
     if (server->state == FLEET_UP) {
-        stan_session_close(&server->session);
-        server->has_session = false;
+        (void)!stan_session_say(&server->session, server->ack_inbox, BYTES("-NAK {\"count\": false}"));
+        stan_session_leave(&server->session);
+        server->leave_ns = client_now_ns() + SECOND_NS;
+        server->state = FLEET_LEAVING;
+        return;
     }
+    forget(server);
+    server->state = FLEET_LEFT;
+}
+
+static bool is_leaving(const struct fleet *fleet, uint64_t opening_until_ns)
+{
+    for (size_t i = 0; i < fleet->count; i++) {
+        enum fleet_state state = fleet->servers[i].state;
+        if (state == FLEET_LEAVING || (state == FLEET_OPENING && client_now_ns() < opening_until_ns))
+            return true;
+    }
+    return false;
+}
+
+static void step_leaving(struct fleet_server *server, bool is_ready, uint64_t now_ns)
+{
+    bool is_broken = is_ready && client_step(&server->session.client) < 0;
+    if (!is_broken && !stan_session_has_left(&server->session) && now_ns < server->leave_ns)
+        return;
     forget(server);
     server->state = FLEET_LEFT;
 }
@@ -217,7 +232,7 @@ static void end(struct fleet_server *server, uint64_t now_ns)
 {
     must(pthread_join(server->thread, NULL) == 0);
     server->state = server->result ? FLEET_AWAY : FLEET_UP;
-    if (atomic_load(&server->give_up_ns)) {
+    if (atomic_load(&server->gives_up)) {
         fleet_leave(server);
         return;
     }
@@ -262,7 +277,7 @@ static void drop_arrived(struct fleet_server *server)
 static int check_ours(const struct fleet_message *message)
 {
     const struct fleet_server *server = message->server;
-    if (server->state == FLEET_LEFT)
+    if (server->state == FLEET_LEAVING || server->state == FLEET_LEFT)
         return ERR_CLOSED;
     // Who is to say whether it will be the same registration?
     if (server->state != FLEET_UP)
@@ -273,8 +288,7 @@ static int check_ours(const struct fleet_message *message)
 static bool is_stopped(void *owner)
 {
     struct fleet_server *server = owner;
-    uint64_t give_up_ns = atomic_load(&server->give_up_ns);
-    return give_up_ns && client_now_ns() >= give_up_ns;
+    return atomic_load(&server->gives_up);
 }
 
 static void on_message(void *owner, const struct stan_session_message *message)

@@ -3,7 +3,7 @@
 // ever; when it is back it goes on as if nothing had been, if it still knows us.
 //
 //              a try begins            it stands
-//   AWAY ◄───────────────── OPENING ──────────────► UP ──── fleet_leave() ───► LEFT
+//   AWAY ◄───────────────── OPENING ──────────────► UP ──── fleet_leave() ───► LEAVING ──── it has heard, or is silent ───► LEFT
 //     │   ◄───────────────── it fails                │ lost
 //     └◄─────────────────────────────────────────────┘
 //
@@ -22,7 +22,7 @@
 #include "cmd/server_list.h"
 #include "cmd/stan_session.h"
 
-enum fleet_state { FLEET_AWAY, FLEET_OPENING, FLEET_UP, FLEET_LEFT };
+enum fleet_state { FLEET_AWAY, FLEET_OPENING, FLEET_UP, FLEET_LEAVING, FLEET_LEFT };
 
 // As it came. Owned by the fleet until it is taken, then by the taker, who frees it with mem_free().
 struct fleet_message {
@@ -50,11 +50,12 @@ struct fleet_server {
     char ack_inbox[STAN_SESSION_TEXT_SIZE];
     struct list arrived;
     pthread_t thread;
-    atomic_bool is_done;      // the try has ended
-    atomic_ullong give_up_ns; // when requests stop waiting; 0: never
-    int result;               // of the try
-    uint64_t next_ns;         // of the next one
-    uint32_t failures;        // in a row
+    atomic_bool is_done;  // the try has ended
+    atomic_bool gives_up; // requests do not wait any longer
+    int result;           // of the try
+    uint64_t next_ns;     // of the next one
+    uint32_t failures;    // in a row
+    uint64_t leave_ns;    // when a LEAVING one has LEFT at the latest
 };
 
 struct fleet_config {
@@ -76,7 +77,8 @@ enum { FLEET_FDS_MAX = SERVER_LIST_MAX + 1 };
 
 // Nothing is connected yet. ERR_IO: no descriptor to be had.
 int fleet_init(struct fleet *fleet, const struct fleet_config *config) MUST_USE;
-// Leaves all that are left. False: a try still runs, and has the memory; the process has to end without cleaning up.
+// Leaves all that are left, and waits until they have heard it, for a second at most. False: a try still runs, and has the memory; the process
+// has to end without cleaning up.
 bool fleet_close(struct fleet *fleet) MUST_USE;
 
 // What to poll() for; then fleet_step() with the same array: connects, reads, writes. Returns how many descriptors there are.
@@ -90,7 +92,6 @@ size_t fleet_up_count(const struct fleet *fleet);
 // is not ours any more.
 int fleet_acknowledge(const struct fleet_message *message) MUST_USE;
 int fleet_say(const struct fleet_message *message, struct bytes words) MUST_USE;
-// Sends what was said, as far as the kernel takes it.
-void fleet_flush(struct fleet *fleet);
-// Says goodbye, for a second at most, and does not come back. What it still had delivered goes to others.
+// Gives back everything that is ours there, without counting it as an attempt, and says goodbye, in one go: the server does not give it to us again. It does not
+// come back. Waits for nothing, so that a server that hangs holds up no other; fleet_step() sees to the rest.
 void fleet_leave(struct fleet_server *server);

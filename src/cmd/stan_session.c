@@ -19,6 +19,7 @@ static const uint64_t PING_EVERY_NS = 5000000000;
 static void listen_all(struct stan_session *session);
 static int greet(struct stan_session *session, const char *cluster_id);
 static int register_client(struct stan_session *session, const char *cluster_id);
+static int ask(struct stan_session *session, const char *subject, const ProtobufCMessage *message);
 static int request(struct stan_session *session, const char *subject, const ProtobufCMessage *message);
 static int subscription_request(struct stan_session *session, const StanPb__SubscriptionRequest *request_message,
                                 StanPb__SubscriptionResponse **ret_response);
@@ -92,6 +93,19 @@ void stan_session_close(struct stan_session *session)
     close.client_id = stan_session_text(session->client_id);
     (void)!request(session, session->close_subject, &close.base);
     stan_session_drop(session);
+}
+
+void stan_session_leave(struct stan_session *session)
+{
+    StanPb__CloseRequest close = STAN_PB__CLOSE_REQUEST__INIT;
+    close.client_id = stan_session_text(session->client_id);
+    if (ask(session, session->close_subject, &close.base) == 0)
+        (void)!client_step(&session->client); // an error is there again in the next step
+}
+
+bool stan_session_has_left(const struct stan_session *session)
+{
+    return session->answered;
 }
 
 void stan_session_drop(struct stan_session *session)
@@ -275,12 +289,17 @@ static int register_client(struct stan_session *session, const char *cluster_id)
     return error;
 }
 
-// The answer is in session->answer. ERR_NOT_FOUND: nobody listens there.
-static int request(struct stan_session *session, const char *subject, const ProtobufCMessage *message)
+static int ask(struct stan_session *session, const char *subject, const ProtobufCMessage *message)
 {
     struct bytes reply = inbox_name(session, session->reply, "a", ++session->requests);
     session->answered = session->refused_by_nobody = false;
-    int error = send_message(session, subject, reply, (struct bytes){0}, message);
+    return send_message(session, subject, reply, (struct bytes){0}, message);
+}
+
+// The answer is in session->answer. ERR_NOT_FOUND: nobody listens there.
+static int request(struct stan_session *session, const char *subject, const ProtobufCMessage *message)
+{
+    int error = ask(session, subject, message);
     uint64_t end_ns = client_now_ns() + REQUEST_TIMEOUT_MS * 1000000ull;
     while (!error && !session->answered) {
         int got = client_wait(&session->client, TICK_MS);

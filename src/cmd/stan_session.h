@@ -84,6 +84,10 @@ int stan_session_open(struct stan_session *session, const struct client_options 
 int stan_session_resume(struct stan_session *session, const struct client_options *connection, uint64_t sid) MUST_USE;
 // Says goodbye, if the connection still works, and closes. Durables stay.
 void stan_session_close(struct stan_session *session);
+// The same for those who cannot wait: the goodbye leaves in one go with what waits to be sent before it, as far as the kernel takes it. Then
+// client_step() on .client until it has left, fails or is not worth waiting for any longer, and stan_session_drop().
+void stan_session_leave(struct stan_session *session);
+bool stan_session_has_left(const struct stan_session *session);
 // Closes without a word.
 void stan_session_drop(struct stan_session *session);
 

@@ -72,7 +72,7 @@ int work_loop(struct work *work);
 void work_jobs_step(struct work *work, uint64_t now_ns);
 // A child has ended; `status` is of waitpid().
 void work_jobs_ended(struct work *work, pid_t pid, int status, uint64_t now_ns);
-// The first signal: nothing more is started. The end: what runs is killed and given back.
+// The first signal: nothing more is started. The end: what runs is killed and, as fleet_close() comes next, given back.
 void work_jobs_stop(struct work *work, uint64_t now_ns);
 void work_jobs_give_back_all(struct work *work);
 void work_jobs_free(struct work *work);

@@ -19,6 +19,7 @@ static void look_after_waiting(struct work *work, uint64_t now_ns);
 static void look_after_running(struct work *work, uint64_t now_ns);
 static void extend(struct work *work, struct job *job, uint64_t now_ns);
 static void give_back(struct work *work, struct job *job, const char *why, uint64_t delay_ns, uint64_t now_ns);
+static void release(struct work *work, struct job *job, const char *why, uint64_t now_ns);
 static enum work_outcome judge(const struct work *work, struct job *job, int status, char *ret_detail);
 static void conclude(struct work *work, struct job *job, enum work_outcome outcome, const char *detail,
                      uint64_t now_ns);
@@ -71,12 +72,10 @@ void work_jobs_stop(struct work *work, uint64_t now_ns)
 void work_jobs_give_back_all(struct work *work)
 {
     uint64_t now_ns = client_now_ns();
-    list_foreach(link, &work->waiting)
-        give_back(work, container_of(link, struct job, link), "the worker stops", 0, now_ns);
+    list_foreach(link, &work->waiting) release(work, container_of(link, struct job, link), "the worker stops", now_ns);
     // All are killed before the first is given back: elsewhere they may begin at once.
     list_foreach(link, &work->running) job_signal(container_of(link, struct job, link), SIGKILL);
-    list_foreach(link, &work->running)
-        give_back(work, container_of(link, struct job, link), "the worker stops", 0, now_ns);
+    list_foreach(link, &work->running) release(work, container_of(link, struct job, link), "the worker stops", now_ns);
 }
 
 void work_jobs_free(struct work *work)
@@ -210,6 +209,12 @@ static void give_back(struct work *work, struct job *job, const char *why, uint6
         len += snprintf(words + len, sizeof(words) - (size_t)len, ", \"delay\": %llu", (unsigned long long)delay_ns);
     snprintf(words + len, sizeof(words) - (size_t)len, "}");
     (void)!fleet_say(job->message, bytes_from_string(words));
+    release(work, job, why, now_ns);
+}
+
+// It is not ours any more. `why` NULL: not worth a word.
+static void release(struct work *work, struct job *job, const char *why, uint64_t now_ns)
+{
     if (why) {
         work->outcomes[WORK_GIVEN_BACK]++;
         work_show_job(work, job, WORK_GIVEN_BACK, why, now_ns);
@@ -288,7 +293,7 @@ static void leave_idle_servers(struct work *work)
 {
     for (size_t i = 0; i < work->fleet.count; i++) {
         struct fleet_server *server = &work->fleet.servers[i];
-        bool is_needed = server->state == FLEET_LEFT;
+        bool is_needed = server->state == FLEET_LEAVING || server->state == FLEET_LEFT;
         struct list *lists[] = {&work->running, &work->owed};
         for (size_t k = 0; k < sizeof(lists) / sizeof(lists[0]); k++) {
             list_foreach(link, lists[k]) is_needed =

@@ -32,7 +32,6 @@ int work_loop(struct work *work)
     while (!is_finished(work, client_now_ns()))
         turn(work);
     work_jobs_give_back_all(work);
-    fleet_flush(&work->fleet);
     bool is_clean = fleet_close(&work->fleet);
     work_jobs_free(work);
     work_http_close(&work->http);

@@ -21,7 +21,7 @@ const { until } = require('../conformance/lib/wait')
 const { random, now } = require('./chaos_common')
 const { Driver } = require('../client/driver')
 const { Uptime, check, selfTest } = require('./fleet_checker')
-const { LibraryWorker, CommandWorker, enqueue, readJournal, disturb, pause } = require('./fleet_crew')
+const { LibraryWorker, journalWorker, enqueue, readJournal, disturb, pause } = require('./fleet_crew')
 
 const ROUNDS = Number(process.env.ROUNDS || 20)
 const SEED = Number(process.env.SEED || Date.now() % 1000000000)
@@ -35,7 +35,7 @@ const PAUSE_MS = { server: 2500, worker: 5000 } // of a worker: sometimes beyond
 const DRAIN_MS = 60000
 // How fast, how many: channel `quick` is for the library, `slow` for commands, which cost processes.
 const PUBLISHERS = [...Array(6).fill({ channel: 'quick', waitMs: 10 }), ...Array(2).fill({ channel: 'slow', waitMs: 100 })]
-const CREWS = [{ channel: 'quick', kind: LibraryWorker, count: 2 }, { channel: 'slow', kind: CommandWorker, count: 3 }]
+const CREWS = [{ channel: 'quick', count: 2 }, { channel: 'slow', count: 3 }]
 const CALL_LINES = 8
 
 class Chaos {
@@ -61,8 +61,10 @@ class Chaos {
     this.loops = [...PUBLISHERS.map((one, i) => this.publish(i, one)), this.enqueue()]
   }
 
-  make ({ kind, channel }) {
-    return kind.start(this.servers, channel, kind === LibraryWorker ? this.channels[channel].finished : this.journal, this.chance)
+  async make ({ channel }) {
+    return channel === 'quick'
+      ? LibraryWorker.start(this.servers, channel, this.channels[channel].finished, this.chance)
+      : journalWorker(this.servers, channel, this.journal, this.chance)
   }
 
   async publish (index, { channel, waitMs }) {

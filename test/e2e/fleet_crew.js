@@ -6,7 +6,7 @@
 const { spawn } = require('child_process')
 const fs = require('fs')
 const { program } = require('../conformance/lib/server')
-const { within } = require('../conformance/lib/wait')
+const { until, within } = require('../conformance/lib/wait')
 const { Driver } = require('../client/driver')
 const { now } = require('./chaos_common')
 
@@ -63,28 +63,25 @@ class LibraryWorker {
   async stop () {
     await this.sub.do('stop')
     this.dead = true
+    await this.sub.do('nak_all', { uncounted: true })
     await this.fleet.free()
     await this.driver.stop()
   }
 }
 
-// Payloads are `ID SECONDS ok|fail`. A line when it begins, another one when it ends; what is to fail does so in its first attempt.
-const COMMAND = `
-read -r id seconds how
-echo "begin $id $WEIR_ATTEMPT" >>"$1"
-sleep "$seconds"
-test "$how$WEIR_ATTEMPT" != fail1 || exit 1
-echo "end $id" >>"$1"
-`
-
-/** `weir work` of a channel at all servers; its commands write to `journal`. */
+/** `weir work` of a channel at all servers, group `workers`, with more `flags`; `command` is a script for the shell. */
 class CommandWorker {
-  static async start (servers, channel, journal, chance) {
+  static async start (servers, channel, flags, command) {
     const worker = new CommandWorker()
-    const words = ['work', channel, '--group', 'workers', '--servers', servers.map((one) => one.url).join(','), '-q', '-j', '3', '--max_attempts', '0',
-      '--ack_wait', `${ACK_WAIT_S}s`, '--backoff', '100ms', '--grace', chance() < 0.5 ? '0s' : '500ms', '--', '/bin/sh', '-c', COMMAND, 'sh', journal]
-    worker.process = start(words, '')
+    const words = ['work', channel, '--group', 'workers', '--servers', servers.map((one) => one.url).join(','), '--log_format', 'json', '-q', ...flags]
+    worker.process = start([...words, '--', '/bin/sh', '-c', command], '')
+    await until(() => worker.process.log !== '', 'a worker says something', STOP_MS) // before that it knows of no signals
     return worker
+  }
+
+  /** Waits until it is connected to so many servers. */
+  connected (count) {
+    return until(() => this.process.log.split('"connected"').length > count, 'a worker is connected', STOP_MS)
   }
 
   get child () { return this.process.child }
@@ -100,6 +97,21 @@ class CommandWorker {
     const code = await within(this.process.ended, 'a worker stops', STOP_MS)
     if (code !== 0) throw new Error(`a worker ended with ${code}:\n${this.process.log}`)
   }
+}
+
+// Payloads are `ID SECONDS ok|fail`. A line when it begins, another one when it ends; what is to fail does so in its first attempt.
+const command = (journal) => `
+read -r id seconds how
+echo "begin $id" >>'${journal}'
+sleep "$seconds"
+test "$how$WEIR_ATTEMPT" != fail1 || exit 1
+echo "end $id" >>'${journal}'
+`
+
+/** A worker whose commands keep a journal. */
+function journalWorker (servers, channel, journal, chance) {
+  const flags = ['-j', '3', '--max_attempts', '0', '--ack_wait', `${ACK_WAIT_S}s`, '--backoff', '100ms', '--grace', chance() < 0.5 ? '0s' : '500ms']
+  return CommandWorker.start(servers, channel, flags, command(journal))
 }
 
 /** What the commands wrote: { begun, ended }, lists of ids in their order. */
@@ -132,4 +144,4 @@ async function disturb (workers, index, how, pauseMs, make) {
   }
 }
 
-module.exports = { LibraryWorker, CommandWorker, enqueue, readJournal, disturb, pause }
+module.exports = { LibraryWorker, CommandWorker, journalWorker, enqueue, readJournal, disturb, pause }
