@@ -165,12 +165,22 @@ test('pods have no rights that they do not need', () => {
 test('the worker asks the servers that are there, and the network policy lets it', () => {
   const objects = render('example')
   const worker = pick(objects, 'Deployment', 'worker')
-  const env = Object.fromEntries(container(worker).env.map((one) => [one.name, one.value]))
   const servers = objects.filter((object) => object.kind === 'Service' && object.spec.clusterIP !== 'None')
-  assert.deepStrictEqual(env.WEIR_URLS.split(','), servers.map((server) => `nats://${server.metadata.name}:4222`))
-  assert.strictEqual(env.WEIR_CLUSTER, /cluster_id: (\S+)/.exec(pick(objects, 'ConfigMap').data['weir.conf'])[1])
+  assert.deepStrictEqual(flag(worker, '--servers').split(','), servers.map((server) => `nats://${server.metadata.name}:4222`))
+  assert.strictEqual(flag(worker, '--cid'), /cluster_id: (\S+)/.exec(pick(objects, 'ConfigMap').data['weir.conf'])[1])
   const clients = pick(objects, 'NetworkPolicy').spec.ingress.find((rule) => rule.ports[0].port === 'nats')
   assert.ok(matches(clients.from[0].podSelector.matchLabels, worker.spec.template.metadata.labels))
+})
+
+test('the worker is asked how it is, and has more time to end than its jobs', () => {
+  const worker = pick(render('worker'), 'Deployment')
+  const { ports, livenessProbe, readinessProbe } = container(worker)
+  assert.deepStrictEqual(ports.map((port) => [port.name, String(port.containerPort)]), [['monitor', flag(worker, '--http')]])
+  assert.deepStrictEqual([livenessProbe, readinessProbe].map((probe) => [probe.httpGet.path, probe.httpGet.port]), [['/healthz', 'monitor'], ['/readyz', 'monitor']])
+  assert.ok(worker.spec.template.spec.terminationGracePeriodSeconds >= seconds(flag(worker, '--grace')) + 10)
+  const { env, args } = container(worker)
+  const used = args.flatMap((arg) => [...arg.matchAll(/\$\((\w+)\)/g)].map(([, name]) => name))
+  assert.deepStrictEqual(used.sort(), env.map((one) => one.name).sort())
 })
 
 test('each server is backed up, by whom the network policy lets in', () => {
@@ -205,9 +215,10 @@ for (const [overlay, type] of [['keda', 'nats-jetstream'], ['keda-stan', 'stan']
     assert.strictEqual(scaled.scaleTargetRef.name, pick(render('worker'), 'Deployment').metadata.name)
     const hosts = ['weir-0', 'weir-1', 'weir-2'].map((name) => `${name}.weir.svc:8222`)
     assert.deepStrictEqual(scaled.triggers.map((trigger) => trigger.metadata.natsServerMonitoringEndpoint), hosts)
-    const code = fs.readFileSync(path.join(FOLDER, 'worker/worker.js'), 'utf8')
-    const [, channel, group] = /subscribe\('([^']+)', '([^']+)'/.exec(code)
-    const [, durable] = /setDurableName\('([^']+)'/.exec(code)
+    const worker = pick(render('worker'), 'Deployment')
+    const [channel, group, durable] = [container(worker).args[1], flag(worker, '--group'), flag(worker, '--durable')]
+    const code = fs.readFileSync(path.join(FOLDER, 'worker/worker.js'), 'utf8') // the worker in a language of its own is of the same group
+    assert.ok(code.includes(`subscribe('${channel}', '${group}'`) && code.includes(`setDurableName('${durable}')`))
     for (const { type: found, metadata } of scaled.triggers) {
       assert.strictEqual(found, type)
       if (type === 'stan') assert.deepStrictEqual([metadata.subject, metadata.durableName, metadata.queueGroup], [channel, durable, group])

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // UC-17: a rolling restart of deploy/kubernetes/three-servers under load, played as Kubernetes does it to a StatefulSet: the last pod first, each
 // with preStop, SIGTERM and its grace period, started again on its volume, and the next when it is ready; without waiting minReadySeconds, which
-// is harder. Publishers and workers are unmodified node-nats-streaming, the workers the example of deploy/kubernetes/worker.
+// is harder. Publishers are unmodified node-nats-streaming, the workers those of deploy/kubernetes/worker: `weir work` as the Deployment runs it, and worker.js.
 'use strict'
 
 const assert = require('assert')
@@ -10,7 +10,7 @@ const fs = require('fs')
 const os = require('os')
 const path = require('path')
 const stan = require('../conformance/node_modules/node-nats-streaming')
-const { CLUSTER, startPod, startWorker } = require('./lib/fleet')
+const { CLUSTER, startPod, startWorker, startOwnWorker } = require('./lib/fleet')
 const { USERS } = require('./lib/pod')
 const { get } = require('../conformance/lib/page')
 const { connect, subscribe } = require('../conformance/lib/stan_client')
@@ -134,7 +134,7 @@ test('UC-17 a rolling restart under load loses no job, and no publish fails', { 
   t.after(() => Promise.all(servers.map((server) => server.stop())))
   const urls = servers.map((server) => server.url)
   const done = new Map()
-  const workers = ['worker-a', 'worker-b'].map((id) => startWorker(urls, id, done))
+  const workers = [startWorker(urls, 'worker-a', done), startOwnWorker(urls, 'worker-b', done)]
   t.after(() => workers.forEach((worker) => worker.child.kill('SIGKILL')))
   const publisher = new FleetPublisher(urls)
   t.after(() => publisher.close())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A worker of the queue group gpu on every server of WEIR_URLS, with node-nats-streaming. One job of each server at a time; a job is
+// A worker in a language of its own, without `weir work`: a member of the queue group gpu on every server of WEIR_URLS, with node-nats-streaming. One job of each server at a time; a job is
 // acknowledged when it is done. Told to stop, it takes no new job, finishes those it has, and goes; the server gives what is left to others.
 'use strict'
 
