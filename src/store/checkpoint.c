@@ -79,6 +79,9 @@ uint64_t checkpoint_next_deadline_ms(const struct checkpoint *checkpoint)
         return UINT64_MAX;
     }
     if (checkpoint->state == CHECKPOINT_IDLE && checkpoint->wanted) {
+        if (checkpoint->context->claims > 0) {
+            return UINT64_MAX; // whoever claims has a deadline, or a request under way
+        }
         return checkpoint->retry_ns / 1000000 + 1;
     }
     if (writer && writer->state == FILE_WRITER_READY && writer->retry_ns > checkpoint->context->now.mono_ns) {

@@ -12,6 +12,7 @@ enum {
 };
 
 static uint64_t unrolled_bytes(const struct rollover *rollover);
+static bool must_not_begin(const struct rollover *rollover);
 static void rollover_begin(struct rollover *rollover);
 static bool rollover_write(struct rollover *rollover);
 static bool rollover_attach(struct rollover *rollover);
@@ -93,12 +94,13 @@ uint64_t rollover_next_deadline_ms(const struct rollover *rollover)
         return UINT64_MAX;
     }
     if (rollover->state == ROLLOVER_IDLE) {
-        bool waits = rollover->failures > 0 && unrolled_bytes(rollover) > context->options.log_bytes;
+        bool waits = rollover->failures > 0 && unrolled_bytes(rollover) > context->options.log_bytes &&
+                     !must_not_begin(rollover);
         if (rollover->removed) {
             return context->now.mono_ns / 1000000 + 10;
         }
         if (context->starved) {
-            return rollover->look_ns / 1000000 + 1;
+            return rollover_sweep_waits(rollover) ? UINT64_MAX : rollover->look_ns / 1000000 + 1;
         }
         return waits ? rollover->retry_ns / 1000000 + 1 : UINT64_MAX;
     }
@@ -155,15 +157,21 @@ static uint64_t unrolled_bytes(const struct rollover *rollover)
     return log->retained_bytes(log->owner) - rollover->rolled_bytes;
 }
 
+// Checkpoints give space back; a segment would take what they need. The turn in which they are through calls again.
+static bool must_not_begin(const struct rollover *rollover)
+{
+    const struct store_context *context = rollover->context;
+    const struct checkpoint *checkpoint = rollover->checkpoint;
+    bool first =
+        checkpoint->failures > 0 || (context->starved && (checkpoint->wanted || checkpoint_is_writing(checkpoint)));
+    return first || context->ids_awaited;
+}
+
 static void rollover_begin(struct rollover *rollover)
 {
     const struct store_context *context = rollover->context;
     const struct log_view *log = &context->log;
-    const struct checkpoint *checkpoint = rollover->checkpoint;
-    // Checkpoints give space back; a segment would take what they need.
-    bool first =
-        checkpoint->failures > 0 || (context->starved && (checkpoint->wanted || checkpoint_is_writing(checkpoint)));
-    if (context->now.mono_ns < rollover->retry_ns || first || context->ids_awaited) {
+    if (context->now.mono_ns < rollover->retry_ns || must_not_begin(rollover)) {
         rollover->husk = NULL;
         return;
     }

@@ -32,5 +32,7 @@ void rollover_wake(void *owner);
 
 // Declares segments dead, and removes the files of those both generations know to be (rollover_sweep.c).
 void rollover_sweep_dead(struct rollover *rollover);
+// Does it wait for the disk, whose answer calls again?
+bool rollover_sweep_waits(const struct rollover *rollover);
 // Start: what interrupted roll-overs left behind.
 void rollover_sweep_orphans(struct rollover *rollover, uint64_t first_index, uint64_t last_index, bool damaged);

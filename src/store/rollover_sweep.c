@@ -22,7 +22,7 @@ static bool orphan_covered(const struct rollover *rollover, const char *path, ui
 void rollover_sweep_dead(struct rollover *rollover)
 {
     struct segment_set *set = rollover->segments;
-    if (checkpoint_is_writing(rollover->checkpoint) || (rollover->removing && !rollover->removed)) {
+    if (rollover_sweep_waits(rollover)) {
         return;
     }
     if (rollover->removing) {
@@ -53,6 +53,11 @@ void rollover_sweep_dead(struct rollover *rollover)
     if (rollover->look->next == &set->all) {
         round_end(rollover);
     }
+}
+
+bool rollover_sweep_waits(const struct rollover *rollover)
+{
+    return checkpoint_is_writing(rollover->checkpoint) || (rollover->removing && !rollover->removed);
 }
 
 void rollover_sweep_orphans(struct rollover *rollover, uint64_t first_index, uint64_t last_index, bool damaged)

@@ -11,7 +11,8 @@
 #define MS     1000000ULL
 #define SECOND (1000 * MS)
 // Far more than any run needs.
-#define SIM_STEPS_MAX 300000
+#define SIM_STEPS_MAX      300000
+#define SIM_IDLE_TURNS_MAX 2000 // 2 ms: what there is to do when nobody comes does not take longer
 
 static void init_options(struct sim_world *world);
 static void keep_channels(struct sim_world *world);
@@ -208,6 +209,10 @@ static void step(struct sim_world *world, uint64_t until_ns)
         uint64_t due_ns = sim_client_next_ns(&world->clients[i]);
         next_ns = due_ns < next_ns ? due_ns : next_ns;
     }
+    bool node_only = next_ns <= world->now_ns && sim_node_next_ns(&world->node) <= world->now_ns;
+    world->idle_turns = node_only ? world->idle_turns + 1 : 0;
+    if (world->idle_turns > SIM_IDLE_TURNS_MAX)
+        sim_trace_fail(&world->trace, "the node asks for turn after turn");
     // Each turn has its own time, by which the model tells turns apart.
     world->now_ns = next_ns > world->now_ns ? next_ns : world->now_ns + 1000;
     world->trace.now_ns = world->net.now_ns = world->now_ns;

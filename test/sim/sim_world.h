@@ -31,6 +31,7 @@ struct sim_world {
     uint64_t kill_before_ns;             // the node is killed while its disk works, or then; UINT64_MAX: it is not
     uint64_t disk_relief_ns;             // when a squeezed or slow disk is well again; UINT64_MAX: it is
     uint64_t steps;
+    uint32_t idle_turns; // one after the other, at once, with nothing from outside in between
 };
 
 // What a run did, to show that seeds see enough.

@@ -191,6 +191,50 @@ static void ids_that_cannot_be_read_stay_where_they_are(void **state)
     assert_int_equal(husk->state, SEGMENT_LIVE);
 }
 
+// With a full disk there is a look ten times a second for what can be given back. It waits for the disk while that writes a checkpoint
+// or removes a segment, and then nobody must call it again and again.
+static void nobody_spins_while_a_full_disk_works(void **state)
+{
+    struct cold_fixture *cold = *state;
+    struct rollover *rollover = &cold->rollover;
+    file(cold);
+    file(cold);
+    cold_fixture_settle(cold);
+    cold->context.starved = true;
+    checkpoint_request(&cold->checkpoint, true);
+    int waited = 0;
+    for (int turn = 0; turn < 100; turn++) {
+        cold->context.now.mono_ns += 200000000;
+        uint64_t operations = cold->disk.operations;
+        bool again = rollover_step(rollover);
+        again |= checkpoint_step(&cold->checkpoint);
+        uint64_t now_ms = cold->context.now.mono_ns / 1000000;
+        bool due =
+            rollover_next_deadline_ms(rollover) <= now_ms || checkpoint_next_deadline_ms(&cold->checkpoint) <= now_ms;
+        bool idle = !again && cold->disk.operations == operations;
+        if (idle && checkpoint_is_writing(&cold->checkpoint) && !sim_disk_is_idle(&cold->disk)) {
+            assert_false(due);
+            waited++;
+        }
+        if (idle)
+            sim_disk_step(&cold->disk);
+    }
+    assert_true(waited > 3);
+    // What was claimed by somebody who writes is nothing for a checkpoint, however long it has been wanted.
+    cold->context.claims = 1;
+    for (int turn = 0; turn < 100; turn++) {
+        checkpoint_step(&cold->checkpoint);
+        sim_disk_step(&cold->disk);
+    }
+    checkpoint_request(&cold->checkpoint, true);
+    assert_int_equal(cold->checkpoint.state, CHECKPOINT_IDLE);
+    assert_true(checkpoint_next_deadline_ms(&cold->checkpoint) > cold->context.now.mono_ns / 1000000);
+    cold->context.claims = 0;
+    assert_true(checkpoint_next_deadline_ms(&cold->checkpoint) <= cold->context.now.mono_ns / 1000000);
+    cold->checkpoint.wanted = false;
+    cold->context.starved = false;
+}
+
 static void a_crash_while_ids_are_copied_forgets_none(void **state)
 {
     uint64_t copied = 0;
@@ -397,6 +441,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(saved_ids_come_back_while_their_window_is_open, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_gets_what_only_ids_are_wanted_of, setup, teardown),
         cmocka_unit_test_setup_teardown(ids_that_cannot_be_read_stay_where_they_are, setup, teardown),
+        cmocka_unit_test_setup_teardown(nobody_spins_while_a_full_disk_works, setup, teardown),
         cmocka_unit_test(a_crash_while_ids_are_copied_forgets_none),
         cmocka_unit_test_setup_teardown(a_damaged_message_is_reported_and_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(large_messages_and_many_of_them, setup, teardown),
