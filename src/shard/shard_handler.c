@@ -19,7 +19,7 @@ static void handler_checkpoint_begin(void *owner, bool base);
 static int handler_checkpoint_next(void *owner, struct buffer *out, size_t max_bytes);
 static void handler_save_ids(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
                              struct buffer *out);
-static void handler_ids_awaited(void *owner, bool awaited);
+static void handler_ids_awaited(void *owner, uint64_t bytes);
 static int handler_restore_ids(void *owner, struct bytes ids, uint64_t last_index, size_t *ret_left);
 static int apply_entry(struct shard *shard, const struct entry_view *entry, bool covered);
 static void apply_ahead(const struct shard *shard, struct bytes rest);
@@ -150,11 +150,11 @@ static void handler_save_ids(void *owner, uint64_t first_index, uint64_t last_in
 }
 
 // Publishes that could be repetitions were refused meanwhile: they come again now.
-static void handler_ids_awaited(void *owner, bool awaited)
+static void handler_ids_awaited(void *owner, uint64_t bytes)
 {
     struct shard *shard = owner;
-    engine_ids_await(shard->engine, awaited);
-    if (!awaited && shard->options.admitting)
+    engine_ids_await(shard->engine, bytes);
+    if (bytes == 0 && shard->options.admitting)
         shard->options.admitting(shard->options.owner);
 }
 

@@ -5,13 +5,18 @@
 #include "base/memory.h"
 #include "base/must.h"
 
-enum { SAVED_IDS_TRIES = 3 }; // before ids are given up that the disk cannot read
+enum {
+    SAVED_IDS_TRIES = 3,               // before ids are given up that the disk cannot read
+    SAVED_IDS_AHEAD = 2,               // sections of segments in memory: the one being given back, and the next
+    SAVED_IDS_SLICE = 4 * STORE_SLICE, // read at once
+};
 
 static struct saved_section *section_new(struct saved_ids *saved);
-static struct saved_section *current(struct saved_ids *saved);
-static void next(struct saved_ids *saved);
+static uint64_t bytes_awaited(const struct saved_ids *saved);
+static bool is_reading(const struct saved_ids *saved);
+static void read_ahead(struct saved_ids *saved);
 static void read_section(struct saved_ids *saved);
-static void give(struct saved_ids *saved);
+static void give(struct saved_ids *saved, struct saved_section *section);
 static void section_end(struct saved_ids *saved);
 static void submit(struct saved_ids *saved, enum disk_op op);
 static void on_done(struct disk_request *request);
@@ -38,7 +43,8 @@ void saved_ids_deinit(struct saved_ids *saved)
 
 void saved_ids_add(struct saved_ids *saved, char *ids, uint64_t bytes, uint64_t last_index)
 {
-    *section_new(saved) = (struct saved_section){.bytes = bytes, .last_index = last_index, .ids = ids};
+    *section_new(saved) = (struct saved_section){
+        .state = SAVED_SECTION_READY, .bytes = bytes, .last_index = last_index, .left = bytes, .ids = ids};
 }
 
 // Those that were added before are newer than all segments.
@@ -66,24 +72,35 @@ void saved_ids_begin(struct saved_ids *saved, struct segment_set *segments)
         saved->sections[saved->count - 1] = first;
     }
     if (saved->count > 0) {
-        saved->state = SAVED_IDS_NEXT;
+        saved->begun = true;
         context->ids_awaited = true;
-        context->handler.ids_awaited(context->handler.owner, true);
+        context->handler.ids_awaited(context->handler.owner, bytes_awaited(saved));
     }
 }
 
 bool saved_ids_step(struct saved_ids *saved)
 {
-    const struct store_context *context = saved->context;
-    if (context->closing) {
+    struct store_context *context = saved->context;
+    if (context->closing || !saved->begun) {
         return false;
     }
-    if (saved->state == SAVED_IDS_NEXT) {
-        next(saved);
-    } else if (saved->state == SAVED_IDS_GIVING) {
-        give(saved);
+    if (saved->count == 0) {
+        saved->begun = false;
+        context->ids_awaited = false;
+        context->handler.ids_awaited(context->handler.owner, 0);
+        return false;
     }
-    return saved->state == SAVED_IDS_NEXT || saved->state == SAVED_IDS_GIVING;
+    read_ahead(saved);
+    struct saved_section *section = &saved->sections[saved->count - 1];
+    if (section->state == SAVED_SECTION_READING) {
+        return false;
+    }
+    if (section->state == SAVED_SECTION_READY) {
+        give(saved, section);
+    } else {
+        section_end(saved);
+    }
+    return true;
 }
 
 static struct saved_section *section_new(struct saved_ids *saved)
@@ -95,53 +112,56 @@ static struct saved_section *section_new(struct saved_ids *saved)
     return &saved->sections[saved->count++];
 }
 
-static struct saved_section *current(struct saved_ids *saved)
+static uint64_t bytes_awaited(const struct saved_ids *saved)
 {
-    return &saved->sections[saved->count - 1];
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < saved->count; i++) {
+        bytes += saved->sections[i].bytes;
+    }
+    return bytes;
 }
 
-static void next(struct saved_ids *saved)
+static bool is_reading(const struct saved_ids *saved)
 {
-    struct store_context *context = saved->context;
-    if (saved->count == 0) {
-        saved->state = SAVED_IDS_DONE;
-        context->ids_awaited = false;
-        context->handler.ids_awaited(context->handler.owner, false);
-        return;
+    return saved->reading < saved->count && saved->sections[saved->reading].state == SAVED_SECTION_READING;
+}
+
+// The newest that is not in memory, if it is soon wanted.
+static void read_ahead(struct saved_ids *saved)
+{
+    for (size_t ahead = 0; ahead < SAVED_IDS_AHEAD && ahead < saved->count && !is_reading(saved); ahead++) {
+        struct saved_section *section = &saved->sections[saved->count - 1 - ahead];
+        if (section->state == SAVED_SECTION_STORED) {
+            saved->reading = saved->count - 1 - ahead;
+            saved->tries = 0;
+            section->ids = mem_alloc(section->bytes);
+            section->state = SAVED_SECTION_READING;
+            segment_name(section->segment, saved->path);
+            read_section(saved);
+        }
     }
-    struct saved_section *section = current(saved);
-    saved->left = section->bytes;
-    if (section->ids) {
-        saved->state = SAVED_IDS_GIVING;
-        return;
-    }
-    saved->tries = 0;
-    section->ids = mem_alloc(section->bytes);
-    segment_name(section->segment, saved->path);
-    read_section(saved);
 }
 
 static void read_section(struct saved_ids *saved)
 {
     saved->read = 0;
     saved->result = 0;
-    saved->state = SAVED_IDS_READING;
     submit(saved, DISK_OPEN);
 }
 
 // The handler takes a part from the end.
-static void give(struct saved_ids *saved)
+static void give(struct saved_ids *saved, struct saved_section *section)
 {
     const struct store_handler *handler = &saved->context->handler;
-    struct saved_section *section = current(saved);
     size_t left = 0;
-    int error = handler->restore_ids(handler->owner, bytes_make(section->ids, saved->left), section->last_index, &left);
+    int error =
+        handler->restore_ids(handler->owner, bytes_make(section->ids, section->left), section->last_index, &left);
     if (error) {
         report(saved, section->segment, error);
         left = 0;
     }
-    must(left < saved->left || left == 0);
-    saved->left = left;
+    must(left < section->left || left == 0);
+    section->left = left;
     if (left == 0) {
         section_end(saved);
     }
@@ -149,17 +169,17 @@ static void give(struct saved_ids *saved)
 
 static void section_end(struct saved_ids *saved)
 {
-    mem_free(current(saved)->ids);
     saved->count--;
-    saved->state = SAVED_IDS_NEXT;
+    mem_free(saved->sections[saved->count].ids);
 }
 
 static void submit(struct saved_ids *saved, enum disk_op op)
 {
-    struct saved_section *section = current(saved);
+    struct saved_section *section = &saved->sections[saved->reading];
     uint64_t left = section->bytes - saved->read;
     struct disk_file *file = saved->request.file;
-    saved->span = (struct disk_span){.ptr = section->ids + saved->read, .len = left < STORE_SLICE ? left : STORE_SLICE};
+    saved->span =
+        (struct disk_span){.ptr = section->ids + saved->read, .len = left < SAVED_IDS_SLICE ? left : SAVED_IDS_SLICE};
     saved->request = (struct disk_request){
         .op = op,
         .flags = DISK_FLAG_READ_ONLY,
@@ -196,7 +216,7 @@ static void on_done(struct disk_request *request)
     if (request->op == DISK_OPEN && saved->result != 0) {
         request->file = NULL;
         verify(saved);
-    } else if (saved->result != 0 || saved->read == current(saved)->bytes) {
+    } else if (saved->result != 0 || saved->read == saved->sections[saved->reading].bytes) {
         submit(saved, DISK_CLOSE);
     } else {
         submit(saved, DISK_READ);
@@ -205,7 +225,7 @@ static void on_done(struct disk_request *request)
 
 static void verify(struct saved_ids *saved)
 {
-    struct saved_section *section = current(saved);
+    struct saved_section *section = &saved->sections[saved->reading];
     int error = saved->result;
     if (!error && hash_bytes(bytes_make(section->ids, section->bytes), 0) != section->check) {
         error = ERR_CORRUPT;
@@ -214,10 +234,10 @@ static void verify(struct saved_ids *saved)
         read_section(saved);
         return;
     }
-    saved->state = SAVED_IDS_GIVING;
+    section->state = error ? SAVED_SECTION_LOST : SAVED_SECTION_READY;
+    section->left = section->bytes;
     if (error) {
         report(saved, section->segment, error);
-        section_end(saved);
     }
 }
 

@@ -102,9 +102,9 @@ struct store_handler {
     // own), to be given back through restore_ids; what several calls appended is one section then. May append nothing.
     void (*save_ids)(void *owner, uint64_t first_index, uint64_t last_index, uint64_t *ret_until_ns,
                      struct buffer *out);
-    // Saved ids are about to be given back, after the last replay and while serving (true), and all of them are (false).
+    // So many bytes of saved ids are about to be given back, after the last replay and while serving; 0: all of them are back.
     // Meanwhile whether something was published before cannot be told, and none are saved. Not called when there are none.
-    void (*ids_awaited)(void *owner, bool awaited);
+    void (*ids_awaited)(void *owner, uint64_t bytes);
     // A section, as it was saved, the newest first. Takes as many ids from its end as fit into a turn and says in *ret_left how many
     // bytes of it are left for the next call; 0: all is taken. last_index: of the entries of a log file, which will be asked
     // for again by save_ids; 0: never. ERR_CORRUPT: no section of ours; nothing of it is taken.

@@ -10,18 +10,32 @@
 // Far from both ends: ids are added behind, and restored in front.
 #define FIRST_POSITION ((uint64_t)1 << 40)
 
-enum { FIRST_SLOTS = 16, FIRST_CHUNKS = 8, AHEAD = 8, LINE_BYTES = 64 };
+enum {
+    FIRST_SLOTS = 16,
+    FIRST_CHUNKS = 8,
+    AHEAD = 8,
+    LINE_BYTES = 64,
+    GROWTH_MAX =
+        8, // times: a table that is known to become large skips some sizes, but not on the word of an estimate alone
+};
 
 static struct dedupe_part *part_of(const struct dedupe *dedupe, struct hash128 key);
 static uint32_t tag_of(struct hash128 key);
 static uint32_t home_of(const struct dedupe_part *part, uint32_t tag);
 static uint64_t position_of(const struct dedupe *dedupe, uint32_t low);
-static void part_grow(struct dedupe_part *part);
+static void part_grow(struct dedupe *dedupe, struct dedupe_part *part);
 static void part_put(struct dedupe_part *part, struct dedupe_slot slot);
+static bool is_crowded(uint64_t count, uint64_t cap);
+static struct dedupe_slot *queue_of(const struct dedupe *dedupe, const struct dedupe_part *part);
+static void part_queue(struct dedupe *dedupe, struct dedupe_part *part, struct dedupe_slot slot);
+static void part_place(struct dedupe *dedupe, struct dedupe_part *part);
+static void part_place_one(const struct dedupe *dedupe, struct dedupe_part *part, struct dedupe_slot slot);
 static void part_take(struct dedupe_part *part, uint32_t at);
 static void forget(struct dedupe *dedupe, uint64_t position);
 static void prefetch_slot(const struct dedupe *dedupe, uint64_t position);
-static struct dedupe_slot *slot_find(const struct dedupe *dedupe, struct hash128 key);
+static const struct dedupe_slot *slot_find(const struct dedupe *dedupe, struct hash128 key);
+static struct hash128 key_of(const struct dedupe *dedupe, struct dedupe_slot slot);
+static bool slot_has(const struct dedupe *dedupe, struct dedupe_slot slot, struct hash128 key);
 static struct dedupe_slot *slot_of(const struct dedupe *dedupe, const struct dedupe_part *part, struct hash128 key);
 static void slot_set(struct dedupe *dedupe, struct hash128 key, uint64_t position);
 static void ring_open(struct dedupe *dedupe);
@@ -49,6 +63,7 @@ void dedupe_deinit(struct dedupe *dedupe)
         mem_free(dedupe->chunks[i]);
     mem_free(dedupe->chunks);
     mem_free(dedupe->spare);
+    mem_free(dedupe->queues);
     dedupe_init(dedupe, dedupe->max);
 }
 
@@ -75,9 +90,15 @@ void dedupe_add(struct dedupe *dedupe, struct hash128 key, uint64_t sequence, ui
     slot_set(dedupe, key, position);
 }
 
+void dedupe_expect(struct dedupe *dedupe, uint64_t ids)
+{
+    uint64_t room = dedupe->max - dedupe_count(dedupe);
+    dedupe->expected = dedupe_count(dedupe) + (ids < room ? ids : room);
+}
+
 void dedupe_restore(struct dedupe *dedupe, struct hash128 key, uint64_t sequence, uint64_t index, uint32_t expires_ms)
 {
-    if (dedupe_is_full(dedupe) || slot_find(dedupe, key))
+    if (dedupe_is_full(dedupe))
         return;
     must(!index || dedupe->restored <= dedupe->front);
     uint64_t position = dedupe->front - 1;
@@ -90,7 +111,18 @@ void dedupe_restore(struct dedupe *dedupe, struct hash128 key, uint64_t sequence
     if (index > dedupe->last_index)
         dedupe->last_index = index;
     dedupe->front = position;
-    slot_set(dedupe, key, position);
+    part_queue(dedupe, part_of(dedupe, key), (struct dedupe_slot){tag_of(key), (uint32_t)position});
+}
+
+void dedupe_restored(struct dedupe *dedupe)
+{
+    for (size_t i = 0; i < DEDUPE_PARTS; i++) {
+        if (dedupe->parts[i].waiting)
+            part_place(dedupe, &dedupe->parts[i]);
+    }
+    mem_free(dedupe->queues);
+    dedupe->queues = NULL;
+    dedupe->expected = 0;
 }
 
 void dedupe_prefetch(const struct dedupe *dedupe, struct hash128 key)
@@ -107,7 +139,8 @@ bool dedupe_expire(struct dedupe *dedupe, uint32_t now_ms, size_t budget)
             return true;
         if (dedupe->front + AHEAD < dedupe->back)
             prefetch_slot(dedupe, dedupe->front + AHEAD);
-        forget(dedupe, dedupe->front++);
+        forget(dedupe, dedupe->front);
+        dedupe->front++;
         if (dedupe->front % DEDUPE_CHUNK == 0)
             ring_close(dedupe, dedupe->front / DEDUPE_CHUNK - 1);
     }
@@ -152,6 +185,7 @@ void dedupe_range(const struct dedupe *dedupe, uint64_t first_index, uint64_t la
 size_t dedupe_memory(const struct dedupe *dedupe)
 {
     size_t bytes = dedupe->chunk_cap * sizeof(*dedupe->chunks);
+    bytes += dedupe->queues ? (size_t)DEDUPE_PARTS * DEDUPE_QUEUE * sizeof(*dedupe->queues) : 0;
     for (size_t i = 0; i < dedupe->chunk_cap; i++)
         bytes += dedupe->chunks[i] ? DEDUPE_CHUNK * sizeof(struct dedupe_id) : 0;
     for (size_t i = 0; i < DEDUPE_PARTS; i++)
@@ -173,7 +207,13 @@ void dedupe_check(const struct dedupe *dedupe)
             must(position >= dedupe->front && position < dedupe->back);
             must(tag_of(dedupe_at(dedupe, position)->key) == part->slots[at].tag);
         }
-        must(count == part->count);
+        must(count == part->count && part->waiting < DEDUPE_QUEUE);
+        for (uint32_t at = 0; at < part->waiting; at++) {
+            struct dedupe_slot slot = queue_of(dedupe, part)[at];
+            uint64_t position = position_of(dedupe, slot.position);
+            must(position >= dedupe->front && position < dedupe->back);
+            must(tag_of(dedupe_at(dedupe, position)->key) == slot.tag);
+        }
     }
     for (uint64_t at = dedupe->restored > dedupe->front ? dedupe->restored : dedupe->front; at + 1 < dedupe->back; at++)
         must(index_at(dedupe, at) <= index_at(dedupe, at + 1));
@@ -210,29 +250,52 @@ static void prefetch_slot(const struct dedupe *dedupe, uint64_t position)
         __builtin_prefetch(&part->slots[home_of(part, tag_of(key))], 1);
 }
 
-static struct dedupe_slot *slot_find(const struct dedupe *dedupe, struct hash128 key)
+// In the table, or waiting for it. Of two with the same key the one in the table is newer, and so is the first of a queue.
+static const struct dedupe_slot *slot_find(const struct dedupe *dedupe, struct hash128 key)
 {
     const struct dedupe_part *part = part_of(dedupe, key);
-    struct dedupe_slot *slot = part->cap ? slot_of(dedupe, part, key) : NULL;
-    return slot && slot->tag ? slot : NULL;
+    const struct dedupe_slot *slot = part->cap ? slot_of(dedupe, part, key) : NULL;
+    if (slot && slot->tag)
+        return slot;
+    for (uint32_t at = 0; at < part->waiting; at++) {
+        slot = &queue_of(dedupe, part)[at];
+        if (slot_has(dedupe, *slot, key))
+            return slot;
+    }
+    return NULL;
+}
+
+static bool slot_has(const struct dedupe *dedupe, struct dedupe_slot slot, struct hash128 key)
+{
+    return slot.tag == tag_of(key) && hash128_equal(key_of(dedupe, slot), key);
+}
+
+static struct hash128 key_of(const struct dedupe *dedupe, struct dedupe_slot slot)
+{
+    return dedupe_at(dedupe, position_of(dedupe, slot.position))->key;
 }
 
 // The slot that a key has, or else the free one in which it belongs.
 static struct dedupe_slot *slot_of(const struct dedupe *dedupe, const struct dedupe_part *part, struct hash128 key)
 {
     uint32_t tag = tag_of(key), mask = part->cap - 1, at = home_of(part, tag);
-    for (; part->slots[at].tag; at = (at + 1) & mask) {
-        if (part->slots[at].tag == tag &&
-            hash128_equal(dedupe_at(dedupe, position_of(dedupe, part->slots[at].position))->key, key))
-            break;
-    }
+    while (part->slots[at].tag && !slot_has(dedupe, part->slots[at], key))
+        at = (at + 1) & mask;
     return &part->slots[at];
 }
 
-static void part_grow(struct dedupe_part *part)
+// More than four fifths.
+static bool is_crowded(uint64_t count, uint64_t cap)
+{
+    return count * 5 > cap * 4;
+}
+
+static void part_grow(struct dedupe *dedupe, struct dedupe_part *part)
 {
     struct dedupe_part old = *part;
     part->cap = old.cap ? old.cap * 2 : FIRST_SLOTS;
+    while (part->cap < old.cap * GROWTH_MAX && is_crowded(dedupe->expected / DEDUPE_PARTS, part->cap))
+        part->cap *= 2;
     part->slots = mem_alloc_aligned(LINE_BYTES, part->cap * sizeof(*part->slots));
     memset(part->slots, 0, part->cap * sizeof(*part->slots));
     for (uint32_t at = 0; at < old.cap; at++) {
@@ -240,6 +303,46 @@ static void part_grow(struct dedupe_part *part)
             part_put(part, old.slots[at]);
     }
     mem_free(old.slots);
+}
+
+static struct dedupe_slot *queue_of(const struct dedupe *dedupe, const struct dedupe_part *part)
+{
+    return &dedupe->queues[(size_t)(part - dedupe->parts) * DEDUPE_QUEUE];
+}
+
+static void part_queue(struct dedupe *dedupe, struct dedupe_part *part, struct dedupe_slot slot)
+{
+    if (!dedupe->queues)
+        dedupe->queues = mem_alloc((size_t)DEDUPE_PARTS * DEDUPE_QUEUE * sizeof(*dedupe->queues));
+    queue_of(dedupe, part)[part->waiting++] = slot;
+    if (part->waiting == DEDUPE_QUEUE)
+        part_place(dedupe, part);
+}
+
+// Empties the queue into the table, but for keys of which a newer id is there.
+static void part_place(struct dedupe *dedupe, struct dedupe_part *part)
+{
+    const struct dedupe_slot *queue = queue_of(dedupe, part);
+    uint32_t waiting = part->waiting;
+    while (is_crowded((uint64_t)part->count + waiting, part->cap))
+        part_grow(dedupe, part);
+    for (uint32_t i = 0; i < waiting; i++)
+        __builtin_prefetch(&part->slots[home_of(part, queue[i].tag)], 1);
+    for (uint32_t i = 0; i < waiting; i++)
+        part_place_one(dedupe, part, queue[i]);
+    part->waiting = 0;
+}
+
+// Looks at the ring, far away, only where the 32 bits of a slot are the same.
+static void part_place_one(const struct dedupe *dedupe, struct dedupe_part *part, struct dedupe_slot slot)
+{
+    uint32_t mask = part->cap - 1, at = home_of(part, slot.tag);
+    for (; part->slots[at].tag; at = (at + 1) & mask) {
+        if (part->slots[at].tag == slot.tag && slot_has(dedupe, part->slots[at], key_of(dedupe, slot)))
+            return;
+    }
+    part->slots[at] = slot;
+    part->count++;
 }
 
 static void part_put(struct dedupe_part *part, struct dedupe_slot slot)
@@ -270,6 +373,8 @@ static void forget(struct dedupe *dedupe, uint64_t position)
 {
     struct hash128 key = dedupe_at(dedupe, position)->key;
     struct dedupe_part *part = part_of(dedupe, key);
+    if (part->waiting)
+        part_place(dedupe, part);
     uint32_t tag = tag_of(key), mask = part->cap - 1;
     for (uint32_t at = part->cap ? home_of(part, tag) : 0; part->cap && part->slots[at].tag; at = (at + 1) & mask) {
         if (part->slots[at].tag == tag && part->slots[at].position == (uint32_t)position) {
@@ -283,8 +388,10 @@ static void forget(struct dedupe *dedupe, uint64_t position)
 static void slot_set(struct dedupe *dedupe, struct hash128 key, uint64_t position)
 {
     struct dedupe_part *part = part_of(dedupe, key);
-    if ((part->count + 1) * 5 > part->cap * 4)
-        part_grow(part);
+    if (part->waiting)
+        part_place(dedupe, part);
+    if (is_crowded((uint64_t)part->count + 1, part->cap))
+        part_grow(dedupe, part);
     struct dedupe_slot *slot = slot_of(dedupe, part, key);
     part->count += slot->tag == 0;
     *slot = (struct dedupe_slot){tag_of(key), (uint32_t)position};

@@ -4,6 +4,9 @@
 // open-addressing tables (8-byte slots) that find them by hash. A table grows alone and without touching the ring, so the
 // longest pause at ten million ids is well under a millisecond.
 //
+// What a start restores waits in 256 short queues, one for each table, which are emptied into it as a whole: millions of ids in
+// order of time would be as many places all over memory that neither a cache nor the processor's table of pages holds.
+//
 // Time is a 32-bit count of milliseconds that may wrap: monotonic time while the server lives, wall time during recovery; so a
 // wall clock that jumps neither forgets ids nor keeps them for ever. dedupe_shift() goes from one to the other. The front of the
 // ring leaves first: an id with a long window keeps the memory of those behind it, though not their effect.
@@ -17,6 +20,7 @@
 enum {
     DEDUPE_PARTS = 256,
     DEDUPE_CHUNK = 4096,               // ids per chunk of the ring
+    DEDUPE_QUEUE = 64,                 // restored ids that wait for a place in one table
     DEDUPE_WINDOW_MAX_MS = 1728000000, // 20 days: half the range of a 32-bit millisecond, with room for jumps
 };
 
@@ -35,12 +39,15 @@ struct dedupe_slot {
 struct dedupe_part {
     struct dedupe_slot *slots; // owned; NULL while cap is 0
     uint32_t cap;              // 0 or a power of two
-    uint32_t count;
+    uint32_t count;            // in the table
+    uint32_t waiting;          // in its queue
 };
 
 struct dedupe {
     struct dedupe_part parts[DEDUPE_PARTS];
-    struct dedupe_id **chunks; // owned; chunk n at n % chunk_cap
+    struct dedupe_slot *queues; // owned; DEDUPE_QUEUE for each part, while ids are restored; else NULL
+    uint64_t expected;          // ids that there may be when all are restored
+    struct dedupe_id **chunks;  // owned; chunk n at n % chunk_cap
     size_t chunk_cap;
     struct dedupe_id *spare; // owned; one chunk kept back, so that a moving window does not allocate
     uint64_t front, back;    // positions: ids front … back - 1 are there
@@ -64,9 +71,14 @@ static inline struct hash128 dedupe_key(uint32_t stream, struct hash128 id)
 bool dedupe_find(const struct dedupe *dedupe, struct hash128 key, uint32_t now_ms, uint64_t *ret_sequence);
 // Remembers; not when dedupe_is_full(). An expired id with the same key is replaced.
 void dedupe_add(struct dedupe *dedupe, struct hash128 key, uint64_t sequence, uint64_t index, uint32_t expires_ms);
+// So many ids are going to be restored at most: tables grow in larger steps towards what they need.
+void dedupe_expect(struct dedupe *dedupe, uint64_t ids);
 // Puts an id that was saved in front of all others: the newest first, at last those whose index is unknown (0). Others have at
-// most the index of those behind. Ignored when full, and when a newer id has the same key.
+// most the index of those behind. Ignored when full; when a newer id has the same key, that one is found, and this one only takes
+// its memory until it expires.
 void dedupe_restore(struct dedupe *dedupe, struct hash128 key, uint64_t sequence, uint64_t index, uint32_t expires_ms);
+// All are restored: gives the memory of the queues back.
+void dedupe_restored(struct dedupe *dedupe);
 // Fetches what adding or finding this key will look at into the processor's cache: for who has many, some keys ahead.
 void dedupe_prefetch(const struct dedupe *dedupe, struct hash128 key);
 // Forgets expired ids at the front, at most `budget` of them. Returns whether more are expired.

@@ -557,8 +557,8 @@ void engine_save_ids(struct engine *engine, uint64_t first_index, uint64_t last_
                      struct buffer *out);
 // Takes saved ids back, the newest first, a bounded number from the end; see store_handler. ERR_CORRUPT.
 int engine_restore_ids(struct engine *engine, struct bytes ids, uint64_t last_index, size_t *ret_left);
-// Not all saved ids are back yet: engine_publish() with one that is not known says ERR_AGAIN.
-void engine_ids_await(struct engine *engine, bool awaited);
+// So many bytes of saved ids are not back yet: engine_publish() with an id that is not known says ERR_AGAIN. 0: all are.
+void engine_ids_await(struct engine *engine, uint64_t bytes);
 
 struct engine_stats {
     uint64_t streams, consumers, members, messages, bytes;

@@ -12,7 +12,6 @@ enum {
     COUNTERS_SIZE = 20,
     ID_SIZE = 32,
     IDS_TURN = 8192, // ids restored in one turn
-    IDS_AHEAD = 16,  // whose place in the table is fetched ahead: adding one is a wait for memory and little else
 };
 
 static void add_gone(struct list *list, uint16_t image_kind, uint32_t id);
@@ -122,19 +121,18 @@ int engine_restore_ids(struct engine *engine, struct bytes ids, uint64_t last_in
         return ERR_CORRUPT;
     size_t at = ids.len / ID_SIZE, stop = at > IDS_TURN ? at - IDS_TURN : 0;
     *ret_left = stop * ID_SIZE;
-    while (at-- > stop) {
-        if (at >= stop + IDS_AHEAD) {
-            const char *ahead = ids.ptr + (at - IDS_AHEAD) * ID_SIZE;
-            dedupe_prefetch(&engine->dedupe, (struct hash128){get_u64(ahead), get_u64(ahead + 8)});
-        }
+    while (at-- > stop)
         restore_id(engine, ids.ptr + at * ID_SIZE, last_index);
-    }
     return 0;
 }
 
-void engine_ids_await(struct engine *engine, bool awaited)
+void engine_ids_await(struct engine *engine, uint64_t bytes)
 {
-    engine->ids_awaited = awaited;
+    engine->ids_awaited = bytes > 0;
+    if (bytes)
+        dedupe_expect(&engine->dedupe, bytes / ID_SIZE);
+    else
+        dedupe_restored(&engine->dedupe);
 }
 
 // Wall time becomes monotonic as that of the ids which recovery found in the log (engine_recovered()).

@@ -98,7 +98,7 @@ static void on_save_ids(void *owner, uint64_t first, uint64_t last, uint64_t *re
     *ret_until_ns = 0;
 }
 
-static void on_ids_awaited(void *owner, bool awaited)
+static void on_ids_awaited(void *owner, uint64_t bytes)
 {
 }
 

@@ -350,9 +350,10 @@ static void on_save_ids(void *owner, uint64_t first_index, uint64_t last_index, 
     }
 }
 
-static void on_ids_awaited(void *owner, bool awaited)
+static void on_ids_awaited(void *owner, uint64_t bytes)
 {
     struct cold_model *model = owner;
+    bool awaited = bytes > 0;
     if (awaited == model->ids_awaited) {
         cold_model_complain(model, "ids are awaited twice, or never were");
     }

@@ -285,7 +285,7 @@ static void on_save_ids(void *owner, uint64_t first_index, uint64_t last_index, 
     *ret_until_ns = 0;
 }
 
-static void on_ids_awaited(void *owner, bool awaited)
+static void on_ids_awaited(void *owner, uint64_t bytes)
 {
 }
 

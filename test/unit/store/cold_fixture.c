@@ -145,9 +145,10 @@ static void on_save_ids(void *owner, uint64_t first_index, uint64_t last_index, 
     must(buffer_append(out, cold->ids) == 0);
 }
 
-static void on_ids_awaited(void *owner, bool awaited)
+static void on_ids_awaited(void *owner, uint64_t bytes)
 {
     struct cold_fixture *cold = owner;
+    bool awaited = bytes > 0;
     must(awaited != cold->ids_awaited);
     cold->ids_awaited = awaited;
 }

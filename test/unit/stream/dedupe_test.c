@@ -96,14 +96,14 @@ static void test_restored_in_front(void **state)
         dedupe_add(&d, id_of(n), n, 1000 + n, 2000);
     for (uint64_t n = 4 * COUNT; n-- > 2 * COUNT;)
         dedupe_restore(&d, id_of(n), n, 100 + n / (COUNT / FILES), 1000);
-    dedupe_restore(&d, id_of(4 * COUNT + 1), 1, 101, 1000); // a newer one has this key
+    dedupe_restore(&d, id_of(4 * COUNT + 1), 1, 101, 1000); // a newer one has this key: it only takes its memory
     dedupe_check(&d);
     assert_true(dedupe_find(&d, id_of(4 * COUNT + 1), 0, &sequence));
     assert_int_equal(sequence, 4 * COUNT + 1);
     for (uint64_t n = 2 * COUNT; n-- > COUNT;)
         dedupe_restore(&d, id_of(n), n, 0, 500);
     dedupe_check(&d);
-    assert_int_equal(dedupe_count(&d), 4 * COUNT);
+    assert_int_equal(dedupe_count(&d), 4 * COUNT + 1);
     dedupe_range(&d, 100 + 2 * FILES, 100 + 2 * FILES, &from, &to);
     assert_int_equal(to - from, COUNT / FILES);
     assert_int_equal(dedupe_at(&d, from)->sequence, 2 * COUNT);
@@ -118,10 +118,62 @@ static void test_restored_in_front(void **state)
     }
     dedupe_drop(&d, 100 + 3 * FILES - 1); // the ids of the last file restored and of the log
     dedupe_check(&d);
-    assert_int_equal(dedupe_count(&d), 2 * COUNT);
+    assert_int_equal(dedupe_count(&d), 2 * COUNT + 1);
     assert_false(dedupe_expire(&d, 3000, SIZE_MAX));
     assert_int_equal(dedupe_count(&d), 0);
     dedupe_deinit(&d);
+}
+
+// The newest of one key is found whether it is in a table or waits for its place there, whatever comes in between.
+static void test_the_newest_restored_is_found(void **state)
+{
+    enum { COUNT = 6000, KEYS = 500 };
+    struct dedupe d;
+    uint64_t sequence;
+    dedupe_init(&d, UINT32_MAX);
+    dedupe_expect(&d, COUNT);
+    for (uint64_t n = COUNT; n-- > 0;) {
+        dedupe_restore(&d, id_of(n % KEYS), n, 0, (uint32_t)(1000 + n));
+        assert_true(dedupe_find(&d, id_of(n % KEYS), 0, &sequence));
+        assert_int_equal(sequence, n >= COUNT - KEYS ? n : n % KEYS + COUNT - KEYS);
+        if (n % 1000 == 0)
+            dedupe_check(&d);
+    }
+    assert_false(dedupe_expire(&d, 1000 + COUNT - KEYS, SIZE_MAX)); // those that have no place in a table
+    dedupe_check(&d);
+    assert_int_equal(dedupe_count(&d), KEYS - 1);
+    dedupe_add(&d, id_of(1), COUNT, 1, 9000);
+    dedupe_restored(&d);
+    dedupe_check(&d);
+    for (uint64_t n = 1; n < KEYS; n++) {
+        assert_true(dedupe_find(&d, id_of(n), 0, &sequence));
+        assert_int_equal(sequence, n == 1 ? COUNT : COUNT - KEYS + n);
+    }
+    dedupe_deinit(&d);
+}
+
+// Tables that know what will come are no larger than others, and a wrong estimate does not make them so.
+static void test_memory_of_restored(void **state)
+{
+    enum { COUNT = 150000 };
+    struct dedupe added, restored, fooled;
+    dedupe_init(&added, UINT32_MAX);
+    dedupe_init(&restored, UINT32_MAX);
+    dedupe_init(&fooled, UINT32_MAX);
+    dedupe_expect(&restored, COUNT);
+    dedupe_expect(&fooled, 1000000000);
+    for (uint64_t n = 0; n < COUNT; n++) {
+        dedupe_add(&added, id_of(n), n, n, 1000);
+        dedupe_restore(&restored, id_of(n), n, 0, 1000);
+        dedupe_restore(&fooled, id_of(n), n, 0, 1000);
+    }
+    dedupe_restored(&restored);
+    dedupe_restored(&fooled);
+    assert_int_equal(dedupe_memory(&restored), dedupe_memory(&added));
+    assert_true(dedupe_memory(&fooled) < 3 * dedupe_memory(&added));
+    dedupe_deinit(&added);
+    dedupe_deinit(&restored);
+    dedupe_deinit(&fooled);
 }
 
 static void test_full(void **state)
@@ -186,6 +238,8 @@ int main(void)
         cmocka_unit_test(test_drop_forgets_the_tail_only),
         cmocka_unit_test(test_restored_ids_are_found_and_not_saved_again),
         cmocka_unit_test(test_restored_in_front),
+        cmocka_unit_test(test_the_newest_restored_is_found),
+        cmocka_unit_test(test_memory_of_restored),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_memory_per_id),

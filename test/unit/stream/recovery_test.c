@@ -240,7 +240,7 @@ static void test_saved_ids(void **state)
         assert_int_equal(engine_restore(h->engine, &record), 0);
         rest = bytes_skip(rest, used);
     }
-    engine_ids_await(h->engine, true);
+    engine_ids_await(h->engine, ids.len);
     engine_recovered(h->engine, h->now);
     struct publish publish = {.payload = BYTES("m"), .dedupe = {3, 3}};
     struct publish_result result;
@@ -253,7 +253,7 @@ static void test_saved_ids(void **state)
     publish.dedupe = (struct hash128){98, 98};
     assert_int_equal(engine_publish(h->engine, s, &publish, h->now, &result), ERR_AGAIN);
     publish.dedupe = id;
-    engine_ids_await(h->engine, false);
+    engine_ids_await(h->engine, 0);
     assert_int_equal(engine_publish(h->engine, s, &publish, h->now, &result), 0);
     assert_true(result.duplicate && result.sequence == 3);
     publish.dedupe = (struct hash128){99, 99};
