@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+// Of inboxes, which libnats reads letter by letter with each message: so many that no two clients of a server have the same. The one for
+// acknowledgements has fewer: if two had it, the ids would tell whose they are.
+enum { INBOX_LETTERS = 12, ACK_INBOX_LETTERS = 8 };
+
 static int make(const struct weir_client_options *options, struct weir_client **ret_client,
                 struct weir_error *ret_error);
 static void wait_on(pthread_cond_t *condition, struct weir_client *client, int64_t until_ms);
@@ -47,6 +51,7 @@ int weir_client_close(struct weir_client *client, struct weir_error *ret_error)
     enum weir_client_state state = client->state;
     bool link_up = weir_client_link_up(client);
     client->state = WEIR_CLIENT_CLOSED;
+    weir_client_set_ready(client);
     for (struct weir_sub *sub = client->subs; sub; sub = sub->next)
         atomic_store(&sub->closed, true);
     pthread_cond_broadcast(&client->changed);
@@ -120,6 +125,13 @@ void weir_client_wait_for_room(struct weir_client *client, int64_t until_ms)
     client->room_waiters--;
 }
 
+void weir_client_set_ready(struct weir_client *client)
+{
+    bool ready =
+        client->state == WEIR_CLIENT_OPEN && weir_client_link_up(client) && client->sent_events == client->link_events;
+    atomic_store_explicit(&client->ready, ready ? client->link_events + 1 : 0, memory_order_release);
+}
+
 int weir_client_check(const struct weir_client *client, struct weir_error *ret_error)
 {
     if (client->state == WEIR_CLIENT_OPEN)
@@ -145,17 +157,13 @@ void weir_client_abandon(struct weir_client *client)
 
 void weir_client_shut(struct weir_client *client, int result)
 {
-    struct weir_inflight_entry *entries;
     char why[sizeof(client->lost_why)];
-    int64_t none;
     if (client->nc)
         natsConnection_Close(client->nc);
     pthread_mutex_lock(&client->mutex);
-    entries = weir_inflight_expire(&client->inflight, INT64_MAX, &none);
-    weir_client_take_publishes(client, entries);
     snprintf(why, sizeof(why), "%s", result == WEIR_ERR_LOST ? client->lost_why : "the client was closed");
     pthread_mutex_unlock(&client->mutex);
-    weir_client_end_publishes(client, entries, result, why);
+    weir_client_end_publishes(client, weir_client_take_expired(client, INT64_MAX), result, why);
 }
 
 static int make(const struct weir_client_options *options, struct weir_client **ret_client,
@@ -163,7 +171,7 @@ static int make(const struct weir_client_options *options, struct weir_client **
 {
     struct weir_client *client = calloc(1, sizeof(*client));
     pthread_condattr_t attributes;
-    pthread_mutexattr_t spinning;
+    pthread_mutexattr_t spinning, nesting;
     int error;
     if (!client)
         return weir_error_set(ret_error, WEIR_ERR_MEMORY, "out of memory");
@@ -177,13 +185,17 @@ static int make(const struct weir_client_options *options, struct weir_client **
     pthread_mutex_init(&client->send, &spinning);
     pthread_mutex_init(&client->mutex, &spinning);
     pthread_mutexattr_destroy(&spinning);
-    pthread_mutex_init(&client->ending, NULL);
+    pthread_mutexattr_init(&nesting); // a callback may close the client, which ends the others within it
+    pthread_mutexattr_settype(&nesting, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&client->ending, &nesting);
+    pthread_mutexattr_destroy(&nesting);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&client->changed, &attributes);
     pthread_cond_init(&client->room, &attributes);
     pthread_condattr_destroy(&attributes);
     client->next_deadline_ms = INT64_MAX;
+    weir_client_set_ready(client);
     client->sayings_end = &client->sayings;
     if ((error = weir_inflight_init(&client->inflight, client->options.max_publishes_in_flight)))
         weir_error_set(ret_error, error, "out of memory");
@@ -208,12 +220,14 @@ static void wait_on(pthread_cond_t *condition, struct weir_client *client, int64
 
 static int name_inboxes(struct weir_client *client, struct weir_error *ret_error)
 {
-    char unique[WEIR_UNIQUE_BYTES];
-    if (weir_options_unique(client->connection_id) || weir_options_unique(client->ids) || weir_options_unique(unique))
-        return weir_error_set(ret_error, WEIR_ERR_MEMORY, "out of memory");
-    snprintf(client->inbox, sizeof(client->inbox), "_INBOX.%s", unique);
+    char inbox[INBOX_LETTERS + 1], ack_inbox[ACK_INBOX_LETTERS + 1];
+    if (weir_options_letters(client->connection_id, sizeof(client->connection_id)) ||
+        weir_options_letters(client->ids, sizeof(client->ids)) || weir_options_letters(inbox, sizeof(inbox)) ||
+        weir_options_letters(ack_inbox, sizeof(ack_inbox)))
+        return weir_error_set(ret_error, WEIR_ERR_MEMORY, "no random numbers");
+    snprintf(client->inbox, sizeof(client->inbox), "_INBOX.%s", inbox);
     snprintf(client->heartbeat_inbox, sizeof(client->heartbeat_inbox), "%s.hb", client->inbox);
-    snprintf(client->ack_inbox, sizeof(client->ack_inbox), "%s.ack", client->inbox);
+    snprintf(client->ack_inbox, sizeof(client->ack_inbox), "_INBOX.%s", ack_inbox);
     return 0;
 }
 

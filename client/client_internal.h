@@ -5,13 +5,15 @@
 // Locks, from the outside in; none is held while a callback runs, but `ending`:
 //   send    what decides the order of asynchronous publishes on the wire
 //   mutex   everything marked (m)
-//   ending  is held while a weir_published_fn runs, so that they run one at a time; never taken with one of the others held
+//   ending  is held while a weir_published_fn runs, so that they run one at a time; never taken with one of the others held, but the others may
+//           be taken within it
 // Calls into libnats that wait for the network are made without `mutex`.
 //
 // References: the handle, each of our libnats subscriptions, the closed-callback of the connection, each weir_sub. Whoever drops the last one
 // frees the client, on whatever thread that is.
 #pragma once
 
+#include "client/handover.h"
 #include "client/inflight.h"
 #include "client/options.h"
 #include "client/request.h"
@@ -29,44 +31,55 @@ struct weir_client_saying {
     char bytes[];
 };
 
+enum { WEIR_CLIENT_READ_ACKS = 128, WEIR_CLIENT_RANDOM_BYTES = 13 }; // 12 letters: 71 bits
+
 struct weir_client {
     atomic_int references;
     struct weir_client_options options; // owned texts
     natsConnection *nc;                 // owned
     struct weir_request_subjects subjects;
-    char connection_id[WEIR_UNIQUE_BYTES];
-    char inbox[48];              // what all our inboxes begin with
-    char heartbeat_inbox[64];    // for heartbeats, and the answers to pings
-    char ack_inbox[64];          // where asynchronous publishes are acknowledged
-    char ids[WEIR_UNIQUE_BYTES]; // what begins the ids that we make up
-    size_t server;               // its index in a fleet
-    natsSubscription *control;   // heartbeats, answers to pings
-    natsSubscription *acks;      // of asynchronous publishes; NULL until the first one (send)
-    atomic_uint_fast64_t made_ids;
+    char connection_id[WEIR_CLIENT_RANDOM_BYTES];
+    char inbox[48];                     // what all our inboxes begin with
+    char heartbeat_inbox[64];           // for heartbeats, and the answers to pings
+    char ack_inbox[64];                 // where asynchronous publishes are acknowledged
+    char ids[WEIR_CLIENT_RANDOM_BYTES]; // what begins the ids that we make up
+    size_t server;                      // its index in a fleet
+    natsSubscription *control;          // heartbeats, answers to pings
+    natsSubscription *acks;             // of asynchronous publishes; NULL until the first one (send)
+    atomic_uint_fast64_t made_numbers;  // for ids
     atomic_uint_fast64_t made_inboxes;
 
-    pthread_mutex_t send;
-    pthread_mutex_t ending;
-    pthread_mutex_t mutex;
     pthread_cond_t changed; // of anything below
-    pthread_cond_t room; // of `publishes`; apart, because it is signalled often and only those who wait for room care
+    pthread_cond_t
+        room; // for more in flight; apart, because it is signalled often and only those who wait for room care
 
     enum weir_client_state state; // (m)
     uint64_t link_events;         // (m) connection broken, mended, broken …: it is there while this is even
     uint64_t link_events_told;    // (m) to on_event
     uint64_t sent_events;         // (m) (send) link_events at which everything in flight had been sent
+    atomic_uint_fast64_t ready;   // written by (m): link_events + 1 while a publish may be sent at once; else 0
     char why[256];      // (m) the latest reason for a change of the above, or what the server complained about
     char lost_why[256]; // (m) not "": the server has given us up
 
-    struct weir_inflight inflight;               // (m)
-    struct weir_inflight_entry *spares;          // (send) list, by `next`, of entries to be used again
-    _Atomic(struct weir_inflight_entry *) spent; // those that became free since; whoever has `send` takes all
-    atomic_size_t spent_count;                   // about how many there are of both
-    size_t publishes;                            // (m) in flight, or about to be
-    size_t room_waiters;                         // (m) threads that wait for fewer of them
-    atomic_int ends_running;                     // taken out, and not called back yet
-    atomic_int flushers;                         // threads in weir_client_flush()
-    int64_t next_deadline_ms;                    // (m) of a publish, not later than the earliest
+    // What the threads that publish write is not on a cache line with what that for acknowledgements does.
+    char gap[WEIR_HANDOVER_LINE_BYTES];
+    pthread_mutex_t send;
+    uint64_t made_small;        // (send) as made_numbers, of small asynchronous publishes
+    atomic_size_t made;         // written by (send): asynchronous publishes that were handed over
+    size_t room_until;          // (send) `made` may become so many before `taken` has to be looked at
+    int64_t next_deadline_ms;   // of a publish, not later than the earliest: read by (m) or (send), written by both
+    struct weir_handover fresh; // in by (send), out by (m): on their way to `inflight`
+
+    pthread_mutex_t mutex;
+    pthread_mutex_t ending;
+    struct weir_inflight inflight; // (m)
+    atomic_size_t taken;           // written by (m): those that were taken out of `inflight`
+    atomic_size_t ended;           // and that were called back
+    size_t room_waiters;           // (m) threads that wait for fewer in flight
+    atomic_int flushers;           // threads in weir_client_flush()
+    size_t read_acks_count;
+    natsMsg *read_acks[WEIR_CLIENT_READ_ACKS]; // by the thread of `acks`: to be destroyed together
+    struct weir_handover spent;                // in by (ending), out by (send): to be used again
 
     struct weir_client_saying *sayings, **sayings_end; // (m) to ack inboxes, for when the connection is back
     size_t saying_bytes;                               // (m) of them
@@ -93,6 +106,9 @@ void weir_client_unref(struct weir_client *client);
 // Waits for `changed`, at most until then (monotonic). The mutex is held.
 void weir_client_wait(struct weir_client *client, int64_t until_ms);
 void weir_client_wait_for_room(struct weir_client *client, int64_t until_ms);
+
+// To be called when what `ready` depends on has changed. The mutex is held.
+void weir_client_set_ready(struct weir_client *client);
 
 // WEIR_ERR_CLOSED or _LOST, or 0 while it is open. The mutex is held.
 int weir_client_check(const struct weir_client *client, struct weir_error *ret_error);
@@ -126,20 +142,29 @@ struct weir_client_try {
     int64_t deadline_ms;
     bool wait; // for a connection, or for room; else WEIR_ERR_UNREACHABLE, _LIMIT
 };
-// One publish, everything checked before. `id.len` 0: one is made up.
+// A number for an id that nobody else of this client has. Asynchronous publishes that are small have the even ones.
+uint64_t weir_client_number(struct weir_client *client);
+// What is sent; `id.len` 0: an id is made up, in `memory`, of the number.
+enum { WEIR_CLIENT_ID_BYTES = 32 };
+struct weir_envelope_publish weir_client_envelope(const struct weir_client *client,
+                                                  const struct weir_client_try *publish, uint64_t number,
+                                                  char memory[WEIR_CLIENT_ID_BYTES]);
+// One publish, everything checked before.
 int weir_client_try_publish(struct weir_client *client, const struct weir_client_try *publish,
                             struct weir_error *ret_error) WEIR_MUST_USE;
+// publish_async.c
 int weir_client_try_publish_async(struct weir_client *client, const struct weir_client_try *publish,
                                   weir_published_fn *on_published, void *closure,
                                   struct weir_error *ret_error) WEIR_MUST_USE;
-// Counts entries, chained by `next`, as taken out. The mutex is held. weir_client_end_publishes() must follow.
-void weir_client_take_publishes(struct weir_client *client, const struct weir_inflight_entry *entries);
+// Those whose deadline is not after `now_ms` (INT64_MAX: all), taken out, chained by `next`, for weir_client_end_publishes(). Neither `send` nor the
+// mutex is held.
+struct weir_inflight_entry *weir_client_take_expired(struct weir_client *client, int64_t now_ms);
 // Calls back for them, and lets go of them.
 void weir_client_end_publishes(struct weir_client *client, struct weir_inflight_entry *entries, int result,
                                const char *why);
 // Sends what is in flight and was not sent over the connection that is there now.
 void weir_client_send_again(struct weir_client *client);
-// Frees what is kept to be used again.
+// Frees what is kept to be used again, or to be freed together. No acknowledgement can come any more.
 void weir_client_free_spares(struct weir_client *client);
 // The client or fleet whose weir_published_fn this thread is in, or NULL.
 const void *weir_client_callback_of_thread(void);

@@ -3,7 +3,11 @@
 
 #include <stdlib.h>
 
+static void hash_all(struct weir_inflight *inflight);
+static void leave_bucket(struct weir_inflight *inflight, struct weir_inflight_entry *entry);
+static bool has_id(const struct weir_inflight_entry *entry, struct weir_bytes id);
 static uint32_t hash_of(struct weir_bytes id);
+static uint64_t word_at(const char *from);
 static struct weir_inflight_entry **bucket_of(struct weir_inflight *inflight, uint32_t hash);
 static char *put_text(char *to, struct weir_bytes text);
 
@@ -36,11 +40,10 @@ struct weir_inflight_entry *weir_inflight_entry_new(struct weir_inflight_entry *
             return NULL;
         entry->capacity = capacity;
     }
-    capacity = entry->capacity;
-    memset(entry, 0, sizeof(*entry));
-    entry->capacity = capacity;
-    atomic_init(&entry->references, 1);
-    entry->hash = hash_of(publish->id);
+    entry->previous = entry->next = entry->same_bucket = NULL;
+    entry->serial = entry->epoch = 0;
+    entry->hash = 0;
+    entry->hashed = false;
     entry->id_len = publish->id.len;
     char *to = entry->memory;
     entry->id = to;
@@ -54,57 +57,41 @@ struct weir_inflight_entry *weir_inflight_entry_new(struct weir_inflight_entry *
     return entry;
 }
 
-void weir_inflight_entry_ref(struct weir_inflight_entry *entry)
-{
-    atomic_fetch_add(&entry->references, 1);
-}
-
-bool weir_inflight_entry_unref(struct weir_inflight_entry *entry)
-{
-    return atomic_fetch_sub(&entry->references, 1) == 1;
-}
-
 void weir_inflight_add(struct weir_inflight *inflight, struct weir_inflight_entry *entry)
 {
-    struct weir_inflight_entry **link = bucket_of(inflight, entry->hash);
-    while (*link) // the older ones of the same id come first
-        link = &(*link)->same_bucket;
-    *link = entry;
     entry->serial = ++inflight->serials;
     entry->previous = inflight->last;
     *(inflight->last ? &inflight->last->next : &inflight->first) = entry;
     inflight->last = entry;
     inflight->count++;
+    if (!inflight->unhashed)
+        inflight->unhashed = entry;
 }
 
 struct weir_inflight_entry *weir_inflight_take(struct weir_inflight *inflight, struct weir_bytes id)
 {
-    uint32_t hash = hash_of(id);
-    struct weir_inflight_entry *entry = *bucket_of(inflight, hash);
-    while (entry && !(entry->hash == hash && entry->id_len == id.len && memcmp(entry->id, id.ptr, id.len) == 0))
-        entry = entry->same_bucket;
+    struct weir_inflight_entry *entry = inflight->first;
+    if (entry && !has_id(entry, id)) {
+        hash_all(inflight);
+        uint32_t hash = hash_of(id);
+        entry = *bucket_of(inflight, hash);
+        while (entry && !(entry->hash == hash && has_id(entry, id)))
+            entry = entry->same_bucket;
+    }
     if (entry)
         weir_inflight_remove(inflight, entry);
     return entry;
 }
 
-bool weir_inflight_has(const struct weir_inflight *inflight, const struct weir_inflight_entry *entry)
-{
-    const struct weir_inflight_entry *other = inflight->buckets[entry->hash & (inflight->bucket_count - 1)];
-    while (other && other != entry)
-        other = other->same_bucket;
-    return other != NULL;
-}
-
 void weir_inflight_remove(struct weir_inflight *inflight, struct weir_inflight_entry *entry)
 {
-    struct weir_inflight_entry **link = bucket_of(inflight, entry->hash);
-    while (*link != entry)
-        link = &(*link)->same_bucket;
-    *link = entry->same_bucket;
+    if (entry->hashed)
+        leave_bucket(inflight, entry);
+    else if (inflight->unhashed == entry)
+        inflight->unhashed = entry->next;
     *(entry->previous ? &entry->previous->next : &inflight->first) = entry->next;
     *(entry->next ? &entry->next->previous : &inflight->last) = entry->previous;
-    entry->previous = entry->next = entry->same_bucket = NULL;
+    entry->previous = entry->next = NULL;
     inflight->count--;
 }
 
@@ -126,13 +113,56 @@ struct weir_inflight_entry *weir_inflight_expire(struct weir_inflight *inflight,
     return expired;
 }
 
-// FNV-1a: ids are short, and whoever chooses them is the program itself.
+static void hash_all(struct weir_inflight *inflight)
+{
+    for (struct weir_inflight_entry *entry = inflight->unhashed; entry; entry = entry->next) {
+        entry->hash = hash_of((struct weir_bytes){entry->id, entry->id_len});
+        struct weir_inflight_entry **link = bucket_of(inflight, entry->hash);
+        while (*link) // the older ones of the same id come first
+            link = &(*link)->same_bucket;
+        *link = entry;
+        entry->same_bucket = NULL;
+        entry->hashed = true;
+    }
+    inflight->unhashed = NULL;
+}
+
+static void leave_bucket(struct weir_inflight *inflight, struct weir_inflight_entry *entry)
+{
+    struct weir_inflight_entry **link = bucket_of(inflight, entry->hash);
+    while (*link != entry)
+        link = &(*link)->same_bucket;
+    *link = entry->same_bucket;
+    entry->same_bucket = NULL;
+    entry->hashed = false;
+}
+
+static bool has_id(const struct weir_inflight_entry *entry, struct weir_bytes id)
+{
+    return entry->id_len == id.len && memcmp(entry->id, id.ptr, id.len) == 0;
+}
+
+// Eight bytes at a time; whoever chooses the ids is the program itself.
 static uint32_t hash_of(struct weir_bytes id)
 {
-    uint32_t hash = 2166136261U;
-    for (size_t i = 0; i < id.len; i++)
-        hash = (hash ^ (unsigned char)id.ptr[i]) * 16777619U;
-    return hash ^ hash >> 15;
+    const uint64_t factor = 0x9e3779b97f4a7c15U;
+    uint64_t hash = id.len;
+    char rest[sizeof(hash)] = {0};
+    for (; id.len >= sizeof(hash); id.ptr += sizeof(hash), id.len -= sizeof(hash)) {
+        hash = (hash ^ word_at(id.ptr)) * factor;
+        hash ^= hash >> 32;
+    }
+    if (id.len > 0)
+        memcpy(rest, id.ptr, id.len);
+    hash = (hash ^ word_at(rest)) * factor;
+    return (uint32_t)(hash >> 32 ^ hash);
+}
+
+static uint64_t word_at(const char *from)
+{
+    uint64_t word;
+    memcpy(&word, from, sizeof(word));
+    return word;
 }
 
 static struct weir_inflight_entry **bucket_of(struct weir_inflight *inflight, uint32_t hash)

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The asynchronous publishes of a client that wait for their acknowledgement: in the order in which they were made, so that they can be sent
 // again in it, and by id, so that an acknowledgement finds its own. The owner locks. Two may have the same id: then the older one
-// is found first. Pure.
+// is found first. Acknowledgements mostly come in the order of their publishes: the first in order is looked at before ids are hashed, which
+// is put off until one is asked for that is not the first. Pure.
 #pragma once
 
 #include "client/envelope.h"
 
-#include <stdatomic.h>
-
-// One publish. Made by weir_inflight_entry_new(), in one piece of memory, with one reference.
+// One publish. Made by weir_inflight_entry_new(), in one piece of memory; it has one owner at a time, who may free() it.
 struct weir_inflight_entry {
-    atomic_int references;                       // the table's (or that of who took it out), and the sender's
     struct weir_inflight_entry *previous, *next; // in order; `next` also chains those that were taken out together
     struct weir_inflight_entry *same_bucket;
     uint64_t serial;     // counts from 1
@@ -20,6 +18,7 @@ struct weir_inflight_entry {
     void *closure;
     size_t capacity; // of `memory`
     uint32_t hash;
+    bool hashed; // it is in a bucket
     size_t id_len;
     const char *id;            // in the same memory, as the next two
     const char *subject;       // where it is published
@@ -29,6 +28,7 @@ struct weir_inflight_entry {
 
 struct weir_inflight {
     struct weir_inflight_entry *first, *last;
+    struct weir_inflight_entry *unhashed; // the first that is in no bucket, as all after it; NULL: there is none
     struct weir_inflight_entry **buckets; // owned; a power of two of them
     size_t bucket_count;
     size_t count;
@@ -45,16 +45,11 @@ void weir_inflight_deinit(struct weir_inflight *inflight);
 enum { WEIR_INFLIGHT_SMALL = 1024 };
 struct weir_inflight_entry *weir_inflight_entry_new(struct weir_inflight_entry *spare, const char *prefix,
                                                     const struct weir_envelope_publish *publish);
-void weir_inflight_entry_ref(struct weir_inflight_entry *entry);
-// True: that was the last one, and the caller frees the entry, or keeps it as a spare.
-bool weir_inflight_entry_unref(struct weir_inflight_entry *entry) WEIR_MUST_USE;
 
-// Gives it a serial; the reference is the table's from now on.
+// Gives it a serial; it is the table's from now on.
 void weir_inflight_add(struct weir_inflight *inflight, struct weir_inflight_entry *entry);
 // The one with this id, taken out and the caller's; NULL if there is none.
 struct weir_inflight_entry *weir_inflight_take(struct weir_inflight *inflight, struct weir_bytes id);
-// Whether it is still in the table; `entry` is referenced.
-bool weir_inflight_has(const struct weir_inflight *inflight, const struct weir_inflight_entry *entry);
 // This one, taken out.
 void weir_inflight_remove(struct weir_inflight *inflight, struct weir_inflight_entry *entry);
 // All whose deadline is not after `now_ms`, taken out, chained by `next`. *ret_next_ms: the earliest deadline that is left, INT64_MAX if none is.

@@ -12,7 +12,7 @@ static void *keep(void *closure);
 static int64_t step(struct weir_client *client);
 static bool tell_link(struct weir_client *client);
 static int64_t ping_if_due(struct weir_client *client, int64_t now_ms);
-static int64_t expire_publishes(struct weir_client *client, int64_t now_ms);
+static void expire_publishes(struct weir_client *client, int64_t now_ms);
 static int64_t say_again(struct weir_client *client, int64_t now_ms);
 static void end_lost(struct weir_client *client);
 static void tell(struct weir_client *client, enum weir_event event, const char *why);
@@ -109,11 +109,12 @@ static int64_t step(struct weir_client *client)
         pthread_mutex_lock(&client->mutex);
         return 0;
     }
-    int64_t deadline_ms = expire_publishes(client, now_ms);
+    expire_publishes(client, now_ms);
     int64_t ping_ms = ping_if_due(client, now_ms);
     int64_t say_ms = say_again(client, now_ms);
-    deadline_ms = deadline_ms < ping_ms ? deadline_ms : ping_ms;
-    return deadline_ms < say_ms ? deadline_ms : say_ms;
+    int64_t next_ms = client->next_deadline_ms; // read last: it may have changed while the mutex was let go of
+    next_ms = next_ms < ping_ms ? next_ms : ping_ms;
+    return next_ms < say_ms ? next_ms : say_ms;
 }
 
 // Says what could not be said before, first come, first said.
@@ -161,26 +162,21 @@ static int64_t ping_if_due(struct weir_client *client, int64_t now_ms)
     return client->next_ping_ms;
 }
 
-static int64_t expire_publishes(struct weir_client *client, int64_t now_ms)
+static void expire_publishes(struct weir_client *client, int64_t now_ms)
 {
     if (now_ms < client->next_deadline_ms)
-        return client->next_deadline_ms;
+        return;
     char why[sizeof(client->why) + 64];
-    struct weir_inflight_entry *expired = weir_inflight_expire(&client->inflight, now_ms, &client->next_deadline_ms);
-    if (expired) {
-        weir_client_take_publishes(client, expired);
-        snprintf(why, sizeof(why), "not acknowledged in time%s%s", client->why[0] ? "; before that: " : "",
-                 client->why);
-        pthread_mutex_unlock(&client->mutex);
-        weir_client_end_publishes(client, expired, WEIR_ERR_TIMEOUT, why);
-        pthread_mutex_lock(&client->mutex);
-    }
-    return client->next_deadline_ms;
+    snprintf(why, sizeof(why), "not acknowledged in time%s%s", client->why[0] ? "; before that: " : "", client->why);
+    pthread_mutex_unlock(&client->mutex);
+    weir_client_end_publishes(client, weir_client_take_expired(client, now_ms), WEIR_ERR_TIMEOUT, why);
+    pthread_mutex_lock(&client->mutex);
 }
 
 static void end_lost(struct weir_client *client)
 {
     client->state = WEIR_CLIENT_LOST;
+    weir_client_set_ready(client);
     pthread_cond_broadcast(&client->changed);
     pthread_cond_broadcast(&client->room);
     pthread_mutex_unlock(&client->mutex);

@@ -132,6 +132,7 @@ static void on_disconnected(natsConnection *nc, void *closure)
     pthread_mutex_lock(&client->mutex);
     if (client->state == WEIR_CLIENT_OPEN && weir_client_link_up(client)) {
         client->link_events++;
+        weir_client_set_ready(client);
         snprintf(client->why, sizeof(client->why), "%s", words && words[0] ? words : "the connection broke");
         pthread_cond_broadcast(&client->changed);
     }
@@ -145,6 +146,7 @@ static void on_reconnected(natsConnection *nc, void *closure)
     pthread_mutex_lock(&client->mutex);
     if (client->state == WEIR_CLIENT_OPEN && !weir_client_link_up(client)) {
         client->link_events++;
+        weir_client_set_ready(client);
         client->pings_out = 0;
         client->next_ping_ms = 0; // at once: does the streaming server still know us?
         snprintf(client->why, sizeof(client->why), "connected again");

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 enum { ID_MAX = 255, CHANNEL_MAX = 4096, YEAR_S = 365 * 24 * 3600 };
 
@@ -120,6 +121,16 @@ int weir_options_read_publish(const char *channel, const void *data, size_t data
     if (copy.id && strlen(copy.id) > ID_MAX)
         return weir_error_set(ret_error, WEIR_ERR_TOO_BIG, "a message's id has at most %d bytes", ID_MAX);
     *ret = copy;
+    return 0;
+}
+
+int weir_options_letters(char *ret_text, size_t size)
+{
+    if (getentropy(ret_text, size) != 0)
+        return WEIR_ERR_MEMORY;
+    for (size_t i = 0; i + 1 < size; i++)
+        ret_text[i] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(unsigned char)ret_text[i] % 62];
+    ret_text[size - 1] = '\0';
     return 0;
 }
 

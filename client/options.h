@@ -19,6 +19,9 @@ int weir_options_read_publish(const char *channel, const void *data, size_t data
                               const struct weir_publish_options *options, struct weir_publish_options *ret,
                               struct weir_error *ret_error) WEIR_MUST_USE;
 
+// Letters and digits by chance, sizeof - 1 of them. WEIR_ERR_MEMORY: the system has no random numbers.
+int weir_options_letters(char *ret_text, size_t size) WEIR_MUST_USE;
+
 // A text of 22 letters and digits that nobody has had. WEIR_ERR_MEMORY.
 enum { WEIR_UNIQUE_BYTES = 23 };
 int weir_options_unique(char ret_text[WEIR_UNIQUE_BYTES]) WEIR_MUST_USE;

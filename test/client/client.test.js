@@ -93,6 +93,11 @@ test('ST-P03 a subscription gets what is published', async (t) => {
   assert.deepStrictEqual([got.data, got.sequence, got.channel, got.redelivered], ['hello', 1, channel, false])
 })
 
+test('closing a client within the end of a publish ends the others, each once', async (t) => {
+  const client = await connect(t)
+  await refusal(client.publish(unique('close'), '', { times: 3000, close: true }), RESULT.CLOSED)
+})
+
 test('ST-P04 unsubscribe deletes a durable', async (t) => {
   const client = await connect(t)
   const channel = unique('unsubscribe')
@@ -546,8 +551,8 @@ test('a subscription that was stopped gives what comes to the others, and can fi
 test('pending counts what is held: waiting for the handler, in it, and kept', async (t) => {
   const client = await connect(t)
   const channel = unique('pending')
-  const sub = await client.subscribe(channel, { hold_ms: 400 })
   await client.publish(channel, '', { times: 5 })
+  const sub = await client.subscribe(channel, { hold_ms: 800, all: true })
   await until(async () => (await sub.do('pending')).messages === 5, 'all have arrived')
   const { bytes } = await sub.do('pending')
   assert.ok(bytes > 5 && bytes < 5 * (channel.length + 50), `${bytes} bytes`)

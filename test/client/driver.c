@@ -189,6 +189,12 @@ void driver_on_published(int result, const char *id, const char *why, void *clos
 {
     struct driver_pending *pending = closure;
     pthread_mutex_lock(&pending->mutex);
+    struct weir_client *close = pending->close;
+    pending->close = NULL;
+    pthread_mutex_unlock(&pending->mutex);
+    if (close)
+        weir_client_close(close, NULL);
+    pthread_mutex_lock(&pending->mutex);
     if (result || !id[0]) {
         pending->result = result;
         snprintf(pending->why, sizeof(pending->why), "%s", why);
@@ -211,8 +217,12 @@ void driver_read_publish(const json_t *call, struct weir_publish_options *option
 static int publish_many(struct weir_client *client, const json_t *call, const struct weir_publish_options *options,
                         struct weir_error *error)
 {
-    struct driver_pending pending = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, driver_number(call, "times"),
-                                     0, ""};
+    struct driver_pending pending = {PTHREAD_MUTEX_INITIALIZER,
+                                     PTHREAD_COND_INITIALIZER,
+                                     driver_number(call, "times"),
+                                     0,
+                                     "",
+                                     driver_truth(call, "close") ? client : NULL};
     int64_t times = pending.left;
     for (int64_t i = 0; i < times; i++) {
         char text[24];

@@ -29,6 +29,7 @@ struct driver_pending {
     int64_t left;
     int result;
     char why[256];
+    struct weir_client *close; // the first of them closes this one; NULL: none
 };
 
 // One line of output; takes it.
