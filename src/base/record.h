@@ -54,6 +54,7 @@ enum record_kind {
     RECORD_RETURNED = 0x8016,           // object: consumer id; given back before their ack wait was over
     RECORD_DEAD = 0x8017,               // object: consumer id; a message is finished because it is dead
     RECORD_DYING = 0x8018,              // object: consumer id; a message is terminated, and its death waits
+    RECORD_TURN = 0x8019,               // object: 0; what DELIVERED, RETURNED and ACKED would say of several consumers
     RECORD_STREAM_PAUSE = 0x801a,       // nothing of it is delivered from here on, or again
     RECORD_CONSUMER_PAUSE = 0x801b,     // object: consumer id; the same
     RECORD_CONSUMER_SEEK = 0x801c,      // object: consumer id; it begins elsewhere

@@ -14,7 +14,7 @@ struct shard_fetch {
 enum { SIZES_MAX = 128 };
 
 static int host_admit(void *owner, size_t size, bool reserved);
-static void host_together(void *owner, size_t size);
+static uint64_t host_together(void *owner, size_t size);
 static char *host_append(void *owner, size_t size, uint64_t *ret_index);
 static int host_read(void *owner, struct engine_read *read);
 static void host_read_cancel(void *owner, struct engine_read *read);
@@ -23,6 +23,7 @@ static int host_seek(void *owner, struct engine_read *read, uint64_t time_ns);
 static size_t host_sizes(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max,
                          bool *ret_wait);
 static void host_trimmed(void *owner, uint32_t stream, uint64_t first);
+static void host_read_ahead(void *owner, const uint32_t *streams, const uint64_t *sequences, size_t count);
 static struct shard_fetch *fetch_new(struct shard *shard, struct engine_read *read);
 static int fetch_finish(struct shard_fetch *fetch, int result);
 static void fetch_done(struct store_fetch *store_fetch);
@@ -41,6 +42,7 @@ void shard_host_fill(struct shard *shard, struct engine_host *host)
         .seek = host_seek,
         .sizes = host_sizes,
         .trimmed = host_trimmed,
+        .read_ahead = host_read_ahead,
     };
 }
 
@@ -49,10 +51,10 @@ static int host_admit(void *owner, size_t size, bool reserved)
     return shard_admit(owner, size, reserved);
 }
 
-static void host_together(void *owner, size_t size)
+static uint64_t host_together(void *owner, size_t size)
 {
     struct shard *shard = owner;
-    store_together(shard->store, shard->options.id, size);
+    return store_together(shard->store, shard->options.id, size);
 }
 
 static char *host_append(void *owner, size_t size, uint64_t *ret_index)
@@ -109,6 +111,12 @@ static void host_trimmed(void *owner, uint32_t stream, uint64_t first)
     struct shard *shard = owner;
     if (shard->store)
         store_trim(shard->store, stream, first);
+}
+
+static void host_read_ahead(void *owner, const uint32_t *streams, const uint64_t *sequences, size_t count)
+{
+    struct shard *shard = owner;
+    store_fetch_ahead(shard->store, streams, sequences, count);
 }
 
 static struct shard_fetch *fetch_new(struct shard *shard, struct engine_read *read)

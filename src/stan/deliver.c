@@ -4,6 +4,7 @@
 // headers, which only connections that take headers get; and a member is ready exactly while somebody listens there.
 #include "base/memory.h"
 #include "base/must.h"
+#include "base/prefetch.h"
 #include "stan/channel.h"
 #include "stan/dead_letter.h"
 #include "stan/envelope.h"
@@ -18,11 +19,20 @@ static void member_removed(void *owner, struct member *member);
 static int dead_letter(void *owner, const struct dead_letter *letter, struct stream **ret_stream,
                        struct buffer *headers);
 static void not_copied(void *owner, struct consumer *consumer, const struct dead_info *dead);
+static void ahead(void *owner, void *const *contexts, size_t count);
 static void interest_changed(struct broker_watch *watch, enum broker_interest interest);
 
 void deliver_adapter(struct stan *stan, struct engine_adapter *ret_adapter)
 {
-    *ret_adapter = (struct engine_adapter){stan, deliver, member_added, member_removed, dead_letter, not_copied};
+    *ret_adapter = (struct engine_adapter){
+        .owner = stan,
+        .deliver = deliver,
+        .member_added = member_added,
+        .member_removed = member_removed,
+        .dead_letter = dead_letter,
+        .not_copied = not_copied,
+        .ahead = ahead,
+    };
 }
 
 void deliver_forget(struct subscription *subscription)
@@ -154,6 +164,21 @@ static void not_copied(void *owner, struct consumer *consumer, const struct dead
                  BYTES_ARG(state.config.dead_letter));
     stan->not_copied = 0;
     stan->not_copied_ms = now_ms + NOT_COPIED_MS;
+}
+
+// Each step for all before the next one, which needs what it has called for.
+static void ahead(void *owner, void *const *contexts, size_t count)
+{
+    (void)owner;
+    for (size_t i = 0; i < count; i++)
+        prefetch_lines(contexts[i], sizeof(struct subscription));
+    for (size_t i = 0; i < count; i++) {
+        const struct subscription *subscription = contexts[i];
+        if (!subscription)
+            continue;
+        __builtin_prefetch(subscription->inbox.ptr);
+        broker_path_ahead(&subscription->path);
+    }
 }
 
 static void interest_changed(struct broker_watch *watch, enum broker_interest interest)

@@ -78,6 +78,35 @@ void index_ahead(const struct index *index, const uint32_t *streams, size_t coun
     }
 }
 
+void index_find_ahead(struct index *index, const uint32_t *streams, const uint64_t *sequences, size_t count)
+{
+    struct index_stream *found[INDEX_AHEAD_MAX];
+    const struct index_run *runs[INDEX_AHEAD_MAX];
+    must(count <= INDEX_AHEAD_MAX);
+    for (size_t i = 0; i < count; i++) {
+        map_u64_prefetch(&index->streams, streams[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        found[i] = map_u64_find(&index->streams, streams[i]);
+        __builtin_prefetch(found[i], 1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (found[i] && found[i]->count) {
+            __builtin_prefetch(&found[i]->slots[found[i]->head + found[i]->count - 1]);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool any = found[i] && found[i]->count;
+        runs[i] = any ? found[i]->slots[index_stream_slot(found[i], sequences[i])].run : NULL;
+        __builtin_prefetch(runs[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (runs[i] && sequences[i] >= runs[i]->first && sequences[i] - runs[i]->first < runs[i]->count) {
+            __builtin_prefetch(&runs[i]->entries[sequences[i] - runs[i]->first]);
+        }
+    }
+}
+
 bool index_find(struct index *index, uint32_t stream_id, uint64_t sequence, struct index_place *ret_place)
 {
     struct index_stream *stream = index_stream_find(index, stream_id);

@@ -16,6 +16,7 @@
 
 enum {
     INDEX_RUN_MAX = 512,   // entries of a run
+    INDEX_AHEAD_MAX = 16,  // index_find_ahead()
     INDEX_TIME_SHIFT = 16, // times are kept in units of 2^16 ns (65.5 microseconds) after the run's first
 };
 
@@ -54,6 +55,8 @@ void index_add(struct index *index, uint32_t file, uint32_t stream, uint64_t seq
                uint64_t offset, uint32_t size);
 // A hint: messages of these streams are added before long.
 void index_ahead(const struct index *index, const uint32_t *streams, size_t count);
+// A hint: these messages, at most INDEX_AHEAD_MAX, are looked for before long.
+void index_find_ahead(struct index *index, const uint32_t *streams, const uint64_t *sequences, size_t count);
 bool index_find(struct index *index, uint32_t stream, uint64_t sequence, struct index_place *ret_place);
 // The first message of the stream at or after `sequence`.
 bool index_next(struct index *index, uint32_t stream, uint64_t sequence, struct index_place *ret_place);

@@ -32,6 +32,11 @@ void store_forget(struct store *store, uint32_t stream, uint64_t sequence)
     index_forget(&store->parts->index, stream, sequence);
 }
 
+void store_fetch_ahead(struct store *store, const uint32_t *streams, const uint64_t *sequences, size_t count)
+{
+    reader_fetch_ahead(&store->parts->reader, streams, sequences, count);
+}
+
 int store_fetch(struct store *store, struct store_fetch *fetch)
 {
     return reader_fetch(&store->parts->reader, fetch);

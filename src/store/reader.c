@@ -3,9 +3,13 @@
 // with an answer or with what must be read first; nothing is remembered of a wait but the block it has been led to.
 #include "base/endian.h"
 #include "base/must.h"
+#include "base/prefetch.h"
 #include "store/reader_internal.h"
 
-enum { READER_WAITS_MAX = 1 << 24 };
+enum {
+    READER_WAITS_MAX = 1 << 24,
+    AHEAD_BYTES = 256, // of a message; what is long the processor sees coming
+};
 
 static int fetch_step(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
 static int fetch_segment(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want);
@@ -65,6 +69,20 @@ int reader_fetch(struct reader *reader, struct store_fetch *fetch)
         }
     }
     return wait_begin(reader, fetch, false);
+}
+
+void reader_fetch_ahead(struct reader *reader, const uint32_t *streams, const uint64_t *sequences, size_t count)
+{
+    index_find_ahead(reader->index, streams, sequences, count);
+    for (size_t i = 0; i < count; i++) {
+        struct index_place place;
+        struct chunk *chunk;
+        const char *at = NULL;
+        if (!reader->context->options.memory && index_find(reader->index, streams[i], sequences[i], &place)) {
+            at = tail_find(reader->tail, place.file, place.offset, place.size, &chunk);
+        }
+        prefetch_lines(at, at && place.size < AHEAD_BYTES ? place.size : AHEAD_BYTES);
+    }
 }
 
 int reader_seek(struct reader *reader, struct store_fetch *fetch)

@@ -33,8 +33,9 @@ void reader_init(struct reader *reader, struct store_context *context, struct in
 // No request completes any more; waiting fetches are forgotten.
 void reader_deinit(struct reader *reader);
 
-// See store_fetch(), store_seek(), store_fetch_cancel() and store_sizes().
+// See store_fetch(), store_fetch_ahead(), store_seek(), store_fetch_cancel() and store_sizes().
 int reader_fetch(struct reader *reader, struct store_fetch *fetch);
+void reader_fetch_ahead(struct reader *reader, const uint32_t *streams, const uint64_t *sequences, size_t count);
 int reader_seek(struct reader *reader, struct store_fetch *fetch);
 void reader_cancel(struct reader *reader, struct store_fetch *fetch);
 size_t reader_sizes(struct reader *reader, uint32_t stream, uint64_t first, struct store_size *ret, size_t max,

@@ -21,6 +21,7 @@ static const struct {
     {RECORD_RETURNED, "returned"},
     {RECORD_DEAD, "dead"},
     {RECORD_DYING, "dying"},
+    {RECORD_TURN, "turn"},
     {RECORD_STREAM_PAUSE, "stream pause"},
     {RECORD_CONSUMER_PAUSE, "consumer pause"},
     {RECORD_CONSUMER_SEEK, "consumer seek"},

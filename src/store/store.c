@@ -106,10 +106,11 @@ char *store_reserve(struct store *store, uint32_t shard, size_t size, uint64_t *
     return appender_reserve(&store->appender, size, ret_index);
 }
 
-void store_together(struct store *store, uint32_t shard, size_t size)
+uint64_t store_together(struct store *store, uint32_t shard, size_t size)
 {
     must(shard == STORE_SHARD && size <= UINT32_MAX / 2);
     appender_together(&store->appender, size);
+    return store->appender.last_index;
 }
 
 uint64_t store_last_index(const struct store *store, uint32_t shard)

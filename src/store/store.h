@@ -141,8 +141,9 @@ int store_admit_reserved(const struct store *store, size_t size);
 // record_begin() … record_seal() before the next call. *ret_index: of the entry it belongs to. Never fails once admitted;
 // opens, and seals, entries as needed.
 char *store_reserve(struct store *store, uint32_t shard, size_t size, uint64_t *ret_index);
-// The records reserved next, `size` bytes with their padding, go into one entry; at least one of them follows in this turn.
-void store_together(struct store *store, uint32_t shard, size_t size);
+// The records reserved next, at most `size` bytes with their padding, go into one entry, whose index is returned; at least one of them follows
+// in this turn.
+uint64_t store_together(struct store *store, uint32_t shard, size_t size);
 // The index of the last entry appended so far (the open one if it has records).
 uint64_t store_last_index(const struct store *store, uint32_t shard);
 uint64_t store_committed_index(const struct store *store, uint32_t shard);
@@ -165,6 +166,8 @@ void store_trim(struct store *store, uint32_t stream, uint64_t first);
 // One message is gone.
 void store_forget(struct store *store, uint32_t stream, uint64_t sequence);
 
+// A hint: these messages are read before long.
+void store_fetch_ahead(struct store *store, const uint32_t *streams, const uint64_t *sequences, size_t count);
 // A read. Embedded by the caller, who keeps it until answered; a waiting one is given up with store_fetch_cancel().
 struct store_fetch {
     uint32_t stream;

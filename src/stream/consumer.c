@@ -69,9 +69,8 @@ struct consumer *consumer_new(struct stream *stream, uint32_t id, const struct c
     heap_init(&consumer->redelivery, SIZE_MAX);
     heap_init(&consumer->delayed, SIZE_MAX);
     consumer->delayed_timer.fire = redelivery_delayed_timer_fire;
-    struct list *lists[] = {&consumer->members,     &consumer->fetches,   &consumer->acks,
-                            &consumer->dirty_link,  &consumer->work_link, &consumer->crowded_link,
-                            &consumer->journal_link};
+    struct list *lists[] = {&consumer->members,    &consumer->fetches,      &consumer->acks,
+                            &consumer->dirty_link, &consumer->crowded_link, &consumer->journal_link};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
     for (size_t i = 0; i < CHOICE_KINDS; i++)
@@ -108,7 +107,8 @@ void consumer_free(struct consumer *consumer)
     wheel_cancel(&engine->wheel, &consumer->pause.timer);
     list_remove(&consumer->link);
     list_remove(&consumer->dirty_link);
-    list_remove(&consumer->work_link);
+    if (consumer->work_place)
+        roster_remove(&engine->work, consumer->work_place);
     list_remove(&consumer->crowded_link);
     list_remove(&consumer->journal_link);
     seqset_deinit(&consumer->acked);
@@ -144,8 +144,13 @@ void consumer_dirty(struct consumer *consumer)
 
 void consumer_wake(struct consumer *consumer)
 {
-    if (!list_is_linked(&consumer->work_link))
-        list_push_back(&consumer->stream->engine->work, &consumer->work_link);
+    if (!consumer->work_place)
+        consumer->work_place = roster_push(&consumer->stream->engine->work, consumer);
+}
+
+void consumer_ahead(const struct consumer *consumer)
+{
+    prefetch_lines(consumer, offsetof(struct consumer, pause) + 1);
 }
 
 int consumer_apply_create(struct engine *engine, const struct record *record, uint64_t index)

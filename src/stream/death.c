@@ -154,6 +154,7 @@ bool death_write(struct consumer *consumer)
         struct death *death = death_of_word(link);
         if (death->index || death->word_index)
             continue;
+        turn_close(engine);
         if (engine_admit(engine, DEAD_RECORD_MAX, true))
             return false;
         buffer_clear(&engine->scratch);

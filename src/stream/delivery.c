@@ -5,7 +5,11 @@
 // is checked again: stream trimmed, message acknowledged, member gone.
 #include "stream/engine_internal.h"
 
+enum { SERVED_MAX = 4 * ENGINE_FIND_MAX };
+
 static bool has_room(const struct engine *engine);
+static bool serve_some(struct engine *engine, size_t *budget);
+static void serve_ahead(const struct engine *engine);
 static struct consumer *next_to_serve(struct engine *engine);
 static bool step_consumer(struct consumer *consumer, size_t *budget);
 static bool start_next(struct consumer *consumer, size_t *budget);
@@ -34,21 +38,14 @@ bool delivery_step(struct engine *engine, size_t *budget)
         list_foreach(consumer_link, &stream->consumers)
             consumer_wake(container_of(consumer_link, struct consumer, link));
     }
-    while (*budget) {
-        struct consumer *consumer = next_to_serve(engine);
-        if (!consumer)
-            break;
-        size_t slice = *budget < ENGINE_SLICE ? *budget : ENGINE_SLICE, left = slice;
-        if (step_consumer(consumer, &left))
-            consumer_wake(consumer);
-        *budget -= slice - left;
-    }
+    while (*budget && serve_some(engine, budget))
+        ;
     return delivery_can_go_on(engine);
 }
 
 bool delivery_can_go_on(const struct engine *engine)
 {
-    return !list_empty(&engine->work) || (!list_empty(&engine->crowded) && has_room(engine));
+    return !roster_is_empty(&engine->work) || (!list_empty(&engine->crowded) && has_room(engine));
 }
 
 void delivery_member_lost(struct member *member)
@@ -95,13 +92,75 @@ static bool has_room(const struct engine *engine)
     return pool_count(&engine->pendings) < engine->options.max_pending;
 }
 
+// A few consumers, and what they have to record, as long as it is in the caches. Returns whether there may be more.
+static bool serve_some(struct engine *engine, size_t *budget)
+{
+    struct consumer *served[SERVED_MAX];
+    size_t count = 0;
+    bool more = true;
+    for (size_t i = 0; more && *budget && i < SERVED_MAX; i++) {
+        if (i % ENGINE_FIND_MAX == 0)
+            serve_ahead(engine);
+        struct consumer *consumer = next_to_serve(engine);
+        size_t slice = *budget < ENGINE_SLICE ? *budget : ENGINE_SLICE, left = slice;
+        more = consumer != NULL;
+        if (consumer && step_consumer(consumer, &left))
+            consumer_wake(consumer);
+        else if (consumer)
+            served[count++] = consumer;
+        *budget -= slice - left;
+    }
+    journal_write_some(engine, served, count);
+    return more;
+}
+
+// What the next ones need lies where the others have driven it: far from the processor. So all of them call for it, step by step, each of which
+// needs what the one before has called for.
+static void serve_ahead(const struct engine *engine)
+{
+    void *consumers[ENGINE_FIND_MAX], *contexts[ENGINE_FIND_MAX];
+    uint32_t streams[ENGINE_FIND_MAX];
+    uint64_t sequences[ENGINE_FIND_MAX];
+    const struct engine_adapter *adapter = NULL;
+    size_t count = roster_front(&engine->work, consumers, ENGINE_FIND_MAX), known = 0;
+    if (count < 2)
+        return;
+    for (size_t i = 0; i < count; i++)
+        consumer_ahead(consumers[i]);
+    for (size_t i = 0; i < count; i++) {
+        const struct consumer *consumer = consumers[i];
+        stream_ahead(consumer->stream);
+        if (!list_empty(&consumer->members))
+            member_ahead(container_of(consumer->members.next, struct member, link));
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct consumer *consumer = consumers[i];
+        if (list_empty(&consumer->members) || consumer->pick_sequence > consumer->stream->state.last_sequence)
+            continue;
+        adapter = engine_adapter_of(engine, consumer);
+        map_u64_prefetch(&consumer->pending, consumer->pick_sequence);
+        if (consumer->runs)
+            prefetch_lines(&consumer->runs[consumer->run_count], sizeof(*consumer->runs));
+        contexts[known] = container_of(consumer->members.next, struct member, link)->context;
+        streams[known] = consumer->stream->id;
+        sequences[known++] = consumer->pick_sequence;
+    }
+    const struct engine_host *host = &engine->options.host;
+    if (known && host->read_ahead)
+        host->read_ahead(host->owner, streams, sequences, known);
+    if (known && adapter->ahead)
+        adapter->ahead(adapter->owner, contexts, known);
+}
+
 // NULL: nobody.
 static struct consumer *next_to_serve(struct engine *engine)
 {
-    struct list *link = list_pop_front(&engine->work);
-    if (link)
-        return container_of(link, struct consumer, work_link);
-    link = has_room(engine) ? list_pop_front(&engine->crowded) : NULL;
+    struct consumer *consumer = roster_pop(&engine->work);
+    if (consumer) {
+        consumer->work_place = 0;
+        return consumer;
+    }
+    struct list *link = has_room(engine) ? list_pop_front(&engine->crowded) : NULL;
     return link ? container_of(link, struct consumer, crowded_link) : NULL;
 }
 

@@ -27,11 +27,10 @@ struct engine *engine_new(const struct engine_options *options)
     tally_book_init(&engine->tallies, TALLY_NAMES_MAX);
     wheel_init(&engine->wheel, 0);
     struct list *lists[] = {
-        &engine->stream_list,     &engine->tail,       &engine->active,
-        &engine->limited,         &engine->work,       &engine->crowded,
-        &engine->journal,         &engine->requests,   &engine->dirty_streams,
-        &engine->dirty_consumers, &engine->gone,       &engine->image_streams,
-        &engine->image_consumers, &engine->image_gone,
+        &engine->stream_list,     &engine->tail,    &engine->active,        &engine->limited,
+        &engine->crowded,         &engine->journal, &engine->requests,      &engine->dirty_streams,
+        &engine->dirty_consumers, &engine->gone,    &engine->image_streams, &engine->image_consumers,
+        &engine->image_gone,
     };
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
@@ -41,6 +40,8 @@ struct engine *engine_new(const struct engine_options *options)
     pool_init(&engine->ops, sizeof(struct tail_op), SIZE_MAX);
     pool_init(&engine->buckets, sizeof(struct choice_bucket), SIZE_MAX);
     buffer_init(&engine->scratch, SIZE_MAX / 2);
+    roster_init(&engine->work);
+    buffer_init(&engine->turn.body, SIZE_MAX / 2);
     return engine;
 }
 
@@ -66,6 +67,8 @@ void engine_free(struct engine *engine)
     for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++)
         pool_deinit(pools[i]);
     buffer_deinit(&engine->scratch);
+    roster_deinit(&engine->work);
+    buffer_deinit(&engine->turn.body);
     mem_free(engine);
 }
 
@@ -96,6 +99,7 @@ int engine_apply(struct engine *engine, const struct record *record, uint64_t in
     case RECORD_RETURNED: return journal_apply_returned(engine, record, index);
     case RECORD_DEAD: return dead_apply(engine, record, index);
     case RECORD_DYING: return death_apply(engine, record, index);
+    case RECORD_TURN: return turn_apply(engine, record, index);
     case RECORD_STREAM_PAUSE: return control_apply_stream_pause(engine, record, index);
     case RECORD_CONSUMER_PAUSE: return control_apply_consumer_pause(engine, record, index);
     case RECORD_CONSUMER_SEEK: return seek_apply(engine, record, index);
@@ -240,6 +244,7 @@ uint64_t engine_append(struct engine *engine, uint16_t kind, uint32_t object, st
 {
     uint64_t index;
     size_t size = RECORD_HEADER_SIZE + body.len;
+    must(!engine->turn.open);
     char *at = engine->options.host.append(engine->options.host.owner, size, &index);
     record_begin(at, (uint32_t)size, kind, 0, object);
     if (body.len)

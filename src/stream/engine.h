@@ -60,8 +60,9 @@ struct engine_host {
     // May records of `size` bytes be appended? `reserved`: acks, deletes, members and the like. 0, ERR_AGAIN, ERR_NO_SPACE, ERR_LIMIT,
     // ERR_FAILED.
     int (*admit)(void *owner, size_t size, bool reserved);
-    // The records appended next, `size` bytes with their padding, go into one entry: all of them will be in the log, or none.
-    void (*together)(void *owner, size_t size);
+    // The records appended next, at most `size` bytes with their padding, go into one entry, whose index is returned: all of them will be in
+    // the log, or none.
+    uint64_t (*together)(void *owner, size_t size);
     // Room for one record, 8-byte aligned, padding included; *ret_index: its entry. See store_reserve().
     char *(*append)(void *owner, size_t size, uint64_t *ret_index);
     int (*read)(void *owner, struct engine_read *read); // 0/error: answered; ERR_AGAIN: done() follows
@@ -73,6 +74,8 @@ struct engine_host {
     size_t (*sizes)(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max, bool *ret_wait);
     // Committed: messages below `first` are gone (UINT64_MAX: the stream is).
     void (*trimmed)(void *owner, uint32_t stream, uint64_t first);
+    // A hint: these are read before long. At most ENGINE_FIND_MAX. NULL: it is of no use.
+    void (*read_ahead)(void *owner, const uint32_t *streams, const uint64_t *sequences, size_t count);
 };
 
 // A message on its way to a member. Borrowed.
@@ -125,6 +128,8 @@ struct engine_adapter {
     // A message has died, and although its stream names another for its dead there is no copy: dead_letter() wanted none, or it could not
     // be read any more, or is too large with its story. NULL: nobody wants to know.
     void (*not_copied)(void *owner, struct consumer *consumer, const struct dead_info *dead);
+    // A hint: members with these contexts are about to get a message. At most ENGINE_FIND_MAX. NULL: it is of no use.
+    void (*ahead)(void *owner, void *const *contexts, size_t count);
 };
 
 struct engine_options {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tidy: prefix engine stream consumer member pending redelivery death dead delivery journal codec image control seek redrive
+// tidy: prefix engine stream consumer member pending redelivery death dead delivery journal codec image control seek redrive turn
 // What the files of the engine share. Everything hangs on struct engine; streams own consumers, consumers own members and pending
 // messages. Whatever exists has a committed flag: false from its proposal to its record's apply.
 //
@@ -29,12 +29,14 @@
 #include "base/memory.h"
 #include "base/must.h"
 #include "base/pool.h"
+#include "base/prefetch.h"
 #include "base/seqset.h"
 #include "base/varint.h"
 #include "base/wheel.h"
 #include "stream/choice.h"
 #include "stream/dedupe.h"
 #include "stream/engine.h"
+#include "stream/roster.h"
 #include "stream/tally.h"
 
 enum {
@@ -49,7 +51,6 @@ enum {
     ENGINE_ALL_DEAD_MAX = 1 << 20, // of all consumers
     DEAD_RECORD_MAX = 8 * 10 + ENGINE_REASON_MAX, // bytes of the body of a DEAD record
     ENGINE_AGE_LOOK_MS = 60000,                   // at least this often, because the wall clock may jump
-    ENGINE_LINE_BYTES = 64,                       // of a processor's cache
 };
 
 // What a tail_op was, to take it back.
@@ -98,6 +99,9 @@ struct stream {
     struct engine *engine; // borrowed
     uint32_t id;
     bool committed, deleting;
+    bool held_back;                  // limits: over, but what would go is not finished; looked at when a floor moves
+    bool finished_known;             // `finished` is right
+    uint64_t evicted_bytes;          // of the messages before the first, since the server started
     struct stream_totals state;      // committed
     struct stream_totals tail;       // with what is proposed
     struct list marks;               // stream_mark, by index
@@ -106,23 +110,20 @@ struct stream {
     struct list active_link;         // engine's active: messages came or went
     uint64_t image_index;            // records up to here are in the restored image
     struct tally tally;              // its own, and what consumers did that are none any more
-    struct stream_config config;     // its name lies in `key`; dead_letter is owned
-    bool sizes_wait;                 // limits: the store is reading
-    uint32_t updates;                // proposed and not committed: until then the limits that end take nothing away
-    bool held_back;                  // limits: over, but what would go is not finished; looked at when a floor moves
-    bool finished_known;             // `finished` is right
-    uint64_t finished;               // discard_new: every consumer has finished what is up to here; 0: nothing
-    char *key;                       // owned: account, name; see engine_key()
-    uint64_t evicted_bytes;          // of the messages before the first, since the server started
-    uint32_t member_count;           // without those being removed
-    struct map consumer_names;       // those not being deleted
-    struct list consumers;           // by id
+    struct pause pause;
+    struct stream_config config; // its name lies in `key`; dead_letter is owned
+    bool sizes_wait;             // limits: the store is reading
+    uint32_t updates;            // proposed and not committed: until then the limits that end take nothing away
+    uint64_t finished;           // discard_new: every consumer has finished what is up to here; 0: nothing
+    char *key;                   // owned: account, name; see engine_key()
+    uint32_t member_count;       // without those being removed
+    struct map consumer_names;   // those not being deleted
+    struct list consumers;       // by id
     uint32_t consumer_count;
     struct list link;        // engine's streams, by id
     uint64_t dirty_epoch;    // engine\'s when it became dirty
     struct list limits_link; // engine's limited: over a limit, or oldest message to be looked at
     struct wheel_timer age_timer;
-    struct pause pause;
     bool edited;                // see stream_state
     uint64_t inactivity_ns;     // there too
     struct stream_purge *purge; // borrowed; NULL: none
@@ -184,50 +185,51 @@ struct fetch {
 };
 
 struct consumer {
+    // What every message and its acknowledgement need comes first and lies side by side; see consumer_ahead().
     struct stream *stream; // borrowed
     uint32_t id;
     bool committed, deleting;
-    bool seeking;         // its seek is proposed: nothing that happens meanwhile would be remembered, so nothing does
-    uint64_t claimed;     // not 0: what is here and behind will not be finished any more when claim_index is committed
-    uint64_t claim_index; // of a seek, or of what is redriven
-    struct pause pause;
-    struct consumer_config config; // name and data lie in `text`
-    char *text;                    // owned
+    bool seeking; // its seek is proposed: nothing that happens meanwhile would be remembered, so nothing does
     uint64_t next_sequence;
     uint64_t pick_sequence; // the next to be read: >= next_sequence
     uint64_t ack_floor;
-    struct seqset acked;    // above the floor, committed
     uint64_t acked_max;     // no acknowledged sequence is above this
     struct map_u64 pending; // sequence -> struct pending
     uint32_t acked_count;   // of them ACKED
     uint32_t parked;        // of them WAITING, DELAYED, READING, DYING
-    struct heap redelivery; // WAITING
-    struct heap delayed;    // DELAYED
-    struct wheel_timer delayed_timer;
-    struct deaths *deaths;               // owned; NULL: nothing died here since the start
-    struct dead_list *dead;              // owned; NULL: nothing ever died here
-    struct passage *passage;             // owned; NULL: none. Until it is committed nothing goes out for the first time
-    struct list members;                 // by id
-    uint32_t member_count;               // without those being removed
-    struct choice choices[CHOICE_KINDS]; // READY members
+    uint64_t work_place;    // in the engine's work, may have something to deliver or to trim; 0: it is not there
     struct list fetches;
     uint32_t fetch_count;
+    uint32_t member_count; // without those being removed
+    struct list members;   // by id
+    struct list acks;      // ACKED, to be recorded
     struct journal_run
         *runs; // owned; from run_head to run_written on their way, from there to run_count to be recorded
     uint32_t run_head, run_written, run_count, run_cap;
-    struct list acks; // ACKED, to be recorded
+    struct list journal_link; // engine's journal: has runs or acks
+    struct list dirty_link;
+    struct deaths *deaths;               // owned; NULL: nothing died here since the start
+    struct dead_list *dead;              // owned; NULL: nothing ever died here
+    struct passage *passage;             // owned; NULL: none. Until it is committed nothing goes out for the first time
+    struct choice choices[CHOICE_KINDS]; // READY members
+    uint64_t image_index;
     uint64_t redelivered;
     struct tally tally;
     uint64_t pending_bytes;  // sum of the sizes in `pending`
-    uint64_t delayed_bytes;  // of those that are DELAYED
     uint64_t position_bytes; // where next_sequence is: bytes as in stream.evicted_bytes and on from there
-    uint64_t image_index;
-    struct list link; // stream's
-    struct list dirty_link;
+    struct seqset acked;     // above the floor, committed
+    struct heap redelivery;  // WAITING
+    struct pause pause;
+    struct consumer_config config; // name and data lie in `text`
+    char *text;                    // owned
+    uint64_t claimed;     // not 0: what is here and behind will not be finished any more when claim_index is committed
+    uint64_t claim_index; // of a seek, or of what is redriven
+    struct heap delayed;  // DELAYED
+    uint64_t delayed_bytes; // of those that are DELAYED
+    struct wheel_timer delayed_timer;
+    struct list link;         // stream's
     uint64_t dirty_epoch;     // engine\'s when it became dirty
-    struct list work_link;    // engine's work: may have something to deliver or to trim
     struct list crowded_link; // engine's crowded: too many messages are out for a first delivery
-    struct list journal_link; // engine's journal: has runs or acks
 };
 
 struct member {
@@ -269,6 +271,14 @@ struct gone {
     uint16_t image_kind;
 };
 
+// A TURN record that is being made; see turn.c.
+struct turn {
+    bool wanted;    // more than one consumer has something to say
+    bool open;      // there are parts
+    uint64_t index; // of the record, while it is open
+    struct buffer body;
+};
+
 struct engine {
     struct engine_options options;
     struct engine_adapter adapters[ENGINE_PROTOCOL_COUNT];
@@ -293,7 +303,8 @@ struct engine {
     bool ids_awaited; // engine_ids_await()
     struct wheel wheel;
     struct list tail; // tail_op, by index
-    struct list active, limited, work, crowded, journal, requests;
+    struct list active, limited, crowded, journal, requests;
+    struct roster work;                                     // consumers
     struct list dirty_streams, dirty_consumers, gone;       // since the last checkpoint began
     struct list image_streams, image_consumers, image_gone; // still to be written in this one
     bool image_counters;
@@ -301,6 +312,7 @@ struct engine {
     size_t dead_count; // messages remembered as dead
     struct pool pendings, fetches, marks, ops, buckets;
     struct buffer scratch;
+    struct turn turn;
     struct engine_stats stats;
 };
 
@@ -386,6 +398,8 @@ void consumer_name_add(struct consumer *consumer);
 void consumer_name_remove(struct consumer *consumer);
 void consumer_dirty(struct consumer *consumer);
 void consumer_wake(struct consumer *consumer);
+// A message of it is delivered, acknowledged or recorded before long.
+void consumer_ahead(const struct consumer *consumer);
 int consumer_apply_create(struct engine *engine, const struct record *record, uint64_t index);
 int consumer_apply_delete(struct engine *engine, const struct record *record, uint64_t index);
 int consumer_of_record(struct engine *engine, uint32_t id, uint64_t index, struct consumer **ret_consumer);
@@ -570,6 +584,8 @@ void journal_passed(struct consumer *consumer, uint64_t first, uint64_t last);
 void journal_link(struct consumer *consumer);
 // Recovery: a message of which another record says something was delivered, whatever became of the record of that. NULL: it is finished.
 struct pending *journal_pending(struct consumer *consumer, uint64_t sequence);
+// What these have to record, but for one alone.
+void journal_write_some(struct engine *engine, struct consumer *const *consumers, size_t count);
 void journal_write(struct engine *engine);
 // What this consumer has not recorded yet, now. False: the log takes no more.
 bool journal_flush(struct consumer *consumer);
@@ -581,6 +597,14 @@ void journal_drop(struct engine *engine, uint64_t last_good);
 int journal_apply_delivered(struct engine *engine, const struct record *record, uint64_t index);
 int journal_apply_returned(struct engine *engine, const struct record *record, uint64_t index);
 int journal_apply_acked(struct engine *engine, const struct record *record, uint64_t index);
+
+// --- turn.c
+// The body that a record of this kind (DELIVERED, RETURNED, ACKED) would have, as a part of the turn's record, whose index is returned. False: it
+// is to be a record of its own, and turn_close() comes first.
+bool turn_put(struct engine *engine, uint16_t kind, uint32_t consumer, struct bytes body, uint64_t *ret_index);
+// Appends the record that is open, if one is.
+void turn_close(struct engine *engine);
+int turn_apply(struct engine *engine, const struct record *record, uint64_t index);
 
 // --- codec.c: bodies of records; RECORDS.md
 // Must the record be one of the _MORE kinds?

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// What goes to the log at the end of a turn: per consumer one record of its deliveries and one of its acknowledgements, as runs. What
-// was given back is recorded between the deliveries before and after it.
+// What goes to the log at the end of a turn: per consumer one record of its deliveries and one of its acknowledgements, as runs, and when
+// there are several consumers, as parts of one record (turn.c). What was given back is recorded between the deliveries before and after it.
 // No delivery waits for its record; an acknowledgement counts when its record is committed. If the log takes nothing, both are
 // kept for later; what a dropped tail had is recorded again, because it did happen.
 #include "stream/engine_internal.h"
 
 enum { BODY_MAX = 65536, RUN_MAX = 40, FIRST_RUNS = 16 };
 
+static void write_linked(struct engine *engine, struct consumer *consumer);
 static void add_run(struct consumer *consumer, struct journal_run run);
 static void make_room(struct consumer *consumer);
 static bool write_consumer(struct engine *engine, struct consumer *consumer);
 static bool write_runs(struct engine *engine, struct consumer *consumer);
+static bool put(struct engine *engine, uint16_t kind, uint32_t consumer, uint64_t *ret_index);
 static bool write_acked(struct engine *engine, struct consumer *consumer);
 static bool write_passage(struct engine *engine, struct passage *passage, uint32_t consumer);
 static void end_passage(struct consumer *consumer);
@@ -58,15 +60,24 @@ struct pending *journal_pending(struct consumer *consumer, uint64_t sequence)
     return pending;
 }
 
+// If the log took nothing the last time, the turn's end tries again.
+void journal_write_some(struct engine *engine, struct consumer *const *consumers, size_t count)
+{
+    engine->turn.wanted = true;
+    for (size_t i = 0; count > 1 && i < count && !engine->journal_refused; i++) {
+        if (list_is_linked(&consumers[i]->journal_link))
+            write_linked(engine, consumers[i]);
+    }
+    turn_close(engine);
+    engine->turn.wanted = false;
+}
+
 void journal_write(struct engine *engine)
 {
-    list_foreach(link, &engine->journal)
-    {
-        struct consumer *consumer = container_of(link, struct consumer, journal_link);
-        if (write_consumer(engine, consumer))
-            list_remove(link);
-        consumer_dirty(consumer);
-    }
+    engine->turn.wanted = engine->journal.next != engine->journal.prev;
+    list_foreach(link, &engine->journal) write_linked(engine, container_of(link, struct consumer, journal_link));
+    turn_close(engine);
+    engine->turn.wanted = false;
 }
 
 void journal_put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t end)
@@ -185,6 +196,13 @@ int journal_apply_acked(struct engine *engine, const struct record *record, uint
     return 0;
 }
 
+static void write_linked(struct engine *engine, struct consumer *consumer)
+{
+    if (write_consumer(engine, consumer))
+        list_remove(&consumer->journal_link);
+    consumer_dirty(consumer);
+}
+
 static void add_run(struct consumer *consumer, struct journal_run run)
 {
     struct journal_run *last =
@@ -251,13 +269,25 @@ static bool write_runs(struct engine *engine, struct consumer *consumer)
         codec_put_number(body, returned ? run->attempt : run->member);
         codec_put_number(body, returned ? run->until_ms : run->attempt);
     }
-    if (engine_admit(engine, body->len, true))
+    uint64_t index;
+    if (!put(engine, returned ? RECORD_RETURNED : RECORD_DELIVERED, consumer->id, &index))
         return false;
-    uint64_t index =
-        engine_append(engine, returned ? RECORD_RETURNED : RECORD_DELIVERED, consumer->id, buffer_bytes(body));
     consumer->run_written += count;
     while (count)
         runs[--count].index = index;
+    return true;
+}
+
+// What is in scratch, as a part of the turn's record or as a record of its own.
+static bool put(struct engine *engine, uint16_t kind, uint32_t consumer, uint64_t *ret_index)
+{
+    struct bytes body = buffer_bytes(&engine->scratch);
+    if (turn_put(engine, kind, consumer, body, ret_index))
+        return true;
+    turn_close(engine);
+    if (engine_admit(engine, body.len, true))
+        return false;
+    *ret_index = engine_append(engine, kind, consumer, body);
     return true;
 }
 
@@ -265,9 +295,9 @@ static bool write_acked(struct engine *engine, struct consumer *consumer)
 {
     buffer_clear(&engine->scratch);
     struct list *end = encode_acks(consumer, &engine->scratch);
-    if (engine_admit(engine, engine->scratch.len, true))
+    uint64_t index;
+    if (!put(engine, RECORD_ACKED, consumer->id, &index))
         return false;
-    uint64_t index = engine_append(engine, RECORD_ACKED, consumer->id, buffer_bytes(&engine->scratch));
     while (consumer->acks.next != end) {
         struct list *link = list_pop_front(&consumer->acks);
         container_of(link, struct pending, link)->index = index;
@@ -280,10 +310,7 @@ static bool write_passage(struct engine *engine, struct passage *passage, uint32
     uint64_t last = 0;
     buffer_clear(&engine->scratch);
     journal_put_run(&engine->scratch, &last, passage->first, passage->last);
-    if (engine_admit(engine, engine->scratch.len, true))
-        return false;
-    passage->index = engine_append(engine, RECORD_ACKED, consumer, buffer_bytes(&engine->scratch));
-    return true;
+    return put(engine, RECORD_ACKED, consumer, &passage->index);
 }
 
 static void end_passage(struct consumer *consumer)

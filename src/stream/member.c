@@ -119,9 +119,7 @@ struct member *engine_member_by_id(struct engine *engine, uint32_t id)
 
 void member_ahead(const struct member *member)
 {
-    const char *from = (const char *)member, *end = (const char *)&member->entry + sizeof(member->entry);
-    for (; from < end; from += ENGINE_LINE_BYTES)
-        __builtin_prefetch(from, 1);
+    prefetch_lines(member, offsetof(struct member, state_timer));
 }
 
 uint32_t member_id(const struct member *member)

@@ -36,6 +36,8 @@ void engine_acks_ahead(const struct engine *engine, const uint32_t *members, con
         consumers[i] = member ? member->consumer : NULL;
         if (member)
             member_ahead(member);
+        if (member && (i == 0 || consumers[i] != consumers[i - 1]))
+            consumer_ahead(member->consumer);
     }
     for (size_t i = 0; i < count; i++) {
         if (consumers[i])

@@ -279,9 +279,7 @@ void stream_commit_marks(struct stream *stream, uint64_t index)
 
 void stream_ahead(const struct stream *stream)
 {
-    const char *from = (const char *)stream, *end = (const char *)&stream->config.disconnect_grace_ns;
-    for (; from < end; from += ENGINE_LINE_BYTES)
-        __builtin_prefetch(from, 1);
+    prefetch_lines(stream, offsetof(struct stream, config.disconnect_grace_ns));
 }
 
 void stream_dirty(struct stream *stream)

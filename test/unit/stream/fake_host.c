@@ -7,7 +7,7 @@
 #include "base/must.h"
 
 static int host_admit(void *owner, size_t size, bool reserved);
-static void host_together(void *owner, size_t size);
+static uint64_t host_together(void *owner, size_t size);
 static char *host_append(void *owner, size_t size, uint64_t *ret_index);
 static int host_read(void *owner, struct engine_read *read);
 static void host_read_cancel(void *owner, struct engine_read *read);
@@ -16,6 +16,7 @@ static int host_seek(void *owner, struct engine_read *read, uint64_t time_ns);
 static size_t host_sizes(void *owner, uint32_t stream, uint64_t first, struct engine_size *ret, size_t max,
                          bool *ret_wait);
 static void host_trimmed(void *owner, uint32_t stream, uint64_t first);
+static void host_read_ahead(void *owner, const uint32_t *streams, const uint64_t *sequences, size_t count);
 static bool adapter_deliver(void *owner, const struct delivery *delivery);
 static void adapter_member_added(void *owner, struct member *member, bool recovered);
 static void adapter_member_removed(void *owner, struct member *member);
@@ -37,7 +38,7 @@ void fake_host_init(struct fake_host *host, uint64_t max_ids)
         .max_ids = max_ids,
         .turn_budget = 1024,
         .host = {host, host_admit, host_together, host_append, host_read, host_read_cancel, host_release, host_seek,
-                 host_sizes, host_trimmed},
+                 host_sizes, host_trimmed, host_read_ahead},
     };
     engine_begin(host);
     engine_recovered(host->engine, host->now);
@@ -283,9 +284,9 @@ static struct fake_entry *open_entry(struct fake_host *host, size_t need)
     return entry;
 }
 
-static void host_together(void *owner, size_t size)
+static uint64_t host_together(void *owner, size_t size)
 {
-    open_entry(owner, record_padded(size));
+    return open_entry(owner, record_padded(size))->index;
 }
 
 static char *host_append(void *owner, size_t size, uint64_t *ret_index)
@@ -356,6 +357,14 @@ static void host_trimmed(void *owner, uint32_t stream, uint64_t first)
     for (uint64_t at = host->streams[stream].first; at < host->streams[stream].cap && at < first; at++)
         host->streams[stream].messages[at].known = false;
     host->streams[stream].first = first;
+}
+
+// What is about to be read can be.
+static void host_read_ahead(void *owner, const uint32_t *streams, const uint64_t *sequences, size_t count)
+{
+    must(owner && count > 0 && count <= ENGINE_FIND_MAX);
+    for (size_t i = 0; i < count; i++)
+        must(streams[i] < FAKE_STREAMS && sequences[i] > 0);
 }
 
 static bool adapter_deliver(void *owner, const struct delivery *delivery)
