@@ -144,8 +144,10 @@ struct weir_client_try {
 };
 // A number for an id that nobody else of this client has. Asynchronous publishes that are small have the even ones.
 uint64_t weir_client_number(struct weir_client *client);
-// What is sent; `id.len` 0: an id is made up, in `memory`, of the number.
+// The id of a number: WEIR_CLIENT_RANDOM_BYTES - 1 letters that nobody else has, and the number. It is somewhere in `memory`, and not ended by a NUL.
 enum { WEIR_CLIENT_ID_BYTES = 32 };
+struct weir_bytes weir_client_make_id(const char *letters, uint64_t number, char memory[WEIR_CLIENT_ID_BYTES]);
+// What is sent; `id.len` 0: an id is made, in `memory`, of the number.
 struct weir_envelope_publish weir_client_envelope(const struct weir_client *client,
                                                   const struct weir_client_try *publish, uint64_t number,
                                                   char memory[WEIR_CLIENT_ID_BYTES]);

@@ -9,6 +9,7 @@
 static int read_options(const struct weir_fleet_options *options, struct weir_fleet_options *ret,
                         struct weir_error *ret_error);
 static int make(const struct weir_fleet_options *options, struct weir_fleet **ret_fleet, struct weir_error *ret_error);
+static void wait_on(pthread_cond_t *condition, struct weir_fleet *fleet, int64_t until_ms);
 static int make_server(struct weir_fleet *fleet, size_t index, const char *url);
 static char *without_login(const char *url);
 static void stop(struct weir_fleet *fleet);
@@ -114,11 +115,12 @@ bool weir_fleet_is_drained(struct weir_fleet *fleet, size_t server)
 
 void weir_fleet_pause(struct weir_fleet *fleet, int64_t until_ms)
 {
-    struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
-    if (until_ms == INT64_MAX)
-        pthread_cond_wait(&fleet->changed, &fleet->mutex);
-    else
-        pthread_cond_timedwait(&fleet->changed, &fleet->mutex, &until);
+    wait_on(&fleet->changed, fleet, until_ms);
+}
+
+void weir_fleet_pause_for_end(struct weir_fleet *fleet, int64_t until_ms)
+{
+    wait_on(&fleet->ended, fleet, until_ms);
 }
 
 void weir_fleet_describe(const struct weir_fleet *fleet, const struct weir_fleet_round *round, char *to, size_t size)
@@ -172,13 +174,14 @@ static int make(const struct weir_fleet_options *options, struct weir_fleet **re
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&fleet->changed, &attributes);
+    pthread_cond_init(&fleet->ended, &attributes);
     pthread_condattr_destroy(&attributes);
     fleet->try_timeout_ms = options->try_timeout_ms ? options->try_timeout_ms : 2000;
     fleet->on_event = options->on_event;
     fleet->closure = options->closure;
     if (getrandom(&fleet->random, sizeof(fleet->random), 0) != sizeof(fleet->random) || fleet->random == 0)
         fleet->random = (uint64_t)weir_client_now_ms() | 1;
-    error = weir_options_unique(fleet->ids);
+    error = weir_options_letters(fleet->ids, sizeof(fleet->ids));
     for (size_t i = 0; i < options->servers_count && !error; i++)
         error = make_server(fleet, i, options->servers[i]);
     if (error) {
@@ -187,6 +190,15 @@ static int make(const struct weir_fleet_options *options, struct weir_fleet **re
     }
     *ret_fleet = fleet;
     return 0;
+}
+
+static void wait_on(pthread_cond_t *condition, struct weir_fleet *fleet, int64_t until_ms)
+{
+    struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
+    if (until_ms == INT64_MAX)
+        pthread_cond_wait(condition, &fleet->mutex);
+    else
+        pthread_cond_timedwait(condition, &fleet->mutex, &until);
 }
 
 static int make_server(struct weir_fleet *fleet, size_t index, const char *url)
@@ -227,6 +239,7 @@ static void stop(struct weir_fleet *fleet)
     pthread_mutex_lock(&fleet->mutex);
     fleet->closing = true;
     pthread_cond_broadcast(&fleet->changed);
+    pthread_cond_broadcast(&fleet->ended);
     pthread_mutex_unlock(&fleet->mutex);
     for (size_t i = 0; i < fleet->count; i++) {
         if (fleet->servers[i].thread_runs)
@@ -248,6 +261,7 @@ static void destroy(struct weir_fleet *fleet)
     }
     weir_options_client_deinit(&fleet->options);
     pthread_cond_destroy(&fleet->changed);
+    pthread_cond_destroy(&fleet->ended);
     pthread_mutex_destroy(&fleet->mutex);
     free(fleet);
 }

@@ -85,18 +85,25 @@ struct weir_fleet {
     bool closing;
     uint64_t random;
     struct weir_fleet_sub *subs;
-    char ids[WEIR_UNIQUE_BYTES];
+    char ids[WEIR_CLIENT_RANDOM_BYTES];
     atomic_uint_fast64_t made_ids;
     // Asynchronous publishes: all in order, and among them those that wait for a server to come back.
     struct weir_fleet_publish *first, *last;
     size_t publishes;
     uint64_t serials;
+    struct weir_fleet_publish *spares; // list, by `next`, of small ones to be used again
+    size_t spares_count;
+    pthread_cond_t ended; // of publishes; apart, because it is signalled often and only those who wait for it care
+    size_t room_waiters;  // who wait for room, and are told when there is some, not for each place
+    size_t end_waiters;   // who are told of each one that ends
     pthread_t retrier;
     bool retrier_runs;
 };
 
 // Waits for `changed`, at most until then. The lock is held.
 void weir_fleet_pause(struct weir_fleet *fleet, int64_t until_ms);
+// The same for `ended`.
+void weir_fleet_pause_for_end(struct weir_fleet *fleet, int64_t until_ms);
 // Why nothing came of it, server by server. The lock is held. `round` may be NULL.
 void weir_fleet_describe(const struct weir_fleet *fleet, const struct weir_fleet_round *round, char *to, size_t size);
 

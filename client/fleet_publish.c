@@ -5,11 +5,10 @@
 // and, after a pause, on that of the retrier.
 #include "client/fleet_internal.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PAUSE_MS = 50, ID_BYTES = 64, SOME = 64 };
+enum { PAUSE_MS = 50, SOME = 64, SMALL = 1024, SPARES_MAX = 1024 };
 
 struct weir_fleet_publish {
     struct weir_fleet_publish *previous, *next;
@@ -25,14 +24,17 @@ struct weir_fleet_publish {
     struct weir_fleet_round round;
     weir_published_fn *on_published;
     void *closure;
+    size_t capacity; // of `memory`
     char memory[];
 };
 
 static int read_publish(struct weir_fleet *fleet, const char *channel, const void *data, size_t data_bytes,
-                        const struct weir_publish_options *options, char id[ID_BYTES], struct weir_fleet_publish *ret,
-                        struct weir_error *ret_error);
-static struct weir_fleet_publish *copy(const struct weir_fleet_publish *from);
-static int enter(struct weir_fleet *fleet, struct weir_fleet_publish *publish, struct weir_error *ret_error);
+                        const struct weir_publish_options *options, char id[WEIR_CLIENT_ID_BYTES],
+                        struct weir_fleet_publish *ret, struct weir_error *ret_error);
+static struct weir_fleet_publish *copy(const struct weir_fleet_publish *from, struct weir_fleet_publish *spare);
+static struct weir_fleet_publish *take_spare(struct weir_fleet *fleet);
+static size_t room_mark(const struct weir_fleet *fleet);
+static int wait_for_room(struct weir_fleet *fleet, int64_t deadline_ms, struct weir_error *ret_error);
 static void leave(struct weir_fleet_publish *publish, int result, const char *why);
 static struct weir_client *pick(struct weir_fleet_publish *publish);
 static uint64_t weigh(struct weir_fleet *fleet, const struct weir_fleet_publish *publish,
@@ -47,7 +49,7 @@ static size_t take_parked(struct weir_fleet *fleet, struct weir_fleet_publish *s
 int weir_fleet_publish(struct weir_fleet *fleet, const char *channel, const void *data, size_t data_bytes,
                        const struct weir_publish_options *options, struct weir_error *ret_error)
 {
-    char id[ID_BYTES], why[WEIR_ERROR_TEXT_BYTES];
+    char id[WEIR_CLIENT_ID_BYTES], why[WEIR_ERROR_TEXT_BYTES];
     struct weir_fleet_publish publish;
     int result = read_publish(fleet, channel, data, data_bytes, options, id, &publish, ret_error);
     if (result)
@@ -85,19 +87,30 @@ int weir_fleet_publish_async(struct weir_fleet *fleet, const char *channel, cons
                              const struct weir_publish_options *options, weir_published_fn *on_published, void *closure,
                              struct weir_error *ret_error)
 {
-    char id[ID_BYTES];
-    struct weir_fleet_publish read, *publish;
+    char id[WEIR_CLIENT_ID_BYTES];
+    struct weir_fleet_publish read, *publish = NULL;
     int error = read_publish(fleet, channel, data, data_bytes, options, id, &read, ret_error);
     if (error)
         return error;
-    if (!(publish = copy(&read)))
+    bool small = data_bytes <= SMALL / 2; // then one is at hand, and copying takes no time
+    read.on_published = on_published;
+    read.closure = closure;
+    if (!small && !(publish = copy(&read, NULL)))
         return weir_error_set(ret_error, WEIR_ERR_MEMORY, "out of memory");
-    publish->on_published = on_published;
-    publish->closure = closure;
-    if ((error = enter(fleet, publish, ret_error))) {
+    pthread_mutex_lock(&fleet->mutex);
+    error = wait_for_room(fleet, read.deadline_ms, ret_error);
+    if (!error && small && !(publish = copy(&read, take_spare(fleet))))
+        error = weir_error_set(ret_error, WEIR_ERR_MEMORY, "out of memory");
+    if (error) {
+        pthread_mutex_unlock(&fleet->mutex);
         free(publish);
         return error;
     }
+    publish->serial = ++fleet->serials;
+    publish->previous = fleet->last;
+    *(fleet->last ? &fleet->last->next : &fleet->first) = publish;
+    fleet->last = publish;
+    fleet->publishes++;
     try_next(publish);
     return 0;
 }
@@ -110,12 +123,14 @@ int weir_fleet_flush(struct weir_fleet *fleet, int64_t timeout_ms)
         return WEIR_ERR_INVALID;
     pthread_mutex_lock(&fleet->mutex);
     uint64_t last = fleet->serials;
+    fleet->end_waiters++;
     while (fleet->first && fleet->first->serial <= last && !result) {
         if (weir_client_now_ms() >= deadline_ms)
             result = WEIR_ERR_TIMEOUT;
         else
-            weir_fleet_pause(fleet, deadline_ms);
+            weir_fleet_pause_for_end(fleet, deadline_ms);
     }
+    fleet->end_waiters--;
     pthread_mutex_unlock(&fleet->mutex);
     return result;
 }
@@ -131,10 +146,11 @@ int weir_fleet_publish_start_retrier(struct weir_fleet *fleet)
 void weir_fleet_publish_end_all(struct weir_fleet *fleet)
 {
     pthread_mutex_lock(&fleet->mutex);
+    fleet->end_waiters++;
     while (fleet->first) {
         struct weir_fleet_publish *publish = fleet->first;
         if (!publish->parked) { // the client that has it is ending it
-            weir_fleet_pause(fleet, INT64_MAX);
+            weir_fleet_pause_for_end(fleet, INT64_MAX);
             continue;
         }
         publish->parked = false;
@@ -142,21 +158,20 @@ void weir_fleet_publish_end_all(struct weir_fleet *fleet)
         leave(publish, WEIR_ERR_CLOSED, "the fleet was closed");
         pthread_mutex_lock(&fleet->mutex);
     }
+    fleet->end_waiters--;
+    for (struct weir_fleet_publish *spare; (spare = take_spare(fleet));)
+        free(spare);
     pthread_mutex_unlock(&fleet->mutex);
 }
 
 static int read_publish(struct weir_fleet *fleet, const char *channel, const void *data, size_t data_bytes,
-                        const struct weir_publish_options *options, char id[ID_BYTES], struct weir_fleet_publish *ret,
-                        struct weir_error *ret_error)
+                        const struct weir_publish_options *options, char id[WEIR_CLIENT_ID_BYTES],
+                        struct weir_fleet_publish *ret, struct weir_error *ret_error)
 {
     struct weir_publish_options read;
     int error = weir_options_read_publish(channel, data, data_bytes, options, &read, ret_error);
     if (error)
         return error;
-    if (!read.id) {
-        snprintf(id, ID_BYTES, "%s%" PRIx64, fleet->ids, (uint64_t)atomic_fetch_add(&fleet->made_ids, 1));
-        read.id = id;
-    }
     *ret = (struct weir_fleet_publish){
         .fleet = fleet,
         .deadline_ms = weir_client_now_ms() + (read.timeout_ms ? read.timeout_ms : fleet->options.publish_timeout_ms),
@@ -164,7 +179,8 @@ static int read_publish(struct weir_fleet *fleet, const char *channel, const voi
         .ret_server = read.ret_server,
         .publish = {.channel = channel,
                     .data = {data, data_bytes},
-                    .id = {read.id, strlen(read.id)},
+                    .id = read.id ? (struct weir_bytes){read.id, strlen(read.id)}
+                                  : weir_client_make_id(fleet->ids, atomic_fetch_add(&fleet->made_ids, 1), id),
                     .reply = {read.reply, read.reply ? strlen(read.reply) : 0}},
     };
     ret->key = UINT64_C(14695981039346656037);
@@ -183,49 +199,66 @@ static char *append(char **end, const char *bytes, size_t len)
     return begin;
 }
 
-static struct weir_fleet_publish *copy(const struct weir_fleet_publish *from)
+// In the memory of a spare one, if there is one and that is enough.
+static struct weir_fleet_publish *copy(const struct weir_fleet_publish *from, struct weir_fleet_publish *spare)
 {
     const struct weir_client_try *publish = &from->publish;
-    struct weir_fleet_publish *to =
-        malloc(sizeof(*to) + strlen(publish->channel) + publish->data.len + publish->id.len + publish->reply.len + 4);
-    if (!to)
-        return NULL;
+    struct weir_fleet_publish *to;
+    size_t channel_len = strlen(publish->channel);
+    size_t size = channel_len + publish->data.len + publish->id.len + publish->reply.len + 4;
+    size_t capacity = size < SMALL ? SMALL : size;
+    if (spare && spare->capacity >= size) {
+        to = spare;
+        capacity = spare->capacity;
+    } else {
+        free(spare);
+        if (!(to = malloc(sizeof(*to) + capacity)))
+            return NULL;
+    }
     *to = *from;
+    to->capacity = capacity;
     char *end = to->memory;
-    to->publish.channel = append(&end, publish->channel, strlen(publish->channel));
+    to->publish.channel = append(&end, publish->channel, channel_len);
     to->publish.data.ptr = append(&end, publish->data.ptr, publish->data.len);
     to->publish.id.ptr = append(&end, publish->id.ptr, publish->id.len);
     to->publish.reply.ptr = append(&end, publish->reply.ptr, publish->reply.len);
     return to;
 }
 
-// Waits for room, and puts it last.
-static int enter(struct weir_fleet *fleet, struct weir_fleet_publish *publish, struct weir_error *ret_error)
+// NULL: there is none. The lock is held.
+static struct weir_fleet_publish *take_spare(struct weir_fleet *fleet)
 {
-    bool wait = weir_client_callback_of_thread() != fleet;
-    int error = 0;
-    pthread_mutex_lock(&fleet->mutex);
-    while (!fleet->closing && !error && fleet->publishes >= fleet->options.max_publishes_in_flight) {
-        if (!wait || weir_client_now_ms() >= publish->deadline_ms)
-            error = weir_error_set(ret_error, wait ? WEIR_ERR_TIMEOUT : WEIR_ERR_LIMIT, "%zu publishes are under way",
-                                   fleet->publishes);
-        else
-            weir_fleet_pause(fleet, publish->deadline_ms);
+    struct weir_fleet_publish *spare = fleet->spares;
+    if (spare) {
+        fleet->spares = spare->next;
+        fleet->spares_count--;
     }
-    if (!error && fleet->closing)
-        error = weir_error_set(ret_error, WEIR_ERR_CLOSED, "the fleet was closed");
-    if (!error) {
-        publish->serial = ++fleet->serials;
-        publish->previous = fleet->last;
-        *(fleet->last ? &fleet->last->next : &fleet->first) = publish;
-        fleet->last = publish;
-        fleet->publishes++;
-    }
-    pthread_mutex_unlock(&fleet->mutex);
-    return error;
+    return spare;
 }
 
-// Calls back, and frees it.
+static size_t room_mark(const struct weir_fleet *fleet)
+{
+    size_t max = fleet->options.max_publishes_in_flight;
+    return max - (max + 3) / 4;
+}
+
+// The lock is held, and let go of for waiting.
+static int wait_for_room(struct weir_fleet *fleet, int64_t deadline_ms, struct weir_error *ret_error)
+{
+    bool wait = weir_client_callback_of_thread() != fleet;
+    while (!fleet->closing && fleet->publishes >= fleet->options.max_publishes_in_flight) {
+        if (!wait || weir_client_now_ms() >= deadline_ms)
+            return weir_error_set(ret_error, wait ? WEIR_ERR_TIMEOUT : WEIR_ERR_LIMIT, "%zu publishes are under way",
+                                  fleet->publishes);
+        fleet->room_waiters++;
+        while (!fleet->closing && fleet->publishes > room_mark(fleet) && weir_client_now_ms() < deadline_ms)
+            weir_fleet_pause_for_end(fleet, deadline_ms);
+        fleet->room_waiters--;
+    }
+    return fleet->closing ? weir_error_set(ret_error, WEIR_ERR_CLOSED, "the fleet was closed") : 0;
+}
+
+// Calls back, and lets go of it.
 static void leave(struct weir_fleet_publish *publish, int result, const char *why)
 {
     struct weir_fleet *fleet = publish->fleet;
@@ -239,10 +272,18 @@ static void leave(struct weir_fleet_publish *publish, int result, const char *wh
     *(publish->previous ? &publish->previous->next : &fleet->first) = publish->next;
     *(publish->next ? &publish->next->previous : &fleet->last) = publish->previous;
     fleet->publishes--;
-    pthread_cond_broadcast(&fleet->changed);
-    pthread_mutex_unlock(&fleet->mutex);
+    if (fleet->end_waiters > 0 || (fleet->room_waiters > 0 && fleet->publishes == room_mark(fleet)))
+        pthread_cond_broadcast(&fleet->ended);
     free(publish->round.refusal);
-    free(publish);
+    bool keep = publish->capacity == SMALL && fleet->spares_count < SPARES_MAX;
+    if (keep) {
+        publish->next = fleet->spares;
+        fleet->spares = publish;
+        fleet->spares_count++;
+    }
+    pthread_mutex_unlock(&fleet->mutex);
+    if (!keep)
+        free(publish);
 }
 
 // The next server to try: its client, referenced, and publish->server; NULL: there is none that was not tried. The lock is held.
@@ -328,16 +369,16 @@ static int verdict(const struct weir_fleet_publish *publish, char *why, size_t s
     return refused ? WEIR_ERR_REFUSED : publish->round.uncertain ? WEIR_ERR_TIMEOUT : WEIR_ERR_UNREACHABLE;
 }
 
-// Tries until a try is under way, it is parked, or it has ended. Nobody else has it.
+// Tries until a try is under way, it is parked, or it has ended. Nobody else has it. The lock is held, and let go of.
 static void try_next(struct weir_fleet_publish *publish)
 {
     struct weir_fleet *fleet = publish->fleet;
+    struct weir_error error;
     char why[WEIR_ERROR_TEXT_BYTES];
     int result;
-    pthread_mutex_lock(&fleet->mutex);
     while ((result = verdict(publish, why, sizeof(why))) > 0) {
-        struct weir_error error = {0, ""};
         struct weir_client *client = pick(publish);
+        error.text[0] = '\0';
         if (!client) {
             publish->round.tried = 0;
             publish->parked = true;
@@ -367,7 +408,6 @@ static void on_try_end(int result, const char *id, const char *why, void *closur
     }
     pthread_mutex_lock(&publish->fleet->mutex);
     note(publish, result, why);
-    pthread_mutex_unlock(&publish->fleet->mutex);
     try_next(publish);
 }
 
@@ -381,10 +421,10 @@ static void *retry(void *closure)
         uint64_t done = 0;
         size_t count;
         while (!fleet->closing && (count = take_parked(fleet, some, &done)) > 0) {
-            pthread_mutex_unlock(&fleet->mutex);
-            for (size_t i = 0; i < count; i++)
+            for (size_t i = 0; i < count; i++) {
                 try_next(some[i]);
-            pthread_mutex_lock(&fleet->mutex);
+                pthread_mutex_lock(&fleet->mutex);
+            }
         }
         int64_t until_ms = done > 0 ? weir_client_now_ms() + PAUSE_MS : INT64_MAX;
         do

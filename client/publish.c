@@ -64,20 +64,24 @@ uint64_t weir_client_number(struct weir_client *client)
     return 2 * atomic_fetch_add_explicit(&client->made_numbers, 1, memory_order_relaxed) + 1;
 }
 
+struct weir_bytes weir_client_make_id(const char *letters, uint64_t number, char memory[WEIR_CLIENT_ID_BYTES])
+{
+    char *end = memory + WEIR_CLIENT_ID_BYTES, *to = end;
+    do
+        *--to = "0123456789abcdefghijklmnopqrstuv"[number & 31];
+    while ((number >>= 5) > 0);
+    to -= WEIR_CLIENT_RANDOM_BYTES - 1;
+    memcpy(to, letters, WEIR_CLIENT_RANDOM_BYTES - 1);
+    return (struct weir_bytes){to, (size_t)(end - to)};
+}
+
 struct weir_envelope_publish weir_client_envelope(const struct weir_client *client,
                                                   const struct weir_client_try *publish, uint64_t number,
                                                   char memory[WEIR_CLIENT_ID_BYTES])
 {
     struct weir_bytes id = publish->id;
-    if (id.len == 0) { // one that is made up is the client's own text and the number
-        char *end = memory + WEIR_CLIENT_ID_BYTES, *to = end;
-        do
-            *--to = "0123456789abcdefghijklmnopqrstuv"[number & 31];
-        while ((number >>= 5) > 0);
-        to -= sizeof(client->ids) - 1;
-        memcpy(to, client->ids, sizeof(client->ids) - 1);
-        id = (struct weir_bytes){to, (size_t)(end - to)};
-    }
+    if (id.len == 0)
+        id = weir_client_make_id(client->ids, number, memory);
     return (struct weir_envelope_publish){
         .client_id = {client->options.client_id, strlen(client->options.client_id)},
         .id = id,
