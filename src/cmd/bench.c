@@ -284,6 +284,12 @@ static int options_parse(struct bench *bench, int argc, char **argv)
     return error ? error : check_counts(bench);
 }
 
+// JSON has no number for what is divided by nothing.
+static double ratio(double part, double whole)
+{
+    return whole > 0 ? part / whole : 0;
+}
+
 static void report(const struct bench *bench)
 {
     double seconds = (double)bench->elapsed_ns / 1e9, count = (double)bench->done;
@@ -291,18 +297,20 @@ static void report(const struct bench *bench)
     double p90 = (double)histogram_quantile(&bench->latency, 0.9) / 1e3;
     double p99 = (double)histogram_quantile(&bench->latency, 0.99) / 1e3;
     double max = (double)histogram_max(&bench->latency) / 1e3;
-    double client_us = (double)bench->client_cpu_ns / 1e3 / count,
-           server_us = (double)bench->server_cpu_ns / 1e3 / count;
+    double client_us = ratio((double)bench->client_cpu_ns / 1e3, count);
+    double server_us = ratio((double)bench->server_cpu_ns / 1e3, count);
+    double rate = ratio(count, seconds);
+    if (bench->done == 0)
+        fputs("weir bench: nothing is left to measure: take more --msgs, or a smaller --window\n", stderr);
     if (bench->json) {
         printf("{\"mode\":\"%s\",\"size\":%u,\"messages\":%llu,\"seconds\":%.6f,\"rate\":%.1f,\"p50_us\":%.1f,"
                "\"p90_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f,\"client_cpu_us\":%.4f,\"server_cpu_us\":%.4f,"
                "\"wrong\":%llu}\n",
-               bench->mode, bench->size, (unsigned long long)bench->done, seconds, count / seconds, p50, p90, p99, max,
-               client_us, bench->server_pid ? server_us : 0, (unsigned long long)bench->wrong);
+               bench->mode, bench->size, (unsigned long long)bench->done, seconds, rate, p50, p90, p99, max, client_us,
+               bench->server_pid ? server_us : 0, (unsigned long long)bench->wrong);
         return;
     }
-    printf("%-9s %6u B  %11.0f msgs/s  %8.1f MB/s", bench->mode, bench->size, count / seconds,
-           count * bench->size / seconds / 1e6);
+    printf("%-9s %6u B  %11.0f msgs/s  %8.1f MB/s", bench->mode, bench->size, rate, rate * bench->size / 1e6);
     if (histogram_count(&bench->latency))
         printf("  latency p50 %.0f p90 %.0f p99 %.0f max %.0f us", p50, p90, p99, max);
     printf("  CPU/msg: client %.3f us", client_us);
