@@ -13,7 +13,7 @@ UI_MARK := ui/node_modules/.installed
 NPM_MARKS := test/conformance/node_modules/.installed test/deploy/node_modules/.installed test/ui/node_modules/.installed
 
 .DEFAULT_GOAL := all
-.PHONY: all docs run test check bench fuzz soak tsan format install clean help bootstrap bootstrap-test debug
+.PHONY: all demo docs run test check bench fuzz soak tsan format install clean help bootstrap bootstrap-test debug
 
 all: bootstrap $(UI_MARK) build/build.ninja ## build the program, build/weir, and the library in build/client (release)
 	@ninja -C build weir libweir
@@ -28,6 +28,11 @@ test: bootstrap-test debug $(NPM_MARKS) all ## every test that needs only this m
 
 check: bootstrap-test ## before every commit: format, tidy, IDs, clang, unit tests and simulation
 	@script/check
+
+demo: all ## examples/training: three servers, trainers, real jobs; kills some of them; ends with a model a job (a minute)
+	@script/bootstrap demo
+	@ninja -C build weir training-platform
+	@examples/training/demo
 
 bench: all bootstrap-test ## compare with Debian's nats-server in one run
 	@script/bench

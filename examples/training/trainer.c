@@ -238,6 +238,6 @@ static void on_server(struct weir_fleet *fleet, size_t server, enum weir_server_
     static const char *const names[] = {
         [WEIR_SERVER_DOWN] = "down", [WEIR_SERVER_UP] = "up", [WEIR_SERVER_SILENT] = "silent"};
     const struct trainer *trainer = closure;
-    fprintf(stderr, "%s: %s is %s: %s\n", trainer->options.name, weir_fleet_server_url(fleet, server), names[state],
-            why);
+    fprintf(stderr, "%s: %s is %s%s%s\n", trainer->options.name, weir_fleet_server_url(fleet, server), names[state],
+            why[0] ? ": " : "", why);
 }
