@@ -34,9 +34,11 @@ const ALL_DOWN_MS = TIMEOUT_MS + 1500
 const PAUSE_MS = { server: 2500, worker: 5000 } // of a worker: sometimes beyond the ack wait, so that somebody else does its work as well
 const DRAIN_MS = 60000
 // How fast, how many: channel `quick` is for the library, `slow` for commands, which cost processes.
-const PUBLISHERS = [...Array(6).fill({ channel: 'quick', waitMs: 10 }), ...Array(2).fill({ channel: 'slow', waitMs: 100 })]
+const PUBLISHERS = [...Array(6).fill({ channel: 'quick', waitMs: 10 }), ...Array(2).fill({ channel: 'slow', waitMs: 200 })]
 const CREWS = [{ channel: 'quick', count: 2 }, { channel: 'slow', count: 3 }]
-const CALL_LINES = 8
+const CALLERS = 3
+const CALL_LINES = 10
+const LINE_MS = 100
 
 class Chaos {
   constructor () {
@@ -58,7 +60,7 @@ class Chaos {
     await this.fleet.wait()
     this.crews = CREWS.map((crew) => ({ ...crew, members: [], busy: new Set(), make: () => this.make(crew) }))
     for (const crew of this.crews) for (let i = 0; i < crew.count; i++) crew.members.push(await crew.make())
-    this.loops = [...PUBLISHERS.map((one, i) => this.publish(i, one)), this.enqueue()]
+    this.loops = [...PUBLISHERS.map((one, i) => this.publish(i, one)), ...Array.from({ length: CALLERS }, (_, i) => this.enqueue(i))]
   }
 
   async make ({ channel }) {
@@ -79,14 +81,14 @@ class Chaos {
   }
 
   /** One call of `weir enqueue` after the other. Which of its jobs a call that failed had stored nobody knows. */
-  async enqueue () {
+  async enqueue (caller) {
     for (let i = 0; !this.ending; i++) {
-      const data = Array.from({ length: CALL_LINES }, (_, line) => `call.${i}-${line}`)
-      const { begin, end, stored, error } = await enqueue(this.servers, 'slow', data.map((one) => this.task(one)), TIMEOUT_MS)
+      const name = `call-${caller}.${i}`
+      const data = Array.from({ length: CALL_LINES }, (_, line) => `${name}-${line}`)
+      const { begin, end, stored, error } = await enqueue(this.servers, 'slow', data.map((one) => this.task(one)), LINE_MS, TIMEOUT_MS)
       const from = error ? end - TIMEOUT_MS : begin
-      this.calls.push({ name: `call ${i} of weir enqueue`, stored, data })
+      this.calls.push({ name, stored, data })
       for (const one of data) this.channels.slow.published.push({ data: one, begin: from, end, error, enoughMs: ENQUEUE_ENOUGH_MS })
-      await pause(200)
     }
   }
 
@@ -96,17 +98,18 @@ class Chaos {
   /** Does something to a server that nothing else is done to. */
   async disturbServer (index) {
     const server = this.servers[index]
-    const how = this.pick(['kill', 'kill', 'pause', 'pause', 'stop'])
-    const ms = this.chance() * (how === 'pause' ? PAUSE_MS.server : 800)
+    const how = this.pick(['kill', 'kill', 'pause', 'hang', 'stop'])
+    const ms = this.chance() * (how === 'pause' || how === 'hang' ? PAUSE_MS.server : 800)
     this.busy.add(index)
     this.uptimes[index].down()
-    if (how === 'pause') {
+    if (how === 'pause' || how === 'hang') {
       server.child.kill('SIGSTOP')
       await pause(ms)
-      server.child.kill('SIGCONT')
-    } else {
-      await this.end(server, how === 'kill' ? 'SIGKILL' : 'SIGTERM')
-      await pause(ms)
+    }
+    if (how === 'pause') server.child.kill('SIGCONT')
+    else {
+      await this.end(server, how === 'stop' ? 'SIGTERM' : 'SIGKILL') // with one that hung goes what it was sent and never read
+      if (how !== 'hang') await pause(ms)
       await server.launch()
     }
     this.uptimes[index].up()

@@ -17,13 +17,12 @@ const running = new Set()
 process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
 
 /** A process of `weir`; `ended` is its exit code or signal, `log` what it wrote. */
-function start (words, input) {
+function start (words) {
   const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'pipe'] })
   const one = { child, log: '', output: '' }
   child.stdout.on('data', (text) => { one.output += text })
   child.stderr.on('data', (text) => { one.log += text })
   child.stdin.on('error', () => {})
-  child.stdin.end(input)
   running.add(child)
   one.ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(code === null ? signal : code)))
   one.ended.then(() => running.delete(child))
@@ -74,7 +73,7 @@ class CommandWorker {
   static async start (servers, channel, flags, command) {
     const worker = new CommandWorker()
     const words = ['work', channel, '--group', 'workers', '--servers', servers.map((one) => one.url).join(','), '--log_format', 'json', '-q', ...flags]
-    worker.process = start([...words, '--', '/bin/sh', '-c', command], '')
+    worker.process = start([...words, '--', '/bin/sh', '-c', command])
     await until(() => worker.process.log !== '', 'a worker says something', STOP_MS) // before that it knows of no signals
     return worker
   }
@@ -121,11 +120,15 @@ function readJournal (journal) {
   return { begun: ids('begin'), ended: ids('end') }
 }
 
-/** One call of `weir enqueue`: how it ended, { stored, begin, end, error }. */
-async function enqueue (servers, channel, lines, deadlineMs) {
+/** One call of `weir enqueue`, which gets a line every `gapMs`: how it ended, { stored, begin, end, error }. */
+async function enqueue (servers, channel, lines, gapMs, deadlineMs) {
   const begin = now()
-  const call = start(['enqueue', '--servers', servers.map((one) => one.url).join(','), '--deadline', `${deadlineMs}ms`, '--lines', '--json', channel],
-    lines.join('\n'))
+  const call = start(['enqueue', '--servers', servers.map((one) => one.url).join(','), '--deadline', `${deadlineMs}ms`, '--lines', '--json', channel])
+  for (const line of lines) {
+    call.child.stdin.write(line + '\n')
+    await pause(gapMs)
+  }
+  call.child.stdin.end()
   const code = await call.ended
   if (code !== 0 && code !== 1) throw new Error(`weir enqueue ended with ${code}:\n${call.log}`)
   return { begin, end: now(), stored: JSON.parse(call.output).stored, error: code ? call.log.trim() : undefined }

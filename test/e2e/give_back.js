@@ -119,9 +119,13 @@ class Bench {
     return figures
   }
 
-  /** What a consumer of libweir holds when it ends in order: how long until it is at another one. */
+  /**
+   * What a consumer of libweir holds when it ends in order: how long until it is at another one. A goodbye that takes longer than what was given back waits
+   * can cross with a delivery, and that counts: seldom, or something is wrong.
+   */
   async library () {
     const figures = []
+    let counted = 0
     const start = async () => {
       const worker = await LibraryWorker.start(this.servers, 'messages', new Set(), () => 0)
       await worker.fleet.wait()
@@ -140,13 +144,14 @@ class Bench {
       await has(next, ids)
       for (const id of ids) {
         const { at, message } = next.arrivals.get(id)
-        if (message.redelivered) throw new Error(`${id} came as a redelivery: what was given back was counted`)
+        counted += message.redelivered
         figures.push(at - told)
       }
       holder = next
       if (round + 1 < ROUNDS) await Promise.all(ids.map((id) => holder.arrivals.get(id).message.ack()))
     }
     await holder.stop()
+    if (counted > figures.length / 20) throw new Error(`${counted} of ${figures.length} that were given back came as redeliveries`)
     return figures
   }
 
@@ -187,14 +192,15 @@ async function main () {
     let figures = []
     const start = startMs()
     try { figures = await run() } catch (error) { wrong = String(error.stack) }
-    const limit = PROMISE_MS + 2 * start
+    const slowest = Math.max(start, startMs())
+    const limit = PROMISE_MS + 2 * slowest
     const within = figures.filter((ms) => ms <= limit).length
     if (!wrong && median(figures) > limit) wrong = `the median is above ${limit.toFixed()} ms`
     failed += wrong !== ''
     console.log(`${wrong ? 'not ok' : 'ok'} ${++number} - ${name}`)
     if (figures.length) {
       console.log(`    median ${median(figures).toFixed(1)} ms, longest ${Math.max(...figures).toFixed(1)} ms, ${within} of ${figures.length} within ` +
-        `${limit.toFixed()} ms; a command starts in ${start.toFixed(1)} ms here`)
+        `${limit.toFixed()} ms; a command starts in ${slowest.toFixed(1)} ms here`)
     }
     if (wrong) console.log(`    ${wrong.replace(/\n/g, '\n    ')}`)
   }
