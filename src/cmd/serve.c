@@ -164,6 +164,10 @@ static int start_workers(struct serve *serve)
     mallopt(M_ARENA_MAX, (int)count);
     // What is freed is joined with its neighbours at once: glibc would put that off, and then do it for a million pieces in one go.
     mallopt(M_MXFAST, 0);
+    // A piece as large as a chunk of the log goes back to the system when it is freed. glibc would raise that limit.
+    enum { LARGE_BYTES = 1024 * 1024 };
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+    mallopt(M_TRIM_THRESHOLD, 8 * LARGE_BYTES);
     int error = serve_workers_init(&serve->workers, count, &serve->loop, &serve->log.logger);
     if (error)
         logger_write(&serve->log.logger, LOG_FATAL, "no file descriptors left for %u threads (ulimit -n)", count);

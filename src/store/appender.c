@@ -10,10 +10,9 @@ static bool fits(const struct appender *appender, size_t padded);
 static void open_entry(struct appender *appender, size_t padded);
 static void push(struct appender *appender, struct appender_entry entry);
 
-void appender_init(struct appender *appender, size_t chunk_bytes, size_t entry_max, uint64_t last_index)
+void appender_init(struct appender *appender, struct chunk_spares *spares, size_t entry_max, uint64_t last_index)
 {
-    *appender = (struct appender){
-        .chunk_bytes = chunk_bytes, .entry_max = entry_max, .last_index = last_index, .next_number = 1};
+    *appender = (struct appender){.spares = spares, .entry_max = entry_max, .last_index = last_index, .next_number = 1};
 }
 
 void appender_deinit(struct appender *appender)
@@ -127,7 +126,8 @@ static void open_entry(struct appender *appender, size_t padded)
     size_t wanted = ENTRY_HEADER_SIZE + padded;
     if (!appender->chunk || appender->chunk->capacity - appender->chunk->used < wanted) {
         chunk_unref(appender->chunk);
-        appender->chunk = chunk_new(wanted > appender->chunk_bytes ? wanted : appender->chunk_bytes);
+        size_t ordinary = appender->spares->capacity;
+        appender->chunk = chunk_spares_take(appender->spares, wanted > ordinary ? wanted : ordinary);
         appender->chunk->number = appender->next_number++;
     }
     appender->open = true;

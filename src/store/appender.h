@@ -21,7 +21,7 @@ struct appender_entry {
 };
 
 struct appender {
-    size_t chunk_bytes;           // of an ordinary chunk
+    struct chunk_spares *spares;  // borrowed; their capacity is that of an ordinary chunk
     size_t entry_max;             // bytes of an entry's records, unless one record, or what belongs together, is larger
     struct chunk *chunk;          // owned reference: where the open entry is, or the next one will be; NULL at first
     uint64_t next_number;         // of chunks
@@ -36,7 +36,7 @@ struct appender {
     size_t capacity, head, count; // of the ring: capacity is a power of two
 };
 
-void appender_init(struct appender *appender, size_t chunk_bytes, size_t entry_max, uint64_t last_index);
+void appender_init(struct appender *appender, struct chunk_spares *spares, size_t entry_max, uint64_t last_index);
 void appender_deinit(struct appender *appender);
 
 // See store_reserve().

@@ -4,6 +4,7 @@
 // with a log made of a few functions. Embedded in struct store, which fills it; one thread.
 #pragma once
 
+#include "store/chunk.h"
 #include "store/store.h"
 
 enum {
@@ -58,12 +59,13 @@ struct store_context {
     uint32_t block_bytes; // bytes of content in a block of a log file that is made now
     struct store_handler handler; // its owner is borrowed
     struct log_view log;
-    struct moment now;      // of this turn
-    uint64_t damaged_areas; // found by recovery or reads
-    uint32_t requests;      // under way for reader, roll-over and checkpoint
-    bool failed;            // the log FAILED: nothing is written any more
-    bool closing;           // start nothing new
-    bool ids_awaited;       // saved dedupe ids are still being given back: meanwhile none are saved
-    bool starved;           // the disk is FULL (prepare.h): roll over and release what can be, whatever the budget
-    uint32_t claims;        // files being written that found no space: whatever becomes free is theirs
+    struct chunk_spares spares; // of the log
+    struct moment now;          // of this turn
+    uint64_t damaged_areas;     // found by recovery or reads
+    uint32_t requests;          // under way for reader, roll-over and checkpoint
+    bool failed;                // the log FAILED: nothing is written any more
+    bool closing;               // start nothing new
+    bool ids_awaited;           // saved dedupe ids are still being given back: meanwhile none are saved
+    bool starved;               // the disk is FULL (prepare.h): roll over and release what can be, whatever the budget
+    uint32_t claims;            // files being written that found no space: whatever becomes free is theirs
 };

@@ -14,7 +14,7 @@ struct parts *parts_new(struct store_context *context)
     struct parts *parts = mem_alloc_zero(sizeof(*parts));
     parts->context = context;
     index_init(&parts->index, context->options.memory ? message_gone : NULL, parts);
-    tail_init(&parts->tail, context->options.cache_bytes);
+    tail_init(&parts->tail, context->options.cache_bytes, &context->spares);
     segment_set_init(&parts->segments, context);
     reader_init(&parts->reader, context, &parts->index, &parts->tail, &parts->segments);
     checkpoint_init(&parts->checkpoint, context, &parts->segments);

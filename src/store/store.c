@@ -13,6 +13,7 @@ enum {
     MEMORY_CHUNK_MAX = 256 * 1024, // one message keeps all of its chunk alive
     MEMORY_CHUNK_MIN = 4096,
     DISK_CHUNK = 1024 * 1024,
+    SPARE_CHUNKS = 4, // as many as one batch may need more of than the one before
 };
 
 static int check_options(const struct store_options *options, const struct disk *disk);
@@ -235,7 +236,8 @@ static struct store *make(const struct store_options *options, struct disk *disk
     size_t entry_max = ENTRY_RECORDS_MAX;
     if (!options->memory && options->first_file_bytes / 4 < entry_max)
         entry_max = options->first_file_bytes / 4; // an entry never spans files
-    appender_init(&store->appender, chunk_bytes, entry_max, 0);
+    chunk_spares_init(&store->context.spares, chunk_bytes, options->memory ? 0 : SPARE_CHUNKS);
+    appender_init(&store->appender, &store->context.spares, entry_max, 0);
     store->appender.time_ns = now.wall_ns;
     store->parts = parts_new(&store->context);
     return store;
@@ -250,5 +252,6 @@ static void destroy(struct store *store)
     if (store->memory_log)
         memory_free(store->memory_log);
     vault_free(store->context.vault);
+    chunk_spares_deinit(&store->context.spares);
     mem_free(store);
 }

@@ -33,9 +33,9 @@ static inline uint64_t block_bytes(const struct tail_block *block)
     return sizeof(*block) + block->chunk->capacity + (uint64_t)block->count * sizeof(uint32_t);
 }
 
-void tail_init(struct tail *tail, uint64_t budget_bytes)
+void tail_init(struct tail *tail, uint64_t budget_bytes, struct chunk_spares *spares)
 {
-    *tail = (struct tail){.budget = budget_bytes};
+    *tail = (struct tail){.budget = budget_bytes, .spares = spares};
     map_u64_init(&tail->blocks, TAIL_BLOCKS_MAX);
     map_u64_init(&tail->chunks, TAIL_CHUNKS_MAX);
     list_init(&tail->lru);
@@ -218,7 +218,7 @@ static void tail_pop(struct tail *tail)
     if (tail->count == 1 || slot_at(tail, 1)->chunk != slot->chunk) {
         tail->hot_bytes -= slot->chunk->capacity;
     }
-    chunk_unref(slot->chunk);
+    chunk_spares_give(tail->spares, slot->chunk);
     tail->head = (tail->head + 1) & (tail->cap - 1);
     tail->count--;
     tail->hint -= tail->hint > 0;

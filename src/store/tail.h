@@ -36,8 +36,9 @@ struct tail_block {
 };
 
 struct tail {
-    uint64_t budget;    // bytes, hot and cold together
-    uint64_t hot_bytes; // capacity of hot chunks
+    uint64_t budget;             // bytes, hot and cold together
+    struct chunk_spares *spares; // borrowed; gets what was hot
+    uint64_t hot_bytes;          // capacity of hot chunks
     uint64_t cold_bytes;
     uint64_t memory_bytes;   // capacity of the memory store's chunks
     struct tail_slot *slots; // owned ring, oldest at head
@@ -54,7 +55,7 @@ struct tail {
 
 enum tail_kind { TAIL_LOG, TAIL_SEGMENT };
 
-void tail_init(struct tail *tail, uint64_t budget_bytes);
+void tail_init(struct tail *tail, uint64_t budget_bytes, struct chunk_spares *spares);
 void tail_deinit(struct tail *tail);
 
 // Bytes of the log that lie in `chunk`: positions increase from call to call. References the chunk until it leaves the budget.

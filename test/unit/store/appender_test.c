@@ -18,11 +18,13 @@ static char *put(struct appender *appender, size_t size, uint64_t *ret_index)
     return at;
 }
 
+static struct chunk_spares spares = {.capacity = 4096}; // none are kept
+
 static void records_of_a_turn_are_one_entry(void **state)
 {
     struct appender appender;
     uint64_t index;
-    appender_init(&appender, 4096, 1024, 41);
+    appender_init(&appender, &spares, 1024, 41);
     put(&appender, 20, &index);
     assert_int_equal(index, 42);
     put(&appender, 33, &index);
@@ -49,7 +51,7 @@ static void records_of_a_turn_are_one_entry(void **state)
 static void sealing_nothing_makes_nothing(void **state)
 {
     struct appender appender;
-    appender_init(&appender, 4096, 1024, 0);
+    appender_init(&appender, &spares, 1024, 0);
     appender_seal(&appender);
     assert_int_equal(appender.count, 0);
     assert_int_equal(appender.last_index, 0);
@@ -60,7 +62,7 @@ static void entries_and_chunks_have_a_maximum(void **state)
 {
     struct appender appender;
     uint64_t index;
-    appender_init(&appender, 4096, 1024, 0);
+    appender_init(&appender, &spares, 1024, 0);
     for (int i = 0; i < 100; i++)
         put(&appender, 200, &index);
     put(&appender, 10000, &index); // larger than a chunk: has its own
@@ -84,7 +86,7 @@ static void records_that_belong_together_are_one_entry(void **state)
 {
     struct appender appender;
     const size_t sizes[] = {100, 500, 2000, 6000}; // fits, fits the next entry, an entry of its own, a chunk of its own
-    appender_init(&appender, 4096, 1024, 0);
+    appender_init(&appender, &spares, 1024, 0);
     for (int i = 0; i < 4; i++) {
         uint64_t index, first, second, third;
         put(&appender, 600, &index);
@@ -109,7 +111,7 @@ static void what_is_dropped_gives_its_indexes_back(void **state)
 {
     struct appender appender;
     uint64_t index;
-    appender_init(&appender, 4096, 1024, 0);
+    appender_init(&appender, &spares, 1024, 0);
     for (int i = 0; i < 5; i++) {
         put(&appender, 100, &index);
         appender_seal(&appender);

@@ -234,7 +234,7 @@ static void parts_init(struct cold_fixture *cold)
     saved_ids_init(&cold->saved_ids, &cold->context);
     cold->ids_awaited = cold->context.ids_awaited = false;
     index_init(&cold->index, NULL, NULL);
-    tail_init(&cold->tail, cold->context.options.cache_bytes);
+    tail_init(&cold->tail, cold->context.options.cache_bytes, &cold->context.spares);
     segment_set_init(&cold->segments, &cold->context);
     reader_init(&cold->reader, &cold->context, &cold->index, &cold->tail, &cold->segments);
     checkpoint_init(&cold->checkpoint, &cold->context, &cold->segments);

@@ -20,6 +20,8 @@ static struct chunk *filled(char c)
     return chunk;
 }
 
+static struct chunk_spares spares; // none are kept
+
 static void add(struct tail *tail, uint32_t file, uint64_t offset, char c)
 {
     struct chunk *chunk = filled(c);
@@ -31,7 +33,7 @@ static void finds_bytes_by_position(void **state)
 {
     struct tail tail;
     struct chunk *chunk = NULL;
-    tail_init(&tail, 1 << 20);
+    tail_init(&tail, 1 << 20, &spares);
     add(&tail, 1, 4096, 'a');
     add(&tail, 1, 8192, 'b');
     add(&tail, 2, 4096, 'c');
@@ -51,7 +53,7 @@ static void pieces_of_one_chunk_are_merged_and_counted_once(void **state)
 {
     struct tail tail;
     struct chunk *chunk = filled('x'), *found;
-    tail_init(&tail, 1 << 20);
+    tail_init(&tail, 1 << 20, &spares);
     tail_add(&tail, 1, 4096, chunk->data, 100, chunk);
     tail_add(&tail, 1, 4200, chunk->data + 104, 100, chunk);
     tail_add(&tail, 1, 8192, chunk->data + 204, 100, chunk); // elsewhere in the file
@@ -69,7 +71,7 @@ static void the_oldest_chunk_goes_first(void **state)
 {
     struct tail tail;
     struct chunk *chunk;
-    tail_init(&tail, 10 * CHUNK);
+    tail_init(&tail, 10 * CHUNK, &spares);
     for (uint32_t i = 0; i < 1000; i++) {
         add(&tail, 1 + i / 100, 4096 + (uint64_t)(i % 100) * CHUNK, (char)i);
         assert_true(tail.hot_bytes <= 10 * CHUNK);
@@ -92,7 +94,7 @@ static void add_block(struct tail *tail, uint64_t offset, char c)
 static void cold_blocks_share_the_budget_and_the_newest_always_stays(void **state)
 {
     struct tail tail;
-    tail_init(&tail, 20 * CHUNK);
+    tail_init(&tail, 20 * CHUNK, &spares);
     for (uint32_t i = 0; i < 20; i++) {
         add(&tail, 1, (uint64_t)i * CHUNK, 'h');
     }
@@ -111,7 +113,7 @@ static void cold_blocks_share_the_budget_and_the_newest_always_stays(void **stat
 static void a_block_used_again_outlives_one_that_was_not(void **state)
 {
     struct tail tail;
-    tail_init(&tail, 4 * (CHUNK + 128));
+    tail_init(&tail, 4 * (CHUNK + 128), &spares);
     add_block(&tail, 0, 'a');
     add_block(&tail, CHUNK, 'b');
     add_block(&tail, 2 * CHUNK, 'c');
@@ -126,7 +128,7 @@ static void a_block_used_again_outlives_one_that_was_not(void **state)
 static void a_block_larger_than_the_budget_is_kept_until_the_next(void **state)
 {
     struct tail tail;
-    tail_init(&tail, 100);
+    tail_init(&tail, 100, &spares);
     add_block(&tail, 0, 'a');
     assert_non_null(tail_block_find(&tail, tail_key(TAIL_SEGMENT, 1, 0)));
     add_block(&tail, CHUNK, 'b');
@@ -139,7 +141,7 @@ static void a_block_larger_than_the_budget_is_kept_until_the_next(void **state)
 static void memory_chunks_live_as_long_as_a_message_in_them(void **state)
 {
     struct tail tail;
-    tail_init(&tail, 0);
+    tail_init(&tail, 0, &spares);
     struct chunk *chunk = filled('m');
     chunk->number = 5;
     for (int i = 0; i < 10; i++) {
