@@ -37,6 +37,13 @@ int weir_envelope_answer_decode(struct weir_bytes from, struct weir_envelope_ans
 {
     struct weir_envelope_answer answer = {0};
     struct field field;
+    // Nearly all are just an id of less than 128 bytes: its tag, its length, and nothing behind it.
+    if (from.len >= 2 && from.ptr[0] == (1 << 3 | BYTES) && (size_t)from.ptr[1] == from.len - 2 &&
+        from.len - 2 < 0x80) {
+        ret->id = (struct weir_bytes){from.ptr + 2, from.len - 2};
+        ret->error = (struct weir_bytes){NULL, 0};
+        return 0;
+    }
     while (from.len > 0) {
         if (!next_field(&from, &field))
             return WEIR_ERR_PROTOCOL;

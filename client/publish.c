@@ -45,12 +45,15 @@ int weir_client_try_publish(struct weir_client *client, const struct weir_client
                               "publishing and waiting within a callback of a publish would wait for itself");
     struct weir_envelope_publish envelope = weir_client_envelope(client, publish, weir_client_number(client), id);
     size_t message_len = weir_envelope_publish_size(&envelope);
-    size_t subject_len = strlen(client->subjects.publish_prefix) + 1 + strlen(publish->channel);
+    size_t prefix_len = strlen(client->subjects.publish_prefix);
+    size_t subject_len = prefix_len + 1 + envelope.channel.len;
     size_t size = subject_len + 1 + message_len;
     char *memory = size <= sizeof(small) ? small : malloc(size);
     if (!memory)
         return weir_error_set(ret_error, WEIR_ERR_MEMORY, "out of memory");
-    snprintf(memory, subject_len + 1, "%s.%s", client->subjects.publish_prefix, publish->channel);
+    memcpy(memory, client->subjects.publish_prefix, prefix_len);
+    memory[prefix_len] = '.';
+    memcpy(memory + prefix_len + 1, publish->channel, envelope.channel.len + 1);
     struct weir_bytes message = {memory + subject_len + 1, message_len};
     weir_envelope_publish_encode(memory + subject_len + 1, &envelope);
     int error = request_until(client, publish, memory, message, ret_error);

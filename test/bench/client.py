@@ -65,7 +65,7 @@ def client(args, verdicts, scratch):
             if what == "ask":
                 took = {kind: 1e6 / statistics.median(result["rate"] for result in results) for kind, results in runs.items()}
                 print("         it takes %.0f us, %s %.0f us, a fleet %.0f us" % (took["weir"], NAMES[peer], took[peer], took["fleet"]))
-            if shutil.which("valgrind") and not args.quick and what != "sub":
+            if shutil.which("valgrind") and not args.quick and what == "pub": # the others spin while they wait
                 print("         instructions: %s" % ", ".join(
                     "%s %.0f" % (NAMES[kind], instructions(program, server.port, kind, what)) for kind in runs))
     finally:

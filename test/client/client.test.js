@@ -143,7 +143,7 @@ test('ST-P07 close ends the client, its id is free at once', async (t) => {
   }
 })
 
-test('ST-P08 a client that was replaced learns it by its pings', { alone: true }, async (t) => {
+test('ST-P08 ST-B14 a client that stopped answering is closed, and learns it by its pings', { alone: true }, async (t) => {
   const own = await Server.start(['-hbi', '100ms', '-hbt', '100ms', '-hbf', '1'])
   t.after(() => own.stop())
   const frozen = Driver.start()
@@ -310,6 +310,28 @@ test('ST-B03 MaxInflight limits what a client holds', async (t) => {
   assert.deepStrictEqual((await sub.queue.take(4)).map((one) => one.data), ['4', '5', '6', '7'])
 })
 
+test('ST-B03 a reader that is slow for a while is not cut off: a backlog goes at its speed', async (t) => {
+  const tight = await Server.start(['-max_pending', '2M'])
+  t.after(() => tight.stop())
+  const client = await connect(t, {}, tight)
+  const count = 60
+  for (let i = 0; i < count; i++) await client.publish('backlog', '', { size: 100000 })
+  const frozen = Driver.start()
+  t.after(() => frozen.stop())
+  const reader = await frozen.connect(t, tight)
+  let ended = false
+  reader.once('disconnected', () => { ended = true })
+  const sub = await reader.subscribe('backlog', { all: true, manual: true, max_in_flight: count, ack_wait_ms: 60000 })
+  await sub.queue.next()
+  frozen.child.kill('SIGSTOP')
+  for (let i = 0; i < 20; i++) await client.publish('others', 'are served')
+  frozen.child.kill('SIGCONT')
+  const got = await sub.queue.take(count - 1)
+  assert.deepStrictEqual(got.map((one) => one.sequence), got.map((_, i) => i + 2))
+  assert.ok(got.every((one) => !one.redelivered && one.hex.length === 200000))
+  assert.strictEqual(ended, false)
+})
+
 test('ST-B06 a durable goes on after its client was closed and came back', async (t) => {
   const id = unique('client')
   const channel = unique('durable')
@@ -441,6 +463,41 @@ for (const signal of ['SIGTERM', 'SIGKILL']) {
     await until(() => events.length >= 2, 'both events')
     assert.deepStrictEqual(events.slice(0, 2), ['disconnected', 'reconnected'])
     assert.ok(!events.includes('lost'))
+  })
+}
+
+test('ST-B19 acknowledgements of one channel call back in order', async (t) => {
+  const client = await connect(t)
+  await client.publish(unique('order'), '', { times: 3000, in_order: true })
+})
+
+for (const signal of ['SIGTERM', 'SIGKILL']) {
+  test(`ST-B29 ST-P02 over a restart publishes and a plain subscription go on; each is stored once (${signal})`, async (t) => {
+    const own = await Server.start(['--disconnect_grace', '30s'])
+    t.after(() => own.stop())
+    const client = await connect(t, {}, own)
+    const sub = await client.subscribe('log', { all: true })
+    const [rounds, times] = [5, 2000]
+    let broken = 0
+    client.on('disconnected', () => { broken++ })
+    const published = (async () => { for (let i = 0; i < rounds; i++) await client.publish('log', '', { times }) })()
+    await sub.queue.next()
+    own.child.kill(signal)
+    await own.ended
+    await own.launch()
+    await published
+    await client.publish('log', 'end')
+    const seen = new Map([[1, '0']])
+    while (seen.size < rounds * times + 1) {
+      const { sequence, data } = await sub.queue.next()
+      assert.strictEqual(seen.get(sequence) || data, data)
+      seen.set(sequence, data)
+    }
+    assert.strictEqual(seen.get(rounds * times + 1), 'end')
+    const counts = new Map()
+    for (const data of seen.values()) counts.set(data, (counts.get(data) || 0) + 1)
+    assert.ok(counts.size === times + 1 && [...counts].every(([data, count]) => count === (data === 'end' ? 1 : rounds)))
+    assert.ok(broken > 0)
   })
 }
 

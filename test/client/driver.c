@@ -199,6 +199,12 @@ void driver_on_published(int result, const char *id, const char *why, void *clos
         pending->result = result;
         snprintf(pending->why, sizeof(pending->why), "%s", why);
     }
+    size_t len = strlen(id), before = strlen(pending->id);
+    if (pending->in_order && (len < before || (len == before && strcmp(id, pending->id) <= 0))) {
+        pending->result = WEIR_ERR_PROTOCOL;
+        snprintf(pending->why, sizeof(pending->why), "%s after %s", id, pending->id);
+    }
+    snprintf(pending->id, sizeof(pending->id), "%s", id);
     if (--pending->left == 0)
         pthread_cond_signal(&pending->done);
     pthread_mutex_unlock(&pending->mutex);
@@ -222,7 +228,9 @@ static int publish_many(struct weir_client *client, const json_t *call, const st
                                      driver_number(call, "times"),
                                      0,
                                      "",
-                                     driver_truth(call, "close") ? client : NULL};
+                                     driver_truth(call, "close") ? client : NULL,
+                                     "",
+                                     driver_truth(call, "in_order")};
     int64_t times = pending.left;
     for (int64_t i = 0; i < times; i++) {
         char text[24];

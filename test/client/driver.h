@@ -30,6 +30,8 @@ struct driver_pending {
     int result;
     char why[256];
     struct weir_client *close; // the first of them closes this one; NULL: none
+    char id[32];               // of the one before; made-up ids count up
+    bool in_order;             // they must
 };
 
 // One line of output; takes it.

@@ -55,7 +55,7 @@ static int publish(struct weir_fleet *fleet, const json_t *call, json_t *answer,
             json_object_set_new(answer, "server", json_integer((json_int_t)server));
         return result;
     }
-    struct driver_pending pending = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 1, 0, "", NULL};
+    struct driver_pending pending = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 1, 0, "", NULL, "", false};
     int result =
         weir_fleet_publish_async(fleet, channel, data, strlen(data), &options, driver_on_published, &pending, error);
     if (result)
