@@ -4,12 +4,14 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { PREFETCH_LINE_BYTES = 64 };
 
-// NULL: nothing.
+// Every line that has a part of it. NULL: nothing.
 static inline void prefetch_lines(const void *from, size_t size)
 {
-    for (size_t skip = 0; from && skip < size; skip += PREFETCH_LINE_BYTES)
-        __builtin_prefetch((const char *)from + skip, 1);
+    const char *line = (const char *)from - (uintptr_t)from % PREFETCH_LINE_BYTES;
+    for (; from && line < (const char *)from + size; line += PREFETCH_LINE_BYTES)
+        __builtin_prefetch(line, 1);
 }

@@ -18,11 +18,12 @@
 
 // Embedded in its owner, which must cancel it before it goes away. All zeroes, or zeroes and `fire`, is an unset timer.
 struct wheel_timer {
+    struct list
+        link; // list link: a slot, or the lists of due and firing timers; first, for those who only ask whether it is set
     // Called from wheel_advance(), with the timer already unset. It may set and cancel any timer, itself included, and
     // free its owner. now_ms is that of wheel_advance().
     void (*fire)(struct wheel_timer *timer, uint64_t now_ms);
     uint64_t deadline_ms; // of the last wheel_set()
-    struct list link;     // list link: a slot, or the lists of due and firing timers
     uint32_t slot;        // level * 64 + slot, or WHEEL_LEVELS * 64 when on another list
 };
 

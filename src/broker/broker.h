@@ -222,10 +222,10 @@ enum broker_interest broker_interest(struct broker *broker, struct bytes literal
 // what it was at add). One exception: READY is reported again when it was CONGESTED in between, if only within the turn, since
 // whoever asked then and stopped publishing must learn that it may go on. Embedded by its owner.
 struct broker_watch {
+    bool was_congested; // broker's: since on_change() told last
+    bool is_elsewhere;  // broker's: connections of other workers listen
     void (*on_change)(struct broker_watch *watch, enum broker_interest interest);
-    void *implementation; // broker's, as the rest
-    bool was_congested;   // since on_change() told last
-    bool is_elsewhere;    // connections of other workers listen
+    void *implementation; // broker's
 };
 
 // The subject is copied. Returns the interest now.

@@ -19,6 +19,7 @@ struct overlap_count {
 static void tell_follower(const struct account *account, struct bytes pattern, bool is_there);
 static bool tell_of_inlet(void *context, struct trie_entry *entry);
 static void announce(struct account *account, enum target_kind kind, struct bytes subject);
+static bool is_under(const struct inlet_target *target, struct bytes subject);
 static bool may_overlap(const struct inlet_target *target, struct bytes pattern);
 static bool is_prefix_pattern(struct bytes pattern);
 static void prefix_add(struct account *account, struct inlet_target *target);
@@ -108,12 +109,17 @@ struct inlet_target *broker_inlet_find_prefix(struct account *account, struct by
 {
     for (uint32_t i = 0; i < account->prefix_count; i++) {
         struct inlet_target *target = account->prefixes[i];
-        size_t len = target->pattern.len - 1; // without the ">"
-        // The trie finds nothing for a subject with an empty token; what stands behind the prefix must not be easier to please.
-        if (subject.len > len && bytes_equal(bytes_make(subject.ptr, len), bytes_make(target->pattern.ptr, len)))
-            return target->overlap_count == 0 && !subject_has_empty_token(bytes_skip(subject, len)) ? target : NULL;
+        if (is_under(target, subject))
+            return broker_inlet_is_behind(target, subject) ? target : NULL;
     }
     return NULL;
+}
+
+// The trie finds nothing for a subject with an empty token; what stands behind the prefix must not be easier to please.
+bool broker_inlet_is_behind(const struct inlet_target *target, struct bytes subject)
+{
+    return target->is_prefix && target->overlap_count == 0 && is_under(target, subject) &&
+           !subject_has_empty_token(bytes_skip(subject, target->pattern.len - 1));
 }
 
 bool broker_inlet_deliver(struct inlet_target *target, struct broker_message *message)
@@ -197,6 +203,13 @@ static void announce(struct account *account, enum target_kind kind, struct byte
     remote_interest_add(remotes, account, subject, (struct bytes){0});
     if (kind == TARGET_RESPONSES)
         remote_interest_flush(remotes);
+}
+
+// Does it begin as the pattern does, without the ">"?
+static bool is_under(const struct inlet_target *target, struct bytes subject)
+{
+    size_t len = target->pattern.len - 1;
+    return subject.len > len && memcmp(subject.ptr, target->pattern.ptr, len) == 0;
 }
 
 static bool may_overlap(const struct inlet_target *target, struct bytes pattern)

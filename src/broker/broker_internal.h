@@ -231,6 +231,8 @@ void broker_reap(struct broker *broker);
 // The inlet to which alone a subject goes; NULL: ask the trie.
 static inline struct inlet_target *broker_inlet_find(struct account *account, struct bytes subject);
 struct inlet_target *broker_inlet_find_prefix(struct account *account, struct bytes subject);
+// Is the target such an inlet for the subject?
+bool broker_inlet_is_behind(const struct inlet_target *target, struct bytes subject);
 // A target of that kind that its prefix may find. ERR_INVALID: bad subject; ERR_LIMIT: too many tokens.
 int broker_inlet_open(struct account *account, enum target_kind kind, struct inlet *inlet, struct bytes subject,
                       struct inlet_target **ret_target) MUST_USE;

@@ -6,6 +6,7 @@
 // for messages from inside the process: one on its way through accounts nests as deep as its hops take it, because it has a publisher,
 // who may go before the turn ends.
 // tidy: prefix account
+#include "base/prefetch.h"
 #include "broker/broker_internal.h"
 #include "broker/connection.h"
 #include "broker/import.h"
@@ -88,9 +89,7 @@ size_t broker_publish_along(struct broker *broker, struct broker_path *path, str
 
 void broker_path_ahead(const struct broker_path *path)
 {
-    const char *target = (const char *)path->sole.entry;
-    __builtin_prefetch(target, 1);
-    __builtin_prefetch(target + sizeof(struct subscription) - 1, 1);
+    prefetch_lines(path->sole.entry, sizeof(struct subscription));
 }
 
 size_t broker_route(struct account *account, struct broker_message *message)

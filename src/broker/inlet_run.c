@@ -50,10 +50,11 @@ void inlet_run_end(struct inlet_run *run, struct connection *connection)
         broker_reap(broker);
 }
 
-// While a run gathers nothing happens that could change who gets its subject.
+// While a run gathers nothing happens that could change who gets its subject, or another one with the same prefix: that was found because
+// nothing else overlaps it.
 static struct inlet_target *find(const struct inlet_run *run, struct account *account, struct bytes subject)
 {
-    if (run->count > 0 && bytes_equal(run->subject, subject))
+    if (run->count > 0 && (bytes_equal(run->subject, subject) || broker_inlet_is_behind(run->target, subject)))
         return run->target;
     return broker_inlet_find(account, subject);
 }

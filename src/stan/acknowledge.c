@@ -7,25 +7,29 @@
 #include "stan/stan_internal.h"
 #include "stan/verdict.h"
 
+static void finish(struct stan *stan, uint32_t number, uint64_t sequence);
 static void take(struct stan *stan, struct member *member, const struct inlet_message *message);
 static void describe(struct stan *stan, const struct member *member, struct bytes reply);
 static void carry_out(struct stan *stan, struct member *member, const struct verdict *verdict);
 
-// Acknowledgements of many members come side by side; what they are about does not lie so.
+// Acknowledgements of many members come side by side; what they are about does not lie so. What is no Ack, or nobody's, has member 0.
 void acknowledge_on_run(struct stan *stan, const struct inlet_message *messages, size_t count)
 {
-    uint32_t members[INLET_RUN_MAX];
+    uint32_t members[INLET_RUN_MAX] = {0};
     uint64_t sequences[INLET_RUN_MAX];
-    size_t known = 0;
     for (size_t i = 0; i < count; i++) {
-        struct envelope_ack ack;
-        if (stan_subject_number(messages[i].subject, &members[known]) || envelope_ack_decode(messages[i].payload, &ack))
-            continue;
-        sequences[known++] = ack.sequence;
+        struct envelope_ack ack = {0};
+        if (!verdict_may_be(messages[i].payload) && envelope_ack_decode(messages[i].payload, &ack) == 0)
+            (void)!stan_subject_number(messages[i].subject, &members[i]);
+        sequences[i] = ack.sequence;
     }
-    engine_acks_ahead(stan->engine, members, sequences, known);
-    for (size_t i = 0; i < count; i++)
-        acknowledge_on_message(stan, &messages[i]);
+    engine_acks_ahead(stan->engine, members, sequences, count);
+    for (size_t i = 0; i < count; i++) {
+        if (members[i])
+            finish(stan, members[i], sequences[i]);
+        else
+            acknowledge_on_message(stan, &messages[i]);
+    }
 }
 
 void acknowledge_on_message(struct stan *stan, const struct inlet_message *message)
@@ -45,6 +49,14 @@ bool acknowledge_on_former(struct inlet *inlet, const struct inlet_message *mess
     return true;
 }
 
+// A late acknowledgement of something that is not pending any more is nothing to tell anybody (ST-B09).
+static void finish(struct stan *stan, uint32_t number, uint64_t sequence)
+{
+    struct member *member = engine_member_by_id(stan->engine, number);
+    if (member && member_context(member))
+        (void)!engine_ack(stan->engine, member_consumer(member), sequence, stan_time(stan));
+}
+
 static void take(struct stan *stan, struct member *member, const struct inlet_message *message)
 {
     struct bytes payload = message->payload;
@@ -57,7 +69,6 @@ static void take(struct stan *stan, struct member *member, const struct inlet_me
     int error = verdict_decode(payload, &verdict);
     if (!error)
         carry_out(stan, member, &verdict);
-    // A late acknowledgement of something that is not pending any more is nothing to tell anybody (ST-B09).
     if (error == ERR_NOT_FOUND && envelope_ack_decode(payload, &ack) == 0)
         (void)!engine_ack(stan->engine, member_consumer(member), ack.sequence, stan_time(stan));
 }

@@ -88,7 +88,8 @@ static void member_added(void *owner, struct member *member, bool recovered)
     struct member_data data;
     if (member_data_decode(member_config_get(member)->data, &data))
         return;
-    struct subscription *subscription = mem_alloc_zero(sizeof(*subscription));
+    struct subscription *subscription = mem_alloc_aligned(PREFETCH_LINE_BYTES, sizeof(*subscription));
+    memset(subscription, 0, sizeof(*subscription));
     subscription->stan = stan;
     subscription->member = member;
     subscription->inbox = data.inbox;
@@ -171,12 +172,12 @@ static void ahead(void *owner, void *const *contexts, size_t count)
 {
     (void)owner;
     for (size_t i = 0; i < count; i++)
-        prefetch_lines(contexts[i], sizeof(struct subscription));
+        __builtin_prefetch(contexts[i], 1);
     for (size_t i = 0; i < count; i++) {
         const struct subscription *subscription = contexts[i];
         if (!subscription)
             continue;
-        __builtin_prefetch(subscription->inbox.ptr);
+        prefetch_lines(subscription->inbox.ptr, subscription->inbox.len);
         broker_path_ahead(&subscription->path);
     }
 }

@@ -68,20 +68,21 @@ struct stan {
 
 // A STAN subscription: the adapter's side of a member.
 struct subscription {
+    // What each message needs comes first: one line of a processor's cache, up to what the watch says about being behind.
+    struct bytes inbox;      // in the member's data
+    struct broker_path path; // to it
+    uint64_t
+        last_sent; // sequence: of its first deliveries the newest; before any where its consumer stood when it came
+    uint64_t redelivered;       // deliveries to it that were not a message's first
+    struct broker_watch watch;  // of the inbox
     struct stan *stan;          // borrowed
     struct member *member;      // borrowed; frees us when it goes
     struct stan_client *client; // borrowed; NULL while an orphan
-    struct bytes inbox;         // in the member's data
-    struct bytes ack_inbox;     // there too; len 0: the one made of the member's id
+    struct bytes ack_inbox;     // as inbox; len 0: the one made of the member's id
     struct inlet former_ack;    // of the ack inbox, if it is in the member's data
-    struct broker_watch watch;  // of the inbox
-    struct broker_path path;    // to it
     struct list of_client;      // list link: stan_client.subscriptions, or stan.orphans
     struct list link;           // list link: stan.all
     uint64_t remove_index;      // of the proposal that removes it; 0: none
-    uint64_t
-        last_sent; // sequence: of its first deliveries the newest; before any where its consumer stood when it came
-    uint64_t redelivered; // deliveries to it that were not a message's first
 };
 
 // --- answers (answer.c) ---------------------------------------------------------------------------------------------

@@ -26,5 +26,11 @@ struct verdict {
     struct bytes reason; // TERMINATE; borrowed
 };
 
+// False for what begins with a field of an Ack.
+static inline bool verdict_may_be(struct bytes payload)
+{
+    return payload.len == 0 || (payload.ptr[0] != '\x0a' && payload.ptr[0] != '\x10');
+}
+
 // ERR_NOT_FOUND: it begins with none of the words; ERR_INVALID: with one of them, but the rest is wrong.
 int verdict_decode(struct bytes payload, struct verdict *ret) MUST_USE;

@@ -19,7 +19,7 @@ void choice_place(struct choice_entry *entry, struct choice *choice, uint64_t lo
 {
     struct choice_bucket *bucket = entry->bucket;
     struct list *near = choice ? choice->buckets.prev : NULL;
-    if (bucket && entry->choice == choice) {
+    if (bucket && bucket->choice == choice) {
         if (bucket->load == load)
             return;
         if (bucket->entries.next == bucket->entries.prev && is_between(choice, bucket, load)) {
@@ -52,13 +52,19 @@ struct choice_entry *choice_first(const struct choice *choice, const struct choi
     return NULL;
 }
 
+struct choice_entry *choice_after(const struct choice_entry *entry)
+{
+    struct list *next = entry->link.next;
+    return next == &entry->bucket->entries ? NULL : container_of(next, struct choice_entry, link);
+}
+
 void choice_check(const struct choice *choice)
 {
     uint64_t last = 0;
     list_foreach(link, &choice->buckets)
     {
         struct choice_bucket *bucket = bucket_of(link);
-        must(bucket->load >= last && !list_empty(&bucket->entries));
+        must(bucket->choice == choice && bucket->load >= last && !list_empty(&bucket->entries));
         last = bucket->load + 1;
         list_foreach(entry_link, &bucket->entries)
             must(container_of(entry_link, struct choice_entry, link)->bucket == bucket);
@@ -75,7 +81,6 @@ static void leave(struct choice_entry *entry, struct pool *buckets)
     struct choice_bucket *bucket = entry->bucket;
     list_remove(&entry->link);
     entry->bucket = NULL;
-    entry->choice = NULL;
     if (list_empty(&bucket->entries)) {
         list_remove(&bucket->link);
         pool_put(buckets, bucket);
@@ -96,11 +101,11 @@ static void enter(struct choice_entry *entry, struct choice *choice, struct list
         must(bucket);
         list_init(&bucket->entries);
         bucket->load = load;
+        bucket->choice = choice;
         list_push_front(after, &bucket->link);
         after = &bucket->link;
     }
     entry->bucket = bucket_of(after);
-    entry->choice = choice;
     list_push_back(&entry->bucket->entries, &entry->link);
 }
 

@@ -26,12 +26,12 @@ struct choice_bucket {
     struct list link;    // choice's
     struct list entries; // choice_entry, never empty
     uint64_t load;
+    struct choice *choice; // borrowed
 };
 
-// Embedded in a member.
+// Embedded in a member; small, because there may be ten thousand.
 struct choice_entry {
     struct choice_bucket *bucket; // borrowed; NULL: in no choice
-    struct choice *choice;        // borrowed
     struct list link;             // bucket's
 };
 
@@ -41,4 +41,6 @@ void choice_init(struct choice *choice);
 void choice_place(struct choice_entry *entry, struct choice *choice, uint64_t load, struct pool *buckets);
 // The entry with the smallest load, other than `not` (may be NULL). NULL: none.
 struct choice_entry *choice_first(const struct choice *choice, const struct choice_entry * not );
+// The one that comes next with the same load; NULL: none.
+struct choice_entry *choice_after(const struct choice_entry *entry);
 void choice_check(const struct choice *choice);

@@ -23,9 +23,10 @@ static void fetch_unreserve(struct fetch *fetch);
 static void fetch_free(struct fetch *fetch);
 static struct member *choose_first(struct consumer *consumer);
 static struct member *choose_again(struct consumer *consumer, uint32_t holder);
-static void next_ahead(const struct choice_entry *entry);
+static void next_ahead(const struct consumer *consumer, const struct choice_entry *entry);
 static struct member *member_of(struct choice_entry *entry);
 static void arrive(struct consumer *consumer, struct fetch *fetch);
+static struct member *take_place(struct consumer *consumer, struct fetch *fetch);
 static void arrive_failed(struct consumer *consumer, struct fetch *fetch, int result);
 static bool pass_over(struct consumer *consumer, const struct fetch *fetch);
 static bool send(struct consumer *consumer, struct fetch *fetch, struct member *member);
@@ -297,7 +298,7 @@ static struct member *choose_first(struct consumer *consumer)
 {
     struct choice_entry *entry = choice_first(&consumer->choices[CHOICE_FREE], NULL);
     if (entry)
-        next_ahead(entry);
+        next_ahead(consumer, entry);
     return member_of(entry ? entry : choice_first(&consumer->choices[CHOICE_SUSPECT_FREE], NULL));
 }
 
@@ -316,13 +317,20 @@ static struct member *choose_again(struct consumer *consumer, uint32_t holder)
     return NULL;
 }
 
-// Among many, the member that is likely to be next has been driven out of the caches by all that came after its last message.
-static void next_ahead(const struct choice_entry *entry)
+// Among many, the members that are likely to be next have been driven out of the caches by all that came after their last messages.
+// What lies behind a pointer is called for one delivery after the pointer was: the third's member, the second's context, and where the
+// first's context leads.
+static void next_ahead(const struct consumer *consumer, const struct choice_entry *entry)
 {
-    const struct list *next = entry->link.next;
-    if (next != &entry->bucket->entries)
-        member_ahead(container_of(next, struct member, entry.link));
-    __builtin_prefetch(container_of(entry, struct member, entry)->context);
+    const struct engine_adapter *adapter = engine_adapter_of(consumer->stream->engine, consumer);
+    const struct choice_entry *first = choice_after(entry), *second = first ? choice_after(first) : NULL;
+    const struct choice_entry *third = second ? choice_after(second) : NULL;
+    if (first && adapter->ahead)
+        adapter->ahead(adapter->owner, &container_of(first, struct member, entry)->context, 1);
+    if (second)
+        __builtin_prefetch(container_of(second, struct member, entry)->context, 1);
+    if (third)
+        member_ahead(container_of(third, struct member, entry));
 }
 
 static struct member *member_of(struct choice_entry *entry)
@@ -334,15 +342,11 @@ static struct member *member_of(struct choice_entry *entry)
 static void arrive(struct consumer *consumer, struct fetch *fetch)
 {
     const struct engine_host *host = &consumer->stream->engine->options.host;
-    struct member *member = fetch->member;
     int result = fetch->read.result;
     bool forgotten = !fetch->first_time && !fetch->pending;
     bool sent = true, passed = false;
-    fetch_unreserve(fetch);
     if (!forgotten && result == 0) {
-        bool first = fetch->first_time || pending_is_revived(fetch->pending);
-        if (!member || (first && member->in_flight >= member->config.max_in_flight))
-            member = first ? choose_first(consumer) : choose_again(consumer, fetch->pending->holder);
+        struct member *member = take_place(consumer, fetch);
         sent = member && send(consumer, fetch, member);
     } else if (!forgotten) {
         passed = pass_over(consumer, fetch);
@@ -357,6 +361,21 @@ static void arrive(struct consumer *consumer, struct fetch *fetch)
     fetch_free(fetch);
     if (rewind)
         delivery_cancel(consumer);
+}
+
+// The member that was chosen or, if it is gone or full by now, another; NULL: none. What it is sent counts in place of what was reserved
+// for it, so its load stays what it is, and with it its place among the others.
+static struct member *take_place(struct consumer *consumer, struct fetch *fetch)
+{
+    struct member *member = fetch->member;
+    bool first = fetch->first_time || pending_is_revived(fetch->pending);
+    if (member && (!first || member->in_flight < member->config.max_in_flight)) {
+        fetch->member = NULL;
+        member->reserved--;
+        return member;
+    }
+    fetch_unreserve(fetch);
+    return first ? choose_first(consumer) : choose_again(consumer, fetch->pending->holder);
 }
 
 // The message cannot be read. Gone or damaged, it is finished for this consumer; else it is tried again later, and holds up nobody.

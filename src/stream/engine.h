@@ -128,7 +128,8 @@ struct engine_adapter {
     // A message has died, and although its stream names another for its dead there is no copy: dead_letter() wanted none, or it could not
     // be read any more, or is too large with its story. NULL: nobody wants to know.
     void (*not_copied)(void *owner, struct consumer *consumer, const struct dead_info *dead);
-    // A hint: members with these contexts are about to get a message. At most ENGINE_FIND_MAX. NULL: it is of no use.
+    // A hint: members with these contexts are about to get a message. At most ENGINE_FIND_MAX. A single context's first line was called for
+    // a little earlier. NULL: it is of no use.
     void (*ahead)(void *owner, void *const *contexts, size_t count);
 };
 

@@ -233,7 +233,7 @@ struct consumer {
 };
 
 struct member {
-    // What a delivery and its acknowledgement need comes first; see member_ahead().
+    // What a delivery and its acknowledgement need comes first: two lines, up to the link of the timer. See member_ahead().
     struct consumer *consumer; // borrowed
     void *context;
     uint32_t id;
@@ -241,14 +241,14 @@ struct member {
     bool recovered; // the deadlines of what it has begin when it is READY
     bool refused;   // CONGESTED because it refused a delivery: tried again by timer
     enum member_state state;
-    struct member_config config; // data is owned
-    struct list out;             // pending, by deadline
     uint32_t in_flight;
     uint32_t reserved; // fetches for it
-    uint64_t gone_ms;  // GONE: since when
     struct choice_entry entry;
+    struct member_config config;    // data is owned
+    struct list out;                // pending, by deadline
     struct wheel_timer ack_timer;   // set, not after the first deadline, while anything is out with a deadline
     struct wheel_timer state_timer; // GONE: grace; refused: retry
+    uint64_t gone_ms;               // GONE: since when
     struct list link;               // consumer's
 };
 

@@ -119,7 +119,7 @@ struct member *engine_member_by_id(struct engine *engine, uint32_t id)
 
 void member_ahead(const struct member *member)
 {
-    prefetch_lines(member, offsetof(struct member, state_timer));
+    prefetch_lines(member, offsetof(struct member, ack_timer.fire));
 }
 
 uint32_t member_id(const struct member *member)
@@ -155,7 +155,8 @@ void *member_context(const struct member *member)
 struct member *member_new(struct consumer *consumer, uint32_t id, const struct member_config *config)
 {
     struct engine *engine = consumer->stream->engine;
-    struct member *member = mem_alloc_zero(sizeof(*member));
+    struct member *member = mem_alloc_aligned(PREFETCH_LINE_BYTES, sizeof(*member));
+    memset(member, 0, sizeof(*member));
     member->consumer = consumer;
     member->id = id;
     member->config = *config;

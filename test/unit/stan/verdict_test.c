@@ -102,7 +102,12 @@ static void acknowledgements(void **state)
         struct envelope_ack ack;
         assert_int_equal(envelope_ack_decode(acks[i], &ack), 0);
         assert_int_equal(verdict_decode(acks[i], &verdict), ERR_NOT_FOUND);
+        assert_false(verdict_may_be(acks[i]));
     }
+    // Read as an Ack it would be one, of nothing.
+    struct envelope_ack ack;
+    assert_int_equal(envelope_ack_decode(BYTES("-NAK 51234"), &ack), 0);
+    assert_true(verdict_may_be(BYTES("-NAK 51234")) && verdict_may_be(BYTES("")) && verdict_may_be(BYTES("+INFO")));
 }
 
 int main(void)

@@ -23,7 +23,10 @@ static void test_fewest_first_and_equals_take_turns(void **state)
     choice_place(&b, &choice, 0, &pool);
     assert_ptr_equal(choice_first(&choice, NULL), &a);
     assert_ptr_equal(choice_first(&choice, &a), &b);
+    assert_ptr_equal(choice_after(&a), &b);
+    assert_null(choice_after(&b));
     choice_place(&a, &choice, 1, &pool);
+    assert_null(choice_after(&b));
     assert_ptr_equal(choice_first(&choice, NULL), &b);
     choice_place(&b, &choice, 1, &pool);
     assert_ptr_equal(choice_first(&choice, NULL), &a);
