@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A few messages behind a lock; in order, because the first has waited longest.
 #include "inbox.h"
 
 #include <stdbool.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// jansson makes JSON of text, within limits of its own (depth, UTF-8); here is what makes a job of JSON.
 #include "job.h"
 
 #include <jansson.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Forward from the pixels to the probabilities, and backward from these to what each weight has to do with the loss.
 #include "model.h"
 
 #include <float.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// link() gives a file its name only if nobody has it, rename() whoever has it: both at once or not at all.
 #include "saved.h"
 
 #include <endian.h>
@@ -38,8 +39,8 @@ static uint32_t get_u32(const uint8_t *at)
 
 int saved_read(const char *path, struct saved *ret_saved, struct complaint *ret_complaint)
 {
-    uint8_t *bytes;
-    size_t count;
+    uint8_t *bytes = NULL;
+    size_t count = 0;
     if (read_file(path, &bytes, &count, ret_complaint))
         return -1;
     int result = decode(path, bytes, count, ret_saved, ret_complaint);

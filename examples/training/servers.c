@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// All servers get the same options; the library's defaults are right for long jobs.
 #include "servers.h"
 
 #include <stdio.h>

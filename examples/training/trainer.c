@@ -80,8 +80,10 @@ void trainer_look_around(struct trainer *trainer, int wait_ms)
 {
     struct pollfd fds[] = {{trainer->signal_fd, POLLIN, 0}, {trainer->inbox.fd, POLLIN, 0}};
     poll(fds, 2, wait_ms);
-    if (fds[0].revents)
+    if (fds[0].revents && !trainer->stopping) {
         trainer->stopping = true;
+        weir_fleet_sub_stop(trainer->sub); // before the job goes back, or it might come here again
+    }
     inbox_give_back_old(&trainer->inbox, trainer_now_ms(), HOLD_MS);
 }
 
@@ -220,7 +222,6 @@ static void end(struct trainer *trainer)
 {
     struct weir_error error;
     if (trainer->sub) {
-        weir_fleet_sub_stop(trainer->sub);
         inbox_give_back_old(&trainer->inbox, INT64_MAX, 0);
         if (weir_fleet_sub_close(trainer->sub, &error) != 0)
             fprintf(stderr, "trainer: %s\n", error.text);

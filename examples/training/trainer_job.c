@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tidy: prefix trainer
-#include <errno.h>
+// From a message to a model, and what is said to the server about it. Every way out of here answers the message once: acknowledged, given back
+// (counted or not), or dead. The only way without an answer is to be killed, and then the server gives the job to another trainer.
 #include <limits.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,7 +47,7 @@ void trainer_work(struct trainer *trainer, struct weir_msg *msg)
         die(&work, complaint.text);
     } else if (!finished_before(&work)) {
         if (attempt_of(msg) > trainer->options.max_attempts)
-            die(&work, "it was tried too often");
+            die(&work, "it was tried too often, and nobody lived to say why it failed");
         else
             train(&work);
     }
@@ -207,6 +207,10 @@ static void die(struct work *work, const char *why)
 static void try_later(struct work *work, const char *why)
 {
     uint32_t attempt = attempt_of(work->msg);
+    if (attempt >= work->trainer->options.max_attempts) {
+        die(work, why);
+        return;
+    }
     int64_t delay_ms = attempt > 6 ? BACKOFF_MAX_MS : (int64_t)BACKOFF_MS << (attempt - 1);
     weir_msg_nak(work->msg, delay_ms < BACKOFF_MAX_MS ? delay_ms : BACKOFF_MAX_MS, true);
     json_t *line = describe(work);

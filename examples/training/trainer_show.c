@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What people and other programs see of a trainer.
 #include <stdio.h>
 #include <string.h>
 

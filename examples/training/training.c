@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What is drawn by chance: which images are kept aside (once a job), and their order (once an epoch). Neither is stored: both can be drawn again.
 #include "training.h"
 
 #include <math.h>

@@ -185,6 +185,36 @@ test('what may go away is tried again, and counted', PATIENT, async (t) => {
   assert.ok((await trainer.saw('done')).attempt >= 2)
 })
 
+test('what fails too often is dead with the last reason', PATIENT, async (t) => {
+  const here = await place(t)
+  fs.mkdirSync(here.file('one.model'))
+  await here.publish(job('one'))
+  const trainer = Trainer.start(t, here, { max_attempts: 2 })
+  await trainer.saw('failed')
+  const dead = await trainer.saw('dead')
+  assert.strictEqual(dead.attempt, 2)
+  assert.match(dead.why, /one\.model/)
+  assert.strictEqual(trainer.events('failed').length, 1)
+})
+
+test('a job keeps its trainer as long as that works on it', PATIENT, async (t) => {
+  const here = await place(t)
+  await here.publish(job('endless', { tags: { a: [[0, 4999]], b: [[5000, 9999]] }, epochs: 500, hidden: 256 }))
+  Trainer.start(t, here, { ack_wait: 6 })
+  const held = async () => {
+    const { subscriptions = [] } = await server.page(`/streaming/channelsz?channel=${here.channel}&subs=1&held=1`)
+    return subscriptions[0]?.held[0]
+  }
+  await until(held, 'it is held', PATIENCE_MS)
+  const first = await held()
+  let later
+  await until(async () => {
+    later = await held()
+    return Date.parse(later?.until) - Date.parse(first.until) > 1000
+  }, 'it is held for longer', PATIENCE_MS)
+  assert.strictEqual(later.attempts, first.attempts)
+})
+
 test('another job with the id of one that has a model is dead', PATIENT, async (t) => {
   const here = await place(t)
   await here.publish(job('one'))
