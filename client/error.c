@@ -43,6 +43,22 @@ int weir_error_set(struct weir_error *ret_error, int code, const char *format, .
     return code;
 }
 
+const char *weir_error_words(natsStatus status)
+{
+    const char *words = nats_GetLastError(NULL);
+    if (!words || !words[0])
+        return natsStatus_GetText(status);
+    // "(conn.c:733): SSL handshake error: …"
+    const char *end = words[0] == '(' ? strstr(words, "): ") : NULL;
+    words = end ? end + 3 : words;
+    // With TLS 1.3 a server refuses a certificate only after our side of the handshake, and libnats does not read why.
+    if (strncmp(words, "Expected 'PONG', got ''", 23) == 0)
+        return "the server closed the connection before it answered; with TLS, it may want a certificate of ours, or "
+               "not know "
+               "who signed it (tls_cert_file)";
+    return words;
+}
+
 int weir_error_of(natsStatus status)
 {
     switch (status) {

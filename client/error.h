@@ -10,6 +10,10 @@
 int weir_error_set(struct weir_error *ret_error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+// What libnats said last on this thread, or what the status means: without its source file, and with a guess where it only says what it saw. Valid
+// until libnats says something else.
+const char *weir_error_words(natsStatus status);
+
 // The code for a status of libnats.
 int weir_error_of(natsStatus status);
 

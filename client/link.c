@@ -24,9 +24,8 @@ int weir_client_connect(struct weir_client *client, struct weir_error *ret_error
         status = set_options(client, options);
     if (status != NATS_OK) {
         natsOptions_Destroy(options);
-        const char *words = nats_GetLastError(NULL);
         return weir_error_set(ret_error, status == NATS_NO_MEMORY ? WEIR_ERR_MEMORY : WEIR_ERR_INVALID,
-                              "an option is not taken: %s", words ? words : natsStatus_GetText(status));
+                              "an option is not taken: %s", weir_error_words(status));
     }
     weir_client_ref(client); // until on_closed()
     status = natsConnection_Connect(&client->nc, options);
@@ -34,9 +33,8 @@ int weir_client_connect(struct weir_client *client, struct weir_error *ret_error
     if (status == NATS_OK)
         return 0;
     weir_client_unref(client);
-    const char *words = nats_GetLastError(NULL);
     return weir_error_set(ret_error, status == NATS_TIMEOUT ? WEIR_ERR_UNREACHABLE : weir_error_of(status),
-                          "connecting: %s", words ? words : natsStatus_GetText(status));
+                          "connecting: %s", weir_error_words(status));
 }
 
 int weir_client_listen(struct weir_client *client, const char *subject, natsMsgHandler handler,

@@ -159,7 +159,14 @@ void driver_read_client(const json_t *call, struct weir_client_options *options)
     options->user = driver_text(call, "user");
     options->password = driver_text(call, "password");
     options->token = driver_text(call, "token");
+    options->nkey_public = driver_text(call, "nkey_public");
+    options->nkey_seed_file = driver_text(call, "nkey_seed_file");
+    options->credentials_file = driver_text(call, "credentials_file");
+    options->tls = driver_truth(call, "tls");
+    options->tls_insecure = driver_truth(call, "tls_insecure");
     options->tls_ca_file = driver_text(call, "tls_ca_file");
+    options->tls_cert_file = driver_text(call, "tls_cert_file");
+    options->tls_key_file = driver_text(call, "tls_key_file");
     options->connect_timeout_ms = driver_number(call, "connect_timeout_ms");
     options->publish_timeout_ms = driver_number(call, "publish_timeout_ms");
     options->request_timeout_ms = driver_number(call, "request_timeout_ms");

@@ -10,6 +10,7 @@ const { until, within } = require('../conformance/lib/wait')
 const { Driver } = require('../client/driver')
 const { now } = require('./chaos_common')
 
+const clientProgram = process.env.CLIENT_WEIR || program // another build than that of the servers
 const ACK_WAIT_S = 3
 const STOP_MS = 40000
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -18,7 +19,7 @@ process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
 
 /** A process of `weir`; `ended` is its exit code or signal, `log` what it wrote. */
 function start (words) {
-  const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(clientProgram, words, { stdio: ['pipe', 'pipe', 'pipe'] })
   const one = { child, log: '', output: '' }
   child.stdout.on('data', (text) => { one.output += text })
   child.stderr.on('data', (text) => { one.log += text })

@@ -18,6 +18,8 @@ import urllib.request
 
 sys.dont_write_bytecode = True
 WEIR = os.environ.get("WEIR", "build/weir")
+# What is not a server: CLIENT_WEIR, if it is another build, and CLIENT_UNDER, what it runs under (valgrind, for instance).
+CLIENT = [*os.environ.get("CLIENT_UNDER", "").split(), os.environ.get("CLIENT_WEIR", WEIR)]
 ROUNDS = int(os.environ.get("ROUNDS", "20"))
 SEED = int(os.environ.get("SEED", time.time_ns() % 1000000000))
 CLUSTER = "test-cluster"
@@ -104,7 +106,7 @@ class Server:
 
 def weir(*arguments, **more):
     """The program with other arguments, until it ends."""
-    return subprocess.run([WEIR, *arguments], capture_output=True, text=True, timeout=3 * LIMIT, check=False, **more)
+    return subprocess.run([*CLIENT, *arguments], capture_output=True, text=True, timeout=3 * LIMIT, check=False, **more)
 
 
 def pause(seconds):
