@@ -5,6 +5,7 @@
 #include "base/must.h"
 
 static struct choice_bucket *bucket_of(struct list *link);
+static bool is_alone(const struct choice_bucket *bucket);
 static void leave(struct choice_entry *entry, struct pool *buckets);
 static void enter(struct choice_entry *entry, struct choice *choice, struct list *near, uint64_t load,
                   struct pool *buckets);
@@ -18,18 +19,25 @@ void choice_init(struct choice *choice)
 void choice_place(struct choice_entry *entry, struct choice *choice, uint64_t load, struct pool *buckets)
 {
     struct choice_bucket *bucket = entry->bucket;
+    if (bucket && choice && bucket->choice != choice && is_alone(bucket) && list_empty(&choice->buckets)) {
+        list_remove(&bucket->link); // as an only member's is each time
+        list_push_back(&choice->buckets, &bucket->link);
+        bucket->load = load;
+        bucket->choice = choice;
+        return;
+    }
     struct list *near = choice ? choice->buckets.prev : NULL;
     if (bucket && bucket->choice == choice) {
         if (bucket->load == load)
             return;
-        if (bucket->entries.next == bucket->entries.prev && is_between(choice, bucket, load)) {
+        if (is_alone(bucket) && is_between(choice, bucket, load)) {
             bucket->load = load;
             return;
         }
         near = load > bucket->load ? bucket->link.next : bucket->link.prev;
         if (near == &choice->buckets)
             near = choice->buckets.prev;
-        if (near == &bucket->link && bucket->entries.next == bucket->entries.prev)
+        if (near == &bucket->link && is_alone(bucket))
             near = &choice->buckets;
     }
     if (bucket)
@@ -74,6 +82,12 @@ void choice_check(const struct choice *choice)
 static struct choice_bucket *bucket_of(struct list *link)
 {
     return container_of(link, struct choice_bucket, link);
+}
+
+// Has it one entry?
+static bool is_alone(const struct choice_bucket *bucket)
+{
+    return bucket->entries.next == bucket->entries.prev;
 }
 
 static void leave(struct choice_entry *entry, struct pool *buckets)

@@ -152,6 +152,13 @@ void codec_put_number(struct buffer *to, uint64_t value)
     buffer_commit(to, (size_t)(varint_put(at, value) - at));
 }
 
+void codec_put_two(struct buffer *to, uint64_t first, uint64_t second)
+{
+    char *at = buffer_reserve(to, 2 * VARINT_MAX_SIZE);
+    must(at);
+    buffer_commit(to, (size_t)(varint_put(varint_put(at, first), second) - at));
+}
+
 int codec_get_number(struct bytes *from, uint64_t *ret_value)
 {
     size_t used;

@@ -621,6 +621,7 @@ int codec_get_member(struct bytes from, uint32_t *ret_id, struct member_config *
 size_t codec_size_consumer(const struct consumer_config *config);
 size_t codec_size_member(const struct member_config *config);
 void codec_put_number(struct buffer *to, uint64_t value);
+void codec_put_two(struct buffer *to, uint64_t first, uint64_t second);
 int codec_get_number(struct bytes *from, uint64_t *ret_value);
 static inline uint64_t codec_zigzag(int64_t value)
 {

@@ -5,7 +5,7 @@
 // kept for later; what a dropped tail had is recorded again, because it did happen.
 #include "stream/engine_internal.h"
 
-enum { BODY_MAX = 65536, RUN_MAX = 40, FIRST_RUNS = 16 };
+enum { BODY_MAX = 65536, FIRST_RUNS = 16 };
 
 static void write_linked(struct engine *engine, struct consumer *consumer);
 static void add_run(struct consumer *consumer, struct journal_run run);
@@ -82,8 +82,7 @@ void journal_write(struct engine *engine)
 
 void journal_put_run(struct buffer *to, uint64_t *last, uint64_t first, uint64_t end)
 {
-    codec_put_number(to, codec_zigzag((int64_t)(first - *last - 1)));
-    codec_put_number(to, end - first);
+    codec_put_two(to, codec_zigzag((int64_t)(first - *last - 1)), end - first);
     *last = end;
 }
 
@@ -266,8 +265,7 @@ static bool write_runs(struct engine *engine, struct consumer *consumer)
         if (run->returned != returned)
             break;
         journal_put_run(body, &last, run->first, run->last);
-        codec_put_number(body, returned ? run->attempt : run->member);
-        codec_put_number(body, returned ? run->until_ms : run->attempt);
+        codec_put_two(body, returned ? run->attempt : run->member, returned ? run->until_ms : run->attempt);
     }
     uint64_t index;
     if (!put(engine, returned ? RECORD_RETURNED : RECORD_DELIVERED, consumer->id, &index))

@@ -26,13 +26,14 @@ bool turn_put(struct engine *engine, uint16_t kind, uint32_t consumer, struct by
     struct turn *turn = &engine->turn;
     if (!turn->wanted || body.len > PART_MAX || !has_room(engine, PART_HEAD_MAX + body.len))
         return false;
-    codec_put_number(&turn->body, consumer);
-    char *at = buffer_reserve(&turn->body, 1);
-    must(at && (kind & KIND_HIGH) == (RECORD_TURN & KIND_HIGH));
-    *at = (char)kind;
-    buffer_commit(&turn->body, 1);
-    codec_put_number(&turn->body, body.len);
-    must(buffer_append(&turn->body, body) == 0);
+    must((kind & KIND_HIGH) == (RECORD_TURN & KIND_HIGH));
+    char *from = buffer_reserve(&turn->body, PART_HEAD_MAX + body.len);
+    must(from);
+    char *at = varint_put(from, consumer);
+    *at++ = (char)kind;
+    at = varint_put(at, body.len);
+    memcpy(at, body.ptr, body.len);
+    buffer_commit(&turn->body, (size_t)(at - from) + body.len);
     *ret_index = turn->index;
     return true;
 }
@@ -119,25 +120,24 @@ static bool is_whole(struct bytes body)
 static void parts_ahead(const struct engine *engine, const struct record *parts, size_t count)
 {
     const struct consumer *consumers[AHEAD_MAX];
+    size_t known = 0;
     for (size_t i = 0; i < count; i++)
         map_u64_prefetch(&engine->consumers, parts[i].object);
     for (size_t i = 0; i < count; i++) {
-        consumers[i] = map_u64_find(&engine->consumers, parts[i].object);
-        if (consumers[i])
-            consumer_ahead(consumers[i]);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!consumers[i])
+        if (i > 0 && parts[i].object == parts[i - 1].object)
             continue;
+        consumers[known] = map_u64_find(&engine->consumers, parts[i].object);
+        if (consumers[known])
+            consumer_ahead(consumers[known++]);
+    }
+    for (size_t i = 0; i < known; i++) {
         prefetch_lines(consumers[i]->stream, 1);
         if (consumers[i]->runs)
             prefetch_lines(&consumers[i]->runs[consumers[i]->run_head], sizeof(*consumers[i]->runs));
         map_u64_prefetch(&consumers[i]->pending, consumers[i]->ack_floor + 1);
     }
-    for (size_t i = 0; i < count; i++) {
-        if (consumers[i])
-            prefetch_lines(pending_find(consumers[i], consumers[i]->ack_floor + 1), sizeof(struct pending));
-    }
+    for (size_t i = 0; i < known; i++)
+        prefetch_lines(pending_find(consumers[i], consumers[i]->ack_floor + 1), sizeof(struct pending));
 }
 
 static int apply_part(struct engine *engine, const struct record *part, uint64_t index)

@@ -37,7 +37,7 @@ static void test_fewest_first_and_equals_take_turns(void **state)
     pool_deinit(&pool);
 }
 
-static void test_model(void **state)
+static void model(uint64_t members)
 {
     struct pool pool;
     struct choice choices[2];
@@ -50,7 +50,7 @@ static void test_model(void **state)
     choice_init(&choices[0]);
     choice_init(&choices[1]);
     for (int step = 0; step < 100000; step++) {
-        uint64_t i = prng_next(&prng) % MEMBERS;
+        uint64_t i = prng_next(&prng) % members;
         if (prng_next(&prng) % 10 == 0)
             where[i] = (int)(prng_next(&prng) % 3);
         if (prng_next(&prng) % 10 == 0)
@@ -73,11 +73,24 @@ static void test_model(void **state)
     pool_deinit(&pool);
 }
 
+static void test_model(void **state)
+{
+    model(MEMBERS);
+}
+
+// Who is alone takes its place along.
+static void test_model_of_few(void **state)
+{
+    model(1);
+    model(2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fewest_first_and_equals_take_turns),
         cmocka_unit_test(test_model),
+        cmocka_unit_test(test_model_of_few),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
