@@ -98,6 +98,12 @@ void parts_add_durable(struct parts *parts, uint64_t file, uint64_t offset, stru
     tail_add(&parts->tail, (uint32_t)file, offset, bytes.ptr, bytes.len, chunk);
 }
 
+void parts_begin_file(struct parts *parts, uint64_t file)
+{
+    must(file <= UINT32_MAX);
+    tail_begin_file(&parts->tail, (uint32_t)file);
+}
+
 bool parts_step(struct parts *parts)
 {
     if (parts->context->options.memory) {

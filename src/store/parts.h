@@ -31,6 +31,8 @@ void parts_recovered(struct parts *parts, uint64_t first_index, uint64_t last_in
 // These bytes of a log file are durable and lie in `chunk`: before the entries in them are applied or replayed. Positions
 // increase from call to call.
 void parts_add_durable(struct parts *parts, uint64_t file, uint64_t offset, struct bytes bytes, struct chunk *chunk);
+// Recovery has read what there is: only this log file is written from now on.
+void parts_begin_file(struct parts *parts, uint64_t file);
 // A slice of roll-over or checkpoint. True: there is more to do at once.
 bool parts_step(struct parts *parts);
 uint64_t parts_next_deadline_ms(const struct parts *parts);

@@ -61,6 +61,7 @@ int recovery_run(struct store *store)
     if (!error)
         error = replay_tail(&recovery);
     if (!error) {
+        parts_begin_file(store->parts, current->id);
         if (recovery.loaded.end > recovery.last_index) {
             report_gap(&recovery, recovery.last_index + 1, recovery.loaded.end);
             recovery.last_index = recovery.loaded.end;

@@ -81,6 +81,14 @@ void tail_add(struct tail *tail, uint32_t file, uint64_t offset, const char *dat
     tail_shrink(tail, NULL);
 }
 
+void tail_begin_file(struct tail *tail, uint32_t file)
+{
+    if (tail->newest_file != file) {
+        tail->newest_end = 0;
+    }
+    tail->newest_file = file;
+}
+
 const char *tail_find(struct tail *tail, uint32_t file, uint64_t offset, size_t size, struct chunk **ret_chunk)
 {
     if (tail->count == 0) {

@@ -60,6 +60,8 @@ void tail_deinit(struct tail *tail);
 
 // Bytes of the log that lie in `chunk`: positions increase from call to call. References the chunk until it leaves the budget.
 void tail_add(struct tail *tail, uint32_t file, uint64_t offset, const char *data, size_t len, struct chunk *chunk);
+// This file is being written from now on; all others are complete.
+void tail_begin_file(struct tail *tail, uint32_t file);
 // The bytes [offset, offset + size) of a log file if they are hot, with their chunk (borrowed); else NULL.
 const char *tail_find(struct tail *tail, uint32_t file, uint64_t offset, size_t size, struct chunk **ret_chunk);
 

@@ -390,6 +390,22 @@ test('a backup is for who asked for it, and for others when he has gone', async 
   }
 })
 
+/** Damages a message of a server that does not run, wherever its log has it. */
+function scratch (server, text) {
+  const wal = path.join(server.directory, 'data', 'wal')
+  let damaged = 0
+  for (const name of fs.readdirSync(wal).filter((one) => one.endsWith('.wal'))) {
+    const bytes = fs.readFileSync(path.join(wal, name))
+    const at = bytes.indexOf(text)
+    if (at < 0) continue
+    const fd = fs.openSync(path.join(wal, name), 'r+')
+    fs.writeSync(fd, text.slice(0, 3).toUpperCase(), at)
+    fs.closeSync(fd)
+    damaged++
+  }
+  assert.ok(damaged > 0)
+}
+
 test('a message that cannot be read ends a backup, or is passed over and counted', async (t) => {
   const server = await start(t)
   const client = await StanClient.connect(server)
@@ -399,18 +415,7 @@ test('a message that cannot be read ends a backup, or is passed over and counted
   for (let i = 0; i < 40; i++) await client.store('later', ...Array(50).fill('x'.repeat(1000)))
   server.child.kill('SIGKILL')
   await server.ended
-  const wal = path.join(server.directory, 'data', 'wal')
-  let damaged = 0
-  for (const name of fs.readdirSync(wal).filter((one) => one.endsWith('.wal'))) {
-    const bytes = fs.readFileSync(path.join(wal, name))
-    const at = bytes.indexOf('the bad one')
-    if (at < 0) continue
-    const fd = fs.openSync(path.join(wal, name), 'r+')
-    fs.writeSync(fd, 'THE', at)
-    fs.closeSync(fd)
-    damaged++
-  }
-  assert.ok(damaged > 0)
+  scratch(server, 'the bad one')
   await server.launch()
   const file = path.join(temporary(t), 'backup')
   const refused = await weir('backup', '-s', server.url, file)
@@ -423,6 +428,17 @@ test('a message that cannot be read ends a backup, or is passed over and counted
   const { server: other } = await restored(t, kept)
   const reader = await StanClient.connect(other)
   assert.deepStrictEqual(sequences(await (await reader.subscribe('jobs')).queue.take(4)), [1, 2, 4, 5])
+})
+
+test('what can be read of the last that was written is served before anything else is', async (t) => {
+  const server = await start(t)
+  const client = await StanClient.connect(server)
+  await client.store('jobs', 'one', 'two', 'the bad one')
+  server.child.kill('SIGTERM')
+  await server.ended
+  scratch(server, 'the bad one')
+  await server.launch()
+  assert.match((await backup(t, server)).out, /1 channels, 2 messages.*whole/)
 })
 
 test('a request that nobody waits for begins nothing', async (t) => {
