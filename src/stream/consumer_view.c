@@ -5,9 +5,10 @@
 // coordinate of everything its stream ever held, so that neither a publish nor an eviction has to visit the stream's consumers.
 #include "stream/engine_internal.h"
 
-enum { OLDEST_LOOK = 1024 };
+enum { OLDEST_LOOK = 1024, AHEAD_LOOK = 1024 };
 
 static uint64_t waiting(const struct consumer *consumer);
+static uint64_t finished_ahead(const struct consumer *consumer);
 static uint64_t waiting_bytes(const struct consumer *consumer);
 static uint64_t oldest_pending(const struct consumer *consumer);
 static struct pending *next_pending(const struct consumer *consumer, uint64_t *sequence);
@@ -22,6 +23,7 @@ void consumer_state_get(const struct consumer *consumer, struct consumer_state *
 {
     const struct stream_totals *stream = &consumer->stream->state;
     uint64_t next = consumer->next_sequence > stream->first_sequence ? consumer->next_sequence : stream->first_sequence;
+    uint64_t waits = waiting(consumer) - finished_ahead(consumer);
     *ret_state = (struct consumer_state){
         .id = consumer->id,
         .config = consumer->config,
@@ -29,13 +31,13 @@ void consumer_state_get(const struct consumer *consumer, struct consumer_state *
         .ack_floor = consumer->ack_floor,
         .pending = map_u64_count(&consumer->pending) - consumer->acked_count,
         .parked = consumer->parked,
-        .waiting = waiting(consumer),
+        .waiting = waits,
         .redelivered = consumer->redelivered,
         .members = consumer->member_count,
         .pending_bytes = consumer->pending_bytes,
         .waiting_bytes = waiting_bytes(consumer),
         .oldest_pending = oldest_pending(consumer),
-        .oldest_waiting = waiting(consumer) ? next : 0,
+        .oldest_waiting = waits ? seqset_next_absent(&consumer->acked, next) : 0,
         .delayed = heap_count(&consumer->delayed),
         .delayed_bytes = consumer->delayed_bytes,
         .paused = consumer->pause.on,
@@ -151,6 +153,24 @@ static uint64_t waiting(const struct consumer *consumer)
     const struct stream_totals *stream = &consumer->stream->state;
     uint64_t next = consumer->next_sequence > stream->first_sequence ? consumer->next_sequence : stream->first_sequence;
     return stream->last_sequence >= next ? stream->last_sequence - next + 1 : 0;
+}
+
+// Of what waits: dead before a seek, or not there. A look at so many runs, the rest counts as waiting.
+static uint64_t finished_ahead(const struct consumer *consumer)
+{
+    const struct stream_totals *stream = &consumer->stream->state;
+    uint64_t count = 0, first, last, from = consumer->next_sequence;
+    from = from > stream->first_sequence ? from : stream->first_sequence;
+    if (from > consumer->acked_max)
+        return 0;
+    for (int i = 0; i < AHEAD_LOOK && seqset_next_present(&consumer->acked, from, &first, &last); i++) {
+        if (first > stream->last_sequence)
+            break;
+        last = last < stream->last_sequence ? last : stream->last_sequence;
+        count += last - first + 1;
+        from = last + 1;
+    }
+    return count;
 }
 
 static uint64_t waiting_bytes(const struct consumer *consumer)

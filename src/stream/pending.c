@@ -10,6 +10,7 @@ static void free_between(struct consumer *consumer, uint64_t first, uint64_t las
 static void park(struct consumer *consumer, struct pending *pending, enum pending_state state);
 static void leave(struct consumer *consumer, struct pending *pending);
 static void floor_join(struct consumer *consumer);
+static void position_join(struct consumer *consumer);
 
 int engine_ack(struct engine *engine, struct consumer *consumer, uint64_t sequence, struct engine_time now)
 {
@@ -181,6 +182,7 @@ void pending_finish(struct consumer *consumer, uint64_t first, uint64_t last)
         consumer->acked_max = last;
     if (first > consumer->ack_floor + 1) {
         seqset_add_range(&consumer->acked, first, last);
+        position_join(consumer);
         return;
     }
     consumer->ack_floor = last;
@@ -296,7 +298,15 @@ static void floor_join(struct consumer *consumer)
     }
     if (consumer->next_sequence <= consumer->ack_floor)
         consumer->next_sequence = consumer->ack_floor + 1;
+    position_join(consumer);
+    stream_limits_floor_moved(consumer->stream);
+}
+
+// The position passes what is finished already.
+static void position_join(struct consumer *consumer)
+{
+    if (consumer->next_sequence <= consumer->acked_max)
+        consumer->next_sequence = seqset_next_absent(&consumer->acked, consumer->next_sequence);
     if (consumer->pick_sequence < consumer->next_sequence)
         consumer->pick_sequence = consumer->next_sequence;
-    stream_limits_floor_moved(consumer->stream);
 }

@@ -506,6 +506,28 @@ static void test_what_lives_again_waits_for_a_place(void **state)
     assert_int_equal(h->delivery_count, 4);
 }
 
+// What is dead and lies behind a seek does not come again, so it does not wait.
+static void test_the_dead_do_not_wait_behind_a_seek(void **state)
+{
+    struct fake_host *h = *state;
+    struct scene scene = scene_begin(h, 4);
+    uint64_t messages = stream_of(&scene).messages;
+    kill_some(&scene, 1, 1);
+    kill_some(&scene, 3, 4);
+    pause_consumer(&scene, true, 0);
+    fake_host_settle(h);
+    assert_int_equal(seek(&scene, CONSUMER_START_FIRST, 0, 0), 0);
+    fake_host_settle(h);
+    for (int with_image = 0; with_image < 2; with_image++) {
+        assert_int_equal(fake_consumer_state(scene.c).waiting, messages - 3);
+        assert_int_equal(fake_consumer_state(scene.c).oldest_waiting, 2);
+        restart(&scene, with_image);
+    }
+    assert_int_equal(redrive(&scene, 3, 3), 1);
+    fake_host_settle(h);
+    assert_int_equal(fake_consumer_state(scene.c).waiting, messages - 2);
+}
+
 static void test_a_refused_redrive_is_none(void **state)
 {
     struct fake_host *h = *state;
@@ -575,6 +597,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_purge_ends_with_the_server, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_dead_messages_live_again, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_what_lives_again_waits_for_a_place, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_dead_do_not_wait_behind_a_seek, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_a_refused_redrive_is_none, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_an_edited_stream_says_so, fake_host_set_up, fake_host_tear_down),
     };
