@@ -45,6 +45,7 @@ enum record_kind {
     RECORD_MESSAGE_DELETE = 0x8006,     // single messages are gone
     RECORD_STREAM_CREATE_MORE = 0x8007, // STREAM_CREATE of a configuration that does not fit it
     RECORD_STREAM_UPDATE_MORE = 0x8008, // STREAM_UPDATE likewise
+    RECORD_STREAM_LAST = 0x8009,        // its sequences go on behind this one
     RECORD_CONSUMER_CREATE = 0x8010,    // object: consumer id
     RECORD_CONSUMER_DELETE = 0x8011,    // object: consumer id
     RECORD_MEMBER_ADD = 0x8012,         // object: consumer id; a target joined, or its configuration changed

@@ -97,7 +97,9 @@ struct store *shard_store(struct shard *shard)
 
 bool shard_is_gap(const struct shard *shard, const struct store_fetch *fetch)
 {
-    return fetch->is_absent && engine_has_gap(shard->engine, fetch->stream, fetch->sequence, fetch->next);
+    struct store_stats stats;
+    store_stats_get(shard->store, &stats);
+    return stats.damaged_areas == 0 && fetch->is_absent && engine_has_gap(shard->engine, fetch->stream, fetch->sequence, fetch->next);
 }
 
 char *shard_reserve(struct shard *shard, size_t size, uint64_t *ret_index)

@@ -54,7 +54,8 @@ void shard_stop(struct shard *shard);
 
 struct engine *shard_engine(struct shard *shard);
 struct store *shard_store(struct shard *shard);
-// A fetch that says ERR_CORRUPT: are it and what lies before fetch->next numbers that never were in use?
+// A fetch that says ERR_CORRUPT: are it and what lies before fetch->next numbers that never were in use? Not while damage is known, which
+// may have taken them.
 bool shard_is_gap(const struct shard *shard, const struct store_fetch *fetch);
 
 // For machines: room for a record in the log; see store_reserve(). Asked before with shard_admit().

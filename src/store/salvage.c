@@ -12,6 +12,7 @@ static const struct {
     {RECORD_STREAM_EVICT, "stream evict"},
     {RECORD_STREAM_CREATE_MORE, "stream create"},
     {RECORD_STREAM_UPDATE_MORE, "stream update"},
+    {RECORD_STREAM_LAST, "stream last"},
     {RECORD_CONSUMER_CREATE, "consumer create"},
     {RECORD_CONSUMER_DELETE, "consumer delete"},
     {RECORD_MEMBER_ADD, "member add"},

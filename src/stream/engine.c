@@ -90,6 +90,7 @@ int engine_apply(struct engine *engine, const struct record *record, uint64_t in
     case RECORD_STREAM_UPDATE_MORE: return stream_apply_update(engine, record, index);
     case RECORD_STREAM_DELETE: return stream_apply_delete(engine, record, index);
     case RECORD_STREAM_EVICT: return stream_limits_apply(engine, record, index);
+    case RECORD_STREAM_LAST: return import_apply_last(engine, record, index);
     case RECORD_CONSUMER_CREATE: return consumer_apply_create(engine, record, index);
     case RECORD_CONSUMER_DELETE: return consumer_apply_delete(engine, record, index);
     case RECORD_MEMBER_ADD: return member_apply_add(engine, record, index);

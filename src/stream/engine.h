@@ -504,8 +504,8 @@ bool engine_image_consumer(struct consumer *consumer, struct buffer *out);
 // messages are there. ERR_CORRUPT: no image of one; errors of engine_stream_create().
 int engine_import_stream(struct engine *engine, const struct record *image, struct engine_time now,
                          struct stream **ret_stream, uint64_t *ret_last) MUST_USE;
-// The next message of a stream that has none gets the number behind this one; with messages it gets the number behind theirs.
-// Admission errors.
+// The next message gets a number behind this one, also if the last messages that had numbers up to it are not there any more; nothing
+// if it gets such a number anyway. Admission errors.
 int engine_import_last(struct engine *engine, struct stream *stream, uint64_t sequence,
                        struct engine_time now) MUST_USE;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tidy: prefix engine stream consumer member pending redelivery death dead delivery journal codec image control seek redrive turn
+// tidy: prefix engine import stream consumer member pending redelivery death dead delivery journal codec image control seek redrive turn
 // What the files of the engine share. Everything hangs on struct engine; streams own consumers, consumers own members and pending
 // messages. Whatever exists has a committed flag: false from its proposal to its record's apply.
 //
@@ -389,6 +389,9 @@ bool stream_limits_step(struct engine *engine, size_t *budget);
 // A purge is over; nothing if there is none.
 void stream_limits_purge_end(struct stream *stream, int error);
 int stream_limits_apply(struct engine *engine, const struct record *record, uint64_t index);
+
+// --- import.c
+int import_apply_last(struct engine *engine, const struct record *record, uint64_t index);
 
 // --- consumer.c
 struct consumer *consumer_new(struct stream *stream, uint32_t id, const struct consumer_config *config,

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// tidy: prefix engine
+// tidy: prefix engine import
 // What other stores held: messages with their numbers and times, consumers with their positions. Everything is written as the records
 // that a server would have written who had served it all itself, so recovery knows nothing of imports.
 #include "stream/engine_internal.h"
 
-enum { BODY_MAX = 65536 }; // bytes of a record of acknowledgements, about
+enum {
+    BODY_MAX = 65536, // bytes of a record of acknowledgements, about
+    LAST_SIZE = 8,    // of a record of a stream's last sequence
+};
 
+static void end_at(struct stream_totals *totals, uint64_t sequence);
 static int check_position(const struct consumer *consumer, uint64_t next_sequence, const struct import_pending *pending,
                           size_t count);
 static int append_acked(struct consumer *consumer, uint64_t next_sequence, const struct import_pending *pending,
@@ -48,6 +52,42 @@ int engine_import_message(struct engine *engine, struct stream *stream, const st
     return 0;
 }
 
+int engine_import_last(struct engine *engine, struct stream *stream, uint64_t sequence, struct engine_time now)
+{
+    struct stream_totals *tail = &stream->tail;
+    char body[LAST_SIZE];
+    engine_time_set(engine, now);
+    if (sequence <= tail->last_sequence)
+        return 0;
+    if (stream->deleting || sequence > SEQSET_MAX)
+        return stream->deleting ? ERR_NOT_FOUND : ERR_INVALID;
+    int error = engine_admit(engine, LAST_SIZE, true);
+    if (error)
+        return error;
+    put_u64(body, sequence);
+    uint64_t index = engine_append(engine, RECORD_STREAM_LAST, stream->id, bytes_make(body, LAST_SIZE));
+    end_at(tail, sequence);
+    stream_mark(stream, index);
+    return 0;
+}
+
+int import_apply_last(struct engine *engine, const struct record *record, uint64_t index)
+{
+    struct stream *stream;
+    int error = stream_of_record(engine, record->object, index, &stream);
+    if (error || !stream)
+        return error;
+    stream_commit_marks(stream, index);
+    uint64_t sequence = record->body.len == LAST_SIZE ? get_u64(record->body.ptr) : 0;
+    if (sequence == 0 || sequence > SEQSET_MAX)
+        return ERR_CORRUPT;
+    if (sequence > stream->state.last_sequence)
+        end_at(&stream->state, sequence);
+    stream_dirty(stream);
+    stream_activate(stream);
+    return 0;
+}
+
 int engine_import_position(struct engine *engine, struct consumer *consumer, uint64_t next_sequence,
                            const struct import_pending *pending, size_t count, struct engine_time now,
                            uint64_t *ret_index)
@@ -86,6 +126,13 @@ int engine_import_dead(struct engine *engine, struct consumer *consumer, const s
     dead_put(&engine->scratch, info);
     engine_append(engine, RECORD_DEAD, consumer->id, buffer_bytes(&engine->scratch));
     return 0;
+}
+
+static void end_at(struct stream_totals *totals, uint64_t sequence)
+{
+    totals->last_sequence = sequence;
+    if (totals->messages == 0)
+        totals->first_sequence = sequence + 1;
 }
 
 static int check_position(const struct consumer *consumer, uint64_t next_sequence, const struct import_pending *pending,

@@ -151,17 +151,6 @@ int stream_limits_apply(struct engine *engine, const struct record *record, uint
     return 0;
 }
 
-int engine_import_last(struct engine *engine, struct stream *stream, uint64_t sequence, struct engine_time now)
-{
-    uint64_t index;
-    if (sequence <= stream->tail.last_sequence || stream->tail.messages)
-        return 0;
-    // A message that was there and is gone.
-    int error = engine_import_message(engine, stream, &(struct publish){0}, sequence, 0, now, &index);
-    struct eviction eviction = {.first = sequence + 1, .count = 1, .bytes = stream->tail.bytes};
-    return error ? error : write_record(stream, &eviction);
-}
-
 int engine_stream_purge(struct engine *engine, struct stream *stream, struct stream_purge *purge,
                         struct engine_time now)
 {

@@ -250,6 +250,52 @@ static void test_numbers_far_apart(void **state)
     engine_check(h->engine);
 }
 
+// The last messages that had numbers are not there any more: the next one gets a number behind theirs, nobody's number a second time.
+static void test_the_last_messages_are_gone(void **state)
+{
+    struct fake_host *h = *state;
+    struct stream *s = fake_stream(h, "s", 0);
+    assert_int_equal(engine_import_last(h->engine, s, 40, h->now), 0);
+    assert_int_equal(bring(h, s, 40, 1), ERR_INVALID);
+    assert_int_equal(bring(h, s, 51, 1), 0);
+    assert_int_equal(engine_import_last(h->engine, s, 51, h->now), 0);
+    assert_int_equal(engine_import_last(h->engine, s, 50, h->now), 0);
+    assert_int_equal(engine_import_last(h->engine, s, UINT64_MAX, h->now), ERR_INVALID);
+    assert_int_equal(engine_import_last(h->engine, s, 1000, h->now), 0);
+    struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_FIRST, 0);
+    fake_member(h, c, 10, 30000);
+    for (int way = FROM_LOG; way < WAYS; way++) {
+        fake_host_settle(h);
+        assert_int_equal(stream_of(h).first_sequence, 51);
+        assert_int_equal(stream_of(h).last_sequence, 1000);
+        assert_int_equal(stream_of(h).messages, 1);
+        if (way == FROM_BASE || way == FROM_DELTA)
+            fake_host_checkpoint(h, way == FROM_BASE, 4096, 0);
+        if (way != STILL_LIVE)
+            fake_host_crash(h, way != FROM_LOG);
+    }
+    assert_int_equal(h->deliveries[0].sequence, 51);
+    assert_int_equal(fake_consumer_state(find(h)).next_sequence, 1001);
+    assert_int_equal(fake_consumer_state(find(h)).waiting, 0);
+    assert_int_equal(fake_publish(h, engine_stream_find(h->engine, 1, BYTES("s")), "new", 1), 1001);
+    fake_host_settle(h);
+    engine_check(h->engine);
+}
+
+static void test_a_last_number_that_is_none(void **state)
+{
+    static const char bodies[][9] = {"", "\0\0\0\0\0\0\0\0", "\xff\xff\xff\xff\xff\xff\xff\xff", "\1\0\0\0\0\0\0\0\0"};
+    static const size_t sizes[] = {0, 8, 8, 9};
+    struct fake_host *h = *state;
+    struct stream *s = fake_stream(h, "s", 0);
+    fake_host_settle(h);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct record record = {
+            .kind = RECORD_STREAM_LAST, .object = stream_id(s), .body = bytes_make(bodies[i], sizes[i])};
+        assert_int_equal(engine_apply(h->engine, &record, fake_host_last_index(h) + 1, false), ERR_CORRUPT);
+    }
+}
+
 // Limits that take the messages in front of such a gap away do not walk through it either.
 static void test_limits_far_apart(void **state)
 {
@@ -283,6 +329,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_numbers_far_apart, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_limits_far_apart, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_last_messages_are_gone, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_last_number_that_is_none, fake_host_set_up, fake_host_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
