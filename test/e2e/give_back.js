@@ -123,7 +123,7 @@ class Bench {
    * What a consumer of libweir holds when it ends in order: how long until it is at another one. A goodbye that takes longer than what was given back waits
    * can cross with a delivery, and that counts: seldom, or something is wrong.
    */
-  async library () {
+  async library (rounds, hangs) {
     const figures = []
     let counted = 0
     const start = async () => {
@@ -135,20 +135,26 @@ class Bench {
     }
     const has = (worker, ids) => until(() => ids.every((id) => worker.arrivals.has(id)), 'a consumer has the messages', LONG_MS)
     let holder = await start()
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < rounds; round++) {
       const ids = await this.publish('messages')
       await has(holder, ids)
       const next = await start()
+      const paused = hangs ? round % this.servers.length : -1
       const told = wallMs()
-      await holder.stop()
+      if (hangs) this.servers[paused].child.kill('SIGSTOP')
+      const stopped = holder.stop()
+      await has(next, ids.filter((_, index) => index !== paused))
+      if (hangs) this.servers[paused].child.kill('SIGCONT')
+      await stopped
       await has(next, ids)
       for (const id of ids) {
+        if (id === ids[paused]) continue
         const { at, message } = next.arrivals.get(id)
         counted += message.redelivered
         figures.push(at - told)
       }
       holder = next
-      if (round + 1 < ROUNDS) await Promise.all(ids.map((id) => holder.arrivals.get(id).message.ack()))
+      if (round + 1 < rounds) await Promise.all(ids.map((id) => holder.arrivals.get(id).message.ack()))
     }
     await holder.stop()
     if (counted > figures.length / 20) throw new Error(`${counted} of ${figures.length} that were given back came as redeliveries`)
@@ -182,7 +188,8 @@ async function main () {
     ['what runs is elsewhere at once when the grace is over', () => bench.running(ROUNDS, GRACE_MS, false)],
     ['what runs for servers that answer is elsewhere at once, though another one hangs', () => bench.running(Math.ceil(ROUNDS / 4), 0, true)],
     ['what waits for a place is elsewhere at once, whatever the grace', () => bench.waiting()],
-    ['what a consumer of libweir holds is elsewhere at once', () => bench.library()]
+    ['what a consumer of libweir holds is elsewhere at once', () => bench.library(ROUNDS, false)],
+    ['what it holds for servers that answer is elsewhere at once, though another one hangs', () => bench.library(Math.ceil(ROUNDS / 4), true)]
   ]
   let failed = 0
   let number = 0
