@@ -14,6 +14,7 @@ static const char usage[] =
     "  --data DIR   the images (" IMAGES_DIRECTORY ")\n"
     "  --show       draws the image as well\n";
 
+static int run(const char *data, const char *path, char **numbers, bool show);
 static int classify(const struct model *model, const char *const *tags, const struct images *images, const char *number,
                     bool show);
 static void draw(const struct images *images, size_t index);
@@ -24,34 +25,45 @@ int main(int argc, char **argv)
                                          {"show", no_argument, NULL, 's'},
                                          {"help", no_argument, NULL, 'h'},
                                          {NULL, 0, NULL, 0}};
-    const char *data = IMAGES_DIRECTORY, *tags[JOB_TAGS_MAX];
+    const char *data = IMAGES_DIRECTORY;
     bool show = false;
-    struct complaint complaint;
-    struct images images;
-    struct saved saved;
-    struct model model;
     for (int option; (option = getopt_long(argc, argv, "h", rows, NULL)) != -1;) {
+        if (option == 'h') {
+            fputs(usage, stdout);
+            return 0;
+        }
         if (option == 'd')
             data = optarg;
         else if (option == 's')
             show = true;
         else
-            return fputs(usage, option == 'h' ? stdout : stderr), option == 'h' ? 0 : 2;
+            optind = argc; // getopt has said what it does not know
     }
-    if (argc - optind < 2)
-        return fputs(usage, stderr), 2;
-    const char *path = argv[optind++];
+    if (argc - optind < 2) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    return run(data, argv[optind], argv + optind + 1, show);
+}
+
+// `numbers` ends with a NULL.
+static int run(const char *data, const char *path, char **numbers, bool show)
+{
+    const char *tags[JOB_TAGS_MAX];
+    struct complaint complaint;
+    struct images images = {0};
+    struct saved saved = {0};
+    struct model model = {0};
+    int status = 1;
     if (images_load(data, IMAGES_TEST, &images, &complaint) || saved_read(path, &saved, &complaint)) {
         fprintf(stderr, "classify: %s\n", complaint.text);
-        return 1;
-    }
-    if (training_load(&saved, &model, tags) || model.inputs != images.rows * images.columns) {
+    } else if (training_load(&saved, &model, tags) || model.inputs != images.rows * images.columns) {
         fprintf(stderr, "classify: %s: no model for these images\n", path);
-        return 1;
+    } else {
+        status = 0;
+        while (*numbers && !status)
+            status = classify(&model, tags, &images, *numbers++, show);
     }
-    int status = 0;
-    while (optind < argc && !status)
-        status = classify(&model, tags, &images, argv[optind++], show);
     model_deinit(&model);
     saved_deinit(&saved);
     images_free(&images);

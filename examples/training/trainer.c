@@ -39,8 +39,9 @@ static const char usage[] =
 static int parse(struct trainer_options *options, int argc, char **argv);
 static int take_number(const char *name, const char *text, double min, double max, double *ret_number);
 static int begin(struct trainer *trainer);
+static int prepare(struct trainer *trainer, struct complaint *ret_complaint);
 static int open_signals(void);
-static int subscribe(struct trainer *trainer);
+static int subscribe(struct trainer *trainer, struct weir_error *ret_error);
 static void end(struct trainer *trainer);
 static void on_server(struct weir_fleet *fleet, size_t server, enum weir_server_state state, const char *why,
                       void *closure);
@@ -164,28 +165,31 @@ static int begin(struct trainer *trainer)
     const struct trainer_options *options = &trainer->options;
     struct complaint complaint;
     struct weir_error error;
-    if (images_load(options->data, IMAGES_TRAIN, &trainer->images, &complaint)) {
+    if (prepare(trainer, &complaint)) {
         fprintf(stderr, "trainer: %s\n", complaint.text);
-        return -1;
-    }
-    if (mkdir(options->models, 0755) != 0 && errno != EEXIST) {
-        fprintf(stderr, "trainer: %s: %s\n", options->models, strerror(errno));
         images_free(&trainer->images);
         return -1;
     }
-    if ((trainer->signal_fd = open_signals()) < 0 || inbox_init(&trainer->inbox)) {
-        fprintf(stderr, "trainer: %s\n", strerror(errno));
-        return -1;
-    }
-    if (servers_open(options->servers, options->name, on_server, trainer, &trainer->fleet, &error)) {
+    if (servers_open(options->servers, options->name, on_server, trainer, &trainer->fleet, &error) ||
+        subscribe(trainer, &error)) {
         fprintf(stderr, "trainer: %s\n", error.text);
         end(trainer);
         return -1;
     }
-    if (subscribe(trainer)) {
-        end(trainer);
+    return 0;
+}
+
+// What needs no server.
+static int prepare(struct trainer *trainer, struct complaint *ret_complaint)
+{
+    const char *models = trainer->options.models;
+    if (images_load(trainer->options.data, IMAGES_TRAIN, &trainer->images, ret_complaint))
         return -1;
-    }
+    if (mkdir(models, 0755) != 0 && errno != EEXIST)
+        return complaint_set(ret_complaint, "%s: %s", models, strerror(errno));
+    trainer->signal_fd = open_signals();
+    if (trainer->signal_fd < 0 || inbox_init(&trainer->inbox))
+        return complaint_set(ret_complaint, "waiting for signals and messages: %s", strerror(errno));
     return 0;
 }
 
@@ -200,10 +204,9 @@ static int open_signals(void)
     return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int subscribe(struct trainer *trainer)
+static int subscribe(struct trainer *trainer, struct weir_error *ret_error)
 {
     struct weir_sub_options options;
-    struct weir_error error;
     weir_sub_options_init(&options);
     options.group = trainer->options.group;
     options.durable = trainer->options.group;
@@ -211,11 +214,8 @@ static int subscribe(struct trainer *trainer)
     options.max_in_flight = 1; // of each server, because nobody knows which of them has work
     options.ack_wait_ms = trainer->options.ack_wait_ms;
     options.manual_ack = true;
-    if (weir_fleet_subscribe(trainer->fleet, trainer->options.channel, &options, inbox_put, &trainer->inbox,
-                             &trainer->sub, &error) == 0)
-        return 0;
-    fprintf(stderr, "trainer: %s\n", error.text);
-    return -1;
+    return weir_fleet_subscribe(trainer->fleet, trainer->options.channel, &options, inbox_put, &trainer->inbox,
+                                &trainer->sub, ret_error);
 }
 
 static void end(struct trainer *trainer)
@@ -224,7 +224,7 @@ static void end(struct trainer *trainer)
     if (trainer->sub) {
         inbox_give_back_old(&trainer->inbox, INT64_MAX, 0);
         if (weir_fleet_sub_close(trainer->sub, &error) != 0)
-            fprintf(stderr, "trainer: %s\n", error.text);
+            fprintf(stderr, "%s: when it stopped: %s\n", trainer->options.name, error.text);
     }
     weir_fleet_free(trainer->fleet); // no handler runs any more
     inbox_deinit(&trainer->inbox);

@@ -91,7 +91,7 @@ test('a job becomes a model, a report and lines of progress', PATIENT, async (t)
   assert.ok(report.accuracy >= 0 && report.accuracy <= 1)
   assert.deepStrictEqual(trainer.events('begun', 'epoch', 'done').map((event) => event.event), ['begun', 'epoch', 'done'])
   const watch = await (await driver.connect(t, server)).subscribe(progress, { all: true })
-  assert.deepStrictEqual((await watch.queue.take(3)).map((message) => message.data), trainer.lines)
+  assert.deepStrictEqual((await watch.queue.take(3, PATIENCE_MS)).map((message) => message.data), trainer.lines)
   const user = new Program(path.join(examples, 'classify'), [here.file('one.model'), '0', '9999'])
   assert.strictEqual(await user.end(), 0, user.errors)
   assert.deepStrictEqual(user.lines.map((line) => line.replace(/[ab] \(\d+%\)/, 'tag')), ['0: tag', '9999: tag'])
@@ -107,7 +107,7 @@ test('what is no job is dead with its reason, and the trainer goes on', PATIENT,
   await trainer.saw('done')
   await trainer.saw('dead', bad.length)
   assert.deepStrictEqual(here.files(), ['good.json', 'good.model'])
-  assert.strictEqual((await here.page()).consumers[0].dead, bad.length)
+  await until(async () => (await here.page()).consumers[0].dead === bad.length, 'the server counts them', PATIENCE_MS)
   assert.match(trainer.events('dead').map((event) => event.why).join('\n'), /no JSON.*"epoch"/s)
 })
 
@@ -247,6 +247,25 @@ test('what is missing is named', PATIENT, async () => {
     const one = new Program(path.join(examples, name), args)
     assert.strictEqual(await one.end(), 1)
     assert.match(one.errors, /\/nowhere.*No such file.*dataset-fashion-mnist/)
+  }
+})
+
+test('what was called wrongly is said', PATIENT, async () => {
+  const file = path.join(root, 'no.model')
+  fs.writeFileSync(file, 'x'.repeat(100))
+  for (const [status, pattern, name, ...args] of [
+    [1, /no file of weights/, 'classify', file, '0'],
+    [2, /Usage/, 'classify', '--what', file, '0'],
+    [2, /Usage/, 'classify', file],
+    [2, /--ack_wait is a number/, 'trainer', '--ack_wait', 'soon'],
+    [2, /Usage/, 'trainer', 'now'],
+    [1, /server/, 'trainer', '--servers', ',', '--models', path.join(root, 'none')],
+    [2, /Usage/, 'submit', '--tags', '1-3'],
+    [2, /Usage/, 'submit', '--images', '9-5']
+  ]) {
+    const one = new Program(path.join(examples, name), args)
+    assert.strictEqual(await one.end(), status, `${name} ${args}: ${one.errors}`)
+    assert.match(one.errors, pattern)
   }
 })
 
