@@ -52,7 +52,7 @@ extern "C" {
 // ---- Errors
 
 enum weir_result {
-    WEIR_OK = 0,
+    WEIR_OK = 0,           // done
     WEIR_ERR_INVALID = -1, // an argument makes no sense, or the call is not allowed in this callback; nothing was done
     WEIR_ERR_MEMORY = -2,  // out of memory, or no thread could be started
     WEIR_ERR_UNREACHABLE = -3,   // no connection to the server, or it was refused there
@@ -105,24 +105,24 @@ typedef void weir_event_fn(struct weir_client *client, enum weir_event event, co
 struct weir_client_options {
     size_t size_bytes;   // set by weir_client_options_init()
     const char *servers; // URLs with commas between them: ways to one and the same server. NULL: nats://127.0.0.1:4222
-    const char *cluster_id; // NULL: test-cluster
-    const char *client_id;  // letters, digits, - and _; one client at a time may have it. NULL: one that nobody has
-    const char *name;       // of the connection, as the server's monitoring shows it. NULL: the client id
-    const char *user;       // and its password; may also be in the URL. NULL: none
-    const char *password;
-    const char *token;       // NULL: none
-    const char *nkey_public; // an nkey, and the file with its seed. NULL: none
-    const char *nkey_seed_file;
+    const char *cluster_id;     // NULL: test-cluster
+    const char *client_id;      // letters, digits, - and _; one client at a time may have it. NULL: one that nobody has
+    const char *name;           // of the connection, as the server's monitoring shows it. NULL: the client id
+    const char *user;           // may also be in the URL, with its password. NULL: none
+    const char *password;       // of the user; forgotten when the client is freed. NULL: none
+    const char *token;          // NULL: none
+    const char *nkey_public;    // the public part of an nkey. NULL: none
+    const char *nkey_seed_file; // the file with its seed
     const char *credentials_file; // of a user with a JWT. NULL: none
     bool tls;                     // speak TLS (also if a server's URL begins with tls://)
     bool tls_insecure;            // do not look at the server's certificate
     const char *tls_ca_file;      // who may have signed the server's certificate (PEM). NULL: the system's authorities
-    const char *tls_cert_file;    // our certificate and its key (PEM). NULL: none
-    const char *tls_key_file;
-    const char *discover_prefix; // NULL: _STAN.discover
-    int64_t connect_timeout_ms;  // for the connection, and again for the answer to "who are you". 0: 2,000
-    int64_t request_timeout_ms;  // for the answer to subscribe, unsubscribe, close and backlog. 0: 10,000
-    int64_t publish_timeout_ms;  // for the acknowledgement of a publish that does not say. 0: 30,000
+    const char *tls_cert_file;    // our certificate (PEM), for servers that ask for one. NULL: none
+    const char *tls_key_file;     // its key (PEM)
+    const char *discover_prefix;  // NULL: _STAN.discover
+    int64_t connect_timeout_ms;   // for the connection, and again for the answer to "who are you". 0: 2,000
+    int64_t request_timeout_ms;   // for the answer to subscribe, unsubscribe, close and backlog. 0: 10,000
+    int64_t publish_timeout_ms;   // for the acknowledgement of a publish that does not say. 0: 30,000
     uint32_t
         max_publishes_in_flight; // asynchronous ones that wait for their acknowledgement; then publishing waits. 0: 16,384
     int64_t ping_interval_ms;    // between pings to the server, whole seconds. 0: 5,000
@@ -190,14 +190,15 @@ WEIR_API int weir_client_publish(struct weir_client *client, const char *channel
 
 // The end of an asynchronous publish: `result` is 0 when it was acknowledged, else as of weir_client_publish(); `id` is the message's, `why` a
 // sentence ("" if all is well); both are valid during the call. Called exactly once for each publish that was accepted, on a thread of the library,
-// one at a time for a client; while it runs no other publish of that client ends. It may publish asynchronously.
+// one at a time for a client; while it runs no other publish of that client ends. It may publish asynchronously, and close the client; the others end within that call then.
 typedef void weir_published_fn(int result, const char *id, const char *why, void *closure);
 
 // The same without waiting: returns when the message is on its way, or will be as soon as there is a connection. Data and texts are copied.
 // Publishes of one client arrive in the order in which they were made, except that of those which are made while a connection breaks one may get
 // ahead of those that have to be sent again. Waits, at most for the publish's own time, while
 // max_publishes_in_flight are unacknowledged; within a weir_published_fn it returns WEIR_ERR_LIMIT instead. On failure `on_published` is not
-// called. `on_published` may be NULL.
+// called. `on_published` may be NULL. Else it fails as weir_client_publish() does: WEIR_ERR_TIMEOUT (no room in time), _TOO_BIG, _INVALID, _LOST, _CLOSED,
+// _MEMORY.
 WEIR_API int weir_client_publish_async(struct weir_client *client, const char *channel, const void *data,
                                        size_t data_bytes, const struct weir_publish_options *options,
                                        weir_published_fn *on_published, void *closure,
@@ -218,10 +219,10 @@ enum weir_start {
 };
 
 struct weir_sub_options {
-    size_t size_bytes;   // set by weir_sub_options_init()
-    const char *group;   // members of a queue group share its messages. NULL: a subscription by itself
-    const char *durable; // its position outlives the client; with a group: the group's does. NULL: not durable
-    enum weir_start start;
+    size_t size_bytes;       // set by weir_sub_options_init()
+    const char *group;       // members of a queue group share its messages. NULL: a subscription by itself
+    const char *durable;     // its position outlives the client; with a group: the group's does. NULL: not durable
+    enum weir_start start;   // where it begins, if nothing is there that it goes on with
     uint64_t start_sequence; // for WEIR_START_SEQUENCE
     int64_t start_ago_ns;    // for WEIR_START_AGO
     uint32_t max_in_flight;  // unacknowledged messages that the server lets this subscription have. 0: 1,024
@@ -247,10 +248,11 @@ WEIR_API int weir_client_subscribe(struct weir_client *client, const char *chann
                                    struct weir_sub **ret_sub, struct weir_error *ret_error) WEIR_MUST_USE;
 
 // Ends the subscription and keeps what is durable of it (ST-P05). What it holds goes to others at once. The handler is not called again.
-// On failure (no answer, no connection) the server keeps the subscription until the client is closed. Calling it again does nothing.
+// On failure the server keeps the subscription until the client is closed: WEIR_ERR_TIMEOUT (no answer), _UNREACHABLE (no connection), _REFUSED,
+// _LOST, _CLOSED. Calling it again does nothing.
 WEIR_API int weir_sub_close(struct weir_sub *sub, struct weir_error *ret_error);
 
-// The same, and a durable is deleted, or a durable group with its last member (ST-P04).
+// The same, and a durable is deleted, or a durable group with its last member (ST-P04). Fails as weir_sub_close() does.
 WEIR_API int weir_sub_unsubscribe(struct weir_sub *sub, struct weir_error *ret_error);
 
 // Closes the subscription if it is open, waits until its handler has returned, and frees it. Not from its handler. NULL is allowed.
@@ -267,14 +269,14 @@ WEIR_API void weir_sub_pending(struct weir_sub *sub, uint64_t *ret_messages, uin
 // What the server has for the subscription's group or durable (or itself, if it is neither): everything that is not finished. Bytes are as the
 // server counts them: payloads, and what it keeps beside each.
 struct weir_backlog {
-    uint64_t messages; // the sum of the next two
-    uint64_t bytes;
-    uint64_t waiting_messages; // never delivered yet
-    uint64_t waiting_bytes;
+    uint64_t messages;           // the sum of waiting_messages and in_flight_messages
+    uint64_t bytes;              // the sum of their bytes
+    uint64_t waiting_messages;   // never delivered yet
+    uint64_t waiting_bytes;      // of those
     uint64_t in_flight_messages; // delivered to a member and not finished, or to be delivered again
-    uint64_t in_flight_bytes;
-    uint64_t dead_messages; // given up, and still stored; not part of the sum
-    uint64_t members;       // subscriptions that share it
+    uint64_t in_flight_bytes;    // of those
+    uint64_t dead_messages;      // given up, and still stored; not part of the sum
+    uint64_t members;            // subscriptions that share it
     int64_t
         oldest_age_ms; // since the oldest of `messages` was published; -1: there is none, or the server does not know
 };
@@ -286,6 +288,7 @@ WEIR_API int weir_sub_backlog(struct weir_sub *sub, struct weir_backlog *ret_bac
 
 // Gives back everything that the subscription holds, delivered to its handler or not (`-NAK` without a number). Not counted: the deliveries
 // count neither as attempts nor as redeliveries. What the server then sends may come here again; see weir_sub_close().
+// WEIR_ERR_CLOSED, _LOST, _UNREACHABLE, _MEMORY: as for messages, below.
 WEIR_API int weir_sub_nak_all(struct weir_sub *sub, bool count);
 
 // The beginning of an orderly end: the handler is not called any more. What waits for it, and what still comes, is given back: not counted, and
@@ -321,17 +324,18 @@ WEIR_API void weir_msg_keep(struct weir_msg *msg);
 WEIR_API void weir_msg_free(struct weir_msg *msg);
 
 // What follows is said to the server and not answered: 0 means that it is on its way, or will be when the connection is there again. WEIR_ERR_CLOSED:
-// the subscription or its client was closed, and the server has given the message to others. All but weir_msg_ack() are Weir's own: other
-// servers ignore them.
+// the subscription or its client was closed, and the server has given the message to others; _LOST: the same, by the server. _UNREACHABLE: there has
+// been no connection for long, and 8 MiB are waiting to be said already; _MEMORY. All but weir_msg_ack() are Weir's own: other servers
+// ignore them.
 
-// Done: it does not come again (ST-P06). With manual_ack only, else WEIR_ERR_INVALID.
+// Done: it does not come again (ST-P06). With manual_ack only, else WEIR_ERR_INVALID; otherwise it fails as said above.
 WEIR_API int weir_msg_ack(struct weir_msg *msg);
-// Still at work: the ack wait of this message begins anew.
+// Still at work: the ack wait of this message begins anew. It fails as said above.
 WEIR_API int weir_msg_extend(struct weir_msg *msg);
 // Gives it back. It is delivered again after `delay_ms` (0: at once; at most a year), to whoever has room. `count`: it was an attempt, that is, it
-// counts for redeliveries and for the channel's max_deliver.
+// counts for redeliveries and for the channel's max_deliver. WEIR_ERR_INVALID: a delay that makes no sense; otherwise it fails as said above.
 WEIR_API int weir_msg_nak(struct weir_msg *msg, int64_t delay_ms, bool count);
-// Gives it up: it is dead, and not delivered again. Of `reason` (NULL: none) the server keeps 256 bytes.
+// Gives it up: it is dead, and not delivered again. Of `reason` (NULL: none) the server keeps 256 bytes. It fails as said above.
 WEIR_API int weir_msg_term(struct weir_msg *msg, const char *reason);
 
 // ---- Fleet
@@ -403,7 +407,8 @@ WEIR_API int weir_fleet_publish(struct weir_fleet *fleet, const char *channel, c
                                 const struct weir_publish_options *options, struct weir_error *ret_error) WEIR_MUST_USE;
 
 // The same without waiting, as weir_client_publish_async(); `on_published` may come on different threads at the same time. The order of
-// publishes is kept at none of the servers. max_publishes_in_flight of the client options counts for the fleet.
+// publishes is kept at none of the servers. max_publishes_in_flight of the client options counts for the fleet. It
+// fails as weir_client_publish_async() does; that all servers are away is no reason.
 WEIR_API int weir_fleet_publish_async(struct weir_fleet *fleet, const char *channel, const void *data,
                                       size_t data_bytes, const struct weir_publish_options *options,
                                       weir_published_fn *on_published, void *closure,
