@@ -25,6 +25,11 @@ struct admin_job {
     uint64_t credit;    // ns times rate; what is earned is at most a second's
     uint64_t earned_ns; // monotonic: up to when
     uint64_t retry_ms;
+    // The messages on their way, one batch at a time; the log may refuse it.
+    uint64_t index; // of their record; 0: none
+    uint64_t batch[BATCH];
+    size_t batch_count, taken;
+    uint64_t batch_at; // `at` before them
     enum job_state state;
 };
 
@@ -33,6 +38,8 @@ static struct admin_job *job_find(struct admin_api *api, uint64_t number);
 static void job_free(struct admin_api *api, struct admin_job *job);
 static bool make_room(struct admin_api *api);
 static size_t step(struct admin_api *api, struct admin_job *job, size_t most);
+static bool waits(const struct admin_api *api, const struct admin_job *job);
+static void arrive(struct admin_job *job, const struct consumer *consumer);
 static size_t next_batch(const struct admin_job *job, const struct consumer *consumer, uint64_t *sequences, size_t max);
 static uint64_t allowance(struct admin_api *api, struct admin_job *job);
 static void end(struct admin_job *job, enum job_state state);
@@ -77,10 +84,11 @@ bool admin_jobs_turn_end(struct admin_api *api)
     list_foreach(link, &api->jobs)
     {
         struct admin_job *job = container_of(link, struct admin_job, link);
-        if (job->state != JOB_RUNNING || moment_mono_ms(api->now) < job->retry_ms)
+        if (job->state != JOB_RUNNING || moment_mono_ms(api->now) < job->retry_ms || waits(api, job))
             continue;
         left -= step(api, job, left);
-        more |= job->state == JOB_RUNNING && job->rate == 0 && moment_mono_ms(api->now) >= job->retry_ms;
+        more |= job->state == JOB_RUNNING && job->rate == 0 && moment_mono_ms(api->now) >= job->retry_ms &&
+                !waits(api, job);
     }
     return more;
 }
@@ -91,7 +99,7 @@ uint64_t admin_jobs_next_deadline_ms(const struct admin_api *api)
     list_foreach(link, &api->jobs)
     {
         const struct admin_job *job = container_of(link, struct admin_job, link);
-        if (job->state != JOB_RUNNING)
+        if (job->state != JOB_RUNNING || waits(api, job))
             continue;
         uint64_t due_ms =
             job->rate ? now_ms + 1 + (MESSAGE_NS - job->credit % MESSAGE_NS) / job->rate / 1000000 : now_ms;
@@ -175,14 +183,41 @@ static bool make_room(struct admin_api *api)
     return api->job_count < ADMIN_JOBS_MAX;
 }
 
+// Is its batch neither in the log nor refused?
+static bool waits(const struct admin_api *api, const struct admin_job *job)
+{
+    const struct shard *shard = api->options.shard;
+    return job->index > shard_committed_index(shard) && job->index <= shard_last_index(shard);
+}
+
+// The batch is in the log, or is not and will not be: who is still dead is asked for again.
+static void arrive(struct admin_job *job, const struct consumer *consumer)
+{
+    size_t dead = 0;
+    for (size_t i = 0; i < job->batch_count; i++) {
+        struct dead_info info;
+        dead += consumer_dead_list(consumer, job->batch[i], &info, 1) == 1 && info.sequence == job->batch[i];
+    }
+    job->index = 0;
+    job->redriven += job->taken > dead ? job->taken - dead : 0;
+    if (dead && job->taken)
+        job->at = job->batch_at;
+}
+
 // Returns how many messages it looked at.
 static size_t step(struct admin_api *api, struct admin_job *job, size_t most)
 {
-    uint64_t sequences[BATCH], index, allowed = allowance(api, job);
+    uint64_t allowed = allowance(api, job), *sequences = job->batch;
     struct consumer *consumer = engine_consumer_by_id(api->engine, job->consumer);
     size_t taken = 0, max = allowed < most ? (size_t)allowed : most;
     if (!consumer) {
         end(job, JOB_CANCELLED);
+        return 0;
+    }
+    if (job->index)
+        arrive(job, consumer);
+    if (job->sequences && job->at == job->total) {
+        end(job, JOB_DONE);
         return 0;
     }
     size_t count = max ? next_batch(job, consumer, sequences, max) : 0;
@@ -190,18 +225,19 @@ static size_t step(struct admin_api *api, struct admin_job *job, size_t most)
         end(job, JOB_DONE);
     if (count == 0)
         return 0;
-    int error = engine_redrive(api->engine, consumer, sequences, count, admin_time(api), &taken, &index);
+    int error = engine_redrive(api->engine, consumer, sequences, count, admin_time(api), &taken, &job->index);
     if (error == ERR_FAILED || error == ERR_CLOSED)
         end(job, JOB_CANCELLED);
     if (error) {
+        job->index = 0;
         job->retry_ms = moment_mono_ms(api->now) + RETRY_MS;
         return 0;
     }
-    job->redriven += taken;
+    job->batch_count = count;
+    job->batch_at = job->at;
+    job->taken = taken;
     job->credit -= job->rate ? count * MESSAGE_NS : 0;
     job->at = job->sequences ? job->at + count : sequences[count - 1] + 1;
-    if (job->sequences && job->at == job->total)
-        end(job, JOB_DONE);
     return count;
 }
 

@@ -252,6 +252,76 @@ static void what_is_under_way_may_end_with_its_object(void **state)
     end(&scene);
 }
 
+// Messages 1 to 5 are dead for the group.
+static struct consumer *bury(struct scene *scene)
+{
+    struct rig *rig = scene->rig;
+    struct engine *engine = shard_engine(rig->shard);
+    const struct engine_time now = {rig->now.mono_ns, rig->now.wall_ns};
+    uint64_t index;
+    for (int i = 2; i <= 5; i++)
+        rig_publish(rig, "me", (const char[]){(char)('0' + i), '\0'}, 10, "");
+    rig_settle(rig);
+    struct stream *stream = engine_stream_find(engine, 1, BYTES("channel"));
+    const struct consumer_config config = {.protocol = ENGINE_PROTOCOL_STAN,
+                                           .name = BYTES("d:q"),
+                                           .durable = true,
+                                           .group = true,
+                                           .start = CONSUMER_START_FIRST};
+    engine_consumer_create(engine, stream, &config, now, made, NULL);
+    struct consumer *consumer = engine_consumer_find(engine, stream, BYTES("d:q"));
+    assert_int_equal(engine_import_position(engine, consumer, 6, NULL, 0, now, &index), 0);
+    for (uint64_t sequence = 1; sequence <= 5; sequence++) {
+        const struct dead_info info = {
+            .sequence = sequence, .attempts = 3, .reason = DEAD_MAX_DELIVER, .size = 70, .since_ns = now.wall_ns};
+        assert_int_equal(engine_import_dead(engine, consumer, &info, now), 0);
+    }
+    settle(scene);
+    return consumer;
+}
+
+static uint64_t count_dead(const struct consumer *consumer)
+{
+    struct consumer_state state;
+    consumer_state_get(consumer, &state);
+    return state.dead;
+}
+
+// A batch that the log refuses is tried again: nothing is left out, and nothing is counted twice.
+static void a_redrive_that_is_refused_goes_on(void **state)
+{
+    static const char *const bodies[] = {"{\"group_id\":%u,\"all\":true}",
+                                         "{\"group_id\":%u,\"sequences\":[5,1,3,2,4]}"};
+    struct rig *rig = *state;
+    for (int i = 0; i < 2; i++) {
+        struct scene scene = begin(rig);
+        struct asker redrive = {.name = "redrive"}, jobs = {.name = "jobs"};
+        struct consumer *consumer = bury(&scene);
+        char body[100];
+        snprintf(body, sizeof(body), bodies[i], consumer_id(consumer));
+        assert_int_equal(count_dead(consumer), 5);
+        ask(&scene, &redrive, "DLQ.REDRIVE", body);
+        turn(&scene);
+        sim_disk_fail(&rig->disk, 1, ERR_NO_SPACE);
+        turn(&scene);
+        for (int n = 0; n < 100; n++)
+            settle(&scene);
+        assert_int_equal(count_dead(consumer), 0);
+        scene.heard[0] = '\0';
+        ask(&scene, &jobs, "DLQ.JOBS", "");
+        settle(&scene);
+        expect(&scene, "jobs 200;");
+        assert_non_null(strstr(scene.last, "\"total\":5,\"redriven\":5,\"gone\":0,\"rate\":0,\"state\":\"done\""));
+        assert_true(admin_api_next_deadline_ms(scene.api) > rig->now.mono_ns / 1000000);
+        end(&scene);
+        if (i == 0) {
+            assert_int_equal(rig_tear_down(state), 0);
+            assert_int_equal(rig_set_up(state), 0);
+            rig = *state;
+        }
+    }
+}
+
 int main(void)
 {
     json_fields_init();
@@ -263,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(who_is_forgotten_is_not_answered, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(at_the_end_what_is_recorded_is_still_answered, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(what_is_under_way_may_end_with_its_object, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(a_redrive_that_is_refused_goes_on, rig_set_up, rig_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
