@@ -46,17 +46,19 @@ int weir_error_set(struct weir_error *ret_error, int code, const char *format, .
 const char *weir_error_words(natsStatus status)
 {
     const char *words = nats_GetLastError(NULL);
-    if (!words || !words[0])
-        return natsStatus_GetText(status);
+    return words && words[0] ? weir_error_plain(words) : natsStatus_GetText(status);
+}
+
+const char *weir_error_plain(const char *words)
+{
     // "(conn.c:733): SSL handshake error: …"
     const char *end = words[0] == '(' ? strstr(words, "): ") : NULL;
-    words = end ? end + 3 : words;
+    const char *rest = end ? end + 3 : words;
     // With TLS 1.3 a server refuses a certificate only after our side of the handshake, and libnats does not read why.
-    if (strncmp(words, "Expected 'PONG', got ''", 23) == 0)
-        return "the server closed the connection before it answered; with TLS, it may want a certificate of ours, or "
-               "not know "
-               "who signed it (tls_cert_file)";
-    return words;
+    if (strcmp(rest, "Expected 'PONG', got ''") == 0)
+        return "the server closed the connection before it answered; with TLS, it may want a certificate of ours, "
+               "or not know who signed it (tls_cert_file)";
+    return rest;
 }
 
 int weir_error_of(natsStatus status)
