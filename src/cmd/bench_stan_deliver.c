@@ -199,7 +199,12 @@ static uint64_t held_back(const struct receiver *receiver)
 static int wait_for(struct receiver *receiver, const uint64_t *count, uint64_t goal)
 {
     struct bench *bench = receiver->bench;
-    while (!receiver->failed && *count < goal) {
+    for (;;) {
+        // While acknowledgements are sent messages come, and those may be the last.
+        if (client_flush(&receiver->session.client))
+            return bench_fail(&receiver->session.client);
+        if (receiver->failed || *count >= goal)
+            return receiver->failed;
         int got = client_wait(&receiver->session.client, WAIT_MS);
         if (got < 0)
             return bench_fail(&receiver->session.client);
@@ -211,7 +216,6 @@ static int wait_for(struct receiver *receiver, const uint64_t *count, uint64_t g
         }
         bench_progress(bench);
     }
-    return receiver->failed;
 }
 
 static void on_raw(void *owner, uint64_t sid, const struct wire_op *message)

@@ -42,7 +42,11 @@ def show(what, results):
 
 def channels(args, verdicts, scratch):
     """Publishing to channels in turn, with all of it in the log and with older messages rolling over into segments all the while; then
-    a subscription to each channel, with about as many messages in flight over all."""
+    a subscription to each channel, with about as many messages in flight over all.
+
+    One channel with many in flight shares among hundreds of messages what a turn costs a consumer: a record, being woken, being looked
+    up. So what lies between is measured too: all of that for each message (one in flight), and ten messages that share it in each of many
+    channels, beside as many in flight in one."""
     most, messages = (1000, 20000) if args.quick else (10000, 300000)
     counts = [count for count in (1, 100, 1000, 10000) if count <= most]
     print(f"\nNATS Streaming: 1 to {most:,} channels in turn; 128 bytes")
@@ -58,6 +62,12 @@ def channels(args, verdicts, scratch):
         deliver = compared(args.rounds, {count: lambda count=count: server.bench(
             "stan-queue", msgs=messages, window=most // count, channels=count, subscribers=1) for count in counts})
         show("delivered from %d channels, acknowledged", deliver)
+        alone, many, deep = "1 channel, 1", f"{most:,} channels, 10", f"1 channel, {10 * most:,}"
+        shares = {alone: (1, 1, messages // 30), many: (most, 10, messages), deep: (1, 10 * most, messages)}
+        between = compared(args.rounds, {name: lambda case=case: server.bench(
+            "stan-queue", msgs=case[2], window=case[1], channels=case[0], subscribers=1) for name, case in shares.items()})
+        show("delivered, in flight in each of %s", between)
+        print("  ten in flight in each of %s channels: %.2f x the CPU of one with as many" % (f"{most:,}", ratio(between, many, deep)))
     finally:
         server.stop()
     server = Server("weir", os.path.join(scratch, "rolling"), (*UNLIMITED, "--log_bytes", "128M"))
