@@ -116,14 +116,15 @@ test('a job that comes twice, to two trainers at once, has one model', PATIENT, 
   await here.publish('nothing, so that there is a channel')
   const trainers = [Trainer.start(t, here), Trainer.start(t, here)]
   await until(async () => (await here.page()).subs_count === 2, 'both are there', PATIENCE_MS)
-  await Promise.all([here.publish(long('twice')), here.publish(long('twice'))])
+  const twice = { ...long('twice'), epochs: 120 } // so long that they do meet
+  await Promise.all([here.publish(twice), here.publish(twice)])
   await Promise.all(trainers.map((trainer) => trainer.saw('begun')))
   await Promise.all(trainers.map((trainer) => trainer.saw('done')))
   await until(async () => (await here.page()).backlog_msgs === 0, 'both are acknowledged', PATIENCE_MS)
   assert.deepStrictEqual(here.files(), ['twice.json', 'twice.model'])
   const [one, two] = trainers.map((trainer) => trainer.events('done')[0])
   assert.deepStrictEqual({ ...one, trainer: '' }, { ...two, trainer: '' })
-  await here.publish(long('twice')) // and later
+  await here.publish(twice) // and later
   await until(() => trainers[0].events('done').length + trainers[1].events('done').length === 3, 'it is done a third time', PATIENCE_MS)
   assert.strictEqual(trainers[0].events('begun').length + trainers[1].events('begun').length, 2)
 })
