@@ -29,7 +29,7 @@ static uint64_t check_groups(const struct map *groups);
 static enum broker_interest own_interest(struct account *account, struct bytes literal_subject, uint64_t *ret_workers);
 static enum broker_interest entry_interest(const struct trie_entry *entry, uint64_t *workers);
 static struct watch_entry *entry_new(struct account *account, struct broker_watch *watch, struct bytes literal_subject);
-static enum broker_interest whole_interest(const struct watch_entry *entry);
+static enum broker_interest whole_interest(const struct watch_entry *entry, enum broker_interest own);
 static bool report(struct broker *broker, struct watch_entry *entry);
 
 enum broker_interest broker_interest(struct broker *broker, struct bytes literal_subject)
@@ -61,11 +61,11 @@ enum broker_interest account_watch_add(struct account *account, struct broker_wa
     must(!broker->remotes || account == broker->global || account == broker->system); // all workers have them
     struct watch_entry *entry = entry_new(account, watch, literal_subject);
     uint64_t workers;
-    entry->reported = own_interest(account, literal_subject, &workers);
+    enum broker_interest own = own_interest(account, literal_subject, &workers);
     broker_watch_set_ready(entry, workers);
     if (account->broker->remotes)
         remote_watch_add(account->broker->remotes, entry);
-    return entry->reported = whole_interest(entry);
+    return entry->reported = whole_interest(entry, own);
 }
 
 enum broker_interest broker_watch_add_own(struct account *account, struct broker_watch *watch,
@@ -330,10 +330,8 @@ static struct watch_entry *entry_new(struct account *account, struct broker_watc
 }
 
 // What the others said last counts, not what their interest lets one guess.
-static enum broker_interest whole_interest(const struct watch_entry *entry)
+static enum broker_interest whole_interest(const struct watch_entry *entry, enum broker_interest own)
 {
-    uint64_t workers;
-    enum broker_interest own = own_interest(entry->account, broker_watch_subject(entry), &workers);
     if (own == BROKER_INTEREST_READY || entry->ready)
         return BROKER_INTEREST_READY;
     return entry->congested ? BROKER_INTEREST_CONGESTED : own;
@@ -341,7 +339,9 @@ static enum broker_interest whole_interest(const struct watch_entry *entry)
 
 static bool report(struct broker *broker, struct watch_entry *entry)
 {
-    enum broker_interest interest = whole_interest(entry);
+    uint64_t workers;
+    enum broker_interest own = own_interest(entry->account, broker_watch_subject(entry), &workers);
+    enum broker_interest interest = whole_interest(entry, own);
     bool recovered = entry->watch->was_congested && interest == BROKER_INTEREST_READY;
     entry->watch->was_congested = false;
     if (interest == entry->reported && !recovered)

@@ -163,16 +163,24 @@ void trie_match_release(struct trie *trie, const struct trie_match *match)
     trie_match_unref(trie, (struct trie_list *)match);
 }
 
+// A list is not kept for it: what is remembered takes its place.
 struct trie_entry *trie_sole_find(struct trie *trie, struct trie_sole *sole, struct bytes subject)
 {
+    trie->stats.finds++;
     if (sole->stamp && sole->stamp == trie_cache_sole_stamp(trie, sole)) {
-        trie->stats.finds++;
         trie->stats.cache_hits++;
         return sole->entry;
     }
-    const struct trie_match *match = trie_match_find(trie, subject);
-    sole->entry = match->count == 1 && match->group_count == 0 ? match->entries[0] : NULL;
-    trie_match_release(trie, match);
+    uint64_t hash = trie_hash(trie, subject);
+    bool admit;
+    struct trie_list *list = trie_cache_find(trie, subject, hash, &admit);
+    trie->stats.cache_hits += list != NULL;
+    if (list)
+        list->refs++;
+    else
+        list = trie_match_build(trie, subject, hash, false);
+    sole->entry = list->match.count == 1 && list->match.group_count == 0 ? list->match.entries[0] : NULL;
+    trie_match_unref(trie, list);
     trie_cache_sole_set(trie, sole, subject);
     return sole->entry;
 }
