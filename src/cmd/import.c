@@ -27,7 +27,7 @@ static const struct flag flags[] = {
     {"keep-going,keep_going", FLAG_BOOL, AT(keep_going), 0, 0, NULL, NULL,
      "pass over what is damaged, say so, and go on behind it"},
     {"cluster_id,cluster-id,cid", FLAG_STRING, AT(cluster_id), 0, 0, NULL, "ID",
-     "that SOURCE must be of; with --keep-going, what it is if server.dat is damaged"},
+     "that SOURCE must be of; with --keep-going, what it is if server.dat is damaged or missing"},
     {"encryption-key,encryption_key", FLAG_STRING, AT(key), 0, 0, NULL, "KEY",
      "of an encrypted store; " ENCRYPTION_VARIABLE " goes before it, and is seen by nobody else"},
     {"encryption-key-file,encryption_key_file", FLAG_STRING, AT(key_file), 0, 0, NULL, "FILE",

@@ -381,6 +381,26 @@ test('IM-01 a store whose server.dat is damaged comes over under the cluster id 
   }
 })
 
+test('IM-01 a store whose server.dat is missing altogether comes over in the same way', async (t) => {
+  const directory = small(t)
+  fs.rmSync(path.join(directory, 'server.dat'))
+  for (const flags of [[], ['--keep-going'], ['--cluster_id', 'old']]) {
+    const refused = await weirImport(directory, '--dry-run', ...flags)
+    assert.strictEqual(refused.status, 1)
+    assert.match(refused.err, /server\.dat is missing: .*`weir import --keep-going --cluster_id ID` takes your word/)
+  }
+  const { server, out, err } = await moveIn(t, directory, { flags: ['-cid', 'test-cluster'], importFlags: ['--keep-going', '--cluster_id', 'test-cluster'] })
+  assert.match(err, /warning: server\.dat is missing: the cluster id is taken to be test-cluster/)
+  assert.ok(out.includes('30 messages'), out)
+  assert.deepStrictEqual(sequences(await readAll(server, 'a', 30)), span(1, 30))
+  // Where there is nothing of such a server, nobody's word makes a store of it.
+  const other = temporary(t)
+  fs.mkdirSync(path.join(other, 'folder'))
+  const none = await weirImport(other, '--dry-run', '--keep-going', '--cluster_id', 'test-cluster')
+  assert.strictEqual(none.status, 1)
+  assert.match(none.err, /there is no server\.dat: this is not the --dir of a NATS Streaming server/)
+})
+
 test('IM-01 server.dat has one record and nothing behind it', async (t) => {
   const directory = small(t)
   for (const [count, behind] of [[3, Buffer.from('abc')], [100, Buffer.alloc(100)]]) {

@@ -53,6 +53,7 @@ struct importer {
 };
 
 static int read_server(struct importer *importer);
+static bool looks_like_a_store(const struct importer *importer);
 static int take_server(struct importer *importer);
 static int do_without_server(struct importer *importer, const char *damage);
 static int check_cluster_id(const struct importer *importer);
@@ -161,6 +162,8 @@ static int read_server(struct importer *importer)
 {
     struct filestore_reader *reader = &importer->source.reader;
     int error = filestore_reader_open(reader, "server.dat", false, filestore_source_crc(&importer->source));
+    if (error == ERR_NOT_FOUND && looks_like_a_store(importer))
+        return do_without_server(importer, "server.dat is missing");
     if (error == ERR_NOT_FOUND) {
         logger_write(
             importer->options.logger, LOG_ERROR,
@@ -178,6 +181,15 @@ static int read_server(struct importer *importer)
         error = take_server(importer);
     filestore_reader_close(reader);
     return error;
+}
+
+// Is there anything that a server with a FILE store leaves beside server.dat?
+static bool looks_like_a_store(const struct importer *importer)
+{
+    bool has_messages = false;
+    for (size_t i = 0; i < importer->listing.count; i++)
+        has_messages |= importer->listing.channels[i].slice_count > 0;
+    return importer->listing.has_clients || has_messages;
 }
 
 // IM-01: one record, and nothing behind it.
@@ -213,10 +225,13 @@ static int do_without_server(struct importer *importer, const char *damage)
 {
     const struct importer_options *options = &importer->options;
     if (!options->keep_going || options->cluster_id.len == 0) {
+        char place[40] = "";
+        if (importer->source.reader.file)
+            snprintf(place, sizeof(place), "server.dat:%llu: ", (unsigned long long)importer->source.reader.offset);
         logger_write(options->logger, LOG_ERROR,
-                     "server.dat:%llu: %s: nothing is known of this store; `weir import --keep-going --cluster_id ID` "
+                     "%s%s: nothing is known of this store; `weir import --keep-going --cluster_id ID` "
                      "takes your word for its cluster id and goes on",
-                     (unsigned long long)importer->source.reader.offset, damage);
+                     place, damage);
         return ERR_CORRUPT;
     }
     importer->cluster_id = bytes_make(importer->server, options->cluster_id.len);

@@ -20,8 +20,8 @@ struct importer_options {
     struct disk *source;         // borrowed for life
     const struct crypto *crypto; // borrowed for life
     struct bytes
-        cluster_id;   // with keep_going, what it is if a damaged server.dat does not say; copied; len 0: then it ends
-    struct bytes key; // of an encrypted store; copied nowhere but as a digest; len 0: none
+        cluster_id; // with keep_going, what it is if a damaged or missing server.dat does not say; copied; len 0: then it ends
+    struct bytes key;            // of an encrypted store; copied nowhere but as a digest; len 0: none
     const char *key_hint;        // static: how people give it, for the text that says it is needed; NULL: nothing
     bool may_be_encrypted;       // without a key, a channel whose messages all look so is a problem
     bool check_crc;              // false: the store was run with `crc: false`
@@ -46,7 +46,7 @@ struct importer_stats {
 };
 
 // Looks at the store: its server.dat, and what files there are. ERR_NOT_FOUND: no store; ERR_UNSUPPORTED: another kind of it;
-// ERR_CORRUPT: server.dat is damaged; errors of the disk. Each is logged with what to do.
+// ERR_CORRUPT: server.dat is damaged, or missing where there are clients or messages; errors of the disk. Each is logged with what to do.
 int importer_open(const struct importer_options *options, struct importer **ret_importer) MUST_USE;
 void importer_free(struct importer *importer);
 // Of the old server. Borrowed.
