@@ -86,7 +86,8 @@ def channels(args, verdicts, scratch):
 
 def members(args, verdicts, scratch):
     """One queue group of so many members. What is in flight is the same for all: about as many messages as the largest group has
-    members, each of which has one."""
+    members, each of which has one. So all have as many messages pending and acknowledge in runs as long; what the largest has
+    beyond the smallest is what belongs to a member: the member, its subscriptions, its inbox, its part of the record of deliveries."""
     most, messages = (1000, 20000) if args.quick else (10000, 300000)
     counts = [count for count in (1, 10, 100, 1000, 10000) if count <= most]
     print(f"\nNATS Streaming: a queue group of 1 to {most:,} members that acknowledge; 128 bytes, {most:,} in flight")
