@@ -45,6 +45,7 @@ struct config_key {
     size_t offset;    // of the value in the block's target
     int64_t min, max; // of numbers, sizes and durations (ns); both 0: any that is not negative
     const char *choices;
+    const char *unserved; // CHOICE: a value that other servers have, a colon, why it is none here; NULL: none
     const struct config_block *block;
     config_read_fn read;
     const char *fallback; // the default, as the document shows it; NULL: none

@@ -323,6 +323,13 @@ static int read_choice(struct config_reader *reader, const struct config_key *ke
         }
         list = bytes_skip(list, comma ? len + 1 : len);
     }
+    const char *why = key->unserved ? strchr(key->unserved, ':') : NULL;
+    if (why && member->value.type == CONF_STRING &&
+        bytes_equal_fold(member->value.text, bytes_make(key->unserved, (size_t)(why - key->unserved)))) {
+        char wanted[256];
+        snprintf(wanted, sizeof(wanted), "one of %s (%s)", key->choices, why + 2);
+        return config_reader_refuse(reader, member, wanted);
+    }
     return refuse_type(reader, key, member);
 }
 
