@@ -38,6 +38,7 @@ static const struct mode modes[] = {
     {"stan-queue", bench_stan_queue},
     {"sync", bench_disk_sync},
     {"relay", bench_relay},
+    {"floor", bench_floor},
 };
 
 static const char usage[] =
@@ -56,6 +57,7 @@ static const char usage[] =
     "  stan-queue  the same, a queue group of --subscribers (8) on each channel, measured when all are there\n"
     "  sync        no server: one write and fdatasync to a preallocated file in --dir\n"
     "  relay       no server: the least that one can do for a request and its reply\n"
+    "  floor       no server: the least that one can do for stan-sub --stored with the files of a server in --dir\n"
     "\n"
     "Options:\n"
     "  --cid ID              STAN cluster id (test-cluster)\n"
@@ -67,7 +69,7 @@ static const char usage[] =
     "  --channels N          STAN: messages go in turn to so many channels, NAME.0 and on (1: it is NAME)\n"
     "  --stored              stan-sub, stan-queue: what a stan-pub with the same --subject, --channels, --size and\n"
     "                        --msgs has put there, from the first message on; nothing is published\n"
-    "  --dir DIR             sync: where the file is (.)\n"
+    "  --dir DIR             sync, floor: where the files are (.)\n"
     "  --server-pid PID      also measure the CPU time of this process\n"
     "  --json                one line of JSON\n"
     "  --quiet               no progress line\n" CLIENT_OPTIONS_HELP;

@@ -7,6 +7,8 @@
 
 enum { BENCH_SIZE_MIN = 16, BENCH_SUBSCRIBERS_MAX = 1000, BENCH_STAN_SUBSCRIPTIONS_MAX = 100000 };
 
+struct sockaddr_in;
+
 struct bench {
     // Options.
     struct client_options connection;
@@ -19,7 +21,7 @@ struct bench {
     uint32_t subscribers;
     uint32_t channels;     // STAN: messages go to them in turn
     bool stored;           // STAN: receive what an earlier run has published
-    const char *directory; // sync: where the file is
+    const char *directory; // sync: where the file is; floor: the data of a server
     int server_pid;        // 0: unknown; else its CPU time is measured
     bool json, quiet;
 
@@ -51,9 +53,12 @@ int bench_core_deliver(struct bench *bench, bool queue);
 int bench_core_request(struct bench *bench);
 int bench_disk_sync(struct bench *bench);
 int bench_relay(struct bench *bench);
+int bench_floor(struct bench *bench);
 int bench_stan_publish(struct bench *bench);
 int bench_stan_subscribe(struct bench *bench);
 int bench_stan_queue(struct bench *bench);
 
+// A listener on a free port of 127.0.0.1, for a process that is measured instead of a server; < 0: errno says why.
+int bench_listen(struct sockaddr_in *ret_address);
 int bench_connect(struct bench *bench, struct client *client, const char *name);
 int bench_fail(const struct client *client);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tidy: prefix bench_relay
+// tidy: prefix bench_relay bench_listen
 // weir bench relay: what the least that a server can do for a request and its reply costs here. A process with two connections
 // waits with epoll, reads what comes on one and writes it to the other; nothing is looked at. Its CPU time, nearly all of it
 // the kernel's and the waking of sleeping processors, is the floor of `weir bench request`.
@@ -47,7 +47,7 @@ static void relay(int listener)
     }
 }
 
-static int listener_open(struct sockaddr_in *ret_address)
+int bench_listen(struct sockaddr_in *ret_address)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     socklen_t len = sizeof(*ret_address);
@@ -109,7 +109,7 @@ static int measure(struct bench *bench, const struct sockaddr_in *address)
 int bench_relay(struct bench *bench)
 {
     struct sockaddr_in address;
-    int listener = listener_open(&address);
+    int listener = bench_listen(&address);
     if (listener < 0)
         return fail("listening");
     bench->server_pid = fork();

@@ -34,7 +34,8 @@ enum {
     DISK_FLAG_CREATE = 1,    // OPEN: create; ERR_EXISTS if it is there
     DISK_FLAG_READ_ONLY = 2, // OPEN
     DISK_FLAG_SYNC = 4,      // WRITE
-    DISK_FLAG_SOON = 8, // WRITE: a DISK_SYNC follows before long; leaves it little to do. Alone it promises nothing
+    DISK_FLAG_SOON = 8,    // WRITE: a DISK_SYNC follows before long; leaves it little to do. Alone it promises nothing
+    DISK_FLAG_AROUND = 16, // READ: much, and nobody is likely to read it again soon; not worth a place in a cache
 };
 
 struct disk_file; // the implementation's handle

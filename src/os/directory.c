@@ -143,7 +143,7 @@ static int directory_run(const struct directory *directory, struct disk_request 
     case DISK_OPEN: return file_open(directory->fd, request->path, request->flags, &request->file);
     case DISK_CLOSE: return file_close(request->file);
     case DISK_WRITE: return file_write(request->file, request, bounce);
-    case DISK_READ: return file_read(request->file, request);
+    case DISK_READ: return file_read(request->file, request, bounce);
     case DISK_READ_EACH: return file_read_each(request->file, request, bounce);
     case DISK_SYNC: return file_sync(request->file);
     case DISK_ALLOCATE: return file_allocate(request->file, request->length);

@@ -32,5 +32,5 @@ int directory_lock(struct directory *directory, bool create) MUST_USE;
 // such a file nobody is there. ERR_IN_USE: *ret_pid is who has it, 0 if that cannot be told. ERR_PERMISSION, ERR_IO.
 int directory_lock_foreign(struct directory *directory, const char *name, long *ret_pid) MUST_USE;
 
-// Executes: fills result, transferred, duration_ns and the out-fields of the operation. `bounce`: see file_write().
+// Executes: fills result, transferred, duration_ns and the out-fields of the operation. `bounce`: see file_write() and file_read().
 void directory_execute(const struct directory *directory, struct disk_request *request, char *bounce);

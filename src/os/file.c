@@ -20,7 +20,7 @@
 
 struct disk_file {
     int fd;        // owned
-    int direct_fd; // owned; the same file with O_DIRECT, -1: the file system has none, or the file is read only
+    int direct_fd; // owned; the same file with O_DIRECT, -1: the file system has none
     // The file system took O_DIRECT and then refused to do it. Any thread of the pool may find out, while others are at work: so
     // the descriptor stays open.
     atomic_bool is_direct_refused;
@@ -30,6 +30,8 @@ typedef ssize_t file_transfer(int fd, const struct iovec *vector, int count, off
 
 static int file_move(int fd, struct disk_request *request, file_transfer *transfer, bool at_end_is_fine);
 static int file_load(const struct disk_request *request, size_t first, size_t skip, struct iovec *vector);
+static void file_read_direct(struct disk_file *file, struct disk_request *request, char *window);
+static size_t file_spread(const struct disk_request *request, uint64_t from, struct bytes bytes);
 static int file_read_span(int fd, const struct disk_span *span);
 static size_t file_read_window(struct disk_file *file, const struct disk_request *request, size_t first, char *bounce);
 static bool file_window_is_dense(const struct disk_request *request, size_t first, uint64_t start, size_t *ret_len);
@@ -76,8 +78,8 @@ int file_open(int directory_fd, const char *path, unsigned flags, struct disk_fi
     *ret_file = mem_alloc(sizeof(**ret_file));
     (*ret_file)->fd = fd;
     atomic_init(&(*ret_file)->is_direct_refused, false);
-    bool writes = !(flags & DISK_FLAG_READ_ONLY);
-    (*ret_file)->direct_fd = writes ? openat(directory_fd, path, O_RDWR | O_DIRECT | O_CLOEXEC | O_NOFOLLOW) : -1;
+    mode &= ~(O_CREAT | O_EXCL);
+    (*ret_file)->direct_fd = openat(directory_fd, path, mode | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
     return 0;
 }
 
@@ -104,8 +106,10 @@ int file_write(struct disk_file *file, struct disk_request *request, char *bounc
     return error;
 }
 
-int file_read(struct disk_file *file, struct disk_request *request)
+int file_read(struct disk_file *file, struct disk_request *request, char *window)
 {
+    if (window && (request->flags & DISK_FLAG_AROUND))
+        file_read_direct(file, request, window);
     return file_move(file->fd, request, preadv, true);
 }
 
@@ -221,6 +225,49 @@ static int file_load(const struct disk_request *request, size_t first, size_t sk
     return count;
 }
 
+// Reads what can be read around the cache; request->transferred says how far that came, and the caller does the rest. So does
+// an error: it will show again.
+static void file_read_direct(struct disk_file *file, struct disk_request *request, char *window)
+{
+    uint64_t len = 0;
+    for (size_t i = 0; i < request->span_count; i++)
+        len += request->spans[i].len;
+    while (request->transferred < len && file_is_direct(file)) {
+        uint64_t from = request->offset + request->transferred, start = from / FILE_BLOCK * FILE_BLOCK;
+        uint64_t end = (request->offset + len + FILE_BLOCK - 1) / FILE_BLOCK * FILE_BLOCK;
+        size_t most = end - start < FILE_WINDOW_SIZE ? (size_t)(end - start) : FILE_WINDOW_SIZE;
+        ssize_t got = pread(file->direct_fd, window, most, (off_t)start);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            (void)file_refuses_direct(file, errno);
+        if (got <= (ssize_t)(from - start))
+            return;
+        struct bytes bytes = bytes_skip(bytes_make(window, (size_t)got), (size_t)(from - start));
+        request->transferred += file_spread(request, request->transferred, bytes);
+        if ((size_t)got < most)
+            return; // the end of the file, which is for the caller to find
+    }
+}
+
+// Copies bytes to where they belong, the first being byte `from` of the spans; returns how many the spans took.
+static size_t file_spread(const struct disk_request *request, uint64_t from, struct bytes bytes)
+{
+    size_t done = 0;
+    for (size_t i = 0; i < request->span_count && done < bytes.len; i++) {
+        const struct disk_span *span = &request->spans[i];
+        if (from >= span->len) {
+            from -= span->len;
+            continue;
+        }
+        size_t room = span->len - (size_t)from, n = bytes.len - done < room ? bytes.len - done : room;
+        memcpy(span->ptr + from, bytes.ptr + done, n);
+        done += n;
+        from = 0;
+    }
+    return done;
+}
+
 static int file_read_span(int fd, const struct disk_span *span)
 {
     for (size_t done = 0; done < span->len;) {
@@ -282,7 +329,7 @@ static bool file_is_direct(const struct disk_file *file)
     return file->direct_fd >= 0 && !atomic_load_explicit(&file->is_direct_refused, memory_order_relaxed);
 }
 
-// Whether a write around the cache failed only because it was one. EINVAL may mean this one write; the others mean all.
+// Whether a write or read around the cache failed only because it was one. EINVAL may mean this one write; the others mean all.
 static bool file_refuses_direct(struct disk_file *file, int number)
 {
     if (number != EINVAL && number != EOPNOTSUPP && number != ENOSYS)

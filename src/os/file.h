@@ -13,9 +13,11 @@
 // Around the page cache: copying new data into fresh pages costs four times the processor time of the write itself, and
 // zeroing a file through the cache fifteen times. So zeros go around it, and so do the whole blocks of writes that begin at a
 // multiple of FILE_BLOCK and are synced now or soon, and gathers of spans that lie close together, when the caller lends a
-// bounce buffer. Where the file system cannot, all go through it.
+// bounce buffer. Where the file system cannot, all go through it. Reads with DISK_FLAG_AROUND are spared the same: a window that
+// is filled again and again stays in the processor's caches and is warm memory, while the page cache takes new pages all the time.
 #define FILE_BLOCK       4096
 #define FILE_BOUNCE_SIZE (256 * 1024)
+#define FILE_WINDOW_SIZE (1024 * 1024)
 
 // What errno says in the words of base/error.h. ENOSPC and a used-up quota are ERR_NO_SPACE; what has no word is ERR_IO.
 int file_error(int number);
@@ -28,8 +30,8 @@ int file_close(struct disk_file *file);
 // but the last part of a block went through the cache. Sets request->transferred.
 // `bounce`: FILE_BOUNCE_SIZE bytes aligned to FILE_BLOCK that nobody else uses meanwhile, or NULL.
 int file_write(struct disk_file *file, struct disk_request *request, char *bounce) MUST_USE;
-// Until the spans are full or the file ends. Sets request->transferred.
-int file_read(struct disk_file *file, struct disk_request *request) MUST_USE;
+// Until the spans are full or the file ends. Sets request->transferred. `window`: FILE_WINDOW_SIZE bytes, otherwise as `bounce`.
+int file_read(struct disk_file *file, struct disk_request *request, char *window) MUST_USE;
 // Each span from its own offset; ERR_IO when the file ends before a span is full. `bounce` as above.
 int file_read_each(struct disk_file *file, struct disk_request *request, char *bounce) MUST_USE;
 // Any failure is ERR_IO, the lack of space too: what the file holds is then unknown.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/file_disk.h"
 
+#include <sys/mman.h>
+
 #include "base/memory.h"
 #include "base/must.h"
 #include "os/file.h"
@@ -15,6 +17,7 @@ struct file_disk_work {
 static void file_disk_submit(struct disk *disk, enum disk_lane lane, struct disk_request *request);
 static void file_disk_run(struct disk *disk, struct disk_request *request);
 static char *file_disk_lend(struct file_disk *disk, const struct disk_request *request);
+static char *file_disk_lend_window(struct file_disk *disk);
 static void file_disk_work(uv_work_t *work);
 static void file_disk_after_work(uv_work_t *work, int status);
 
@@ -29,7 +32,8 @@ int file_disk_open(struct file_disk *disk, struct loop *loop, struct directory d
     disk->loop = loop;
     disk->directory = directory;
     disk->pool_pending = 0;
-    disk->bounce_count = disk->bounces_made = 0;
+    disk->bounce_count = disk->bounces_made = disk->window_count = 0;
+    disk->window_memory = NULL;
     int error = log_thread_start(&disk->log, loop, &disk->directory);
     if (error)
         directory_close(&disk->directory);
@@ -42,6 +46,7 @@ void file_disk_close(struct file_disk *disk)
     log_thread_stop(&disk->log);
     while (disk->bounce_count > 0)
         mem_free(disk->bounces[--disk->bounce_count]);
+    mem_free(disk->window_memory);
     directory_close(&disk->directory);
 }
 
@@ -73,6 +78,8 @@ static void file_disk_run(struct disk *base, struct disk_request *request)
 
 static char *file_disk_lend(struct file_disk *disk, const struct disk_request *request)
 {
+    if (request->op == DISK_READ)
+        return (request->flags & DISK_FLAG_AROUND) ? file_disk_lend_window(disk) : NULL;
     bool wants = request->op == DISK_READ_EACH || (request->op == DISK_WRITE && (request->flags & DISK_FLAG_SOON));
     if (!wants)
         return NULL;
@@ -81,6 +88,19 @@ static char *file_disk_lend(struct file_disk *disk, const struct disk_request *r
         disk->bounces_made++;
     }
     return disk->bounce_count ? disk->bounces[--disk->bounce_count] : NULL;
+}
+
+// They lie in one page of memory if the kernel has large ones: what a device fills in one piece it fills twice as fast.
+static char *file_disk_lend_window(struct file_disk *disk)
+{
+    if (!disk->window_memory) {
+        size_t size = (size_t)FILE_WINDOW_SIZE * FILE_DISK_WINDOWS;
+        disk->window_memory = mem_alloc_aligned(size, size);
+        (void)madvise(disk->window_memory, size, MADV_HUGEPAGE);
+        for (size_t i = 0; i < FILE_DISK_WINDOWS; i++)
+            disk->windows[disk->window_count++] = disk->window_memory + i * FILE_WINDOW_SIZE;
+    }
+    return disk->window_count ? disk->windows[--disk->window_count] : NULL;
 }
 
 // In a thread of the pool.
@@ -96,7 +116,9 @@ static void file_disk_after_work(uv_work_t *uv, int status)
     struct file_disk_work *work = container_of(uv, struct file_disk_work, work);
     struct file_disk *disk = work->disk;
     struct disk_request *request = work->request;
-    if (work->bounce)
+    if (work->bounce && request->op == DISK_READ)
+        disk->windows[disk->window_count++] = work->bounce;
+    else if (work->bounce)
         disk->bounces[disk->bounce_count++] = work->bounce;
     mem_free(work);
     loop_enter(disk->loop);

@@ -9,8 +9,9 @@
 #include "os/log_thread.h"
 #include "os/loop.h"
 
-// So many writes and gathers of the pool go around the page cache at a time: roll-over, a sidecar, a checkpoint.
+// So many writes and gathers of the pool go around the page cache at a time: roll-over, a sidecar, a checkpoint. And so many reads.
 #define FILE_DISK_BOUNCES 3
+#define FILE_DISK_WINDOWS 2
 
 struct file_disk {
     struct disk disk;  // first: what the store knows
@@ -21,6 +22,9 @@ struct file_disk {
     char *bounces[FILE_DISK_BOUNCES]; // owned: for requests of the pool (see file_write()), those not lent in front
     size_t bounce_count;              // of them; the rest is lent, or was never needed
     size_t bounces_made;
+    char *window_memory;              // owned: for the reads, made for the first
+    char *windows[FILE_DISK_WINDOWS]; // those not lent in front
+    size_t window_count;
 };
 
 // The caller has opened (and locked) the directory; it is the disk's from now on, and closed on failure too. ERR_LIMIT.

@@ -67,7 +67,8 @@ static void log_thread_main(void *argument)
         }
         if (item == &thread->stop)
             return;
-        directory_execute(thread->directory, container_of(item, struct disk_request, item), thread->bounce);
+        struct disk_request *request = container_of(item, struct disk_request, item);
+        directory_execute(thread->directory, request, request->op == DISK_READ ? NULL : thread->bounce);
         if (mailbox_send(&thread->outbox, item))
             uv_async_send(&thread->finished);
     }

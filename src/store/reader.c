@@ -24,24 +24,11 @@ static void wait_end(struct reader *reader, struct reader_wait *wait);
 static bool sizes_from_segment(struct reader *reader, uint32_t stream, uint64_t *first, struct store_size *ret,
                                size_t max, size_t *count, bool *ret_wait);
 
-// The record was verified, or was written by this process.
-static inline int fetch_answer(struct store_fetch *fetch, const char *at, uint32_t size, struct chunk *chunk)
-{
-    fetch->record = (struct record){
-        .kind = get_u16(at + 8),
-        .flags = get_u16(at + 10),
-        .object = get_u32(at + 12),
-        .body = bytes_make(at + RECORD_HEADER_SIZE, size - RECORD_HEADER_SIZE),
-        .whole = bytes_make(at, size),
-    };
-    fetch->chunk = chunk_ref(chunk);
-    return fetch->result = 0;
-}
-
 void reader_init(struct reader *reader, struct store_context *context, struct index *index, struct tail *tail,
                  struct segment_set *segments)
 {
     *reader = (struct reader){.context = context, .index = index, .tail = tail, .segments = segments};
+    reader_ahead_init(reader);
     map_u64_init(&reader->reads, READER_WAITS_MAX);
     list_init(&reader->queue);
     pool_init(&reader->waits, sizeof(struct reader_wait), READER_WAITS_MAX);
@@ -50,22 +37,22 @@ void reader_init(struct reader *reader, struct store_context *context, struct in
 void reader_deinit(struct reader *reader)
 {
     reader_read_free_all(reader);
+    reader_ahead_deinit(reader);
     pool_deinit(&reader->waits);
 }
 
 int reader_fetch(struct reader *reader, struct store_fetch *fetch)
 {
     struct index_place place;
+    struct reader_want want;
     fetch->chunk = NULL;
+    fetch->next = fetch->sequence + 1;
+    fetch->is_absent = false;
     if (index_find(reader->index, fetch->stream, fetch->sequence, &place)) {
-        struct chunk *chunk;
-        if (reader->context->options.memory) {
-            chunk = tail_memory_find(reader->tail, place.file);
-            return fetch_answer(fetch, chunk->data + place.offset, place.size, chunk);
-        }
-        const char *at = tail_find(reader->tail, place.file, place.offset, place.size, &chunk);
-        if (at) {
-            return fetch_answer(fetch, at, place.size, chunk);
+        int result = reader_fetch_place(reader, fetch->stream, &place, fetch, &want);
+        if (result != ERR_AGAIN) {
+            fetch->implementation = NULL;
+            return result;
         }
     }
     return wait_begin(reader, fetch, false);
@@ -124,7 +111,8 @@ size_t reader_sizes(struct reader *reader, uint32_t stream, uint64_t first, stru
     return count;
 }
 
-void reader_arrived(struct reader *reader, struct list *waits, uint64_t key, struct tail_block *block, int result)
+void reader_arrived(struct reader *reader, struct list *waits, uint64_t key, uint32_t asked, struct tail_block *block,
+                    int result)
 {
     struct list answered;
     list_init(&answered);
@@ -135,7 +123,7 @@ void reader_arrived(struct reader *reader, struct list *waits, uint64_t key, str
         if (block) {
             answer = wait_step(reader, wait, &want);
             // What has just been read and is wanted again cannot be had: the file is shorter than it must be.
-            bool same = answer == ERR_AGAIN && reader_want_key(&want) == key && want.bytes <= block->chunk->capacity;
+            bool same = answer == ERR_AGAIN && reader_want_key(&want) == key && want.bytes <= asked;
             answer = same ? ERR_CORRUPT : answer;
         }
         if (answer == ERR_AGAIN) {
@@ -209,60 +197,6 @@ static int fetch_step(struct reader *reader, struct reader_wait *wait, struct re
     return fetch_segment(reader, wait, ret_want);
 }
 
-static void ahead_of_log(struct reader *reader, uint32_t file, struct tail_block *block, uint64_t end)
-{
-    bool late = end > block->offset + READER_BLOCK / 2 && block->chunk->used >= READER_BLOCK;
-    struct reader_want want = {
-        .kind = TAIL_LOG, .file = file, .offset = block->offset + READER_BLOCK, .bytes = READER_BLOCK};
-    bool written = file != reader->tail->newest_file || want.offset + want.bytes <= reader->tail->newest_end;
-    if (late && written && !block->ahead && reader_read_has_room(reader)) {
-        block->ahead = true;
-        if (!map_u64_find(&reader->tail->blocks, reader_want_key(&want))) {
-            (void)!reader_read_want(reader, &want, NULL);
-        }
-    }
-}
-
-// A message of the retained log.
-int reader_fetch_place(struct reader *reader, uint32_t stream, const struct index_place *place,
-                       struct store_fetch *fetch, struct reader_want *ret_want)
-{
-    struct chunk *chunk;
-    if (reader->context->options.memory) {
-        chunk = tail_memory_find(reader->tail, place->file);
-        return fetch_answer(fetch, chunk->data + place->offset, place->size, chunk);
-    }
-    const char *at = tail_find(reader->tail, place->file, place->offset, place->size, &chunk);
-    if (at) {
-        return fetch_answer(fetch, at, place->size, chunk);
-    }
-    uint64_t offset = place->offset & ~(uint64_t)(READER_BLOCK - 1), end = place->offset + place->size;
-    uint64_t until = offset + READER_BLOCK > end ? offset + READER_BLOCK : record_padded(end);
-    if (place->file == reader->tail->newest_file && until > reader->tail->newest_end) {
-        until = reader->tail->newest_end; // what lies behind may be written while it is read
-    }
-    uint32_t bytes = (uint32_t)(until - offset);
-    *ret_want = (struct reader_want){.kind = TAIL_LOG, .file = place->file, .offset = offset, .bytes = bytes};
-    struct tail_block *block = tail_block_find(reader->tail, reader_want_key(ret_want));
-    if (!block || end > offset + block->chunk->used) {
-        return ERR_AGAIN;
-    }
-    at = block->chunk->data + (place->offset - offset);
-    struct record record;
-    size_t used;
-    if (record_get(bytes_make(at, record_padded(place->size)), true, &record, &used) != 0 ||
-        record.whole.len != place->size || record.kind != RECORD_MESSAGE || record.object != stream ||
-        record.whole.len < RECORD_MESSAGE_SIZE || reader_record_sequence(at) != place->sequence) {
-        reader->context->damaged_areas++;
-        logger_write(reader->context->options.logger, LOG_ERROR,
-                     "log file %u: message %llu of stream %u at %llu is damaged and is quarantined", place->file,
-                     (unsigned long long)place->sequence, stream, (unsigned long long)place->offset);
-        return ERR_CORRUPT;
-    }
-    ahead_of_log(reader, place->file, block, end);
-    return fetch_answer(fetch, at, place->size, block->chunk);
-}
-
 // A message that is not in the index: in a segment, or gone. What is wanted and in neither has been damaged.
 static int fetch_segment(struct reader *reader, struct reader_wait *wait, struct reader_want *ret_want)
 {
@@ -295,7 +229,7 @@ static int fetch_segment(struct reader *reader, struct reader_wait *wait, struct
     uint32_t position = reader_record_position(block, fetch->sequence);
     const char *at = position < block->count ? reader_record_at(block, position) : NULL;
     if (at && reader_record_sequence(at) == fetch->sequence) {
-        return fetch_answer(fetch, at, get_u32(at + 4), block->chunk);
+        return reader_answer(fetch, at, get_u32(at + 4), block->chunk);
     }
     int result = fetch_absent(reader, fetch, at ? reader_record_sequence(at) : next_block(reader, wait));
     fetch->is_absent = !block->damaged && (at || wait->has_behind); // a block that is not there holds the extent's last
@@ -382,11 +316,10 @@ int reader_find_summaries(struct reader *reader, struct segment *segment, const 
     return block->chunk->used < ret_want->bytes ? ERR_CORRUPT : 0;
 }
 
-// The last block that begins at or before the sequence (or the first), and before time_ns; damaged summaries are passed over.
-bool reader_choose_block(const struct tail_block *block, const struct segment *segment, uint64_t sequence,
-                         uint64_t time_ns, struct reader_wait *wait)
+// Of the last block that begins at or before the sequence, or before a time_ns that is not UINT64_MAX; else 0.
+uint32_t reader_summary_position(const struct tail_block *block, uint64_t sequence, uint64_t time_ns)
 {
-    uint32_t count = block->chunk->used / SEGMENT_SUMMARY_SIZE, low = 0, high = count;
+    uint32_t low = 0, high = block->chunk->used / SEGMENT_SUMMARY_SIZE;
     bool by_time = time_ns != UINT64_MAX;
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
@@ -395,6 +328,15 @@ bool reader_choose_block(const struct tail_block *block, const struct segment *s
         low = before ? middle : low;
         high = before ? high : middle;
     }
+    return low;
+}
+
+// The last block that begins at or before the sequence (or the first), and before time_ns; damaged summaries are passed over.
+bool reader_choose_block(const struct tail_block *block, const struct segment *segment, uint64_t sequence,
+                         uint64_t time_ns, struct reader_wait *wait)
+{
+    uint32_t count = block->chunk->used / SEGMENT_SUMMARY_SIZE;
+    uint32_t low = reader_summary_position(block, sequence, time_ns);
     const char *at = block->chunk->data + (size_t)low * SEGMENT_SUMMARY_SIZE;
     if (count == 0 || segment_summary_decode(at, segment->info.id, &wait->block) != 0) {
         return false;
@@ -417,14 +359,8 @@ struct tail_block *reader_find_block(struct reader *reader, const struct reader_
         .bytes = wait->block.bytes,
     };
     struct tail_block *block = tail_block_find(reader->tail, reader_want_key(ret_want));
-    if (block && !block->ahead && wait->has_behind && reader_read_has_room(reader)) {
-        struct reader_want behind = *ret_want;
-        behind.offset = wait->behind.offset;
-        behind.bytes = wait->behind.bytes;
-        block->ahead = true;
-        if (!map_u64_find(&reader->tail->blocks, reader_want_key(&behind))) {
-            (void)!reader_read_want(reader, &behind, NULL);
-        }
+    if (block) {
+        reader_ahead_segment(reader, wait, block);
     }
     return block;
 }

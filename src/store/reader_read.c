@@ -1,32 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blocks from disk for the reader: a queue, a few reads at a time, the table of a segment block's records. Knows nothing of
-// what its waiters want from the block.
+// tidy: prefix reader
+// Blocks from disk for the reader: a queue, a few requests at a time, each for a read and those queued behind it that are its
+// neighbours in the file; the table of a segment block's records. Knows nothing of what its waiters want from the block.
 #include "base/endian.h"
 #include "base/memory.h"
 #include "base/must.h"
 #include "store/reader_internal.h"
 
-enum { READER_ACTIVE_MAX = 16 }; // so that memory for reads is bounded
-
+// A block to come.
 struct reader_read {
-    struct list link; // list link: reader.queue while it waits for its turn
-    struct reader *reader;
+    struct list link;        // list link: reader.queue while it waits for its turn, then of its transfer
     struct reader_want want; // its segment is referenced
     uint64_t key;
-    struct list waits; // struct reader_wait
+    struct list waits;         // struct reader_wait
+    uint32_t run;              // for its block, see tail.h
+    bool alone;                // not with its neighbours: with them it failed
+    struct disk_file *file;    // of the log, held; NULL for a segment
+    struct transfer *transfer; // NULL while it waits for its turn
     struct chunk *chunk;
-    char path[STORE_PATH_BYTES];
-    struct disk_request request;
-    struct disk_span span;
 };
 
-static void read_start(struct reader *reader);
-static void read_begin(struct reader_read *read);
-static void read_submit(struct reader_read *read, enum disk_op op);
-static void read_done(struct disk_request *request);
-static void read_finish(struct reader_read *read, int result);
-static void summaries_check(const struct reader_read *read);
-static uint32_t *records_find(struct reader_read *read, uint32_t *ret_count, bool *ret_damaged);
+// One request of the disk for a few blocks that follow each other in a file.
+struct transfer {
+    struct reader *reader;
+    struct list reads; // in order
+    uint32_t count;
+    uint64_t bytes;
+    char path[STORE_PATH_BYTES];
+    struct disk_request request;
+    struct disk_span spans[READER_RUN_BLOCKS];
+};
+
+static struct reader_read *read_new(struct reader *reader, const struct reader_want *want, int *ret_result);
+static void transfer_start(struct reader *reader);
+static bool follows(const struct transfer *transfer, const struct reader_read *read);
+static void transfer_add(struct transfer *transfer, struct reader_read *read);
+static void transfer_submit(struct transfer *transfer, enum disk_op op);
+static void transfer_done(struct disk_request *request);
+static void transfer_finish(struct transfer *transfer, int result);
+static void transfer_split(struct transfer *transfer);
+static void read_finish(struct reader *reader, struct reader_read *read, int result);
+static struct tail_block *read_take(struct reader *reader, struct reader_read *read);
+static void summaries_check(struct reader *reader, const struct reader_read *read);
+static uint32_t *records_find(struct reader *reader, struct reader_read *read, uint32_t *ret_count, bool *ret_damaged);
 
 uint64_t reader_want_key(const struct reader_want *want)
 {
@@ -35,135 +51,224 @@ uint64_t reader_want_key(const struct reader_want *want)
 
 bool reader_read_has_room(const struct reader *reader)
 {
-    return reader->active < READER_ACTIVE_MAX / 2 && !reader->context->closing;
+    return reader->active < READER_ACTIVE_MAX / 2 && reader->active_bytes < READER_ACTIVE_BYTES / 2 &&
+           list_empty(&reader->queue) && !reader->context->closing;
 }
 
 int reader_read_want(struct reader *reader, const struct reader_want *want, struct reader_wait *wait)
 {
-    uint64_t key = reader_want_key(want);
-    struct reader_read *read = map_u64_find(&reader->reads, key);
+    struct reader_read *read = map_u64_find(&reader->reads, reader_want_key(want));
+    int result = 0;
     if (!read) {
-        struct disk_file *file = NULL;
-        struct log_view *log = &reader->context->log;
-        int result = want->kind == TAIL_LOG ? log->hold(log->owner, want->file, &file) : 0;
-        if (result != 0) {
+        read = read_new(reader, want, &result);
+        if (!read) {
             return result;
         }
-        read = mem_alloc_zero(sizeof(*read));
-        read->reader = reader;
-        read->want = *want;
-        read->key = key;
-        read->request.file = file;
-        list_init(&read->waits);
-        if (want->segment) {
-            segment_ref(want->segment);
-        }
-        must(map_u64_add(&reader->reads, key, read) == 0);
-        list_push_back(&reader->queue, &read->link);
-    } else if (list_is_linked(&read->link) && want->bytes > read->want.bytes) {
+    } else if (!read->transfer && want->bytes > read->want.bytes) {
         read->want.bytes = want->bytes;
     }
     if (wait) {
         list_push_back(&read->waits, &wait->link);
     }
-    read_start(reader);
+    transfer_start(reader);
     return 0;
+}
+
+void reader_read_ahead(struct reader *reader, const struct reader_want *wants, uint32_t count)
+{
+    struct reader_read *first = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t key = reader_want_key(&wants[i]);
+        int result;
+        struct reader_read *read = NULL;
+        if (!map_u64_find(&reader->tail->blocks, key) && !map_u64_find(&reader->reads, key)) {
+            read = read_new(reader, &wants[i], &result);
+        }
+        if (!read && first) {
+            break;
+        }
+        if (read) {
+            first = first ? first : read;
+            read->run = 0;
+            first->run++;
+        }
+    }
+    transfer_start(reader);
 }
 
 void reader_read_free_all(struct reader *reader)
 {
     struct reader_read *read;
     for (size_t at = 0; (read = map_u64_next(&reader->reads, &at, NULL));) {
+        struct transfer *transfer = read->transfer;
+        if (transfer && --transfer->count == 0) {
+            mem_free(transfer);
+        }
         chunk_unref(read->chunk);
         mem_free(read);
     }
     map_u64_deinit(&reader->reads);
 }
 
-static void read_start(struct reader *reader)
+// At the end of the queue. NULL with a result: the log file is gone.
+static struct reader_read *read_new(struct reader *reader, const struct reader_want *want, int *ret_result)
+{
+    struct disk_file *file = NULL;
+    struct log_view *log = &reader->context->log;
+    *ret_result = want->kind == TAIL_LOG ? log->hold(log->owner, want->file, &file) : 0;
+    if (*ret_result != 0) {
+        return NULL;
+    }
+    struct reader_read *read = mem_alloc(sizeof(*read));
+    *read = (struct reader_read){.want = *want, .key = reader_want_key(want), .run = 1, .file = file};
+    list_init(&read->waits);
+    if (want->segment) {
+        segment_ref(want->segment);
+    }
+    must(map_u64_add(&reader->reads, read->key, read) == 0);
+    list_push_back(&reader->queue, &read->link);
+    return read;
+}
+
+static void transfer_start(struct reader *reader)
 {
     while (reader->active < READER_ACTIVE_MAX && !list_empty(&reader->queue)) {
-        struct reader_read *read = container_of(list_pop_front(&reader->queue), struct reader_read, link);
+        struct reader_read *read = container_of(list_first(&reader->queue), struct reader_read, link);
+        if (reader->active > 0 && reader->active_bytes + read->want.bytes > READER_ACTIVE_BYTES) {
+            return;
+        }
+        struct transfer *transfer = mem_alloc(sizeof(*transfer));
+        *transfer = (struct transfer){.reader = reader};
+        list_init(&transfer->reads);
+        do {
+            transfer_add(transfer, read);
+            struct list *next = list_first(&reader->queue);
+            read = next ? container_of(next, struct reader_read, link) : NULL;
+        } while (read && follows(transfer, read));
         reader->active++;
-        read_begin(read);
+        reader->active_bytes += transfer->bytes;
+        struct segment *segment = container_of(list_first(&transfer->reads), struct reader_read, link)->want.segment;
+        if (segment && segment->file) {
+            segment_set_used(reader->segments, segment);
+            transfer->request.file = segment->file;
+        }
+        transfer_submit(transfer, transfer->request.file ? DISK_READ : DISK_OPEN);
     }
 }
 
-static void read_begin(struct reader_read *read)
+// Can the read be part of it?
+static bool follows(const struct transfer *transfer, const struct reader_read *read)
 {
-    struct segment *segment = read->want.segment;
-    if (segment && segment->file) {
-        segment_set_used(read->reader->segments, segment);
-        read->request.file = segment->file;
-    }
-    read_submit(read, read->request.file ? DISK_READ : DISK_OPEN);
+    const struct reader_read *first = container_of(list_first(&transfer->reads), struct reader_read, link);
+    const struct reader_want *a = &first->want, *b = &read->want;
+    bool beside = a->kind == b->kind && a->file == b->file && a->segment == b->segment && !a->summaries &&
+                  !b->summaries && b->offset == a->offset + transfer->bytes;
+    return beside && !first->alone && !read->alone && transfer->count < READER_RUN_BLOCKS &&
+           transfer->bytes + b->bytes <= READER_RUN_BYTES;
 }
 
-static void read_submit(struct reader_read *read, enum disk_op op)
+static void transfer_add(struct transfer *transfer, struct reader_read *read)
 {
-    struct store_context *context = read->reader->context;
+    list_remove(&read->link);
+    list_push_back(&transfer->reads, &read->link);
+    read->transfer = transfer;
+    read->chunk = tail_chunk_new(transfer->reader->tail, read->want.bytes);
+    transfer->spans[transfer->count++] = (struct disk_span){.ptr = read->chunk->data, .len = read->want.bytes};
+    transfer->bytes += read->want.bytes;
+    transfer->request.file = read->file;
+}
+
+static void transfer_submit(struct transfer *transfer, enum disk_op op)
+{
+    struct store_context *context = transfer->reader->context;
+    const struct reader_want *want = &container_of(list_first(&transfer->reads), struct reader_read, link)->want;
+    unsigned flags = DISK_FLAG_READ_ONLY;
     if (op == DISK_READ) {
-        read->chunk = chunk_new(read->want.bytes);
-        read->span.ptr = read->chunk->data;
-        read->span.len = read->want.bytes;
+        flags = reader_ahead_is_around(transfer->reader, want, transfer->bytes) ? DISK_FLAG_AROUND : 0;
     } else {
-        segment_name(read->want.segment->info.id, read->path);
+        segment_name(want->segment->info.id, transfer->path);
     }
-    read->request = (struct disk_request){
+    transfer->request = (struct disk_request){
         .op = op,
-        .flags = op == DISK_OPEN ? DISK_FLAG_READ_ONLY : 0,
-        .path = read->path,
-        .file = read->request.file,
-        .offset = read->want.offset,
-        .spans = &read->span,
-        .span_count = 1,
-        .done = read_done,
+        .flags = flags,
+        .path = transfer->path,
+        .file = transfer->request.file,
+        .offset = want->offset,
+        .spans = transfer->spans,
+        .span_count = transfer->count,
+        .done = transfer_done,
     };
     context->requests++;
-    disk_submit(context->disk, DISK_POOL, &read->request);
+    disk_submit(context->disk, DISK_POOL, &transfer->request);
 }
 
-static void read_done(struct disk_request *request)
+static void transfer_done(struct disk_request *request)
 {
-    struct reader_read *read = container_of(request, struct reader_read, request);
-    struct reader *reader = read->reader;
+    struct transfer *transfer = container_of(request, struct transfer, request);
+    struct reader *reader = transfer->reader;
+    struct segment *segment = container_of(list_first(&transfer->reads), struct reader_read, link)->want.segment;
     reader->context->requests--;
     if (request->op == DISK_OPEN && request->result == 0) {
-        segment_set_opened(reader->segments, read->want.segment, request->file);
-        read->request.file = read->want.segment->file;
-        read_submit(read, DISK_READ);
+        segment_set_opened(reader->segments, segment, request->file);
+        transfer->request.file = segment->file;
+        transfer_submit(transfer, DISK_READ);
         return;
-    }
-    if (read->want.kind == TAIL_LOG) {
-        reader->context->log.drop(reader->context->log.owner, read->want.file);
     }
     int result = request->result;
     if (request->op == DISK_OPEN) {
         result = result == ERR_NOT_FOUND ? ERR_CORRUPT : result;
-    } else if (result == 0) {
-        read->chunk->used = (uint32_t)request->transferred;
     }
-    read_finish(read, result);
+    transfer_finish(transfer, result);
+}
+
+// What cannot be read spares its neighbours: each of them is read alone.
+static void transfer_finish(struct transfer *transfer, int result)
+{
+    struct reader *reader = transfer->reader;
+    uint64_t left = transfer->request.transferred;
+    reader->active--;
+    reader->active_bytes -= transfer->bytes;
+    if (result != 0 && transfer->count > 1) {
+        transfer_split(transfer);
+    }
+    while (!list_empty(&transfer->reads)) {
+        struct reader_read *read = container_of(list_pop_front(&transfer->reads), struct reader_read, link);
+        uint32_t used = left < read->want.bytes ? (uint32_t)left : read->want.bytes;
+        read->chunk->used = used;
+        left -= used;
+        transfer->count--;
+        read_finish(reader, read, result);
+    }
+    mem_free(transfer);
+    transfer_start(reader);
+}
+
+static void transfer_split(struct transfer *transfer)
+{
+    while (!list_empty(&transfer->reads)) {
+        struct reader_read *read = container_of(list_pop_front(&transfer->reads), struct reader_read, link);
+        chunk_unref(read->chunk);
+        read->chunk = NULL;
+        read->transfer = NULL;
+        read->alone = true;
+        list_push_back(&transfer->reader->queue, &read->link);
+    }
+    transfer->count = 0;
 }
 
 // Into the cache, then to those who wait. The block cannot be dropped before they have looked: nothing is called back earlier.
-static void read_finish(struct reader_read *read, int result)
+static void read_finish(struct reader *reader, struct reader_read *read, int result)
 {
-    struct reader *reader = read->reader;
     must(map_u64_remove(&reader->reads, read->key) == read);
-    reader->active--;
+    if (read->want.kind == TAIL_LOG) {
+        reader->context->log.drop(reader->context->log.owner, read->want.file);
+    }
     struct tail_block *block = NULL;
-    if (result == 0) {
-        uint32_t count = 0, *records = NULL;
-        bool damaged = false;
-        if (read->want.kind == TAIL_SEGMENT && !read->want.summaries) {
-            records = records_find(read, &count, &damaged);
-        } else if (read->want.kind == TAIL_SEGMENT) {
-            summaries_check(read);
-        }
-        block = tail_block_add(reader->tail, read->key, read->want.offset, read->chunk, records, count);
-        block->damaged = damaged;
-    } else if (result != ERR_NOT_FOUND && result != ERR_LIMIT) { // too many open files is not the disk's fault
+    bool behind_the_end = read->chunk->used == 0 && list_empty(&read->waits);
+    if (result == 0 && !behind_the_end) {
+        block = read_take(reader, read);
+    } else if (result != 0 && result != ERR_NOT_FOUND &&
+               result != ERR_LIMIT) { // too many open files is not the disk's fault
         reader->context->damaged_areas++;
         logger_write(reader->context->options.logger, LOG_ERROR, "reading %s %llu at %llu failed: %s",
                      read->want.kind == TAIL_LOG ? "log file" : "segment",
@@ -174,17 +279,32 @@ static void read_finish(struct reader_read *read, int result)
     list_init(&waits);
     list_append_all(&waits, &read->waits);
     uint64_t key = read->key;
+    uint32_t asked = read->want.bytes;
     chunk_unref(read->chunk);
     if (read->want.segment) {
         segment_unref(reader->segments, read->want.segment);
     }
     mem_free(read);
-    reader_arrived(reader, &waits, key, block, result);
-    read_start(reader);
+    reader_arrived(reader, &waits, key, asked, block, result);
+}
+
+static struct tail_block *read_take(struct reader *reader, struct reader_read *read)
+{
+    uint32_t count = 0, *records = NULL;
+    bool damaged = false;
+    if (read->want.kind == TAIL_SEGMENT && !read->want.summaries) {
+        records = records_find(reader, read, &count, &damaged);
+    } else if (read->want.kind == TAIL_SEGMENT) {
+        summaries_check(reader, read);
+    }
+    struct tail_block *block = tail_block_add(reader->tail, read->key, read->want.offset, read->chunk, records, count);
+    block->damaged = damaged;
+    block->run = read->run;
+    return block;
 }
 
 // What a damaged summary hides is not found: said once, when it is read.
-static void summaries_check(const struct reader_read *read)
+static void summaries_check(struct reader *reader, const struct reader_read *read)
 {
     const struct segment *segment = read->want.segment;
     uint32_t damaged = read->chunk->used < read->want.bytes;
@@ -193,9 +313,9 @@ static void summaries_check(const struct reader_read *read)
         damaged += segment_summary_decode(read->chunk->data + at, segment->info.id, &summary) != 0;
     }
     if (damaged) {
-        read->reader->context->damaged_areas++;
+        reader->context->damaged_areas++;
         logger_write(
-            read->reader->context->options.logger, LOG_ERROR,
+            reader->context->options.logger, LOG_ERROR,
             "segment %llu: %u block summaries at %llu are damaged, the messages in these blocks are quarantined",
             (unsigned long long)segment->info.id, damaged, (unsigned long long)read->want.offset);
     }
@@ -203,7 +323,7 @@ static void summaries_check(const struct reader_read *read)
 
 // Where the valid message records of a segment's block begin. Behind damage the next valid record is searched for, so that
 // what is behind a broken length still serves.
-static uint32_t *records_find(struct reader_read *read, uint32_t *ret_count, bool *ret_damaged)
+static uint32_t *records_find(struct reader *reader, struct reader_read *read, uint32_t *ret_count, bool *ret_damaged)
 {
     struct bytes all = bytes_make(read->chunk->data, read->chunk->used);
     uint32_t *records = NULL, cap = 0, count = 0;
@@ -227,8 +347,8 @@ static uint32_t *records_find(struct reader_read *read, uint32_t *ret_count, boo
         at += used;
     }
     if (damaged) {
-        read->reader->context->damaged_areas++;
-        logger_write(read->reader->context->options.logger, LOG_ERROR,
+        reader->context->damaged_areas++;
+        logger_write(reader->context->options.logger, LOG_ERROR,
                      "segment %llu: damaged block at %llu (stream %u), %u messages of it are readable",
                      (unsigned long long)read->want.segment->info.id, (unsigned long long)read->want.offset,
                      read->want.stream, count);

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "base/must.h"
 
-enum { TAIL_BLOCKS_MAX = 1 << 24, TAIL_CHUNKS_MAX = 1 << 30, TAIL_COLD_SHARE = 4 };
+enum { TAIL_BLOCKS_MAX = 1 << 24, TAIL_CHUNKS_MAX = 1 << 30, TAIL_COLD_SHARE = 4, TAIL_SPARE_SHARE = 32 };
 
 static void tail_shrink(struct tail *tail, const struct tail_block *keep);
 static void tail_pop(struct tail *tail);
@@ -39,6 +39,8 @@ void tail_init(struct tail *tail, uint64_t budget_bytes, struct chunk_spares *sp
     map_u64_init(&tail->blocks, TAIL_BLOCKS_MAX);
     map_u64_init(&tail->chunks, TAIL_CHUNKS_MAX);
     list_init(&tail->lru);
+    chunk_spares_init(&tail->small, TAIL_SMALL, 0);
+    chunk_spares_init(&tail->large, TAIL_LARGE, 0);
 }
 
 void tail_deinit(struct tail *tail)
@@ -51,6 +53,8 @@ void tail_deinit(struct tail *tail)
         tail_block_drop(tail, container_of(list_first(&tail->lru), struct tail_block, link));
     }
     map_u64_deinit(&tail->blocks);
+    chunk_spares_deinit(&tail->small);
+    chunk_spares_deinit(&tail->large);
     struct chunk *chunk;
     for (size_t at = 0; (chunk = map_u64_next(&tail->chunks, &at, NULL));) {
         chunk_unref(chunk);
@@ -129,10 +133,18 @@ struct tail_block *tail_block_find(struct tail *tail, uint64_t key)
 {
     struct tail_block *block = map_u64_find(&tail->blocks, key);
     if (block) {
+        block->used = true;
         list_remove(&block->link);
         list_push_back(&tail->lru, &block->link);
     }
     return block;
+}
+
+struct chunk *tail_chunk_new(struct tail *tail, size_t bytes)
+{
+    struct chunk_spares *spares = bytes <= TAIL_SMALL ? &tail->small : &tail->large;
+    bool fits = bytes <= spares->capacity && bytes > spares->capacity / 2;
+    return fits ? chunk_spares_take(spares, spares->capacity) : chunk_new(bytes);
 }
 
 struct tail_block *tail_block_add(struct tail *tail, uint64_t key, uint64_t offset, struct chunk *chunk,
@@ -181,7 +193,8 @@ struct chunk *tail_memory_find(const struct tail *tail, uint32_t number)
 
 uint64_t tail_bytes(const struct tail *tail)
 {
-    return tail->hot_bytes + tail->cold_bytes + tail->cap * sizeof(struct tail_slot);
+    return tail->hot_bytes + tail->cold_bytes + tail->cap * sizeof(struct tail_slot) +
+           tail->small.count * (uint64_t)TAIL_SMALL + tail->large.count * (uint64_t)TAIL_LARGE;
 }
 
 void tail_check(const struct tail *tail)
@@ -210,6 +223,7 @@ static void tail_shrink(struct tail *tail, const struct tail_block *keep)
         struct list *oldest = list_first(&tail->lru);
         struct tail_block *block = oldest ? container_of(oldest, struct tail_block, link) : NULL;
         if (block && block != keep && (tail->count == 0 || tail->cold_bytes > tail->budget / TAIL_COLD_SHARE)) {
+            tail->wasted += !block->used;
             tail_block_drop(tail, block);
         } else if (tail->count > 0) {
             tail_pop(tail);
@@ -250,7 +264,9 @@ static void tail_block_drop(struct tail *tail, struct tail_block *block)
     tail->cold_bytes -= block_bytes(block);
     must(map_u64_remove(&tail->blocks, block->key) == block);
     list_remove(&block->link);
-    chunk_unref(block->chunk);
+    struct chunk_spares *spares = block->chunk->capacity == TAIL_SMALL ? &tail->small : &tail->large;
+    spares->max = (uint32_t)(tail->budget / TAIL_SPARE_SHARE / spares->capacity);
+    chunk_spares_give(spares, block->chunk);
     mem_free(block->records);
     mem_free(block);
 }

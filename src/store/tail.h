@@ -31,15 +31,20 @@ struct tail_block {
     uint32_t *records;   // owned: where the valid records of a segment's block begin, in order; NULL for log blocks
     uint32_t count;      // of records
     bool damaged;        // not all of a segment's block is records
-    bool ahead;          // the block behind it was asked for already
-    struct list link;    // LRU, newest last
+    bool used;           // it was looked at
+    uint32_t run;     // blocks, this one the first, behind which nothing was asked for yet; 0: not the reader's to know
+    struct list link; // LRU, newest last
 };
+
+// Chunks for blocks have room for one of these, if they are not much smaller.
+enum { TAIL_SMALL = 64 * 1024, TAIL_LARGE = 128 * 1024 };
 
 struct tail {
     uint64_t budget;             // bytes, hot and cold together
     struct chunk_spares *spares; // borrowed; gets what was hot
     uint64_t hot_bytes;          // capacity of hot chunks
     uint64_t cold_bytes;
+    uint64_t wasted;         // blocks that left before anybody looked at them
     uint64_t memory_bytes;   // capacity of the memory store's chunks
     struct tail_slot *slots; // owned ring, oldest at head
     size_t head;             // index of the oldest; slots are at (head + i) & (cap - 1)
@@ -50,7 +55,8 @@ struct tail {
     uint64_t newest_end;
     struct map_u64 blocks; // tail_key → struct tail_block, owned
     struct list lru;
-    struct map_u64 chunks; // memory store: number → chunk, referenced
+    struct chunk_spares small, large; // of cold blocks: a part of the budget more
+    struct map_u64 chunks;            // memory store: number → chunk, referenced
 };
 
 enum tail_kind { TAIL_LOG, TAIL_SEGMENT };
@@ -69,6 +75,8 @@ const char *tail_find(struct tail *tail, uint32_t file, uint64_t offset, size_t 
 uint64_t tail_key(enum tail_kind kind, uint64_t file, uint64_t offset);
 // NULL when it is not in memory; else it is the newest now.
 struct tail_block *tail_block_find(struct tail *tail, uint64_t key);
+// A chunk for a block of so many bytes, refs = 1; it may have room for more.
+struct chunk *tail_chunk_new(struct tail *tail, size_t bytes);
 // Takes over `records`; references the chunk. Replaces a block with this key. Makes room, but never drops the new one.
 struct tail_block *tail_block_add(struct tail *tail, uint64_t key, uint64_t offset, struct chunk *chunk,
                                   uint32_t *records, uint32_t count);

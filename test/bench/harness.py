@@ -58,6 +58,11 @@ class Server:
         with open(f"/proc/{self.process.pid}/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
+    def read_bytes(self):
+        """From the disk."""
+        with open(f"/proc/{self.process.pid}/io") as counters:
+            return next(int(line.split()[1]) for line in counters if line.startswith("read_bytes"))
+
     def cpu_seconds(self):
         total = 0
         for task in os.listdir(f"/proc/{self.process.pid}/task"):

@@ -221,6 +221,53 @@ static void gathers_may_go_around_the_cache(void **state)
     close_file(rig, file);
 }
 
+// From anywhere to anywhere, into spans of any length, across windows, up to the end of the file and beyond.
+static void reads_may_go_around_the_cache(void **state)
+{
+    struct rig *rig = *state;
+    rig->bounce = mem_alloc_aligned(FILE_BLOCK, FILE_WINDOW_SIZE);
+    size_t size = 2 * FILE_WINDOW_SIZE + 4321;
+    char *text = mem_alloc(size), *got = mem_alloc(size);
+    for (size_t i = 0; i < size; i++)
+        text[i] = (char)(i * 31 + i / 4096);
+    struct disk_file *file = open_new(rig, "a");
+    struct disk_span all = {.ptr = text, .len = size};
+    assert_int_equal(run(rig, &(struct disk_request){.op = DISK_WRITE, .file = file, .spans = &all, .span_count = 1}),
+                     0);
+    close_file(rig, file);
+    struct disk_request open = {.op = DISK_OPEN, .path = "a", .flags = DISK_FLAG_READ_ONLY};
+    assert_int_equal(run(rig, &open), 0);
+    static const struct {
+        uint64_t offset;
+        size_t first, second;
+    } cases[] = {{0, 4096, 4096},
+                 {1, 1, 1},
+                 {4095, 5000, 300000},
+                 {8192, FILE_WINDOW_SIZE, FILE_WINDOW_SIZE - 8192},
+                 {100, 2 * FILE_WINDOW_SIZE, 100},
+                 {2 * FILE_WINDOW_SIZE, 4000, 4000},
+                 {3 * FILE_WINDOW_SIZE, 10, 10}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t len = cases[i].first + cases[i].second, left = cases[i].offset < size ? size - cases[i].offset : 0;
+        memset(got, 0x55, size);
+        struct disk_span spans[] = {{.ptr = got, .len = cases[i].first},
+                                    {.ptr = got + cases[i].first, .len = cases[i].second}};
+        struct disk_request read = {.op = DISK_READ,
+                                    .flags = DISK_FLAG_AROUND,
+                                    .file = open.file,
+                                    .offset = cases[i].offset,
+                                    .spans = spans,
+                                    .span_count = 2};
+        assert_int_equal(run(rig, &read), 0);
+        assert_int_equal(read.transferred, len < left ? len : left);
+        assert_memory_equal(got, text + (left ? cases[i].offset : 0), read.transferred);
+        assert_true(read.transferred == size || got[read.transferred] == 0x55);
+    }
+    mem_free(got);
+    mem_free(text);
+    close_file(rig, open.file);
+}
+
 static void allocate_makes_zeros_and_keeps_what_is_there(void **state)
 {
     struct rig *rig = *state;
@@ -348,6 +395,7 @@ int main(void)
         T(aligned_synced_writes_may_go_around_the_cache),
         T(writes_that_are_synced_soon_keep_every_byte),
         T(gathers_may_go_around_the_cache),
+        T(reads_may_go_around_the_cache),
         T(allocate_makes_zeros_and_keeps_what_is_there),
         T(a_failure_is_reported_once_and_leaves_the_size),
         T(names_are_listed_in_order),
