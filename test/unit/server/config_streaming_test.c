@@ -57,9 +57,7 @@ static void streaming_blocks(void **state)
     assert_false(options->streaming);
     config_deinit(&config);
     refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { cluster_id: \"a.b\" }", "letters, digits");
-    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { store: SQL }",
-              "main:1:20: store: one of file,memory (SQL stores are not served; `weir bridge` copies what a running");
-    refuse_as(OPTIONS_WEIR, "-c main", "streaming { store: \"sqlite\" }", "main:1:20: store: one of file,memory is ex");
+    refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { store: SQL }", "main:1:20: store: one of file,memory (S");
     refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { cluster { } }", "clusters of servers");
     refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { encryption_cipher: DES }", "one of AES,CHACHA,NONE");
     refuse_as(OPTIONS_NATS_STREAMING, "-c main", "streaming { encryption_old_key_file: old }", "there is no new key");
