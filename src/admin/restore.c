@@ -171,7 +171,8 @@ static int take_message(struct restore *restore, const struct record *record, st
 
 static int take_consumer(struct restore *restore, const struct record *record, struct engine_time now)
 {
-    struct import_image image = {.translate = translate, .on_dead = bury, .owner = restore};
+    struct import_image image = {
+        .translate = translate, .on_dead = bury, .owner = restore, .stream = restore->stream_id};
     if (!restore->stream)
         return ERR_CORRUPT;
     int error = close_stream(restore, now);

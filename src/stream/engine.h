@@ -523,6 +523,7 @@ struct import_image {
     // Each that it remembers as dead, for engine_import_dead(): its member is one of here, its stream still one of there.
     void (*on_dead)(void *owner, struct consumer *consumer, const struct dead_info *info);
     void *owner;
+    uint32_t stream;           // its stream's id there, of which it must say that it is a consumer
     struct consumer *consumer; // out: NULL: it is not durable, and has no member that comes over
     uint32_t members;          // out
     uint64_t pending;          // out

@@ -123,7 +123,8 @@ static int read_consumer(const struct record *image, struct image_consumer *from
     from->next_sequence = get_u64(body.ptr + 8);
     // A member takes more than a byte.
     if (create_size > rest.len || members > rest.len || from->next_sequence == 0 || from->next_sequence > SEQSET_MAX ||
-        codec_get_consumer(bytes_make(rest.ptr, create_size), &stream_id, &from->config, &start))
+        codec_get_consumer(bytes_make(rest.ptr, create_size), &stream_id, &from->config, &start) ||
+        stream_id != ret_image->stream)
         return ERR_CORRUPT;
     rest = bytes_skip(rest, create_size);
     from->members = mem_alloc_zero((members + 1) * sizeof(*from->members));

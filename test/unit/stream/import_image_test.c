@@ -73,7 +73,8 @@ static int bring(struct fake_host *h, const struct record *image, struct told *t
         assert_int_equal(engine_import_message(h->engine, t, &publish, i, i, h->now, &index), 0);
     }
     fake_host_settle(h);
-    struct import_image out = {.translate = translate, .on_dead = on_dead, .owner = told};
+    struct import_image out = {
+        .translate = translate, .on_dead = on_dead, .owner = told, .stream = get_u32(image->body.ptr + 40)};
     int error = engine_import_consumer(h->engine, t, image, h->now, &out);
     for (size_t i = 0; i < told->count && !error; i++) {
         told->infos[i].stream = 7;
@@ -227,7 +228,10 @@ static void test_cut_off(void **state)
     struct record record = record_of(&image);
     struct stream *t = fake_stream(h, "t", 0);
     struct told told = {0};
-    struct import_image out = {.translate = translate, .on_dead = on_dead, .owner = &told};
+    struct import_image out = {
+        .translate = translate, .on_dead = on_dead, .owner = &told, .stream = get_u32(record.body.ptr + 40) + 1};
+    assert_int_equal(engine_import_consumer(h->engine, t, &record, h->now, &out), ERR_CORRUPT); // of another stream
+    out.stream--;
     size_t len = record.body.len;
     for (record.body.len = 0; record.body.len < len; record.body.len++)
         assert_int_equal(engine_import_consumer(h->engine, t, &record, h->now, &out), ERR_CORRUPT);
