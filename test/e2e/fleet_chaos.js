@@ -21,7 +21,7 @@ const { until } = require('../conformance/lib/wait')
 const { random, now } = require('./chaos_common')
 const { Driver } = require('../client/driver')
 const { Uptime, check, selfTest } = require('./fleet_checker')
-const { LibraryWorker, journalWorker, enqueue, readJournal, disturb, pause } = require('./fleet_crew')
+const { scratch, LibraryWorker, journalWorker, enqueue, readJournal, disturb, pause } = require('./fleet_crew')
 
 const ROUNDS = Number(process.env.ROUNDS || 20)
 const SEED = Number(process.env.SEED || Date.now() % 1000000000)
@@ -52,7 +52,7 @@ class Chaos {
   async start () {
     const flags = ['--disconnect_grace', '1s', '-hbi', '1h', '--log_bytes', '16M']
     this.servers = await Promise.all([0, 1, 2].map(() => Server.start(flags)))
-    this.journal = path.join(this.servers[0].directory, 'journal')
+    this.journal = path.join(scratch, 'journal')
     this.uptimes = this.servers.map(() => new Uptime())
     for (const uptime of this.uptimes) uptime.up()
     this.driver = Driver.start()

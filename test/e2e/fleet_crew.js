@@ -5,6 +5,8 @@
 
 const { spawn } = require('child_process')
 const fs = require('fs')
+const os = require('os')
+const path = require('path')
 const { program } = require('../conformance/lib/server')
 const { until, within } = require('../conformance/lib/wait')
 const { Driver } = require('../client/driver')
@@ -15,7 +17,12 @@ const ACK_WAIT_S = 3
 const STOP_MS = 40000
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const running = new Set()
-process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
+// Not within a server's directory: what commands still write there could keep it from being removed.
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-crew-'))
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+  try { fs.rmSync(scratch, { recursive: true, force: true }) } catch (error) { console.error(error.message) }
+})
 
 /** A process of `weir`; `ended` is its exit code or signal, `log` what it wrote. */
 function start (words) {
@@ -148,4 +155,4 @@ async function disturb (workers, index, how, pauseMs, make) {
   }
 }
 
-module.exports = { LibraryWorker, CommandWorker, journalWorker, enqueue, readJournal, disturb, pause }
+module.exports = { scratch, LibraryWorker, CommandWorker, journalWorker, enqueue, readJournal, disturb, pause }

@@ -14,7 +14,7 @@ const path = require('path')
 const { Server } = require('../conformance/lib/server')
 const { until } = require('../conformance/lib/wait')
 const { Driver } = require('../client/driver')
-const { CommandWorker, LibraryWorker } = require('./fleet_crew')
+const { scratch, CommandWorker, LibraryWorker } = require('./fleet_crew')
 
 const ROUNDS = Number(process.env.ROUNDS || 20)
 const PROMISE_MS = 200
@@ -38,7 +38,7 @@ class Bench {
       const driver = Driver.start()
       this.publishers.push(await driver.connect({ after () {} }, server))
     }
-    this.directory = path.join(this.servers[0].directory, 'jobs')
+    this.directory = path.join(scratch, 'jobs')
     fs.mkdirSync(this.directory)
     this.jobs = 0
   }
