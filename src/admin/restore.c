@@ -6,6 +6,8 @@
 #include "base/must.h"
 #include "stan/member_data.h"
 
+enum { END_DEAD = 4096 }; // dead messages in a step of the end
+
 struct restore {
     struct shard *shard;    // borrowed
     struct stan *stan;      // borrowed
@@ -96,7 +98,9 @@ int restore_take(struct restore *restore, const struct record *record, struct en
 int restore_end(struct restore *restore, struct engine_time now)
 {
     int error = close_stream(restore, now);
-    for (; !error && restore->dead_at < restore->dead_count; restore->dead_at += !error) {
+    for (int left = END_DEAD; !error && restore->dead_at < restore->dead_count; restore->dead_at += !error) {
+        if (left-- == 0)
+            return ERR_AGAIN;
         const struct buried *one = &restore->dead[restore->dead_at];
         struct dead_info info = one->info;
         struct stream *stream = engine_stream_by_id(restore->engine, one->stream);
