@@ -17,6 +17,8 @@
 #define FILE_SPANS_MAX 128
 // A folder with more bytes of names than this is not one of ours.
 #define FILE_LIST_MAX (64 * 1024 * 1024)
+// Bytes that are read through, out of the cache, in the time that another system call takes.
+#define FILE_READ_WORTH 4096
 
 struct disk_file {
     int fd;        // owned
@@ -24,6 +26,13 @@ struct disk_file {
     // The file system took O_DIRECT and then refused to do it. Any thread of the pool may find out, while others are at work: so
     // the descriptor stays open.
     atomic_bool is_direct_refused;
+};
+
+// Spans that one read can take.
+struct file_window {
+    size_t count;
+    size_t wanted; // bytes of them
+    size_t len;    // bytes to be read
 };
 
 typedef ssize_t file_transfer(int fd, const struct iovec *vector, int count, off_t offset);
@@ -34,7 +43,7 @@ static void file_read_direct(struct disk_file *file, struct disk_request *reques
 static size_t file_spread(const struct disk_request *request, uint64_t from, struct bytes bytes);
 static int file_read_span(int fd, const struct disk_span *span);
 static size_t file_read_window(struct disk_file *file, const struct disk_request *request, size_t first, char *bounce);
-static bool file_window_is_dense(const struct disk_request *request, size_t first, uint64_t start, size_t *ret_len);
+static struct file_window file_window_from(const struct disk_request *request, size_t first, uint64_t start);
 static size_t file_scatter(const struct disk_request *request, size_t first, uint64_t start, struct bytes window);
 static bool file_is_direct(const struct disk_file *file);
 static bool file_refuses_direct(struct disk_file *file, int number);
@@ -283,32 +292,35 @@ static int file_read_span(int fd, const struct disk_span *span)
     return 0;
 }
 
-// Reads the spans from `first` on that lie close together with one read around the cache. Returns how many; 0: they do not, or
-// it cannot be.
+// Reads the spans from `first` on that lie close together with one read, around the cache if most of it is wanted. Returns how
+// many; 0: they do not, or it cannot be.
 static size_t file_read_window(struct disk_file *file, const struct disk_request *request, size_t first, char *bounce)
 {
     uint64_t start = request->spans[first].offset / FILE_BLOCK * FILE_BLOCK;
-    size_t len;
-    if (!file_is_direct(file) || !file_window_is_dense(request, first, start, &len))
-        return 0;
-    ssize_t got = pread(file->direct_fd, bounce, len, (off_t)start);
+    struct file_window window = file_window_from(request, first, start);
+    ssize_t got = 0;
+    if (window.count > 0 && file_is_direct(file) && window.wanted * 2 >= window.len)
+        got = pread(file->direct_fd, bounce, window.len, (off_t)start);
+    else if (window.count > 1 && window.len <= window.count * FILE_READ_WORTH)
+        got = pread(file->fd, bounce, window.len, (off_t)start);
     return got > 0 ? file_scatter(request, first, start, bytes_make(bounce, (size_t)got)) : 0;
 }
 
-// Whether at least half of the blocks from `start` to the end of the last span that the bounce buffer can take is wanted, and
-// how many bytes these blocks are.
-static bool file_window_is_dense(const struct disk_request *request, size_t first, uint64_t start, size_t *ret_len)
+// The spans in ascending order that the bounce buffer can take.
+static struct file_window file_window_from(const struct disk_request *request, size_t first, uint64_t start)
 {
-    uint64_t end = start, wanted = 0;
+    struct file_window window = {0};
+    uint64_t end = start;
     for (size_t i = first; i < request->span_count; i++) {
         const struct disk_span *span = &request->spans[i];
         if (span->offset < end || span->offset + span->len > start + FILE_BOUNCE_SIZE)
             break;
         end = span->offset + span->len;
-        wanted += span->len;
+        window.wanted += span->len;
+        window.count++;
     }
-    *ret_len = (size_t)((end - start + FILE_BLOCK - 1) / FILE_BLOCK * FILE_BLOCK);
-    return wanted > 0 && wanted * 2 >= *ret_len;
+    window.len = (size_t)((end - start + FILE_BLOCK - 1) / FILE_BLOCK * FILE_BLOCK);
+    return window;
 }
 
 // Copies out what the spans want of the window; returns how many lie wholly in it.

@@ -34,6 +34,7 @@ void rollover_deinit(struct rollover *rollover)
     mem_free(rollover->extents);
     mem_free(rollover->items);
     mem_free(rollover->spans);
+    mem_free(rollover->keys);
     mem_free(rollover->rolled);
     buffer_deinit(&rollover->summaries);
     *rollover = (struct rollover){0};
@@ -69,6 +70,7 @@ bool rollover_step(struct rollover *rollover)
         return rollover->state != ROLLOVER_IDLE;
     case ROLLOVER_COLLECTING: return rollover_collect(rollover);
     case ROLLOVER_READING: return false;
+    case ROLLOVER_TAKING: return rollover_take(rollover);
     case ROLLOVER_WRITING: return rollover_write(rollover);
     case ROLLOVER_SEALING:
         if (writer->state == FILE_WRITER_SEALED) {
@@ -104,7 +106,8 @@ uint64_t rollover_next_deadline_ms(const struct rollover *rollover)
         }
         return waits ? rollover->retry_ns / 1000000 + 1 : UINT64_MAX;
     }
-    if (rollover->state == ROLLOVER_COLLECTING || rollover->state == ROLLOVER_DROPPING) {
+    if (rollover->state == ROLLOVER_COLLECTING || rollover->state == ROLLOVER_TAKING ||
+        rollover->state == ROLLOVER_DROPPING) {
         return context->now.mono_ns / 1000000;
     }
     if (rollover->state == ROLLOVER_ATTACHING) {

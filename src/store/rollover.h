@@ -2,12 +2,19 @@
 // Roll-over: when the retained log exceeds its budget, what is still wanted of its oldest file goes, grouped by stream, into one
 // segment; later the file is released.
 //
-//   IDLE ──► COLLECTING ◄──► READING     up to 1,024 messages a turn are looked up, read and verified into the slice
-//               │  ▲
-//               ▼  │
-//             WRITING ──► SEALING ──► ATTACHING ──► DROPPING ──► IDLE
-//               a slice of 1 MiB      the set of    the index of the file goes
-//               with its sync         segments
+//   IDLE ──► COLLECTING ──► READING ──► TAKING     up to 1,024 messages a turn are looked up, and verified
+//               │  ▲  ▲                   │ │
+//               │  │  └───────────────────┘ │
+//               ▼  │                        │
+//             WRITING ◄─────────────────────┘
+//               │ slices of 1 MiB
+//               ▼ with their syncs
+//            SEALING ──► ATTACHING ──► DROPPING ──► IDLE
+//                        the set of    the index of the file goes
+//                        segments
+//
+// What is read at once, a gather, is about a slice where the wanted messages of a stream lie close together in the log file, and
+// 8 MiB where they are spread over it, as with very many streams: each gather then goes once through the file.
 //
 // The file stays until checkpoints of both generations know the segment (checkpoint_safe); so after a crash at any point either
 // the log file or the segment is in force. A file of which nothing is wanted, no dedupe id either, needs no segment. Segments of
@@ -25,6 +32,7 @@ enum rollover_state {
     ROLLOVER_IDLE,
     ROLLOVER_COLLECTING,
     ROLLOVER_READING,
+    ROLLOVER_TAKING,
     ROLLOVER_WRITING,
     ROLLOVER_SEALING,
     ROLLOVER_ATTACHING,
@@ -63,13 +71,18 @@ struct rollover {
     uint32_t extent_cap;
     struct buffer summaries;      // encoded
     struct segment_summary block; // the open one; count 0: none
-    // Of the slice being read:
-    struct rollover_item *items; // owned; 1,024 of them
+    // Of the gather:
+    struct rollover_item *items; // owned; ROLLOVER_ITEMS of them
     uint32_t item_count;
-    uint32_t alone;          // the item being read alone, because a read of them all failed
-    uint32_t unreadable;     // items that could not be read alone either
-    struct disk_span *spans; // owned: as many
+    uint32_t taken;                // of them are verified
+    size_t item_bytes;             // of them all
+    uint64_t item_begin, item_end; // where in the log file they are
+    uint64_t *keys;                // owned; twice as many: their order in the file
+    uint32_t alone;                // the item being read alone, because a read of them all failed
+    uint32_t unreadable;           // items that could not be read alone either
+    struct disk_span *spans;       // owned: as many
     uint32_t span_count;
+    uint32_t spans_read; // or being read
     struct disk_request request;
     // Damaged messages are reported once, however often the file is tried:
     uint64_t damage_file;    // id

@@ -1,32 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // tidy: prefix rollover
-// Copies what is wanted of one log file into a segment: looks up up to 1,024 messages, reads them in one gather directly to
-// where they will be written from, verifies each, closes blocks and extents. A damaged message is left out and reported; so is one that the disk cannot read, after a while of
-// trying, alone too: else one bad sector would keep the file, and with it the log, for ever.
+// Copies what is wanted of one log file into a segment: looks up a gather of messages, has them read to where they will be
+// written from (rollover_gather.c), verifies each, closes blocks and extents. A damaged message is left out and reported.
 #include "base/endian.h"
 #include "base/memory.h"
 #include "base/must.h"
 #include "store/rollover_internal.h"
 
-enum {
-    ROLLOVER_ITEMS = 1024, // looked up, and read, in one turn
-    ROLLOVER_PATIENCE = 6, // tries, half a minute, until what cannot be read is given up
-    ROLLOVER_DEAD = 8,     // of so many items not one can be read: it is not a sector but the disk
-};
+enum { ROLLOVER_TURN = 1024 }; // messages looked up, or verified, in one turn
 
-struct rollover_item {
-    uint64_t sequence;
-    uint64_t offset; // in the log file
-    size_t at;       // in the writer's buffer
-    uint32_t stream;
-    uint32_t size;
-};
-
-static void items_read(struct rollover *rollover);
-static void items_done(struct disk_request *request);
-static void items_take(struct rollover *rollover);
-static void item_read_alone(struct rollover *rollover);
-static void item_read_alone_done(struct disk_request *request);
+static bool is_gathered(const struct rollover *rollover);
+static void item_add(struct rollover *rollover, uint32_t stream, const struct index_place *place);
 static bool item_verify(struct rollover *rollover, const struct rollover_item *item);
 static void message_append(struct rollover *rollover, uint32_t stream, uint64_t sequence, uint64_t time_ns, size_t at,
                            size_t size);
@@ -38,12 +22,14 @@ void rollover_copy_begin(struct rollover *rollover)
     rollover->cursor = (struct index_cursor){0};
     rollover->collected = rollover->footed = false;
     rollover->item_count = rollover->span_count = rollover->extent_cap = 0;
+    rollover->item_bytes = 0;
     rollover->damage_counted = rollover->damage_file == rollover->file.id ? rollover->damage_counted : 0;
     rollover->damage_file = rollover->file.id;
     rollover->damage_seen = 0;
     rollover->block = (struct segment_summary){0};
     rollover->items = mem_alloc(ROLLOVER_ITEMS * sizeof(*rollover->items));
     rollover->spans = mem_alloc(ROLLOVER_ITEMS * sizeof(*rollover->spans));
+    rollover->keys = mem_alloc(2 * ROLLOVER_ITEMS * sizeof(*rollover->keys));
     rollover->info = (struct segment_info){
         .id = rollover->segments->next_id,
         .first_index = rollover->file.first_index,
@@ -56,24 +42,15 @@ bool rollover_collect(struct rollover *rollover)
     const struct store_handler *handler = &rollover->context->handler;
     struct index_place place;
     uint32_t stream;
-    size_t pending = rollover->writer ? file_writer_pending(rollover->writer) : 0;
-    rollover->item_count = 0;
-    for (int i = 0; i < ROLLOVER_ITEMS && pending < STORE_SLICE && !rollover->collected; i++) {
+    for (int i = 0; i < ROLLOVER_TURN && !rollover->collected && !is_gathered(rollover); i++) {
         if (!index_file_next(rollover->index, (uint32_t)rollover->file.id, &rollover->cursor, &stream, &place)) {
             rollover->collected = true;
         } else if (handler->is_wanted(handler->owner, stream, place.sequence)) {
-            rollover_writer_ensure(rollover);
-            struct buffer *out = &rollover->writer->out;
-            size_t padded = record_padded(place.size);
-            must(buffer_reserve(out, padded));
-            rollover->items[rollover->item_count++] =
-                (struct rollover_item){place.sequence, place.offset, out->len, stream, place.size};
-            buffer_commit(out, padded);
-            pending += padded;
+            item_add(rollover, stream, &place);
         }
     }
-    if (rollover->item_count > 0) {
-        items_read(rollover);
+    if (rollover->item_count > 0 && (rollover->collected || is_gathered(rollover))) {
+        rollover_gather_read(rollover);
         return false;
     }
     if (!rollover->collected) {
@@ -88,6 +65,39 @@ bool rollover_collect(struct rollover *rollover)
         rollover->state = rollover->writer ? ROLLOVER_WRITING : ROLLOVER_ATTACHING;
     }
     return true;
+}
+
+// Behind `out->len` lies what is still to be verified.
+bool rollover_take(struct rollover *rollover)
+{
+    struct buffer *out = &rollover->writer->out;
+    if (rollover->taken == 0) {
+        out->len = rollover->items[0].at;
+    }
+    uint32_t left = rollover->item_count - rollover->taken;
+    for (uint32_t i = left < ROLLOVER_TURN ? left : ROLLOVER_TURN; i > 0; i--) {
+        const struct rollover_item *item = &rollover->items[rollover->taken++];
+        if (!item_verify(rollover, item)) {
+            continue;
+        }
+        size_t padded = record_padded(item->size), at = out->len;
+        if (at != item->at) {
+            memmove(out->ptr + at, out->ptr + item->at, padded);
+        }
+        message_append(rollover, item->stream, item->sequence, get_u64(out->ptr + at + 24), at, padded);
+        out->len += padded;
+    }
+    if (rollover->taken < rollover->item_count) {
+        return true;
+    }
+    rollover->item_count = 0;
+    rollover->item_bytes = 0;
+    rollover->state = ROLLOVER_COLLECTING;
+    if (file_writer_pending(rollover->writer) >= STORE_SLICE) {
+        block_close(rollover);
+        rollover->state = ROLLOVER_WRITING;
+    }
+    return rollover_step(rollover);
 }
 
 void rollover_copy_foot(struct rollover *rollover)
@@ -117,9 +127,11 @@ void rollover_copy_end(struct rollover *rollover)
     rollover->handle = NULL;
     mem_free(rollover->items);
     mem_free(rollover->spans);
+    mem_free(rollover->keys);
     mem_free(rollover->extents);
     rollover->items = NULL;
     rollover->spans = NULL;
+    rollover->keys = NULL;
     rollover->extents = NULL;
     buffer_deinit(&rollover->summaries);
 }
@@ -139,113 +151,35 @@ void rollover_writer_ensure(struct rollover *rollover)
     buffer_commit(&rollover->writer->out, STORE_BLOCK);
 }
 
-// One gather; neighbours in the log are one span.
-static void items_read(struct rollover *rollover)
+// Neighbours are read together, so a gather is a slice where what is wanted lies close together in the log file, and larger where
+// it is spread over it: else each message would be a read of its own.
+static bool is_gathered(const struct rollover *rollover)
 {
-    struct store_context *context = rollover->context;
-    char *base = rollover->writer->out.ptr;
-    rollover->span_count = 0;
-    for (uint32_t i = 0; i < rollover->item_count; i++) {
-        const struct rollover_item *item = &rollover->items[i];
-        struct disk_span *last = rollover->span_count > 0 ? &rollover->spans[rollover->span_count - 1] : NULL;
-        size_t padded = record_padded(item->size);
-        if (last && last->offset + last->len == item->offset) {
-            last->len += padded;
-        } else {
-            rollover->spans[rollover->span_count++] =
-                (struct disk_span){.ptr = base + item->at, .len = padded, .offset = item->offset};
-        }
+    if (rollover->item_count == 0) {
+        return false;
     }
-    rollover->request = (struct disk_request){
-        .op = DISK_READ_EACH,
-        .file = rollover->handle,
-        .spans = rollover->spans,
-        .span_count = rollover->span_count,
-        .done = items_done,
-    };
-    rollover->state = ROLLOVER_READING;
-    context->requests++;
-    disk_submit(context->disk, DISK_POOL, &rollover->request);
+    size_t bytes = rollover->item_bytes;
+    bool close = rollover->item_end - rollover->item_begin < 2 * (uint64_t)bytes;
+    return bytes >= (close ? STORE_SLICE : ROLLOVER_GATHER) || rollover->item_count == ROLLOVER_ITEMS;
 }
 
-static void items_done(struct disk_request *request)
+// With its place in the writer's buffer.
+static void item_add(struct rollover *rollover, uint32_t stream, const struct index_place *place)
 {
-    struct rollover *rollover = container_of(request, struct rollover, request);
-    rollover->context->requests--;
-    rollover->state = ROLLOVER_COLLECTING;
-    if (request->result == 0) {
-        items_take(rollover);
-    } else if (request->result == ERR_IO && rollover->failures >= ROLLOVER_PATIENCE) {
-        rollover->alone = rollover->unreadable = 0;
-        item_read_alone(rollover);
-    } else {
-        rollover_failed(rollover, request->result);
-    }
-}
-
-static void item_read_alone(struct rollover *rollover)
-{
-    struct store_context *context = rollover->context;
-    const struct rollover_item *item = &rollover->items[rollover->alone];
-    rollover->spans[0] = (struct disk_span){
-        .ptr = rollover->writer->out.ptr + item->at, .len = record_padded(item->size), .offset = item->offset};
-    rollover->request = (struct disk_request){
-        .op = DISK_READ_EACH,
-        .file = rollover->handle,
-        .spans = rollover->spans,
-        .span_count = 1,
-        .done = item_read_alone_done,
-    };
-    rollover->state = ROLLOVER_READING;
-    context->requests++;
-    disk_submit(context->disk, DISK_POOL, &rollover->request);
-}
-
-// What cannot be read becomes zeros, which do not verify.
-static void item_read_alone_done(struct disk_request *request)
-{
-    struct rollover *rollover = container_of(request, struct rollover, request);
-    rollover->context->requests--;
-    if (request->result != 0) {
-        memset(rollover->spans[0].ptr, 0, rollover->spans[0].len);
-        rollover->unreadable++;
-    }
-    rollover->alone++;
-    rollover->state = ROLLOVER_COLLECTING;
-    if (rollover->context->closing || rollover->context->failed) {
-        return;
-    }
-    if (rollover->alone < rollover->item_count) {
-        item_read_alone(rollover);
-    } else if (rollover->unreadable == rollover->item_count && rollover->item_count >= ROLLOVER_DEAD) {
-        rollover_failed(rollover, ERR_IO);
-    } else {
-        items_take(rollover);
-    }
-}
-
-// All are in the buffer: those that verify become part of the segment.
-static void items_take(struct rollover *rollover)
-{
+    rollover_writer_ensure(rollover);
     struct buffer *out = &rollover->writer->out;
-    out->len = rollover->items[0].at;
-    for (uint32_t i = 0; i < rollover->item_count; i++) {
-        const struct rollover_item *item = &rollover->items[i];
-        if (!item_verify(rollover, item)) {
-            continue;
-        }
-        size_t padded = record_padded(item->size), at = out->len;
-        if (at != item->at) {
-            memmove(out->ptr + at, out->ptr + item->at, padded);
-        }
-        message_append(rollover, item->stream, item->sequence, get_u64(out->ptr + at + 24), at, padded);
-        out->len += padded;
+    size_t padded = record_padded(place->size);
+    must(buffer_reserve(out, padded));
+    if (rollover->item_count == 0 || place->offset < rollover->item_begin) {
+        rollover->item_begin = place->offset;
     }
-    if (file_writer_pending(rollover->writer) >= STORE_SLICE) {
-        block_close(rollover);
-        rollover->state = ROLLOVER_WRITING;
+    if (rollover->item_count == 0 || place->offset + padded > rollover->item_end) {
+        rollover->item_end = place->offset + padded;
     }
-    rollover_wake(rollover);
+    rollover->items[rollover->item_count++] =
+        (struct rollover_item){place->sequence, place->offset, out->len, stream, place->size};
+    rollover->item_bytes += padded;
+    buffer_commit(out, padded);
 }
 
 static bool item_verify(struct rollover *rollover, const struct rollover_item *item)

@@ -297,6 +297,48 @@ static void large_messages_and_many_of_them(void **state)
     assert_int_equal(cold->context.damaged_areas, 0);
 }
 
+// Spread over the file as with many streams: read in its order, in gathers that are larger than a slice, and nothing is lost
+// where one ends, because it has so many messages or so many bytes.
+static void what_is_spread_over_a_file_is_read_in_its_order(void **state)
+{
+    static const struct {
+        int messages;
+        size_t payload;
+    } cases[] = {{34000, 60}, {24000, 400}};
+    struct cold_fixture *cold = *state;
+    for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+        uint32_t most = 0;
+        for (int i = 0; i < cases[n].messages; i++) {
+            cold_fixture_put(cold, 1 + (uint32_t)i % 50, cases[n].payload);
+        }
+        cold_fixture_close_file(cold);
+        cold->context.options.log_bytes = 0;
+        for (int turn = 0; cold->index.count > 0; turn++) {
+            cold_fixture_turn(cold);
+            const struct rollover *rollover = &cold->rollover;
+            assert_in_range(turn, 0, 2000);
+            if (rollover->state != ROLLOVER_TAKING) {
+                continue;
+            }
+            most = rollover->item_count > most ? rollover->item_count : most;
+            for (uint32_t i = 0; i + 1 < rollover->span_count; i++) {
+                assert_true(rollover->spans[i].offset + rollover->spans[i].len <= rollover->spans[i + 1].offset);
+            }
+        }
+        assert_in_range(most, 10000, cases[n].messages - 1);
+        cold_fixture_settle(cold);
+        cold->context.options.log_bytes = UINT64_MAX;
+    }
+    assert_int_equal(cold->segments.count, 2);
+    assert_int_equal(cold->context.damaged_areas, 0);
+    for (uint32_t stream = 1; stream <= 50; stream++) {
+        assert_int_equal(cold->last[stream], 58000 / 50);
+        for (uint64_t sequence = 1; sequence <= cold->last[stream]; sequence += 7) {
+            assert_int_equal(cold_fixture_fetch(cold, stream, sequence), 0);
+        }
+    }
+}
+
 // Bad for ever: after some tries the message is given up like a damaged one, reported once, and the rest goes on.
 static void a_bad_sector_costs_its_message_only(void **state)
 {
@@ -445,6 +487,7 @@ int main(void)
         cmocka_unit_test(a_crash_while_ids_are_copied_forgets_none),
         cmocka_unit_test_setup_teardown(a_damaged_message_is_reported_and_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(large_messages_and_many_of_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_spread_over_a_file_is_read_in_its_order, setup, teardown),
         cmocka_unit_test_setup_teardown(a_bad_sector_costs_its_message_only, setup, teardown),
         cmocka_unit_test_setup_teardown(every_failing_operation_only_delays_it, setup, teardown),
         cmocka_unit_test_setup_teardown(pushes_back_when_it_cannot_keep_up, setup, teardown),
