@@ -99,7 +99,8 @@ bool shard_is_gap(const struct shard *shard, const struct store_fetch *fetch)
 {
     struct store_stats stats;
     store_stats_get(shard->store, &stats);
-    return stats.damaged_areas == 0 && fetch->is_absent && engine_has_gap(shard->engine, fetch->stream, fetch->sequence, fetch->next);
+    return stats.damaged_areas == 0 && fetch->is_absent &&
+           engine_has_gap(shard->engine, fetch->stream, fetch->sequence, fetch->next);
 }
 
 char *shard_reserve(struct shard *shard, size_t size, uint64_t *ret_index)
