@@ -520,7 +520,8 @@ int engine_import_control(struct engine *engine, struct stream *stream, struct c
 struct import_image {
     // Gives a member of it other data, borrowed until the next call. False: this member does not come over.
     bool (*translate)(void *owner, const struct consumer_config *consumer, struct member_config *member);
-    // Each that it remembers as dead, for engine_import_dead(): its member is one of here, its stream still one of there.
+    // Each that it remembers as dead, for engine_import_dead(): its member is one of here, its stream still one of there. But for those
+    // behind a position that was moved back since they died: the consumer gets these anew.
     void (*on_dead)(void *owner, struct consumer *consumer, const struct dead_info *info);
     void *owner;
     uint32_t stream;           // its stream's id there, of which it must say that it is a consumer

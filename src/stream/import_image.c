@@ -193,7 +193,7 @@ static int check_dead(struct bytes rest, struct image_consumer *from)
         return ERR_CORRUPT;
     for (; count; count--) {
         struct dead_info info;
-        if (dead_image_next(&rest, &info) || info.sequence <= last || info.sequence >= from->next_sequence)
+        if (dead_image_next(&rest, &info) || info.sequence <= last)
             return ERR_CORRUPT;
         last = info.sequence;
     }
@@ -262,7 +262,7 @@ static void clip_pending(struct image_consumer *from, const struct stream *strea
     from->pending_count = kept;
 }
 
-// Those that the stream has lost, and those beyond a position that was clipped, are left out.
+// Those that the stream has lost are left out, and those beyond the position, which was clipped or moved back by hand: they are delivered anew.
 static void tell_dead(const struct image_consumer *from, const struct map_u64 *members,
                       const struct import_image *image)
 {

@@ -22,6 +22,7 @@ static void apply_one(struct consumer *consumer, uint64_t sequence, struct membe
                       uint32_t attempt);
 static void apply_returned(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t attempts,
                            uint64_t until_ms);
+static bool is_beyond(const struct consumer *consumer, uint64_t sequence);
 static void fill_gap(struct consumer *consumer, uint64_t end);
 static void runs_recorded(struct consumer *consumer, uint64_t index);
 static void drop_runs(struct consumer *consumer, uint64_t last_good);
@@ -342,6 +343,8 @@ static int apply_run(struct consumer *consumer, uint64_t first, uint64_t last, u
     struct member *member = id ? member_in(consumer, id) : NULL;
     if (last - first > ENGINE_PENDING_MAX)
         return ERR_CORRUPT;
+    if (is_beyond(consumer, first))
+        return 0; // delivered again, with all that lies before it
     fill_gap(consumer, first);
     if (consumer->next_sequence <= last)
         consumer->next_sequence = last + 1;
@@ -381,6 +384,18 @@ static void apply_returned(struct consumer *consumer, uint64_t first, uint64_t l
         if (until_ms)
             pending_set_delayed(consumer, pending, until_ms * 1000000);
     }
+}
+
+// Do so many numbers lie between the position and this one that nobody can have them? Damage took a record that passed over them all.
+static bool is_beyond(const struct consumer *consumer, uint64_t sequence)
+{
+    uint64_t from = consumer->next_sequence, first = consumer->stream->state.first_sequence, open = 0, last;
+    for (from = from < first ? first : from; from < sequence && open <= ENGINE_PARKED_MAX; from = last + 1) {
+        if (!seqset_next_present(&consumer->acked, from, &first, &last) || first > sequence)
+            first = last = sequence;
+        open += first - from;
+    }
+    return open > ENGINE_PARKED_MAX;
 }
 
 // Sequences that were passed over had a record that a refused batch took along: they went out, to an unknown member.

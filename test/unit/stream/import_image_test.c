@@ -130,6 +130,34 @@ static void test_all_of_it(void **state)
     buffer_deinit(&image);
 }
 
+static void sought(void *owner, int error, struct consumer *consumer, uint64_t index)
+{
+    *(int *)owner = error;
+}
+
+// It was moved back to where it had come by before these died: those behind its position come over as messages that it has not had.
+static void test_dead_before_a_seek(void **state)
+{
+    struct fake_host *h = *state;
+    struct buffer image;
+    struct told told = {0};
+    int error = -1;
+    build(h, &image);
+    engine_consumer_seek(h->engine, find(h, "s"), CONSUMER_START_SEQUENCE, 4, 0, h->now, sought, &error);
+    fake_host_settle(h);
+    assert_int_equal(error, 0);
+    assert_int_equal(fake_consumer_state(find(h, "s")).next_sequence, 4);
+    buffer_clear(&image);
+    assert_true(engine_image_consumer(find(h, "s"), &image));
+    const struct record record = record_of(&image);
+    assert_int_equal(bring(h, &record, &told), 0);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(fake_consumer_state(find(h, "t")).next_sequence, 4);
+    assert_int_equal(fake_consumer_state(find(h, "t")).dead, 1);
+    engine_check(h->engine);
+    buffer_deinit(&image);
+}
+
 static void test_dead_that_cannot_be(void **state)
 {
     struct fake_host *h = *state;
@@ -244,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_all_of_it, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_dead_before_a_seek, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_dead_that_cannot_be, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_controls, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_cut_off, fake_host_set_up, fake_host_tear_down),

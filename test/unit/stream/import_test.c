@@ -250,6 +250,28 @@ static void test_numbers_far_apart(void **state)
     engine_check(h->engine);
 }
 
+// Damage takes the record that passed over them along. Then that is done again, and what was delivered behind them is delivered again.
+static void test_numbers_far_apart_and_damage(void **state)
+{
+    enum { FAR = 1000000 };
+    struct fake_host *h = *state;
+    struct stream *s = fake_stream(h, "s", 0);
+    assert_int_equal(bring(h, s, 5, 1), 0);
+    assert_int_equal(bring(h, s, FAR, 1), 0);
+    fake_host_settle(h);
+    struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_FIRST, 0);
+    struct member *m = fake_member(h, c, 10, 30000);
+    fake_host_settle(h);
+    engine_member_set_state(h->engine, m, MEMBER_READY, h->now);
+    assert_int_equal(turns(h, 5), 2);
+    for (h->lost_entry = 1; h->lost_entry <= h->entry_count; h->lost_entry++) {
+        fake_host_crash(h, false);
+        engine_check(h->engine);
+        if (engine_stream_find(h->engine, 1, BYTES("s")) && find(h))
+            assert_true(fake_consumer_state(find(h)).pending <= 2);
+    }
+}
+
 // The last messages that had numbers are not there any more: the next one gets a number behind theirs, nobody's number a second time.
 static void test_the_last_messages_are_gone(void **state)
 {
@@ -328,6 +350,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refused, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_many, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_numbers_far_apart, fake_host_set_up, fake_host_tear_down),
+        cmocka_unit_test_setup_teardown(test_numbers_far_apart_and_damage, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_limits_far_apart, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_the_last_messages_are_gone, fake_host_set_up, fake_host_tear_down),
         cmocka_unit_test_setup_teardown(test_a_last_number_that_is_none, fake_host_set_up, fake_host_tear_down),
