@@ -102,6 +102,14 @@ int64_t weir_client_now_ms(void)
     return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
+int64_t weir_client_deadline_ms(int64_t timeout_ms)
+{
+    int64_t now_ms = weir_client_now_ms();
+    if (timeout_ms > INT64_MAX - now_ms)
+        return INT64_MAX;
+    return now_ms + (timeout_ms > 0 ? timeout_ms : 0);
+}
+
 void weir_client_ref(struct weir_client *client)
 {
     atomic_fetch_add(&client->references, 1);

@@ -95,6 +95,8 @@ struct weir_client {
 };
 
 int64_t weir_client_now_ms(void);
+// So much later; INT64_MAX, for ever, if that is beyond all numbers. Less than 0 counts as 0.
+int64_t weir_client_deadline_ms(int64_t timeout_ms);
 static inline bool weir_client_link_up(const struct weir_client *client)
 {
     return client->link_events % 2 == 0;

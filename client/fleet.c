@@ -37,7 +37,7 @@ int weir_fleet_open(const struct weir_fleet_options *options, struct weir_fleet 
 
 int weir_fleet_wait(struct weir_fleet *fleet, size_t count, int64_t timeout_ms, struct weir_error *ret_error)
 {
-    int64_t deadline_ms = weir_client_now_ms() + (timeout_ms > 0 ? timeout_ms : 0);
+    int64_t deadline_ms = weir_client_deadline_ms(timeout_ms);
     char why[WEIR_ERROR_TEXT_BYTES];
     int error = 0;
     pthread_mutex_lock(&fleet->mutex);
@@ -150,8 +150,9 @@ static int read_options(const struct weir_fleet_options *options, struct weir_fl
     memcpy(ret, options, options->size_bytes < sizeof(*ret) ? options->size_bytes : sizeof(*ret));
     if (!ret->servers || ret->servers_count == 0 || ret->servers_count > WEIR_FLEET_SERVERS_MAX)
         return weir_error_set(ret_error, WEIR_ERR_INVALID, "a fleet has 1 to %d servers", WEIR_FLEET_SERVERS_MAX);
-    if (ret->try_timeout_ms < 0)
-        return weir_error_set(ret_error, WEIR_ERR_INVALID, "try_timeout_ms is negative");
+    int error = weir_options_default_time(&ret->try_timeout_ms, 2000, "try_timeout_ms", ret_error);
+    if (error)
+        return error;
     for (size_t i = 0; i < ret->servers_count; i++) {
         if (!ret->servers[i] || !ret->servers[i][0])
             return weir_error_set(ret_error, WEIR_ERR_INVALID, "server %zu has no URL", i);
@@ -176,7 +177,7 @@ static int make(const struct weir_fleet_options *options, struct weir_fleet **re
     pthread_cond_init(&fleet->changed, &attributes);
     pthread_cond_init(&fleet->ended, &attributes);
     pthread_condattr_destroy(&attributes);
-    fleet->try_timeout_ms = options->try_timeout_ms ? options->try_timeout_ms : 2000;
+    fleet->try_timeout_ms = options->try_timeout_ms;
     fleet->on_event = options->on_event;
     fleet->closure = options->closure;
     if (getrandom(&fleet->random, sizeof(fleet->random), 0) != sizeof(fleet->random) || fleet->random == 0)

@@ -117,7 +117,7 @@ int weir_fleet_publish_async(struct weir_fleet *fleet, const char *channel, cons
 
 int weir_fleet_flush(struct weir_fleet *fleet, int64_t timeout_ms)
 {
-    int64_t deadline_ms = weir_client_now_ms() + timeout_ms;
+    int64_t deadline_ms = weir_client_deadline_ms(timeout_ms);
     int result = 0;
     if (timeout_ms < 0 || weir_client_callback_of_thread() == fleet)
         return WEIR_ERR_INVALID;

@@ -26,8 +26,8 @@ int weir_fleet_subscribe(struct weir_fleet *fleet, const char *channel, const st
                          struct weir_error *ret_error)
 {
     struct weir_fleet_sub *sub = NULL;
-    if (!channel || !channel[0] || !on_message)
-        return weir_error_set(ret_error, WEIR_ERR_INVALID, "a subscription needs a channel and a handler");
+    if (!on_message)
+        return weir_error_set(ret_error, WEIR_ERR_INVALID, "a subscription needs a handler");
     int error = make(fleet, channel, options, &sub, ret_error);
     if (error)
         return error;
@@ -224,14 +224,13 @@ static int make(struct weir_fleet *fleet, const char *channel, const struct weir
                 struct weir_fleet_sub **ret_sub, struct weir_error *ret_error)
 {
     struct weir_fleet_sub *sub = calloc(1, sizeof(*sub));
-    if (!sub || !(sub->channel = strdup(channel))) {
-        free(sub);
+    if (!sub)
         return weir_error_set(ret_error, WEIR_ERR_MEMORY, "out of memory");
-    }
-    int error = weir_options_sub_copy(options, &sub->options, ret_error);
+    int error = weir_options_sub_copy(channel, options, &sub->options, ret_error);
+    if (!error && !(sub->channel = strdup(channel)))
+        error = weir_error_set(ret_error, WEIR_ERR_MEMORY, "out of memory");
     if (error) {
-        free(sub->channel);
-        free(sub);
+        weir_fleet_sub_destroy(sub);
         return error;
     }
     sub->fleet = fleet;

@@ -30,7 +30,6 @@ static int check_channel(const char *channel, struct weir_error *ret_error);
 static int copy_texts(void *options, const size_t *offsets, size_t count, struct weir_error *ret_error);
 static void free_texts(void *options, const size_t *offsets, size_t count);
 static void default_text(const char **text, const char *value);
-static int default_time(int64_t *time_ms, int64_t value_ms, const char *name, struct weir_error *ret_error);
 
 int weir_options_client_copy(const struct weir_client_options *options, struct weir_client_options *ret,
                              struct weir_error *ret_error)
@@ -51,11 +50,11 @@ int weir_options_client_copy(const struct weir_client_options *options, struct w
     if (strlen(copy.client_id) > ID_MAX || strlen(copy.cluster_id) > ID_MAX || strlen(copy.discover_prefix) > ID_MAX)
         return weir_error_set(ret_error, WEIR_ERR_TOO_BIG,
                               "client id, cluster id and discover prefix have at most %d bytes", ID_MAX);
-    if ((error = default_time(&copy.connect_timeout_ms, 2000, "connect_timeout_ms", ret_error)) ||
-        (error = default_time(&copy.request_timeout_ms, 10000, "request_timeout_ms", ret_error)) ||
-        (error = default_time(&copy.publish_timeout_ms, 30000, "publish_timeout_ms", ret_error)) ||
-        (error = default_time(&copy.ping_interval_ms, 5000, "ping_interval_ms", ret_error)) ||
-        (error = default_time(&copy.reconnect_wait_ms, 250, "reconnect_wait_ms", ret_error)))
+    if ((error = weir_options_default_time(&copy.connect_timeout_ms, 2000, "connect_timeout_ms", ret_error)) ||
+        (error = weir_options_default_time(&copy.request_timeout_ms, 10000, "request_timeout_ms", ret_error)) ||
+        (error = weir_options_default_time(&copy.publish_timeout_ms, 30000, "publish_timeout_ms", ret_error)) ||
+        (error = weir_options_default_time(&copy.ping_interval_ms, 5000, "ping_interval_ms", ret_error)) ||
+        (error = weir_options_default_time(&copy.reconnect_wait_ms, 250, "reconnect_wait_ms", ret_error)))
         return error;
     copy.ping_interval_ms = (copy.ping_interval_ms + 999) / 1000 * 1000;
     copy.max_publishes_in_flight = copy.max_publishes_in_flight ? copy.max_publishes_in_flight : 16384;
@@ -75,12 +74,13 @@ void weir_options_client_deinit(struct weir_client_options *options)
     free_texts(options, client_texts, COUNT(client_texts));
 }
 
-int weir_options_sub_copy(const struct weir_sub_options *options, struct weir_sub_options *ret,
+int weir_options_sub_copy(const char *channel, const struct weir_sub_options *options, struct weir_sub_options *ret,
                           struct weir_error *ret_error)
 {
     struct weir_sub_options copy = {0};
     int error = read_options(options, &copy, sizeof(copy), ret_error);
-    if (error || (error = default_time(&copy.ack_wait_ms, 30000, "ack_wait_ms", ret_error)))
+    if (error || (error = check_channel(channel, ret_error)) ||
+        (error = weir_options_default_time(&copy.ack_wait_ms, 30000, "ack_wait_ms", ret_error)))
         return error;
     copy.max_in_flight = copy.max_in_flight ? copy.max_in_flight : 1024;
     if (copy.max_in_flight > INT_MAX)
@@ -114,13 +114,22 @@ int weir_options_read_publish(const char *channel, const void *data, size_t data
         return weir_error_set(ret_error, WEIR_ERR_INVALID, "data is NULL");
     if (data_bytes > INT_MAX / 2)
         return weir_error_set(ret_error, WEIR_ERR_TOO_BIG, "%zu bytes are more than any server takes", data_bytes);
-    if (copy.timeout_ms < 0)
-        return weir_error_set(ret_error, WEIR_ERR_INVALID, "timeout_ms is negative");
+    if ((error = weir_options_default_time(&copy.timeout_ms, 0, "timeout_ms", ret_error)))
+        return error;
     if (copy.id && !copy.id[0])
         copy.id = NULL;
     if (copy.id && strlen(copy.id) > ID_MAX)
         return weir_error_set(ret_error, WEIR_ERR_TOO_BIG, "a message's id has at most %d bytes", ID_MAX);
     *ret = copy;
+    return 0;
+}
+
+int weir_options_default_time(int64_t *time_ms, int64_t value_ms, const char *name, struct weir_error *ret_error)
+{
+    if (*time_ms < 0 || *time_ms > (int64_t)YEAR_S * 1000)
+        return weir_error_set(ret_error, WEIR_ERR_INVALID, "%s is negative, or more than a year", name);
+    if (*time_ms == 0)
+        *time_ms = value_ms;
     return 0;
 }
 
@@ -202,13 +211,4 @@ static void default_text(const char **text, const char *value)
 {
     if (!*text || !(*text)[0])
         *text = value;
-}
-
-static int default_time(int64_t *time_ms, int64_t value_ms, const char *name, struct weir_error *ret_error)
-{
-    if (*time_ms < 0 || *time_ms > (int64_t)YEAR_S * 1000)
-        return weir_error_set(ret_error, WEIR_ERR_INVALID, "%s is negative, or more than a year", name);
-    if (*time_ms == 0)
-        *time_ms = value_ms;
-    return 0;
 }

@@ -10,13 +10,18 @@ int weir_options_client_copy(const struct weir_client_options *options, struct w
                              struct weir_error *ret_error) WEIR_MUST_USE;
 void weir_options_client_deinit(struct weir_client_options *options);
 
-int weir_options_sub_copy(const struct weir_sub_options *options, struct weir_sub_options *ret,
+// As weir_options_client_copy(), and the channel is checked as a publish's is; that stays the caller's.
+int weir_options_sub_copy(const char *channel, const struct weir_sub_options *options, struct weir_sub_options *ret,
                           struct weir_error *ret_error) WEIR_MUST_USE;
 void weir_options_sub_deinit(struct weir_sub_options *options);
 
 // What a publish is called with, checked; the texts stay the caller's.
 int weir_options_read_publish(const char *channel, const void *data, size_t data_bytes,
                               const struct weir_publish_options *options, struct weir_publish_options *ret,
+                              struct weir_error *ret_error) WEIR_MUST_USE;
+
+// `value_ms` where the option is 0. WEIR_ERR_INVALID: negative, or more than a year, which deadlines can be reckoned with.
+int weir_options_default_time(int64_t *time_ms, int64_t value_ms, const char *name,
                               struct weir_error *ret_error) WEIR_MUST_USE;
 
 // Letters and digits by chance, sizeof - 1 of them. WEIR_ERR_MEMORY: the system has no random numbers.

@@ -34,7 +34,7 @@ static _Thread_local const void *callback_of_thread;
 
 int weir_client_flush(struct weir_client *client, int64_t timeout_ms)
 {
-    int64_t deadline_ms = weir_client_now_ms() + timeout_ms;
+    int64_t deadline_ms = weir_client_deadline_ms(timeout_ms);
     if (callback_of_thread == client || timeout_ms < 0)
         return WEIR_ERR_INVALID;
     pthread_mutex_lock(&client->send);

@@ -34,9 +34,8 @@ int weir_sub_open(struct weir_client *client, const char *channel, const struct 
 {
     struct weir_sub *sub = NULL;
     char inbox[96];
-    int error = channel && on_message
-                    ? make(client, channel, options, &sub, ret_error)
-                    : weir_error_set(ret_error, WEIR_ERR_INVALID, "a subscription needs a channel and a handler");
+    int error = on_message ? make(client, channel, options, &sub, ret_error)
+                           : weir_error_set(ret_error, WEIR_ERR_INVALID, "a subscription needs a handler");
     if (error) {
         if (on_gone)
             on_gone(closure);
@@ -191,7 +190,7 @@ static int make(struct weir_client *client, const char *channel, const struct we
                 struct weir_sub **ret_sub, struct weir_error *ret_error)
 {
     struct weir_sub_options copy;
-    int error = weir_options_sub_copy(options, &copy, ret_error);
+    int error = weir_options_sub_copy(channel, options, &copy, ret_error);
     if (error)
         return error;
     struct weir_sub *sub = calloc(1, sizeof(*sub));

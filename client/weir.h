@@ -23,7 +23,8 @@
 //   written on failure only. Other `ret_` parameters are untouched on failure.
 // - Options are structs of the caller's memory. Call their `…_init()` first: it sets all to 0, and the size, by which the library
 //   knows which fields the caller was compiled with. A 0 or NULL is the default that the field's comment names. They are copied.
-// - Units are in the names: `_ms` milliseconds, `_ns` nanoseconds, `_bytes` bytes. Text is UTF-8 and ends with a NUL; payloads are bytes.
+// - Units are in the names: `_ms` milliseconds, `_ns` nanoseconds, `_bytes` bytes. A time in options is at most a year (else WEIR_ERR_INVALID); what waits
+//   because a parameter says how long may wait for ever (INT64_MAX). Text is UTF-8 and ends with a NUL; payloads are bytes.
 // - Threads. Every function may be called from any thread at the same time, except that nothing may use a handle during or after
 //   the call that frees it. Callbacks come from threads of the library, as each type of callback says. Waiting in one is allowed (that is what
 //   a slow worker does) and holds up only what its comment names.
@@ -242,7 +243,7 @@ typedef void weir_message_fn(struct weir_msg *msg, void *closure);
 
 // Subscribes to a channel (ST-P03). Messages come from now on, possibly before this returns. `options` may be NULL. The handle is the caller's,
 // ends with weir_sub_free(), and at the latest with the client. WEIR_ERR_REFUSED: the server's words, as of "stan: duplicate durable
-// registration"; _TIMEOUT, _INVALID, _LOST, _CLOSED, _UNREACHABLE (not connected), _MEMORY.
+// registration"; _TIMEOUT, _INVALID, _TOO_BIG, _LOST, _CLOSED, _UNREACHABLE (not connected), _MEMORY.
 WEIR_API int weir_client_subscribe(struct weir_client *client, const char *channel,
                                    const struct weir_sub_options *options, weir_message_fn *on_message, void *closure,
                                    struct weir_sub **ret_sub, struct weir_error *ret_error) WEIR_MUST_USE;
@@ -420,7 +421,7 @@ WEIR_API int weir_fleet_flush(struct weir_fleet *fleet, int64_t timeout_ms) WEIR
 // Subscribes at every server that is up and, as soon as they come, at the others; and again whenever a server has forgotten it (it came back
 // without its data, or had given this client up). A subscription that is neither durable nor in a group begins anew then, as `options` say.
 // `on_message` may be called for different servers at the same time. The handle is the caller's, ends with weir_fleet_sub_free(), and at the latest with
-// the fleet. If a server that is up refuses it, that is the result and there is no subscription. WEIR_ERR_REFUSED, _INVALID, _MEMORY, _CLOSED.
+// the fleet. If a server that is up refuses it, that is the result and there is no subscription. WEIR_ERR_REFUSED, _INVALID, _TOO_BIG, _MEMORY, _CLOSED.
 WEIR_API int weir_fleet_subscribe(struct weir_fleet *fleet, const char *channel, const struct weir_sub_options *options,
                                   weir_message_fn *on_message, void *closure, struct weir_fleet_sub **ret_sub,
                                   struct weir_error *ret_error) WEIR_MUST_USE;

@@ -239,7 +239,7 @@ test('ST-M12 ST-B05 start positions', async (t) => {
 })
 
 const REFUSED = [
-  ['ST-E01 an invalid channel', { channel: 'a..b' }, 'stan: invalid subject'],
+  ['ST-E01 an invalid channel', { channel: 'a/b' }, 'stan: invalid subject'],
   ['ST-E02 an unknown start position', { start: 9 }, 'stan: invalid start position'],
   ['ST-E15 a colon in the durable name of a group', { durable: 'a:b', group: 'q' }, "stan: durable name of a durable queue subscriber can't contain the character ':'"],
   ['ST-B17 a wildcard', { channel: 'a.*' }, 'stan: invalid subject'],
@@ -254,6 +254,12 @@ for (const [what, { channel, ...options }, text] of REFUSED) {
 
 test('ST-E06 a client id with other characters is refused', async (t) => {
   assert.strictEqual(await refusal(connect(t, { id: 'a.b' })), 'stan: invalid clientID: only alphanumeric and `-` or `_` characters allowed')
+})
+
+test('ST-E01 a subscription to a channel that is no part of a subject is refused before it is asked for', async (t) => {
+  const client = await connect(t)
+  for (const channel of ['', 'a..b', '.a', 'a.', 'a b', 'a\r\nPUB b 0\r\n', 'a\tb']) await refusal(client.subscribe(channel), RESULT.INVALID)
+  await refusal(client.subscribe('x'.repeat(5000)), RESULT.TOO_BIG)
 })
 
 test('ST-E10 a publish to an invalid channel is refused, by the server or before', async (t) => {

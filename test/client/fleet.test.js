@@ -59,6 +59,22 @@ test('a fleet of one server, given by a URL with a password, does not show it', 
   assert.deepStrictEqual(await fleet.states(), [{ url: `nats://127.0.0.1:${server.port}`, state: 1, drained: false }])
 })
 
+test('a subscription to a channel that cannot be one is refused though no server is up', async (t) => {
+  const fleet = await driver.fleet(t, [{ url: 'nats://127.0.0.1:1' }])
+  for (const channel of ['', 'a b', 'a..b', 'a.']) await refusal(fleet.subscribe(channel), RESULT.INVALID)
+  await refusal(fleet.subscribe('x'.repeat(5000)), RESULT.TOO_BIG)
+  await fleet.subscribe('a.b')
+})
+
+test('waiting may be for ever, times in options may not', async (t) => {
+  const FOREVER = 9223372036854774784 // what JSON has next to INT64_MAX
+  const fleet = await driver.fleet(t, shared)
+  await fleet.wait(0, FOREVER)
+  await fleet.do('flush', { timeout_ms: FOREVER })
+  await refusal(fleet.publish(unique('never'), 'x', { timeout_ms: FOREVER }), RESULT.INVALID)
+  await refusal(driver.fleet(t, shared, { try_timeout_ms: FOREVER }), RESULT.INVALID)
+})
+
 test('what a server refuses is said in its words; a subscription too', async (t) => {
   const fleet = await driver.fleet(t, shared)
   await fleet.wait()
