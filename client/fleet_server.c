@@ -88,6 +88,9 @@ static bool open_client(struct weir_fleet_server *server)
                                         "");
         return true;
     }
+    // Told once, and again when it is for another reason; who asks for a server that never was there hears nothing else of it.
+    if (strncmp(server->why, error.text, sizeof(server->why) - 1) != 0)
+        server->tell_why = true;
     weir_fleet_server_set_state(server, WEIR_SERVER_DOWN, error.text);
     int64_t until_ms = weir_client_now_ms() + RETRY_MS;
     while (!fleet->closing && weir_client_now_ms() < until_ms)

@@ -158,13 +158,15 @@ int weir_options_unique(char ret_text[WEIR_UNIQUE_BYTES])
 static int read_options(const void *from, void *to, size_t size, struct weir_error *ret_error)
 {
     size_t theirs;
+    memcpy(to, &size, sizeof(size)); // a copy may be read again: a fleet's are
     if (!from)
         return 0;
     memcpy(&theirs, from, sizeof(theirs));
     if (theirs < sizeof(theirs) || theirs > 65536)
         return weir_error_set(ret_error, WEIR_ERR_INVALID,
                               "the options were not initialized: call their init function first");
-    memcpy(to, from, theirs < size ? theirs : size);
+    memcpy((char *)to + sizeof(size), (const char *)from + sizeof(size),
+           (theirs < size ? theirs : size) - sizeof(size));
     return 0;
 }
 

@@ -350,8 +350,8 @@ enum weir_server_state {
     WEIR_SERVER_SILENT = 2, // connected, but did not answer in time lately: publishes go there last
 };
 
-// Called when a server's state changed, or for what went wrong there (`why`, valid during the call); on a thread of that server. It must not
-// free the fleet.
+// Called when a server's state changed, or for what went wrong there (`why`, valid during the call), such as why it cannot be reached; the same
+// only once in a row. On a thread of that server. It must not free the fleet.
 typedef void weir_fleet_event_fn(struct weir_fleet *fleet, size_t server, enum weir_server_state state, const char *why,
                                  void *closure);
 

@@ -75,12 +75,8 @@ class Driver {
   }
 
   /** A fleet that is freed with its test; not waited for. */
-  async fleet (t, servers, { id = unique('client'), ...options } = {}) {
-    const fleet = new Fleet(this, unique('f'))
-    this.clients.set(fleet.name, fleet)
-    await this.call({ do: 'fleet_open', name: fleet.name, urls: servers.map((one) => one.url), client_id: id, reconnect_wait_ms: 50, ...options })
-    t.after(() => fleet.free())
-    return fleet
+  async fleet (t, servers, options) {
+    return new Fleet(this, unique('f')).open(t, servers, options)
   }
 
   /** A client that is freed with its test. `id`, `cluster`, and options of the library. */
@@ -98,6 +94,13 @@ class Fleet extends EventEmitter {
   constructor (driver, name) {
     super()
     Object.assign(this, { driver, name, freed: false })
+  }
+
+  async open (t, servers, { id = unique('client'), ...options } = {}) {
+    this.driver.clients.set(this.name, this)
+    await this.driver.call({ do: 'fleet_open', name: this.name, urls: servers.map((one) => one.url), client_id: id, reconnect_wait_ms: 50, ...options })
+    t.after(() => this.free())
+    return this
   }
 
   do (what, options = {}) { return this.driver.call({ do: `fleet_${what}`, fleet: this.name, ...options }) }
@@ -167,4 +170,4 @@ class Subscription {
   unsubscribe () { return this.do('end', { delete: true }) }
 }
 
-module.exports = { Driver, START, RESULT }
+module.exports = { Driver, Fleet, START, RESULT }

@@ -30,7 +30,7 @@ static int open_fleet(const json_t *call, struct weir_error *error)
         servers[i] = json_string_value(json_array_get(urls, i));
     options.servers = servers;
     options.servers_count = json_array_size(urls);
-    options.client = &client_options;
+    options.client = driver_truth(call, "defaults") ? NULL : &client_options;
     options.try_timeout_ms = driver_number(call, "try_timeout_ms");
     options.on_event = on_event;
     options.closure = strdup(driver_text(call, "name"));
@@ -78,7 +78,8 @@ static int subscribe(struct weir_fleet *fleet, const json_t *call, struct weir_e
     handler->keep = options.manual_ack;
     handler->hold_ms = driver_number(call, "hold_ms");
     int result =
-        weir_fleet_subscribe(fleet, driver_text(call, "channel"), &options, driver_on_message, handler, &sub, error);
+        weir_fleet_subscribe(fleet, driver_text(call, "channel"), driver_truth(call, "defaults") ? NULL : &options,
+                             driver_on_message, handler, &sub, error);
     if (result == 0)
         driver_add(KIND_FLEET_SUB, handler->name, sub, handler);
     else

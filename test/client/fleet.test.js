@@ -7,7 +7,7 @@ const { test, run } = require('../conformance/lib/tap')
 const { Server } = require('../conformance/lib/server')
 const node = require('../conformance/lib/stan_client')
 const { event, unique, until } = require('../conformance/lib/wait')
-const { Driver, RESULT } = require('./driver')
+const { Driver, Fleet, RESULT } = require('./driver')
 
 let shared, driver
 async function refusal (promise, result) {
@@ -49,6 +49,29 @@ test('publishes go to all servers, subscriptions are at all of them', async (t) 
   assert.deepStrictEqual(got.map((one) => one.data).sort(), wanted)
   for (const index of [0, 1, 2]) assert.ok(got.filter((one) => one.server === index).length > 2)
   assert.deepStrictEqual((await stored(t, shared, channel, 60)).flat().sort(), wanted)
+})
+
+test('a fleet and a subscription without options have the defaults', async (t) => {
+  const channel = unique('defaults')
+  const fleet = await driver.fleet(t, shared, { defaults: true })
+  await fleet.wait()
+  const sub = await fleet.subscribe(channel, { defaults: true })
+  await Promise.all(['1', '2', '3'].map((data) => fleet.publish(channel, data)))
+  assert.deepStrictEqual((await sub.queue.take(3)).map((one) => one.data).sort(), ['1', '2', '3'])
+})
+
+test('of a server that was never there it is told why, once', async (t) => {
+  const [server] = await servers(t, 1)
+  const fleet = new Fleet(driver, unique('f'))
+  const told = []
+  fleet.on('down', (why, { server: index }) => told.push([index, why]))
+  await fleet.open(t, [{ url: 'nats://127.0.0.1:1' }, server])
+  await fleet.wait(1)
+  await until(() => told.length > 0, 'it is told')
+  await refusal(fleet.wait(0, 1000), RESULT.TIMEOUT) // a few tries
+  assert.strictEqual(told.length, 1)
+  assert.strictEqual(told[0][0], 0)
+  assert.match(told[0][1], /^connecting: ./)
 })
 
 test('a fleet of one server, given by a URL with a password, does not show it', async (t) => {
