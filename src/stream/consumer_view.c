@@ -24,6 +24,7 @@ void consumer_state_get(const struct consumer *consumer, struct consumer_state *
     const struct stream_totals *stream = &consumer->stream->state;
     uint64_t next = consumer->next_sequence > stream->first_sequence ? consumer->next_sequence : stream->first_sequence;
     uint64_t waits = waiting(consumer) - finished_ahead(consumer);
+    waits = waits < stream->messages ? waits : stream->messages; // not all numbers need be in use
     *ret_state = (struct consumer_state){
         .id = consumer->id,
         .config = consumer->config,

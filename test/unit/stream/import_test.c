@@ -233,6 +233,8 @@ static void test_numbers_far_apart(void **state)
     struct member *m = fake_member(h, c, 10, 30000);
     fake_host_turn(h);
     fake_host_commit(h, SIZE_MAX);
+    assert_int_equal(fake_consumer_state(c).waiting, 3);
+    assert_int_equal(fake_consumer_state(c).oldest_waiting, 5);
     engine_member_set_state(h->engine, m, MEMBER_READY, h->now);
     fake_host_turn(h);
     fake_host_refuse(h);
