@@ -43,6 +43,7 @@ enum {
     ENGINE_PENDING_MAX = 1 << 22,  // engine_options.max_pending, and the most that a record may be about
     ENGINE_PARKED_MAX = 100000,    // engine_options.max_parked
     ENGINE_READ_AHEAD = 64,        // reads under way per consumer
+    ENGINE_READS_MAX = 512,        // of all consumers, but for one of each
     ENGINE_SLICE = 64,             // deliveries of one consumer before the next has its turn
     ENGINE_RETRY_MS = 1000,        // after an input/output error
     ENGINE_REFUSED_MS = 50,        // until a member that refused a delivery is tried again

@@ -329,6 +329,51 @@ static void test_late_reads_keep_order(void **state)
         assert_int_equal(h->deliveries[i].sequence, i + 1);
 }
 
+static size_t reads_of(const struct fake_host *h, uint32_t stream)
+{
+    size_t count = 0;
+    list_foreach(link, &h->reads) count += container_of(link, struct fake_read, link)->read->stream == stream;
+    return count;
+}
+
+// What has been read and waits for what comes before it pins a block of the store. So all consumers share a number of reads; whoever
+// came late, and had one, gets its share, and all get on whatever the order of the answers.
+static void test_many_readers_share_the_reads(void **state)
+{
+    struct fake_host *h = *state;
+    enum { READERS = FAKE_STREAMS - 1, READS = 512, SHARE = READS / (READERS + 1), MESSAGES = 4 * MANY };
+    h->asynchronous = true;
+    for (int i = 0; i < READERS; i++) {
+        char name[] = {(char)('a' + i), '\0'};
+        struct stream *s = fake_stream(h, name, 0);
+        fake_publish_many(h, s, MESSAGES);
+        fake_host_settle(h);
+        fake_member(h, fake_consumer(h, s, name, false, false, CONSUMER_START_FIRST, 0), MESSAGES, 60000);
+        fake_host_settle(h);
+    }
+    assert_in_range(h->read_count, READS - READERS, READS + READERS);
+    assert_int_equal(reads_of(h, 1), 64);
+    assert_int_equal(reads_of(h, READERS), 1);
+    for (int i = 0; i < 5 * READS; i++) {
+        fake_host_answer(h, 0);
+        fake_host_settle(h);
+    }
+    for (uint32_t stream = 1; stream <= READERS; stream++)
+        assert_in_range(reads_of(h, stream), SHARE / 4, 2 * SHARE);
+    while (h->read_count) {
+        fake_host_answer(h, h->read_count * 7 / 11);
+        fake_host_settle(h);
+        assert_in_range(h->read_count + h->holds, 0, READS + READERS);
+    }
+    assert_int_equal(h->delivery_count, READERS * MESSAGES);
+    uint64_t last[READERS + 1] = {0};
+    for (size_t i = 0; i < h->delivery_count; i++) {
+        uint32_t consumer = h->deliveries[i].consumer;
+        assert_in_range(consumer, 1, READERS);
+        assert_int_equal(h->deliveries[i].sequence, ++last[consumer]);
+    }
+}
+
 static void test_member_goes_while_reading(void **state)
 {
     struct fake_host *h = *state;
@@ -469,6 +514,7 @@ int main(void)
         TEST(test_congested_keeps_and_waits),
         TEST(test_refused_delivery_is_tried_again),
         TEST(test_late_reads_keep_order),
+        TEST(test_many_readers_share_the_reads),
         TEST(test_member_goes_while_reading),
         TEST(test_acknowledged_while_read_again),
         TEST(test_stream_deleted_while_reading),
