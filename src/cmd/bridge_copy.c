@@ -8,8 +8,6 @@
 #include "base/memory.h"
 #include "cmd/bridge_internal.h"
 #include "codec/nats_url.h"
-#include "stan/channel.h"
-#include "subject/subject.h"
 
 enum { PENDING_MAX = 8 << 20 }; // bytes on their way to the new server above which the old one is not read
 
@@ -104,7 +102,7 @@ void bridge_channel_fail(struct bridge *bridge, struct bridge_channel *channel, 
 
 int bridge_channel_add(struct bridge *bridge, struct bytes name)
 {
-    if (!channel_name_is_valid(name) || !subject_is_valid_publish(name) || memchr(name.ptr, '\0', name.len))
+    if (!stan_session_takes_channel(name))
         return ERR_INVALID;
     for (size_t i = 0; i < bridge->channel_count; i++) {
         if (bytes_equal(name, bytes_from_string(bridge->channels[i]->name)))

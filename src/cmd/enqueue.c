@@ -122,8 +122,9 @@ static int take(struct enqueue_options *options, int option, const char *value)
 
 static int check(const struct enqueue_options *options)
 {
-    if (!channel_name_is_valid(bytes_from_string(options->channel)))
-        return client_complain("enqueue", "a channel is words joined by dots, without wildcards", options->channel);
+    if (!stan_session_takes_channel(bytes_from_string(options->channel)))
+        return client_complain("enqueue", "a channel is words joined by dots, without wildcards and blanks",
+                               options->channel);
     if (!channel_client_id_is_valid(bytes_from_string(options->cluster)))
         return client_complain("enqueue", "--cid has letters, digits, - and _", options->cluster);
     if (options->client_id && !channel_client_id_is_valid(bytes_from_string(options->client_id)))

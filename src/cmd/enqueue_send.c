@@ -21,6 +21,7 @@ static int look_after(struct enqueue *enqueue);
 static uint64_t patience_ns(const struct enqueue *enqueue);
 static bool is_stopped(void *owner);
 static void on_published(void *owner, uint64_t tag, struct bytes guid, struct bytes error);
+static void drop(struct enqueue *enqueue, struct enqueue_job *job);
 static int make_id(struct enqueue *enqueue, struct enqueue_job *job, const char *file);
 
 int enqueue_put(struct enqueue *enqueue, struct bytes data, const char *file)
@@ -43,6 +44,8 @@ int enqueue_put(struct enqueue *enqueue, struct bytes data, const char *file)
     enqueue->in_window++;
     enqueue->window_bytes += data.len;
     error = make_id(enqueue, job, file);
+    if (error)
+        drop(enqueue, job); // what has no id is not sent with the rest
     if (!error && enqueue->is_open)
         error = send_job(enqueue, index);
     if (!error && enqueue->is_open && client_pending(&enqueue->session.client) < (1 << 20))
@@ -213,11 +216,16 @@ static void on_published(void *owner, uint64_t tag, struct bytes guid, struct by
     server->stored++;
     enqueue->stored++;
     enqueue->stored_bytes += job->len;
-    enqueue->in_window--;
-    enqueue->window_bytes -= job->len;
+    drop(enqueue, job);
     enqueue->progress_ns = client_now_ns();
     for (size_t i = 0; i < enqueue->list.count; i++)
         enqueue->servers[i].refusals = 0;
+}
+
+static void drop(struct enqueue *enqueue, struct enqueue_job *job)
+{
+    enqueue->in_window--;
+    enqueue->window_bytes -= job->len;
     mem_free(job->data);
     job->data = NULL;
 }

@@ -7,6 +7,7 @@
 #include "base/must.h"
 #include "base/number.h"
 #include "os/random.h"
+#include "stan/channel.h"
 #include "stan/envelope.h"
 #include "subject/subject.h"
 #include "wire/headers.h"
@@ -235,6 +236,11 @@ int stan_session_check(struct stan_session *session, uint64_t now_ns)
     ping.conn_id = stan_session_text(session->inbox);
     return send_message(session, session->ping_subject, inbox_name(session, reply, "ping", 0), (struct bytes){0},
                         &ping.base);
+}
+
+bool stan_session_takes_channel(struct bytes name)
+{
+    return channel_name_is_valid(name) && subject_is_valid_publish(name);
 }
 
 static void listen_all(struct stan_session *session)

@@ -117,6 +117,9 @@ int stan_session_acknowledge(struct stan_session *session, const char *ack_inbox
 // Now and then, with client_now_ns(): asks the server whether it still knows us. ERR_CLOSED: it does not; ERR_TIMEOUT: no answer for half a minute.
 int stan_session_check(struct stan_session *session, uint64_t now_ns) MUST_USE;
 
+// Whether anything can be published to it: a channel's name, and, as it comes behind the prefix of a subject, without blanks.
+bool stan_session_takes_channel(struct bytes name);
+
 static inline ProtobufCBinaryData stan_session_data(struct bytes from)
 {
     return (ProtobufCBinaryData){from.len, (uint8_t *)(uintptr_t)from.ptr};

@@ -202,8 +202,9 @@ static int take_time(struct work_options *options, int option, const char *value
 
 static int check(const struct work_options *options)
 {
-    if (!channel_name_is_valid(bytes_from_string(options->channel)))
-        return client_complain("work", "a channel is words joined by dots, without wildcards", options->channel);
+    if (!stan_session_takes_channel(bytes_from_string(options->channel)))
+        return client_complain("work", "a channel is words joined by dots, without wildcards and blanks",
+                               options->channel);
     if (!options->group || !options->group[0] || !channel_text_is_valid(bytes_from_string(options->group)))
         return client_complain("work", "--group names the group of workers", options->group ? options->group : "");
     if (options->durable && (!options->durable[0] || strchr(options->durable, ':')))
