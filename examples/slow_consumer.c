@@ -85,11 +85,15 @@ int main(int argc, char **argv)
 {
     const char *server = NULL;
     double seconds = 10;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--server") == 0)
+    for (int i = 1; i < argc; i += 2) {
+        if (strcmp(argv[i], "--server") == 0 && argv[i + 1]) {
             server = argv[i + 1];
-        else if (strcmp(argv[i], "--seconds") == 0)
+        } else if (strcmp(argv[i], "--seconds") == 0 && argv[i + 1]) {
             seconds = strtod(argv[i + 1], NULL);
+        } else {
+            fputs("Usage: slow_consumer [--server URL] [--seconds N]\n", stderr);
+            return 2;
+        }
     }
     struct weir_client *client = connect_to(server);
     struct weir_sub *sub = subscribe(client, &seconds);

@@ -76,7 +76,12 @@ static int read_member(const char *key, json_t *value, struct job *job, struct c
         job->seed = (uint64_t)json_integer_value(value);
         return json_is_integer(value) ? 0 : complaint_set(ret_complaint, "seed is a whole number");
     }
-    return complaint_set(ret_complaint, "a job has id, tags, epochs, hidden, batch, rate and seed, not \"%.40s\"", key);
+    static const char known[] = "a job has id, tags, epochs, hidden, batch, rate and seed";
+    for (const char *at = key; *at; at++) {
+        if (*at < ' ' || *at > '~') // a line feed; or half a letter, where it is cut off
+            return complaint_set(ret_complaint, "%s, and nothing else", known);
+    }
+    return complaint_set(ret_complaint, "%s, not \"%.40s\"", known, key);
 }
 
 // It becomes the name of a file, and is shown on terminals.

@@ -13,15 +13,15 @@ const build = process.env.BUILD || path.dirname(program)
 let server
 
 /** What it prints, when it has ended well. */
-async function output (name, args) {
+async function output (name, args, wanted = 0) {
   const child = spawn(path.join(build, 'examples', name), args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let text = ''
   let errors = ''
   child.stdout.on('data', (data) => { text += data })
   child.stderr.on('data', (data) => { errors += data })
   const code = await within(new Promise((resolve) => child.once('close', resolve)), name, 35000)
-  assert.strictEqual(code, 0, errors)
-  return text
+  assert.strictEqual(code, wanted, errors)
+  return text + errors
 }
 
 test('slow_consumer prints true numbers until everything is done', async () => {
@@ -37,6 +37,10 @@ test('slow_consumer prints true numbers until everything is done', async () => {
   assert.deepStrictEqual([pending.at(-1), bytes.at(-1), waiting.at(-1), age.at(-1)], [0, 0, 0, 0])
   for (const [i, count] of backlog.entries()) assert.ok(waiting[i] >= 5 * count, `${waiting}`)
   assert.ok(Math.max(...age) >= 500)
+})
+
+test('slow_consumer that is called wrongly says how, and publishes nothing', async () => {
+  for (const args of [['--help'], ['--server'], ['5']]) assert.match(await output('slow_consumer', args, 2), /^Usage: slow_consumer/)
 })
 
 run({

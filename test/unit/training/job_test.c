@@ -104,6 +104,8 @@ static void what_is_no_job_is_refused(void **state)
         {"{\"id\":\"a\",\"rate\":\"x\"," GOOD "}", "rate is"},
         {"{\"id\":\"a\",\"seed\":0.5," GOOD "}", "seed is"},
         {"{\"id\":\"a\",\"epoch\":5," GOOD "}", "not \"epoch\""},
+        {"{\"id\":\"a\",\"\\r\\nX: 1\":5," GOOD "}", "and nothing else"},
+        {"{\"id\":\"a\",\"d\303\251j\303\240\":5," GOOD "}", "and nothing else"},
     };
 #undef GOOD
     struct job job;
