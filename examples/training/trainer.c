@@ -67,6 +67,7 @@ int main(int argc, char **argv)
         return status;
     if (begin(&trainer))
         return 1;
+    trainer_show(&trainer, "ready", json_object());
     while (!trainer.stopping) {
         struct weir_msg *msg = inbox_take(&trainer.inbox);
         if (msg)

@@ -53,6 +53,7 @@ class Trainer extends Program {
   }
 
   async stop () {
+    await Promise.race([this.saw('ready'), this.ended]) // before, it does not know what to do with a signal
     this.child.kill('SIGTERM')
     assert.strictEqual(await this.end(), 0, this.errors)
   }
@@ -89,9 +90,10 @@ test('a job becomes a model, a report and lines of progress', PATIENT, async (t)
   assert.deepStrictEqual(report.tags, ['a', 'b'])
   assert.deepStrictEqual([report.epochs, report.learned_images, report.checked_images, report.attempt, report.server], [2, 160, 40, 1, server.url])
   assert.ok(report.accuracy >= 0 && report.accuracy <= 1)
-  assert.deepStrictEqual(trainer.events('begun', 'epoch', 'done').map((event) => event.event), ['begun', 'epoch', 'done'])
+  assert.deepStrictEqual(trainer.events('ready', 'begun', 'epoch', 'done').map((event) => event.event), ['ready', 'begun', 'epoch', 'done'])
   const watch = await (await driver.connect(t, server)).subscribe(progress, { all: true })
-  assert.deepStrictEqual((await watch.queue.take(3, PATIENCE_MS)).map((message) => message.data), trainer.lines)
+  // What is published before a server is there may be published after what comes later.
+  assert.deepStrictEqual((await watch.queue.take(4, PATIENCE_MS)).map((message) => message.data).sort(), trainer.lines.sort())
   const user = new Program(path.join(examples, 'classify'), [here.file('one.model'), '0', '9999'])
   assert.strictEqual(await user.end(), 0, user.errors)
   assert.deepStrictEqual(user.lines.map((line) => line.replace(/[ab] \(\d+%\)/, 'tag')), ['0: tag', '9999: tag'])
