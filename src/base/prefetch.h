@@ -11,7 +11,9 @@ enum { PREFETCH_LINE_BYTES = 64 };
 // Every line that has a part of it. NULL: nothing.
 static inline void prefetch_lines(const void *from, size_t size)
 {
+    if (!from)
+        return;
     const char *line = (const char *)from - (uintptr_t)from % PREFETCH_LINE_BYTES;
-    for (; from && line < (const char *)from + size; line += PREFETCH_LINE_BYTES)
+    for (; line < (const char *)from + size; line += PREFETCH_LINE_BYTES)
         __builtin_prefetch(line, 1);
 }
