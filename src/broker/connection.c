@@ -235,8 +235,9 @@ void connection_check(const struct connection *connection)
     must(connection->flush_queued == (list_is_linked(&connection->dirty) || connection->blocked));
     must((connection->paused_for != 0) == list_is_linked(&connection->paused));
     must(!connection->permit || (connection->identity && connection->identity->is_counted));
+    // Who was refused may have its last words still to take.
     must(connection->login != CONNECTION_LOGIN_CHECKING || connection->identity->job ||
-         connection->state == CONNECTION_CLOSED);
+         connection->state != CONNECTION_OPEN);
     must(connection->state != CONNECTION_CLOSED ||
          ((connection->subscriptions.count == 0 || connection->is_leaving) && connection->outbound.size_bytes == 0));
     must(!connection->is_leaving || (connection->state != CONNECTION_OPEN && connection->subscriptions.count > 0));

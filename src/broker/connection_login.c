@@ -154,6 +154,7 @@ bool connection_admit(struct connection *connection, const struct login_decision
     connection_enter(connection, decision, true);
     if (account != connection->account)
         connection_account_set(connection, account);
+    connection_permission_recheck(connection);
     return true;
 }
 

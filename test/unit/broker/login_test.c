@@ -511,6 +511,31 @@ TRANSCRIPT(accounts_and_limits)
     hears(ann, "CONNECT {\"user\":\"bob\",\"pass\":\"pass\"}\r\n", VIOLATED);
 }
 
+// Another CONNECT makes somebody else of it: what it has subscribed to is looked at again, as after a reload. (nats-server leaves it all.)
+TRANSCRIPT(becomes_somebody_else)
+{
+    struct auth_permissions_spec ann = {.subscribe_deny = STRINGS(BYTES("d.x"))};
+    struct auth_permissions_spec eve = {.subscribe_allow = STRINGS(BYTES("d.>")),
+                                        .subscribe_deny = STRINGS(BYTES("d.z"))};
+    add_user(rig, "ann", "pass", &ann);
+    add_user(rig, "bob", "pass", NULL);
+    add_user(rig, "eve", "pass", &eve);
+    add_user(rig, "hash", HASH, NULL);
+    apply(rig);
+    struct peer *peer = login(rig, "ann", "pass");
+    hears(peer, "SUB d.* 1\r\nSUB b 2\r\nPUB d.x 1\r\nA\r\n", "");
+    hears(peer, "CONNECT {\"verbose\":false,\"user\":\"bob\",\"pass\":\"pass\"}\r\nPUB d.x 1\r\nB\r\nPUB b 0\r\n\r\n",
+          "MSG d.x 1 1\r\nB\r\nMSG b 2 0\r\n\r\n");
+    hears(peer,
+          "CONNECT {\"verbose\":false,\"user\":\"eve\",\"pass\":\"pass\"}\r\n"
+          "PUB d.x 1\r\nE\r\nPUB d.z 0\r\n\r\nPUB b 0\r\n\r\n",
+          "-ERR 'Permissions Violation for Subscription to \"b\" (sid \"2\")'\r\nMSG d.x 1 1\r\nE\r\n");
+    // The same where the password takes its time.
+    hears(peer, "CONNECT {\"verbose\":false,\"user\":\"hash\",\"pass\":\"pass\"}\r\nPUB d.z 1\r\nH\r\n", "");
+    run_jobs(rig);
+    peer_expect(peer, "MSG d.z 1 1\r\nH\r\n");
+}
+
 // --- reload ---------------------------------------------------------------------------------------------------------
 
 TRANSCRIPT(reload)
@@ -588,6 +613,7 @@ int main(void)
         cmocka_unit_test(filters),
         cmocka_unit_test(responses),
         cmocka_unit_test(accounts_and_limits),
+        cmocka_unit_test(becomes_somebody_else),
         cmocka_unit_test(reload),
         cmocka_unit_test(reload_counts),
     };
