@@ -170,7 +170,8 @@ static int read_options(const void *from, void *to, size_t size, struct weir_err
     return 0;
 }
 
-// Whether it may be a part of a NATS subject: what has a blank would be read as something else, and an empty word reaches nobody.
+// Whether it may be a part of a NATS subject: what has a blank would be read as something else, and an empty word reaches nobody. Of channels
+// there are no wildcards (ST-B17); a fleet without a server that could say so would go on trying.
 static int check_channel(const char *channel, struct weir_error *ret_error)
 {
     if (!channel || !channel[0])
@@ -180,6 +181,9 @@ static int check_channel(const char *channel, struct weir_error *ret_error)
         if ((unsigned char)channel[len] <= ' ' || channel[len] == 127 || (before == '.' && channel[len] == '.'))
             return weir_error_set(ret_error, WEIR_ERR_INVALID,
                                   "channel \"%.100s\" has a blank, a control character or an empty word", channel);
+        if (channel[len] == '*' || channel[len] == '>')
+            return weir_error_set(ret_error, WEIR_ERR_INVALID,
+                                  "channel \"%.100s\" has a wildcard: a channel is one, by its whole name", channel);
         if (len >= CHANNEL_MAX)
             return weir_error_set(ret_error, WEIR_ERR_TOO_BIG, "a channel's name has at most %d bytes", CHANNEL_MAX);
     }

@@ -28,6 +28,7 @@
 // - Threads. Every function may be called from any thread at the same time, except that nothing may use a handle during or after
 //   the call that frees it. Callbacks come from threads of the library, as each type of callback says. Waiting in one is allowed (that is what
 //   a slow worker does) and holds up only what its comment names.
+// - A channel is words joined by dots, at most 4 KiB, without blanks and wildcards (* and >); what else a server does not take in one (/) it refuses itself.
 // - Processes. Do not fork() with a handle open and use it in the child. The library has no state of its own outside its handles; that of
 //   libnats, which it uses, is freed by nats_Close() if a program wants to end without memory in use.
 // - A symbol's version says since when it has been there: WEIR_1 for everything here. Structs whose fields are shown grow only at their end.

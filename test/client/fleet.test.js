@@ -82,9 +82,12 @@ test('a fleet of one server, given by a URL with a password, does not show it', 
   assert.deepStrictEqual(await fleet.states(), [{ url: `nats://127.0.0.1:${server.port}`, state: 1, drained: false }])
 })
 
-test('a subscription to a channel that cannot be one is refused though no server is up', async (t) => {
+test('ST-B17 a channel that cannot be one is refused though no server is up', async (t) => {
   const fleet = await driver.fleet(t, [{ url: 'nats://127.0.0.1:1' }])
-  for (const channel of ['', 'a b', 'a..b', 'a.']) await refusal(fleet.subscribe(channel), RESULT.INVALID)
+  for (const channel of ['', 'a b', 'a..b', 'a.', 'a.*', 'a.>']) {
+    await refusal(fleet.subscribe(channel), RESULT.INVALID)
+    for (const async of [false, true]) await refusal(fleet.publish(channel, 'x', { async }), RESULT.INVALID)
+  }
   await refusal(fleet.subscribe('x'.repeat(5000)), RESULT.TOO_BIG)
   await fleet.subscribe('a.b')
 })
@@ -101,9 +104,9 @@ test('waiting may be for ever, times in options may not', async (t) => {
 test('what a server refuses is said in its words; a subscription too', async (t) => {
   const fleet = await driver.fleet(t, shared)
   await fleet.wait()
-  assert.match(await refusal(fleet.publish('a*b', 'x'), RESULT.REFUSED), /stan: invalid publish request.*stan: invalid publish request/)
-  assert.match(await refusal(fleet.publish('a*b', 'x', { async: true }), RESULT.REFUSED), /stan: invalid publish request/)
-  assert.strictEqual(await refusal(fleet.subscribe('a*b'), RESULT.REFUSED), 'stan: invalid subject')
+  assert.match(await refusal(fleet.publish('a/b', 'x'), RESULT.REFUSED), /stan: invalid publish request.*stan: invalid publish request/)
+  assert.match(await refusal(fleet.publish('a/b', 'x', { async: true }), RESULT.REFUSED), /stan: invalid publish request/)
+  assert.strictEqual(await refusal(fleet.subscribe('a/b'), RESULT.REFUSED), 'stan: invalid subject')
 })
 
 for (const async of [false, true]) {
