@@ -8,7 +8,10 @@
 #include "base/memory.h"
 #include "cmd/commands.h"
 #include "cmd/work_internal.h"
+#include "codec/duration.h"
 #include "stan/channel.h"
+
+enum { NAME_MAX_BYTES = 255 }; // of a group or durable, as libweir has it
 
 static const uint64_t SECOND_NS = 1000000000, DAY_NS = 86400000000000;
 
@@ -28,7 +31,8 @@ static const char usage[] =
     "  --durable NAME        what the servers remember the group's position by (the group's name)\n"
     "  --cid ID              the servers' cluster id (test-cluster)\n"
     "  --client_id ID        who we are, different for each worker (weir-work-, the host's name and the process id)\n"
-    "  --ack_wait TIME       so long after a sign of life a job is given to another worker; whole seconds (30s)\n"
+    "  --ack_wait TIME       so long after a sign of life a job is given to another worker; whole seconds, 1s to 24h "
+    "(30s)\n"
     "  --max_attempts N      a job that has failed so often is dead; 0: only the server's max_deliver counts (10)\n"
     "  --dead_exit CODE      this exit code says that trying again is of no use: the job is dead at once\n"
     "  --backoff TIME        until the second attempt; each later wait is twice as long (1s)\n"
@@ -71,7 +75,10 @@ enum {
 static int parse(struct work_options *options, int argc, char **argv);
 static int take(struct work_options *options, int option, const char *value);
 static int take_time(struct work_options *options, int option, const char *value);
+static int take_ack_wait(struct work_options *options, const char *value);
 static int check(const struct work_options *options);
+static int check_names(const struct work_options *options);
+static bool is_name(const char *text);
 static int run(struct work *work);
 static void make_client_id(char *ret_id, size_t size);
 
@@ -188,7 +195,7 @@ static int take(struct work_options *options, int option, const char *value)
 static int take_time(struct work_options *options, int option, const char *value)
 {
     switch (option) {
-    case ACK_WAIT: return client_options_duration("work", "--ack_wait", value, DAY_NS, &options->ack_wait_ns);
+    case ACK_WAIT: return take_ack_wait(options, value);
     case BACKOFF: return client_options_duration("work", "--backoff", value, DAY_NS, &options->backoff_ns);
     case BACKOFF_MAX:
         return client_options_duration("work", "--backoff_max", value, 30 * DAY_NS, &options->backoff_max_ns);
@@ -200,22 +207,53 @@ static int take_time(struct work_options *options, int option, const char *value
     }
 }
 
+// The protocol counts it in seconds (ST-P03).
+static int take_ack_wait(struct work_options *options, const char *value)
+{
+    uint64_t ns;
+    if (duration_parse(bytes_from_string(value), DAY_NS, &ns) != 0 || ns < SECOND_NS || ns % SECOND_NS)
+        return client_complain("work", "--ack_wait takes whole seconds, from 1s to 24h", value);
+    options->ack_wait_ns = ns;
+    return 0;
+}
+
 static int check(const struct work_options *options)
 {
     if (!stan_session_takes_channel(bytes_from_string(options->channel)))
         return client_complain("work", "a channel is words joined by dots, without wildcards and blanks",
                                options->channel);
-    if (!options->group || !options->group[0] || !channel_text_is_valid(bytes_from_string(options->group)))
-        return client_complain("work", "--group names the group of workers", options->group ? options->group : "");
-    if (options->durable && (!options->durable[0] || strchr(options->durable, ':')))
-        return client_complain("work", "--durable is a name without ':'", options->durable);
+    int status = check_names(options);
+    if (status)
+        return status;
     if (!channel_client_id_is_valid(bytes_from_string(options->cluster)))
         return client_complain("work", "--cid has letters, digits, - and _", options->cluster);
     if (options->client_id && !channel_client_id_is_valid(bytes_from_string(options->client_id)))
         return client_complain("work", "--client_id has letters, digits, - and _", options->client_id);
-    if (options->ack_wait_ns < SECOND_NS || options->ack_wait_ns % SECOND_NS)
-        return client_complain("work", "--ack_wait is whole seconds", "a part of one");
     return client_options_check(&options->connection, "work");
+}
+
+// What a server takes for a group and its durable (ST-E15); the group's name is also the durable's if that has none of its own.
+static int check_names(const struct work_options *options)
+{
+    const char *group = options->group, *durable = options->durable;
+    if (!group) {
+        fputs("weir work: --group GROUP is missing: the name of the group whose members share the jobs\n", stderr);
+        return 2;
+    }
+    if (!is_name(group))
+        return client_complain("work", "--group takes a name of 1 to 255 bytes, UTF-8", group);
+    if (!durable && strchr(group, ':'))
+        return client_complain(
+            "work", "--group takes a name without ':', unless --durable gives another for the position", group);
+    if (durable && (!is_name(durable) || strchr(durable, ':')))
+        return client_complain("work", "--durable takes a name of 1 to 255 bytes, UTF-8, without ':'", durable);
+    return 0;
+}
+
+static bool is_name(const char *text)
+{
+    size_t len = strlen(text);
+    return len > 0 && len <= NAME_MAX_BYTES && channel_text_is_valid(bytes_from_string(text));
 }
 
 static int run(struct work *work)
