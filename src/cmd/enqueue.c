@@ -129,6 +129,9 @@ static int check(const struct enqueue_options *options)
         return client_complain("enqueue", "--cid has letters, digits, - and _", options->cluster);
     if (options->client_id && !channel_client_id_is_valid(bytes_from_string(options->client_id)))
         return client_complain("enqueue", "--client_id has letters, digits, - and _", options->client_id);
+    if (options->id_template && !enqueue_knows_id(options->id_template))
+        return client_complain("enqueue", "--id knows {n}, {file} and {hash}, and nothing else in braces",
+                               options->id_template);
     if (options->id_template && !strchr(options->id_template, '{') && (options->lines || options->file_count > 1))
         return client_complain("enqueue", "several jobs with one --id would be one job; it needs {n}, {file} or {hash}",
                                options->id_template);

@@ -65,8 +65,10 @@ struct enqueue {
 int enqueue_read(struct enqueue *enqueue) MUST_USE;
 
 // enqueue_send.c
+// Whether every word in braces of an --id is one that we know.
+bool enqueue_knows_id(const char *template);
 // Takes a job when there is room; `file` is where it came from, for its id. ERR_TIMEOUT: the deadline passed; ERR_FAILED: all servers
-// refuse; ERR_TOO_BIG, ERR_INVALID: this job, with enqueue->error set.
+// refuse; ERR_TOO_BIG, ERR_INVALID: this job or its id, with enqueue->error set.
 int enqueue_put(struct enqueue *enqueue, struct bytes data, const char *file) MUST_USE;
 // Waits until there is something to read, and serves the connection meanwhile. Errors as above.
 int enqueue_wait_input(struct enqueue *enqueue, int fd) MUST_USE;

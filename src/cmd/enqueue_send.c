@@ -23,6 +23,18 @@ static bool is_stopped(void *owner);
 static void on_published(void *owner, uint64_t tag, struct bytes guid, struct bytes error);
 static void drop(struct enqueue *enqueue, struct enqueue_job *job);
 static int make_id(struct enqueue *enqueue, struct enqueue_job *job, const char *file);
+static struct bytes next_word(struct bytes *rest);
+
+bool enqueue_knows_id(const char *template)
+{
+    bool known = true;
+    for (struct bytes rest = bytes_from_string(template); rest.len > 0 && known;) {
+        struct bytes word = next_word(&rest);
+        known = word.ptr[0] != '{' || bytes_equal(word, BYTES("{n}")) || bytes_equal(word, BYTES("{file}")) ||
+                bytes_equal(word, BYTES("{hash}"));
+    }
+    return known;
+}
 
 int enqueue_put(struct enqueue *enqueue, struct bytes data, const char *file)
 {
@@ -235,20 +247,14 @@ static int make_id(struct enqueue *enqueue, struct enqueue_job *job, const char 
 {
     struct buffer id;
     unsigned long long number = enqueue->taken;
-    const char *at = enqueue->options.id_template;
+    const char *template = enqueue->options.id_template;
+    struct bytes rest = bytes_from_string(template ? template : "");
     int error = 0;
     buffer_init(&id, sizeof(job->id) - 1);
-    if (!at)
+    if (!template)
         error = buffer_printf(&id, "%s-%llu", enqueue->made_id, number);
-    while (at && *at && !error) {
-        size_t plain = strcspn(at, "{");
-        error = buffer_append(&id, bytes_make(at, plain));
-        at += plain;
-        const char *end = strchr(at, '}');
-        struct bytes word = end ? bytes_make(at, (size_t)(end + 1 - at)) : bytes_from_string(at);
-        at += word.len;
-        if (error || word.len == 0)
-            continue;
+    while (rest.len > 0 && !error) {
+        struct bytes word = next_word(&rest);
         if (bytes_equal(word, BYTES("{n}")))
             error = buffer_printf(&id, "%llu", number);
         else if (bytes_equal(word, BYTES("{file}")))
@@ -256,14 +262,25 @@ static int make_id(struct enqueue *enqueue, struct enqueue_job *job, const char 
         else if (bytes_equal(word, BYTES("{hash}")))
             error = buffer_printf(&id, "%016llx", (unsigned long long)hash_bytes(bytes_make(job->data, job->len), 0));
         else
-            error = ERR_INVALID;
+            error = buffer_append(&id, word);
     }
     if (error)
-        snprintf(enqueue->error, sizeof(enqueue->error), "--id %s",
-                 error == ERR_INVALID ? "knows {n}, {file} and {hash}, and nothing else in braces"
-                                      : "makes an id that is too long");
+        snprintf(enqueue->error, sizeof(enqueue->error), "--id makes an id that is too long");
     else
         memcpy(job->id, id.ptr, id.len);
     buffer_deinit(&id);
     return error;
+}
+
+// What is in braces, with them, or what is between such.
+static struct bytes next_word(struct bytes *rest)
+{
+    bool braces = rest->ptr[0] == '{';
+    size_t len = 0;
+    while (len < rest->len && (braces ? rest->ptr[len] != '}' : rest->ptr[len] != '{'))
+        len++;
+    len += braces && len < rest->len;
+    struct bytes word = bytes_make(rest->ptr, len);
+    *rest = bytes_skip(*rest, len);
+    return word;
 }
