@@ -2,6 +2,7 @@
 // link() gives a file its name only if nobody has it, rename() whoever has it: both at once or not at all.
 #include "saved.h"
 
+#include <dirent.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <limits.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -16,11 +18,16 @@
 static const char magic[8] = {'W', 'E', 'I', 'R', 'T', 'R', 'N', '1'};
 enum { PREFIX_BYTES = 16, CHECK_BYTES = 4 };
 
+#define SUFFIX ".tmp.XXXXXX" // of which mkostemp() changes the six letters
+enum { SUFFIX_LETTERS = 5 };
+
 static int read_file(const char *path, uint8_t **ret_bytes, size_t *ret_count, struct complaint *ret_complaint);
 static int decode(const char *path, const uint8_t *bytes, size_t count, struct saved *ret_saved,
                   struct complaint *ret_complaint);
 static int write_file(const char *path, const void *bytes, size_t count, enum saved_when when,
                       struct complaint *ret_complaint);
+static int open_temporary(const char *path, char temporary[PATH_MAX]);
+static void remove_if_nobodys(int folder, const char *name);
 static int write_all(int fd, const uint8_t *bytes, size_t count);
 static int sync_folder(const char *path);
 
@@ -85,6 +92,25 @@ int saved_write_text(const char *path, const char *text, enum saved_when when, s
     return write_file(path, text, strlen(text), when, ret_complaint);
 }
 
+void saved_clean(const char *path)
+{
+    char folder_copy[PATH_MAX], name_copy[PATH_MAX];
+    snprintf(folder_copy, sizeof(folder_copy), "%s", path);
+    snprintf(name_copy, sizeof(name_copy), "%s", path);
+    const char *name = basename(name_copy);
+    size_t len = strlen(name);
+    DIR *folder = opendir(dirname(folder_copy));
+    if (!folder)
+        return;
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        const char *rest = entry->d_name + len;
+        if (strncmp(entry->d_name, name, len) == 0 && strncmp(rest, SUFFIX, SUFFIX_LETTERS) == 0 &&
+            strlen(rest) == strlen(SUFFIX))
+            remove_if_nobodys(dirfd(folder), entry->d_name);
+    }
+    closedir(folder);
+}
+
 static int read_file(const char *path, uint8_t **ret_bytes, size_t *ret_count, struct complaint *ret_complaint)
 {
     const size_t max = PREFIX_BYTES + SAVED_HEAD_MAX + 4 * (size_t)SAVED_WEIGHTS_MAX + CHECK_BYTES;
@@ -137,9 +163,7 @@ static int write_file(const char *path, const void *bytes, size_t count, enum sa
                       struct complaint *ret_complaint)
 {
     char temporary[PATH_MAX];
-    if ((size_t)snprintf(temporary, sizeof(temporary), "%s.tmp.XXXXXX", path) >= sizeof(temporary))
-        return complaint_set(ret_complaint, "%s: the name is too long", path);
-    int fd = mkostemp(temporary, O_CLOEXEC);
+    int fd = open_temporary(path, temporary);
     if (fd < 0)
         return complaint_set(ret_complaint, "%s: %s", temporary, strerror(errno));
     // It was made for us alone; a model is for everybody whom the folder lets in.
@@ -153,6 +177,35 @@ static int write_file(const char *path, const void *bytes, size_t count, enum sa
     if (result)
         return error == EEXIST ? 1 : complaint_set(ret_complaint, "%s: %s", path, strerror(error));
     return sync_folder(path) ? complaint_set(ret_complaint, "%s: its folder: %s", path, strerror(errno)) : 0;
+}
+
+// A new file, locked. Between the two somebody may have taken it for one that is nobody's: then another one is made.
+static int open_temporary(const char *path, char temporary[PATH_MAX])
+{
+    for (;;) {
+        struct stat stat;
+        if ((size_t)snprintf(temporary, PATH_MAX, "%s" SUFFIX, path) >= PATH_MAX) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        int fd = mkostemp(temporary, O_CLOEXEC);
+        if (fd < 0)
+            return -1;
+        // Where nothing can be locked it is not locked, and nobody removes it.
+        if (flock(fd, LOCK_EX) != 0 || fstat(fd, &stat) != 0 || stat.st_nlink > 0)
+            return fd;
+        close(fd);
+    }
+}
+
+static void remove_if_nobodys(int folder, const char *name)
+{
+    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        unlinkat(folder, name, 0);
+    close(fd);
 }
 
 static int write_all(int fd, const uint8_t *bytes, size_t count)

@@ -10,7 +10,7 @@
 //   16 + H + 4 W  4          CRC-32 of everything before
 //
 // A file is there as a whole or not at all: it is written under another name, synced, and given its own name then, and the folder is synced. A
-// power cut or kill -9 can leave a file "….tmp.XXXXXX", which is nobody's.
+// power cut or kill -9 can leave a file "….tmp.XXXXXX"; saved_clean() removes it. Who writes one has it locked (flock), so it is seen whether it is anybody's.
 #pragma once
 
 #include <jansson.h>
@@ -41,3 +41,6 @@ int saved_write(const char *path, const struct saved *saved, enum saved_when whe
 
 // The same for text: a report beside the model.
 int saved_write_text(const char *path, const char *text, enum saved_when when, struct complaint *ret_complaint);
+
+// Removes what writers of `path` that were killed have left. Those that are at work, here or elsewhere, are not harmed.
+void saved_clean(const char *path);

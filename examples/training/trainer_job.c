@@ -23,7 +23,7 @@ struct work {
     int64_t began_ms, extended_ms, checkpoint_ms;
 };
 
-static int name_paths(struct work *work, struct complaint *ret_complaint);
+static int prepare_paths(struct work *work, struct complaint *ret_complaint);
 static void train(struct work *work);
 static void resume(struct work *work);
 static enum training_state learn(struct work *work);
@@ -43,7 +43,7 @@ void trainer_work(struct trainer *trainer, struct weir_msg *msg)
     struct work work = {.trainer = trainer, .msg = msg, .began_ms = trainer_now_ms()};
     work.extended_ms = work.checkpoint_ms = work.began_ms;
     if (job_parse(weir_msg_data(msg), weir_msg_data_bytes(msg), trainer->images.count, &work.job, &complaint) ||
-        name_paths(&work, &complaint)) {
+        prepare_paths(&work, &complaint)) {
         die(&work, complaint.text);
     } else if (!finished_before(&work)) {
         if (attempt_of(msg) > trainer->options.max_attempts)
@@ -55,7 +55,7 @@ void trainer_work(struct trainer *trainer, struct weir_msg *msg)
     weir_msg_free(msg);
 }
 
-static int name_paths(struct work *work, struct complaint *ret_complaint)
+static int prepare_paths(struct work *work, struct complaint *ret_complaint)
 {
     const char *folder = work->trainer->options.models, *id = work->job.id;
     struct paths *paths = &work->paths;
@@ -64,6 +64,9 @@ static int name_paths(struct work *work, struct complaint *ret_complaint)
         return complaint_set(ret_complaint, "the path of its model is too long");
     snprintf(paths->model, sizeof(paths->model), "%s/%s.model", folder, id);
     snprintf(paths->report, sizeof(paths->report), "%s/%s.json", folder, id);
+    const char *const all[] = {paths->model, paths->report, paths->checkpoint};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        saved_clean(all[i]); // a trainer that was killed with this job
     return 0;
 }
 

@@ -10,7 +10,12 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/weir-saved-XXXXXX", path[64];
@@ -118,6 +123,69 @@ static void what_cannot_be_written_is_said_and_leaves_nothing(void **state)
     assert_int_equal(count_files(), 0);
 }
 
+static void touch(const char *suffix, bool write)
+{
+    char name[128];
+    snprintf(name, sizeof(name), "%s%s", path, suffix);
+    if (!write) {
+        assert_int_equal(unlink(name), 0);
+        return;
+    }
+    FILE *file = fopen(name, "wb");
+    fputs("half", file);
+    fclose(file);
+}
+
+static void what_a_killed_writer_left_is_removed_and_nothing_else(void **state)
+{
+    static const char *const others[] = {".tmp.a", ".tmp.abcdefg", ".tmpabcdefg", "x.tmp.abcdef", ".abc.abcdef"};
+    struct complaint complaint;
+    char name[128];
+    (void)state;
+    touch(".tmp.abcdef", true);
+    touch(".tmp.123456", true);
+    touch(".tmp.locked", true);
+    for (size_t i = 0; i < 5; i++)
+        touch(others[i], true);
+    snprintf(name, sizeof(name), "%s.tmp.locked", path);
+    int fd = open(name, O_RDONLY | O_CLOEXEC); // as who writes it has it
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    saved_clean(path);
+    assert_int_equal(count_files(), 6);
+    assert_int_equal(access(name, F_OK), 0);
+    close(fd);
+    saved_clean(path);
+    assert_int_equal(count_files(), 5);
+    assert_int_equal(saved_write_text(path, "text", SAVED_REPLACE, &complaint), 0);
+    assert_int_equal(count_files(), 6);
+    for (size_t i = 0; i < 5; i++)
+        touch(others[i], false);
+    saved_clean("/nowhere/x");
+}
+
+static void a_writer_that_dies_leaves_what_is_removed(void **state)
+{
+    struct complaint complaint;
+    (void)state;
+    // It dies in the middle, of writing more than a file may have.
+    pid_t writer = fork();
+    if (writer == 0) {
+        static char text[4096];
+        memset(text, 'x', sizeof(text) - 1);
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){100, 100});
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+        signal(SIGXFSZ, SIG_DFL);
+        (void)saved_write_text(path, text, SAVED_ONCE, &complaint);
+        _exit(1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(writer, &status, 0), writer);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(count_files(), 1);
+    saved_clean(path);
+    assert_int_equal(count_files(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +193,8 @@ int main(void)
         cmocka_unit_test_teardown(the_first_stays, remove_file),
         cmocka_unit_test_teardown(every_changed_byte_and_every_missing_one_is_seen, remove_file),
         cmocka_unit_test_teardown(what_cannot_be_written_is_said_and_leaves_nothing, remove_file),
+        cmocka_unit_test_teardown(what_a_killed_writer_left_is_removed_and_nothing_else, remove_file),
+        cmocka_unit_test(a_writer_that_dies_leaves_what_is_removed),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
