@@ -71,7 +71,7 @@ struct connection_client {
 // Who it is, where that is asked.
 struct connection_identity {
     const struct auth_user *user; // of broker.auth; NULL: nobody of its list
-    uint32_t account;             // index, of broker.auth
+    uint32_t account;             // index, of broker.auth; 0 while it is nobody: each has that one
     bool is_counted;              // by broker.auth, as user and account
     bool is_default;              // let in without credentials
     struct replies *replies;      // owned; NULL: answers need no book-keeping
@@ -173,7 +173,7 @@ bool connection_login_first(struct connection *connection, char first);
 void connection_login(struct connection *connection, const struct wire_connect *options);
 // It took its time; the decision is ACCEPTED or REFUSED. user: for the log.
 void connection_login_end(struct connection *connection, const struct login_decision *decision, struct bytes user);
-// False: a limit, or its past, stands against it; it was told.
+// False: a limit, or its past, stands against it; it was told, and closes.
 bool connection_admit(struct connection *connection, const struct login_decision *decision);
 // Takes on the permissions and limits of who it is; is_counted: the auth_config has counted it.
 void connection_enter(struct connection *connection, const struct login_decision *decision, bool is_counted);

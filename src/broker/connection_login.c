@@ -155,7 +155,7 @@ bool connection_admit(struct connection *connection, const struct login_decision
     if (account != connection->account)
         connection_account_set(connection, account);
     connection_permission_recheck(connection);
-    return true;
+    return connection->state == CONNECTION_OPEN; // or what it was told was too much for its queue
 }
 
 void connection_enter(struct connection *connection, const struct login_decision *decision, bool is_counted)
@@ -180,6 +180,7 @@ void connection_depart(struct connection *connection, struct auth_config *config
         auth_config_leave(config, identity->user, identity->account);
     identity->is_counted = false;
     identity->user = NULL;
+    identity->account = 0; // the first, which every config has
     replies_free(identity->replies);
     identity->replies = NULL;
     broker_permit_drop(connection->broker, connection->permit);

@@ -106,6 +106,9 @@ void connection_permission_recheck(struct connection *connection)
             subscription->target.is_filtered = connection->permit && permit_filters(connection->permit, pattern);
             continue;
         }
+        // First, since the pattern does not outlive what telling may lead to.
+        connection_log_refusal(connection, "Subscription removed, not authorized", connection_user_name(connection),
+                               pattern);
         tell(connection, &(struct violation){
                              .error = WIRE_SUBSCRIBE_PERMISSION,
                              .first = pattern,
@@ -113,8 +116,6 @@ void connection_permission_recheck(struct connection *connection)
                              .second = subscription_sid_text(subscription, digits),
                              .end = BYTES(")"),
                          });
-        connection_log_refusal(connection, "Subscription removed, not authorized", connection_user_name(connection),
-                               pattern);
         lost[lost_count++] = subscription;
     }
     for (uint32_t i = 0; i < lost_count; i++)

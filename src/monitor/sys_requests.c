@@ -260,6 +260,9 @@ static struct bytes named_account(struct bytes subject)
 {
     struct bytes rest = bytes_skip(subject, strlen(ACCOUNT_PREFIX)), account;
     must(subject_token_next(&rest, &account)); // the patterns have several tokens
+    // So long that nobody has it: but no longer, it goes into a query.
+    if (account.len > ACCOUNT_NAME_LEN_MAX)
+        account.len = ACCOUNT_NAME_LEN_MAX + 1;
     return bytes_equal(account, BYTES("PING")) ? (struct bytes){0} : account;
 }
 

@@ -596,6 +596,27 @@ TRANSCRIPT(reload_counts)
     }
 }
 
+// Who is on the way out, and the accounts that it was one of are fewer now: limits are nobody's then.
+TRANSCRIPT(reload_while_closing)
+{
+    struct broker_options options;
+    broker_options_default(&options);
+    for (const char *name = "ABCDEFGH"; *name; name++)
+        auth_builder_add_account(rig->builder, bytes_make(name, 1), NULL, 0);
+    add_user_in(rig, "H", "ann", "pass", NULL);
+    apply(rig);
+    struct peer *ann = login(rig, "ann", "pass");
+    ann->takes = 0;
+    peer_say(ann, "SUB a..b 1\r\nPUB\r\n");
+    assert_false(ann->closed);
+    add_user(rig, "ann", "pass", NULL);
+    apply(rig);
+    assert_int_equal(broker_limits_set(rig->world.broker, &options, 100), 0);
+    ann->takes = SIZE_MAX;
+    peer_take(ann, 1000);
+    assert_true(ann->closed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -616,6 +637,7 @@ int main(void)
         cmocka_unit_test(becomes_somebody_else),
         cmocka_unit_test(reload),
         cmocka_unit_test(reload_counts),
+        cmocka_unit_test(reload_while_closing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,6 +215,11 @@ static void accounts_are_asked_by_name(void **state)
     assert_int_equal(json_integer_value(
                          json_object_get(json_object_get(ask(rig, "$SYS.REQ.ACCOUNT.nope.INFO", ""), "error"), "code")),
                      400);
+    // As a control line that is configured longer than by default lets it be.
+    static char subject[32 * 1024];
+    int len = snprintf(subject, sizeof(subject), "$SYS.REQ.ACCOUNT.%028000d.INFO", 0);
+    assert_in_range(len, 28000, sizeof(subject) - 1);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(ask(rig, subject, ""), "error"), "code")), 400);
 }
 
 // Of account `name`, or NULL.
