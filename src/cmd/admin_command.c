@@ -171,6 +171,10 @@ static int take_arguments(struct call *call, int count, char **arguments)
     }
     if (status || used == count)
         return status;
+    if (used > count)
+        fprintf(stderr, "weir %s: something is missing\n", call->name);
+    else
+        fprintf(stderr, "weir %s: \"%s\" is too much\n", call->name, arguments[used]);
     print_usage_line(call->noun, call->verb, stderr);
     return 2;
 }

@@ -100,6 +100,8 @@ test('wrong calls are told, and change nothing', async () => {
   await fails(1, 'channel_not_found', 'channel', 'info', 'nobody')
   await fails(2, 'Usage: weir group info', 'group', 'info', 'jobs')
   await fails(2, 'Usage: weir msg release', 'msg', 'release', 'jobs')
+  await fails(2, 'weir msg release: something is missing\n', 'msg', 'release', 'jobs')
+  await fails(2, 'weir dlq ls: "workers" is too much\nUsage: weir dlq ls', 'dlq', 'ls', 'jobs', 'workers')
   await fails(2, 'takes a duration', 'channel', 'pause', 'jobs', '--for', 'soon')
   await fails(2, 'takes a size', 'channel', 'create', 'jobs', '--max_bytes', '-3')
   await fails(2, 'takes a number', 'msg', 'get', 'jobs', 'first')
