@@ -102,6 +102,15 @@ void admin_api_forget(struct admin_api *api, uint64_t number)
         ask->done = NULL;
 }
 
+void admin_api_kicked(struct admin_api *api, uint64_t number, bool found)
+{
+    struct admin_ask *ask = map_u64_find(&api->by_number, number);
+    if (!ask)
+        return;
+    ask->over = true;
+    ask->outcome = found ? 0 : ERR_NOT_FOUND;
+}
+
 void admin_api_put_error(struct buffer *to, const char *code, const char *message)
 {
     struct admin_error error;

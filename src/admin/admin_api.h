@@ -24,8 +24,8 @@ struct admin_api_options {
     uint32_t answer_bytes;                                                     // at most, of an answer
     // Client connections of all workers. May be NULL.
     uint64_t (*connections)(void *owner);
-    // Closes a connection, on whichever worker. May be NULL.
-    void (*kick)(void *owner, uint64_t cid);
+    // Closes a connection, on whichever worker; admin_api_kicked() is called with `ask`, in here or later. May be NULL: there are none.
+    void (*kick)(void *owner, uint64_t cid, uint64_t ask);
     void *owner;
     const struct process_source *process; // for the free space of the disk; may be NULL
     const char *store_dir;                // NULL: there are no files
@@ -46,6 +46,8 @@ uint64_t admin_api_ask(struct admin_api *api, struct bytes request, struct bytes
                        void *owner);
 // Whoever asked is gone: what it asked for may be done, and is not answered.
 void admin_api_forget(struct admin_api *api, uint64_t number);
+// The answer to options.kick: there was such a connection, or there was none. Whoever asked may be gone.
+void admin_api_kicked(struct admin_api *api, uint64_t ask, bool found);
 // An error as a request would be answered with it: for refusals that are not ours (`not_permitted`). Appends.
 void admin_api_put_error(struct buffer *to, const char *code, const char *message);
 

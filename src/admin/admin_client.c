@@ -17,6 +17,8 @@ struct holding {
 
 enum { SUBSCRIPTIONS_LOOK = 1000, ENTRY_ROOM = 16384 }; // of a client; bytes that a group's entry takes at most
 
+static enum admin_step kick_connection(struct admin_api *api, struct admin_ask *ask);
+static enum admin_step end_kick(struct admin_ask *ask);
 static enum admin_step close_client(struct admin_api *api, struct admin_ask *ask, struct bytes id);
 static bool render_kicked(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
 static bool render_list(struct admin_api *api, struct admin_ask *ask, struct buffer *out);
@@ -46,12 +48,12 @@ enum admin_step admin_client_info(struct admin_api *api, struct admin_ask *ask)
     return admin_show(ask, render_info);
 }
 
-// Of a connection all clients that were seen on it last.
 enum admin_step admin_client_kick(struct admin_api *api, struct admin_ask *ask)
 {
     struct stan *stan = api->options.stan;
     struct stan_client_view client;
-    uint32_t position = 0;
+    if (ask->begun)
+        return end_kick(ask);
     if (admin_has(ask, FIELD_CLIENT_ID) == admin_has(ask, FIELD_CID))
         return admin_fail(ask, ADMIN_BAD_REQUEST, "client_id", "either client_id or cid must be given");
     if (admin_has(ask, FIELD_CLIENT_ID)) {
@@ -60,15 +62,37 @@ enum admin_step admin_client_kick(struct admin_api *api, struct admin_ask *ask)
                                                       : admin_fail(ask, ADMIN_CLIENT_NOT_FOUND, "client_id",
                                                                    "there is no client \"%.*s\"", (int)id.len, id.ptr);
     }
-    while (stan_inspect_client_next(stan, &position, &client)) {
+    return kick_connection(api, ask);
+}
+
+// All clients that were seen on it last are closed, and it itself by whichever worker has it.
+static enum admin_step kick_connection(struct admin_api *api, struct admin_ask *ask)
+{
+    struct stan_client_view client;
+    uint32_t position = 0;
+    while (stan_inspect_client_next(api->options.stan, &position, &client)) {
         if (client.connection != ask->fields.cid)
             continue;
         if (close_client(api, ask, client.id) == ADMIN_FAILED)
             return ADMIN_FAILED;
+        ask->count++;
         position = 0; // it is not listed any more
     }
     if (api->options.kick)
-        api->options.kick(api->options.owner, ask->fields.cid);
+        api->options.kick(api->options.owner, ask->fields.cid, ask->number);
+    else
+        admin_api_kicked(api, ask->number, false);
+    return end_kick(ask);
+}
+
+// A connection that has gone may still have had clients.
+static enum admin_step end_kick(struct admin_ask *ask)
+{
+    if (!ask->over)
+        return ADMIN_LATER;
+    if (ask->outcome && ask->count == 0)
+        return admin_fail(ask, ADMIN_CLIENT_NOT_FOUND, "cid", "there is no connection %llu",
+                          (unsigned long long)ask->fields.cid);
     return admin_show(ask, render_kicked);
 }
 

@@ -45,6 +45,15 @@ void system_control_listen(struct broker *broker)
     add(control, &control->lame_duck, lame_duck, "LDM");
 }
 
+bool system_control_kick(struct broker *broker, uint64_t cid)
+{
+    bool possible = cid <= INT64_MAX && is_ours(broker, (int64_t)cid);
+    struct connection *connection = possible ? find(broker, (int64_t)cid) : NULL;
+    if (connection)
+        connection_finish(connection, "Kicked");
+    return connection != NULL;
+}
+
 void system_control_stop(struct broker *broker)
 {
     struct system_control *control = broker->control;

@@ -11,5 +11,7 @@
 
 // Listens in the broker's system account, and no more in the one that was before. Whenever that may have changed.
 void system_control_listen(struct broker *broker);
+// Closes a client's connection as KICK does. False: this broker has none of that number.
+bool system_control_kick(struct broker *broker, uint64_t cid);
 // The broker ends.
 void system_control_stop(struct broker *broker);

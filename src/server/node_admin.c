@@ -1,19 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // tidy: prefix node
 // What operators ask for: requests of the admin API and backups, on what the node has.
-#include <stdio.h>
-
 #include "admin/admin_service.h"
 #include "admin/backup_service.h"
-#include "broker/account.h"
+#include "base/memory.h"
+#include "broker/system_control.h"
 #include "server/node_internal.h"
 
 // Of an answer of a backup, unless messages must be shorter.
 #define BACKUP_ANSWER_BYTES (256u << 10)
 
+struct node_kick {
+    struct monitor_visit visit;
+    struct node *node; // borrowed
+    uint64_t cid, ask;
+    bool found;
+};
+
 static void describe(void *owner, uint32_t member, struct buffer *out);
 static uint64_t count_connections(void *owner);
-static void kick(void *owner, uint64_t cid);
+static void kick(void *owner, uint64_t cid, uint64_t ask);
+static void kick_here(struct monitor_visit *visit, struct broker *broker);
+static void kicked(struct monitor_visit *visit);
 
 void node_admin_start(struct node *node)
 {
@@ -90,14 +98,24 @@ static uint64_t count_connections(void *owner)
     return node_count_connections(owner);
 }
 
-// As an operator of the system account asks for it (CO-Y24): the worker that has the connection closes it.
-static void kick(void *owner, uint64_t cid)
+// The worker that has the connection closes it, and all are asked, so that it is known whether there was one.
+static void kick(void *owner, uint64_t cid, uint64_t ask)
 {
     struct node *node = owner;
-    char subject[sizeof("$SYS.REQ.SERVER..KICK") + NODE_ID_SIZE], body[sizeof("{\"cid\":}") + 20];
-    int length = snprintf(subject, sizeof(subject), "$SYS.REQ.SERVER.%s.KICK", node->id);
-    struct bytes none = {0}, to = bytes_make(subject, (size_t)length), payload;
-    length = snprintf(body, sizeof(body), "{\"cid\":%llu}", (unsigned long long)cid);
-    payload = bytes_make(body, (size_t)length);
-    account_publish(account_system(node->broker), to, none, none, &payload, 1);
+    struct node_kick *kick = mem_alloc(sizeof(*kick));
+    *kick = (struct node_kick){.visit = {.run = kick_here, .done = kicked}, .node = node, .cid = cid, .ask = ask};
+    node_visit_workers(node, &kick->visit);
+}
+
+static void kick_here(struct monitor_visit *visit, struct broker *broker)
+{
+    struct node_kick *kick = container_of(visit, struct node_kick, visit);
+    kick->found |= system_control_kick(broker, kick->cid);
+}
+
+static void kicked(struct monitor_visit *visit)
+{
+    struct node_kick *kick = container_of(visit, struct node_kick, visit);
+    admin_api_kicked(kick->node->admin, kick->ask, kick->found);
+    mem_free(kick);
 }

@@ -101,7 +101,7 @@ void node_visit_workers(void *owner, struct monitor_visit *visit)
 {
     struct node *node = owner;
     visit->run(visit, node->broker);
-    if (node->told_to_close) {
+    if (node->told_to_close || node->worker_count == 1) {
         visit->done(visit);
         return;
     }

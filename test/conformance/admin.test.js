@@ -338,6 +338,20 @@ test('who is kicked loses what it has to others', async (t) => {
   assert.deepStrictEqual(clients, [])
 })
 
+test('a connection that is not there is not kicked', async (t) => {
+  const error = await refused('CLIENT.KICK', { cid: 987654 }, 'client_not_found')
+  assert.strictEqual(error.message, 'there is no connection 987654')
+  // With several workers these are on all of them; none is a client of NATS Streaming.
+  for (let i = 0; i < 4; i++) {
+    const plain = await nats.connect({ servers: server.url, reconnect: false })
+    const cid = plain.info.client_id
+    const gone = plain.closed()
+    assert.deepStrictEqual(await ask('CLIENT.KICK', { cid }), { kicked: true })
+    await within(gone, 'it is closed', 20000)
+    await until(async () => ((await raw('CLIENT.KICK', { cid })).error || {}).code === 'client_not_found', 'it is gone')
+  }
+})
+
 test('channels are made and configured by hand, and stay so', async (t) => {
   const { started, nc } = await start(t, ['-sc', config(t)])
   const client = await connect(t, started)
