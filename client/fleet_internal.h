@@ -41,6 +41,7 @@ struct weir_fleet_place {
     enum weir_fleet_place_state state;
     struct weir_sub *sub; // PRESENT, or to be ended; only the server's thread lets go of it
     bool deaf;            // its handler is not called any more
+    bool asked;           // the server was asked for it and did not refuse: it may have it
     int64_t retry_ms;     // REFUSED, or ABSENT after a failure: not before
     int code;             // why it was refused
     char why[WEIR_FLEET_WHY_BYTES];

@@ -15,6 +15,7 @@ static bool place_is_open(const struct weir_fleet_sub *sub, size_t server);
 static void subscribe_at(struct weir_fleet_server *server, struct weir_fleet_sub *sub);
 static void end_at(struct weir_fleet_server *server, struct weir_fleet_sub *sub);
 static int end(struct weir_fleet_sub *sub, enum weir_fleet_wish wish, struct weir_error *ret_error);
+static bool is_untold(const struct weir_fleet_sub *sub, size_t server);
 static void hush(struct weir_fleet_sub *sub);
 static void deliver(struct weir_msg *msg, void *closure);
 static void take_leave(void *closure);
@@ -277,7 +278,9 @@ static void subscribe_at(struct weir_fleet_server *server, struct weir_fleet_sub
     int result = weir_sub_open(server->client, sub->channel, &sub->options, deliver, sub, take_leave, &here, &error);
     pthread_mutex_lock(&fleet->mutex);
     pthread_cond_broadcast(&fleet->changed);
+    bool refused = result == WEIR_ERR_REFUSED || result == WEIR_ERR_INVALID;
     place->code = result;
+    place->asked = place->asked || !refused; // a try that timed out may have made what the next is refused for
     if (result == 0) {
         place->sub = here;
         place->deaf = false;
@@ -286,7 +289,6 @@ static void subscribe_at(struct weir_fleet_server *server, struct weir_fleet_sub
             weir_sub_stop(here);
         return;
     }
-    bool refused = result == WEIR_ERR_REFUSED || result == WEIR_ERR_INVALID;
     place->state = refused ? WEIR_FLEET_REFUSED : WEIR_FLEET_ABSENT;
     place->retry_ms = weir_client_now_ms() + RETRY_MS;
     snprintf(place->why, sizeof(place->why), "%.*s", (int)sizeof(place->why) - 1, error.text);
@@ -357,7 +359,7 @@ static int end(struct weir_fleet_sub *sub, enum weir_fleet_wish wish, struct wei
         wait_for_places(sub);
         for (size_t i = 0; i < fleet->count; i++) {
             const struct weir_fleet_place *place = &sub->places[i];
-            if ((place->state == WEIR_FLEET_FINISHED && !place->code) || used >= sizeof(untold))
+            if (!is_untold(sub, i) || used >= sizeof(untold))
                 continue;
             error = error ? error : place->state == WEIR_FLEET_FINISHED ? place->code : WEIR_ERR_UNREACHABLE;
             int len =
@@ -368,6 +370,17 @@ static int end(struct weir_fleet_sub *sub, enum weir_fleet_wish wish, struct wei
     }
     pthread_mutex_unlock(&fleet->mutex);
     return error ? weir_error_set(ret_error, error, "not told: %s", untold) : 0;
+}
+
+// Whether a server may still have what the wish should have ended there. One that never had the subscription has nothing to be told, but for a
+// durable that is to be deleted: that may be from an earlier run. The lock is held.
+static bool is_untold(const struct weir_fleet_sub *sub, size_t server)
+{
+    const struct weir_fleet_place *place = &sub->places[server];
+    if (place->state == WEIR_FLEET_FINISHED)
+        return place->code != 0;
+    return place->asked || place->state == WEIR_FLEET_BUSY ||
+           (sub->wish == WEIR_FLEET_DELETED && sub->options.durable != NULL);
 }
 
 // From now on no handler begins any more. The lock is held.

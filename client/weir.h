@@ -430,7 +430,8 @@ WEIR_API int weir_fleet_subscribe(struct weir_fleet *fleet, const char *channel,
 // As weir_sub_stop(), at all servers.
 WEIR_API void weir_fleet_sub_stop(struct weir_fleet_sub *sub);
 
-// As weir_sub_close(), _unsubscribe() and _free(), at all servers. Servers that could not be told are named in ret_error.
+// As weir_sub_close(), _unsubscribe() and _free(), at all servers. Servers that could not be told are named in ret_error; one
+// that never had the subscription has nothing to be told, but for the durable that weir_fleet_sub_unsubscribe() is to delete there.
 WEIR_API int weir_fleet_sub_close(struct weir_fleet_sub *sub, struct weir_error *ret_error);
 WEIR_API int weir_fleet_sub_unsubscribe(struct weir_fleet_sub *sub, struct weir_error *ret_error);
 WEIR_API void weir_fleet_sub_free(struct weir_fleet_sub *sub);

@@ -295,6 +295,16 @@ test('a fleet\'s subscription ends at all servers: closed, deleted, freed while 
   await list[0].launch()
 })
 
+test('a server that never had a subscription has nothing to be told of its end, but for a durable to be deleted', async (t) => {
+  const fleet = await driver.fleet(t, [{ url: 'nats://127.0.0.1:1' }, shared[0]])
+  await fleet.wait(1)
+  const subscribe = (options) => fleet.subscribe(unique('half'), options)
+  const durable = { group: 'q', durable: 'd' }
+  await (await subscribe(durable)).close()
+  await (await subscribe({ group: 'q' })).unsubscribe()
+  assert.match(await refusal((await subscribe(durable)).unsubscribe(), RESULT.UNREACHABLE), /^not told: nats:\/\/127\.0\.0\.1:1: [^;]*$/)
+})
+
 test('a fleet is freed whatever its servers are', async (t) => {
   const list = await servers(t)
   const fleet = await driver.fleet(t, list, { request_timeout_ms: 500 })
