@@ -12,7 +12,7 @@ static bool serve_some(struct engine *engine, size_t *budget);
 static void serve_ahead(const struct engine *engine);
 static struct consumer *next_to_serve(struct engine *engine);
 static bool step_consumer(struct consumer *consumer, size_t *budget);
-static uint32_t reads_allowed(const struct engine *engine);
+static uint32_t reads_allowed(const struct consumer *consumer);
 static bool start_next(struct consumer *consumer, size_t *budget);
 static bool start_redelivery(struct consumer *consumer, struct pending *pending);
 static bool start_first(struct consumer *consumer);
@@ -185,7 +185,7 @@ static bool step_consumer(struct consumer *consumer, size_t *budget)
             list_remove(link);
             consumer->fetch_count--;
             arrive(consumer, fetch);
-        } else if (consumer->fetch_count >= reads_allowed(consumer->stream->engine) || !start_next(consumer, budget)) {
+        } else if (consumer->fetch_count >= reads_allowed(consumer) || !start_next(consumer, budget)) {
             return false;
         }
     }
@@ -193,11 +193,19 @@ static bool step_consumer(struct consumer *consumer, size_t *budget)
 
 // What has been read and waits for what comes before it pins a block of the store, outside of the cache's budget. So there is a number of
 // reads for all consumers, and none begins another while it has as many as are left: n of them come to an n+1st of the number each.
-// One is always allowed: who is stopped here waits for a read of its own, which wakes it.
-static uint32_t reads_allowed(const struct engine *engine)
+// One is always allowed: who is stopped here waits for a read of its own, which wakes it. Nor does it ask for much more than the store reads
+// ahead by itself: what reaches beyond that would be read block by block.
+static uint32_t reads_allowed(const struct consumer *consumer)
 {
+    const struct engine *engine = consumer->stream->engine;
+    const struct stream_totals *totals = &consumer->stream->state;
     size_t count = pool_count(&engine->fetches), left = count < ENGINE_READS_MAX ? ENGINE_READS_MAX - count : 1;
-    return left < ENGINE_READ_AHEAD ? (uint32_t)left : ENGINE_READ_AHEAD;
+    size_t most = left < ENGINE_READ_AHEAD ? left : ENGINE_READ_AHEAD;
+    if (consumer->fetch_count < ENGINE_READ_FEW || totals->messages == 0)
+        return (uint32_t)most;
+    uint64_t fit = ENGINE_READ_AHEAD_BYTES / (totals->bytes / totals->messages + 1);
+    fit = fit > ENGINE_READ_FEW ? fit : ENGINE_READ_FEW;
+    return (uint32_t)(most < fit ? most : fit);
 }
 
 static bool start_next(struct consumer *consumer, size_t *budget)

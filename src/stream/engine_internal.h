@@ -40,16 +40,18 @@
 #include "stream/tally.h"
 
 enum {
-    ENGINE_PENDING_MAX = 1 << 22,  // engine_options.max_pending, and the most that a record may be about
-    ENGINE_PARKED_MAX = 100000,    // engine_options.max_parked
-    ENGINE_READ_AHEAD = 64,        // reads under way per consumer
-    ENGINE_READS_MAX = 512,        // of all consumers, but for one of each
-    ENGINE_SLICE = 64,             // deliveries of one consumer before the next has its turn
-    ENGINE_RETRY_MS = 1000,        // after an input/output error
-    ENGINE_REFUSED_MS = 50,        // until a member that refused a delivery is tried again
-    ENGINE_RUNS_MAX = 65536,       // unrecorded runs of a consumer when the log takes nothing any more
-    ENGINE_DEAD_MAX = 10000,       // messages that a consumer remembers as dead; the oldest are forgotten
-    ENGINE_ALL_DEAD_MAX = 1 << 20, // of all consumers
+    ENGINE_PENDING_MAX = 1 << 22,         // engine_options.max_pending, and the most that a record may be about
+    ENGINE_PARKED_MAX = 100000,           // engine_options.max_parked
+    ENGINE_READ_AHEAD = 64,               // reads under way per consumer,
+    ENGINE_READ_AHEAD_BYTES = 256 * 1024, // about as much as these read at most, where messages are large,
+    ENGINE_READ_FEW = 4,                  // unless it is fewer than that
+    ENGINE_READS_MAX = 512,               // of all consumers, but for one of each
+    ENGINE_SLICE = 64,                    // deliveries of one consumer before the next has its turn
+    ENGINE_RETRY_MS = 1000,               // after an input/output error
+    ENGINE_REFUSED_MS = 50,               // until a member that refused a delivery is tried again
+    ENGINE_RUNS_MAX = 65536,              // unrecorded runs of a consumer when the log takes nothing any more
+    ENGINE_DEAD_MAX = 10000,              // messages that a consumer remembers as dead; the oldest are forgotten
+    ENGINE_ALL_DEAD_MAX = 1 << 20,        // of all consumers
     DEAD_RECORD_MAX = 8 * 10 + ENGINE_REASON_MAX, // bytes of the body of a DEAD record
     ENGINE_AGE_LOOK_MS = 60000,                   // at least this often, because the wall clock may jump
 };

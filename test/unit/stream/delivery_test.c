@@ -374,6 +374,34 @@ static void test_many_readers_share_the_reads(void **state)
     }
 }
 
+// Of large messages as many as the store reads ahead, of huge ones a few; the rest comes as these are delivered.
+static void test_large_messages_are_read_by_their_bytes(void **state)
+{
+    static const struct {
+        size_t bytes, reads;
+    } rows[] = {{1000, 64}, {20000, 13}, {65536, 4}, {900000, 4}};
+    static char text[900001];
+    struct fake_host *h = *state;
+    h->asynchronous = true;
+    for (uint32_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+        char name[] = {(char)('a' + row), '\0'};
+        struct stream *s = fake_stream(h, name, 0);
+        memset(text, 'x', rows[row].bytes);
+        text[rows[row].bytes] = '\0';
+        for (int i = 0; i < MANY; i++)
+            fake_publish(h, s, text, 0);
+        fake_host_settle(h);
+        fake_member(h, fake_consumer(h, s, name, false, false, CONSUMER_START_FIRST, 0), MANY, 60000);
+        fake_host_settle(h);
+        assert_in_range(reads_of(h, row + 1), rows[row].reads - 1, rows[row].reads);
+    }
+    while (h->read_count) {
+        fake_host_answer(h, h->read_count / 2);
+        fake_host_settle(h);
+    }
+    assert_int_equal(h->delivery_count, sizeof(rows) / sizeof(rows[0]) * MANY);
+}
+
 static void test_member_goes_while_reading(void **state)
 {
     struct fake_host *h = *state;
@@ -515,6 +543,7 @@ int main(void)
         TEST(test_refused_delivery_is_tried_again),
         TEST(test_late_reads_keep_order),
         TEST(test_many_readers_share_the_reads),
+        TEST(test_large_messages_are_read_by_their_bytes),
         TEST(test_member_goes_while_reading),
         TEST(test_acknowledged_while_read_again),
         TEST(test_stream_deleted_while_reading),
