@@ -187,6 +187,11 @@ static int make(const struct weir_client_options *options, struct weir_client **
         free(client);
         return error;
     }
+    if ((error = weir_options_check_servers(client->options.servers, ret_error))) {
+        weir_options_client_deinit(&client->options);
+        free(client);
+        return error;
+    }
     atomic_init(&client->references, 1);
     pthread_mutexattr_init(&spinning); // what these protect is short, and sleeping is what would cost
     pthread_mutexattr_settype(&spinning, PTHREAD_MUTEX_ADAPTIVE_NP);

@@ -6,9 +6,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/random.h>
 
-enum { ID_MAX = 255, CHANNEL_MAX = 4096, YEAR_S = 365 * 24 * 3600 };
+enum { ID_MAX = 255, CHANNEL_MAX = 4096, URL_MAX = 8191, YEAR_S = 365 * 24 * 3600 };
 
 #define COUNT(array)             (sizeof(array) / sizeof((array)[0]))
 #define TEXT_AT(options, offset) ((const char **)(void *)((char *)(options) + (offset)))
@@ -26,6 +27,7 @@ static const size_t sub_texts[] = {offsetof(struct weir_sub_options, group),
                                    offsetof(struct weir_sub_options, durable)};
 
 static int read_options(const void *from, void *to, size_t size, struct weir_error *ret_error);
+static bool is_server(const char *url, size_t len);
 static int check_channel(const char *channel, struct weir_error *ret_error);
 static int copy_texts(void *options, const size_t *offsets, size_t count, struct weir_error *ret_error);
 static void free_texts(void *options, const size_t *offsets, size_t count);
@@ -120,8 +122,28 @@ int weir_options_read_publish(const char *channel, const void *data, size_t data
         copy.id = NULL;
     if (copy.id && strlen(copy.id) > ID_MAX)
         return weir_error_set(ret_error, WEIR_ERR_TOO_BIG, "a message's id has at most %d bytes", ID_MAX);
+    for (const char *byte = copy.id; byte && *byte; byte++) {
+        if ((unsigned char)*byte < ' ' || *byte == 127)
+            return weir_error_set(ret_error, WEIR_ERR_INVALID, "a message's id has no control characters");
+    }
     *ret = copy;
     return 0;
+}
+
+int weir_options_check_servers(const char *urls, struct weir_error *ret_error)
+{
+    size_t number = 1;
+    for (const char *url = urls;; url++, number++) {
+        size_t len = strcspn(url, ",");
+        if (!is_server(url, len)) // which it is, and not its text: there may be a password in it
+            return weir_error_set(ret_error, WEIR_ERR_INVALID,
+                                  "URL %zu of the list is none of a server: nats://HOST:PORT, or tls://, with a port "
+                                  "of 1 to 65535",
+                                  number);
+        url += len;
+        if (!*url)
+            return 0;
+    }
 }
 
 int weir_options_default_time(int64_t *time_ms, int64_t value_ms, const char *name, struct weir_error *ret_error)
@@ -168,6 +190,36 @@ static int read_options(const void *from, void *to, size_t size, struct weir_err
     memcpy((char *)to + sizeof(size), (const char *)from + sizeof(size),
            (theirs < size ? theirs : size) - sizeof(size));
     return 0;
+}
+
+// What libnats takes for a server that is away, and, of a blank, crashes on. Blanks around it are allowed, and an IPv6 address without brackets, which
+// has no port.
+static bool is_server(const char *url, size_t len)
+{
+    char text[URL_MAX + 1], *end;
+    while (len > 0 && (unsigned char)*url <= ' ') {
+        url++;
+        len--;
+    }
+    while (len > 0 && (unsigned char)url[len - 1] <= ' ')
+        len--;
+    if (len == 0 || len > URL_MAX)
+        return false;
+    memcpy(text, url, len);
+    text[len] = '\0';
+    char *host = strstr(text, "://");
+    if (host && strncasecmp(text, "nats://", 7) != 0 && strncasecmp(text, "tls://", 6) != 0)
+        return false;
+    host = host ? host + 3 : text;
+    char *login_end = strrchr(host, '@');
+    host = login_end ? login_end + 1 : host;
+    host[strcspn(host, "/")] = '\0';
+    char *bracket = strrchr(host, ']');
+    const char *port = strchr(bracket ? bracket : host, ':');
+    if (!port || !port[1] || (!bracket && strchr(port + 1, ':')))
+        return true;
+    unsigned long number = strtoul(port + 1, &end, 10);
+    return port[1] >= '0' && port[1] <= '9' && !*end && number >= 1 && number <= 65535;
 }
 
 // Whether it may be a part of a NATS subject: what has a blank would be read as something else, and an empty word reaches nobody. Of channels

@@ -141,7 +141,8 @@ static inline void weir_client_options_init(struct weir_client_options *options)
 }
 
 // Connects, and registers the client id (ST-P01). Waits at most twice connect_timeout_ms. The handle is the caller's; weir_client_free() ends
-// it. WEIR_ERR_UNREACHABLE, _AUTHORIZATION, _NO_CLUSTER, _TIMEOUT, _REFUSED (client id in use, or not allowed), _INVALID, _MEMORY.
+// it. WEIR_ERR_UNREACHABLE, _AUTHORIZATION, _NO_CLUSTER, _TIMEOUT, _REFUSED (client id in use, or not allowed), _INVALID (also of
+// a URL that is none), _MEMORY.
 WEIR_API int weir_client_open(const struct weir_client_options *options, struct weir_client **ret_client,
                               struct weir_error *ret_error) WEIR_MUST_USE;
 
@@ -166,7 +167,7 @@ WEIR_API bool weir_client_is_connected(struct weir_client *client);
 struct weir_publish_options {
     size_t size_bytes; // set by weir_publish_options_init()
     const char *
-        id; // of the message, at most 255 bytes: what Weir has from this client id in this channel already (within its duplicate
+        id; // of the message, at most 255 bytes, no control characters: what Weir has from this client id in this channel already (within its duplicate
     // window) is acknowledged and not stored again. NULL: one that nobody has
     const char *reply;  // handed to subscribers as it is. NULL: none
     int64_t timeout_ms; // for everything until the acknowledgement, reconnections included. 0: publish_timeout_ms

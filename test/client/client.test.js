@@ -39,6 +39,15 @@ test('where nobody listens it is told so', async (t) => {
   await refusal(driver.connect(t, { url: 'nats://127.0.0.1:1' }, {}), RESULT.UNREACHABLE)
 })
 
+test('what is no URL of a server is refused, and its password is not told', async (t) => {
+  const none = ['http://127.0.0.1:1', 'nats://127.0.0.1:99999', 'nats://127.0.0.1:0', 'nats://127.0.0.1:4222x', 'nats://[::1]:x', ' ', '\t', ',', 'nats://127.0.0.1:1,']
+  for (const url of none) assert.match(await refusal(driver.connect(t, { url }, {}), RESULT.INVALID), /^URL [12] of the list is none of a server: /)
+  assert.doesNotMatch(await refusal(driver.connect(t, { url: 'nats://u:secret@127.0.0.1:0' }, {}), RESULT.INVALID), /secret/)
+  for (const url of ['nats://127.0.0.1:1', 'TLS://127.0.0.1:1', '127.0.0.1:1', ' nats://[::1]:1 , nats://u:p@127.0.0.1:1/']) {
+    await refusal(driver.connect(t, { url }, {}), RESULT.UNREACHABLE)
+  }
+})
+
 test('with a wrong password it is told so', async (t) => {
   const own = await Server.start(['--user', 'u', '--pass', 'p'])
   t.after(() => own.stop())
@@ -73,6 +82,14 @@ test('a message id is stored once, however often it is published', async (t) => 
   await Promise.all([1, 2, 3].map(() => client.publish(channel, 'x', { message_id: 'one' })))
   await client.publish(channel, 'y', { message_id: 'two' })
   assert.deepStrictEqual(brief(await (await client.subscribe(channel, { all: true })).queue.take(2)), ['x', 'y'])
+})
+
+test('a message id with control characters is refused before anything is sent', async (t) => {
+  const client = await connect(t)
+  for (const id of ['a\r\nb', 'a\tb', '\x7f', '\x01']) {
+    for (const options of [{}, { times: 2 }]) await refusal(client.publish(unique('id'), 'x', { message_id: id, ...options }), RESULT.INVALID)
+  }
+  await client.publish(unique('id'), 'x', { message_id: 'a b/ü' })
 })
 
 test('ST-M01 the reply subject is handed on', async (t) => {
