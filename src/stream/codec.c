@@ -58,6 +58,8 @@ int codec_get_stream(struct bytes from, bool more, struct stream_config *ret_con
         .disconnect_grace_ns = get_u64(at + 40),
         .name = bytes_make(at + STREAM_SIZE, name),
     };
+    if (ret_config->duplicate_window_ns / 1000000 > DEDUPE_WINDOW_MAX_MS)
+        return ERR_CORRUPT;
     struct bytes rest = bytes_skip(from, STREAM_SIZE + name);
     return more ? get_more(rest, ret_config) : rest.len ? ERR_CORRUPT : 0;
 }
@@ -91,7 +93,7 @@ int codec_get_consumer(struct bytes from, uint32_t *ret_stream, struct consumer_
     const char *at = from.ptr;
     size_t name = get_u16(at + 16), data = get_u16(at + 18);
     if (from.len != CONSUMER_SIZE + name + data || name == 0 || name > ENGINE_NAME_MAX || data > ENGINE_DATA_MAX ||
-        (uint8_t)at[4] == 0 || (uint8_t)at[4] >= ENGINE_PROTOCOL_COUNT)
+        (uint8_t)at[4] == 0 || (uint8_t)at[4] >= ENGINE_PROTOCOL_COUNT || (uint8_t)at[6] > CONSUMER_START_TIME)
         return ERR_CORRUPT;
     *ret_stream = get_u32(at);
     *ret_next_sequence = get_u64(at + 8);
@@ -104,7 +106,7 @@ int codec_get_consumer(struct bytes from, uint32_t *ret_stream, struct consumer_
         .start_sequence = *ret_next_sequence,
         .data = bytes_make(at + CONSUMER_SIZE + name, data),
     };
-    return *ret_next_sequence > 0 ? 0 : ERR_CORRUPT;
+    return *ret_next_sequence > 0 && *ret_next_sequence <= SEQUENCE_MAX + 1 ? 0 : ERR_CORRUPT;
 }
 
 int codec_put_member(struct buffer *to, uint32_t id, const struct member_config *config)
@@ -132,7 +134,7 @@ int codec_get_member(struct bytes from, uint32_t *ret_id, struct member_config *
         .ack_wait_ns = get_u64(from.ptr + 8),
         .data = bytes_skip(from, MEMBER_SIZE),
     };
-    return *ret_id != 0 && ret_config->max_in_flight > 0 && ret_config->data.len <= ENGINE_DATA_MAX ? 0 : ERR_CORRUPT;
+    return *ret_id != 0 && *ret_id <= ENGINE_ID_MAX && member_config_is_valid(ret_config) ? 0 : ERR_CORRUPT;
 }
 
 size_t codec_size_consumer(const struct consumer_config *config)

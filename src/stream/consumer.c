@@ -158,7 +158,8 @@ int consumer_apply_create(struct engine *engine, const struct record *record, ui
     struct consumer_config config;
     uint32_t stream_id;
     uint64_t next_sequence;
-    if (codec_get_consumer(record->body, &stream_id, &config, &next_sequence) || record->object == 0)
+    if (codec_get_consumer(record->body, &stream_id, &config, &next_sequence) || record->object == 0 ||
+        record->object > ENGINE_ID_MAX)
         return ERR_CORRUPT;
     struct consumer *consumer = map_u64_find(&engine->consumers, record->object);
     if (consumer && (consumer->committed || !engine->live))
@@ -200,7 +201,7 @@ int consumer_of_record(struct engine *engine, uint32_t id, uint64_t index, struc
 {
     struct consumer *consumer = map_u64_find(&engine->consumers, id);
     if (!consumer && id >= engine->next_consumer) {
-        if (engine->live)
+        if (engine->live || id > ENGINE_ID_MAX)
             return ERR_CORRUPT;
         engine->next_consumer = id + 1; // its creation was lost with a damaged entry; the rest serves
     }

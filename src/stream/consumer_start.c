@@ -84,7 +84,8 @@ static int check(struct engine *engine, struct stream *stream, const struct cons
         return ERR_INVALID;
     if (engine_consumer_find(engine, stream, config->name))
         return ERR_EXISTS;
-    if (engine->options.max_consumers && map_u64_count(&engine->consumers) >= engine->options.max_consumers)
+    if (engine->next_consumer > ENGINE_ID_MAX ||
+        (engine->options.max_consumers && map_u64_count(&engine->consumers) >= engine->options.max_consumers))
         return ERR_LIMIT;
     return 0;
 }

@@ -5,13 +5,16 @@
 // coordinate of everything its stream ever held, so that neither a publish nor an eviction has to visit the stream's consumers.
 #include "stream/engine_internal.h"
 
-enum { OLDEST_LOOK = 1024, AHEAD_LOOK = 1024 };
+// HOLES_LOOK: numbers below the position that are neither finished nor pending; only a damaged store has such.
+enum { OLDEST_LOOK = 1024, AHEAD_LOOK = 1024, HOLES_LOOK = 1024 };
 
 static uint64_t waiting(const struct consumer *consumer);
 static uint64_t finished_ahead(const struct consumer *consumer);
 static uint64_t waiting_bytes(const struct consumer *consumer);
 static uint64_t oldest_pending(const struct consumer *consumer);
-static struct pending *next_pending(const struct consumer *consumer, uint64_t *sequence);
+static struct pending *next_pending(const struct consumer *consumer, uint64_t *sequence, int *holes);
+static size_t list_sparse(const struct consumer *consumer, uint64_t from, size_t count, struct pending_info *ret,
+                          size_t max);
 static void info_get(const struct consumer *consumer, const struct pending *pending, struct pending_info *ret);
 
 struct bytes consumer_name_get(const struct consumer *consumer)
@@ -50,16 +53,17 @@ void consumer_state_get(const struct consumer *consumer, struct consumer_state *
 size_t consumer_pending_list(const struct consumer *consumer, uint64_t from, struct pending_info *ret, size_t max)
 {
     size_t count = 0;
+    int holes = HOLES_LOOK;
     from = from > consumer->ack_floor ? from : consumer->ack_floor + 1;
     while (count < max) {
-        const struct pending *pending = next_pending(consumer, &from);
+        const struct pending *pending = next_pending(consumer, &from, &holes);
         if (!pending)
             break;
         if (pending->state != PENDING_ACKED)
             info_get(consumer, pending, &ret[count++]);
         from++;
     }
-    return count;
+    return holes ? count : list_sparse(consumer, from, count, ret, max);
 }
 
 size_t member_pending_list(const struct member *member, struct pending_info *ret, size_t max)
@@ -186,20 +190,24 @@ static uint64_t waiting_bytes(const struct consumer *consumer)
 static uint64_t oldest_pending(const struct consumer *consumer)
 {
     uint64_t sequence = consumer->ack_floor + 1;
-    const struct pending *pending = next_pending(consumer, &sequence);
+    int holes = HOLES_LOOK;
+    struct pending_info least;
+    const struct pending *pending = next_pending(consumer, &sequence, &holes);
     for (int i = 0; i < OLDEST_LOOK && pending && pending->state == PENDING_ACKED; i++) {
         sequence++;
-        pending = next_pending(consumer, &sequence);
+        pending = next_pending(consumer, &sequence, &holes);
     }
+    if (holes == 0 && list_sparse(consumer, sequence, 0, &least, 1))
+        return least.sequence;
     return pending ? sequence : 0;
 }
 
-// The one at *sequence or else behind it; *sequence becomes its.
-static struct pending *next_pending(const struct consumer *consumer, uint64_t *sequence)
+// The one at *sequence or else behind it; *sequence becomes its. NULL with *holes 0: too many were looked at, and *sequence is the next.
+static struct pending *next_pending(const struct consumer *consumer, uint64_t *sequence, int *holes)
 {
     uint64_t first = consumer->stream->state.first_sequence;
     *sequence = *sequence < first ? first : *sequence;
-    for (; *sequence < consumer->next_sequence; ++*sequence) {
+    for (; *holes && *sequence < consumer->next_sequence; ++*sequence, --*holes) {
         if (*sequence <= consumer->acked_max)
             *sequence = seqset_next_absent(&consumer->acked, *sequence);
         struct pending *pending = pending_find(consumer, *sequence);
@@ -207,6 +215,26 @@ static struct pending *next_pending(const struct consumer *consumer, uint64_t *s
             return pending;
     }
     return NULL;
+}
+
+// The lowest ones from `from` on, behind the `count` that are there; as many steps as there are pending ones, however far apart.
+static size_t list_sparse(const struct consumer *consumer, uint64_t from, size_t count, struct pending_info *ret,
+                          size_t max)
+{
+    size_t pos = 0, begin = count;
+    uint64_t sequence;
+    for (const struct pending *p = map_u64_next(&consumer->pending, &pos, &sequence); p;
+         p = map_u64_next(&consumer->pending, &pos, &sequence)) {
+        bool fits = begin < max && (count < max || sequence < ret[max - 1].sequence);
+        if (!fits || sequence < from || sequence >= consumer->next_sequence || p->state == PENDING_ACKED)
+            continue;
+        count += count < max;
+        size_t at = count - 1;
+        for (; at > begin && ret[at - 1].sequence > sequence; at--)
+            ret[at] = ret[at - 1];
+        info_get(consumer, p, &ret[at]);
+    }
+    return count;
 }
 
 static void info_get(const struct consumer *consumer, const struct pending *pending, struct pending_info *ret)

@@ -250,7 +250,7 @@ static int get_info(struct bytes from, struct dead_info *ret)
         if (codec_get_number(&from, &numbers[i]))
             return ERR_CORRUPT;
     }
-    bool fits = numbers[0] > 0 && numbers[0] <= SEQSET_MAX && numbers[1] < 1 << 24 && numbers[2] <= UINT32_MAX &&
+    bool fits = numbers[0] > 0 && numbers[0] <= SEQUENCE_MAX && numbers[1] < 1 << 24 && numbers[2] <= UINT32_MAX &&
                 (numbers[3] == DEAD_MAX_DELIVER || numbers[3] == DEAD_TERMINATED) &&
                 numbers[4] <= UINT64_MAX / 1000000 && numbers[5] <= UINT32_MAX && numbers[6] <= UINT32_MAX &&
                 from.len <= ENGINE_REASON_MAX;

@@ -295,7 +295,7 @@ static int get_word(struct consumer *consumer, struct bytes from, uint64_t index
 {
     uint64_t sequence, reason;
     if (codec_get_number(&from, &sequence) || codec_get_number(&from, &reason) || sequence == 0 ||
-        sequence > SEQSET_MAX || reason != DEAD_TERMINATED || from.len > ENGINE_REASON_MAX)
+        sequence > SEQUENCE_MAX || reason != DEAD_TERMINATED || from.len > ENGINE_REASON_MAX)
         return ERR_CORRUPT;
     struct pending *pending = journal_pending(consumer, sequence);
     if (pending && pending->state != PENDING_DYING)

@@ -39,6 +39,11 @@
 #include "stream/roster.h"
 #include "stream/tally.h"
 
+// No record names a number beyond it, and nothing is published behind it: what is counted on from it has room.
+#define SEQUENCE_MAX (SEQSET_MAX / 2)
+// The highest id of a stream, consumer or member, as there must be a next one.
+#define ENGINE_ID_MAX (UINT32_MAX - 1)
+
 enum {
     ENGINE_PENDING_MAX = 1 << 22,         // engine_options.max_pending, and the most that a record may be about
     ENGINE_PARKED_MAX = 100000,           // engine_options.max_parked
@@ -461,11 +466,14 @@ void member_grace_changed(struct member *member);
 int member_apply_add(struct engine *engine, const struct record *record, uint64_t index);
 int member_apply_remove(struct engine *engine, const struct record *record, uint64_t index);
 struct member *member_in(const struct consumer *consumer, uint32_t id);
+bool member_config_is_valid(const struct member_config *config);
 
 // --- pending.c
 struct pending *pending_find(const struct consumer *consumer, uint64_t sequence);
 // NULL: too many. The state is set by one of the functions below.
 struct pending *pending_new(struct consumer *consumer, uint64_t sequence);
+// How many more the log may say there are: twice what is delivered at most, as what damage took along is taken for delivered.
+size_t pending_room(const struct engine *engine);
 void pending_size_set(struct consumer *consumer, struct pending *pending, uint32_t size);
 // With nobody, and not finished.
 static inline bool pending_is_parked(const struct pending *pending)

@@ -338,7 +338,8 @@ static int get_stream(struct engine *engine, const struct record *image)
     struct stream_config config;
     struct bytes body = image->body;
     bool more = image->kind == RECORD_IMAGE_STREAM_MORE;
-    if (image->object == 0 || body.len < STREAM_HEAD || codec_get_stream(bytes_skip(body, STREAM_HEAD), more, &config))
+    if (image->object == 0 || image->object > ENGINE_ID_MAX || body.len < STREAM_HEAD ||
+        codec_get_stream(bytes_skip(body, STREAM_HEAD), more, &config))
         return ERR_CORRUPT;
     struct stream_totals state = {
         .first_sequence = get_u64(body.ptr + 8),
@@ -347,7 +348,8 @@ static int get_stream(struct engine *engine, const struct record *image)
         .messages = get_u64(body.ptr + 32),
         .bytes = get_u64(body.ptr + 40),
     };
-    if (state.first_sequence == 0 || state.first_sequence > state.last_sequence + 1 ||
+    if (state.first_sequence == 0 || state.last_sequence > SEQUENCE_MAX ||
+        state.first_sequence > state.last_sequence + 1 ||
         state.messages > state.last_sequence + 1 - state.first_sequence)
         return ERR_CORRUPT;
     struct stream *stream = map_u64_find(&engine->streams, image->object);
@@ -376,13 +378,13 @@ static int get_consumer(struct engine *engine, const struct record *image)
     struct bytes body = image->body;
     uint32_t stream_id;
     uint64_t start;
-    if (image->object == 0 || body.len < CONSUMER_HEAD)
+    if (image->object == 0 || image->object > ENGINE_ID_MAX || body.len < CONSUMER_HEAD)
         return ERR_CORRUPT;
     uint32_t members = get_u32(body.ptr + 32), create_size = get_u32(body.ptr + 36);
     uint64_t next = get_u64(body.ptr + 8), floor = get_u64(body.ptr + 16);
     struct bytes rest = bytes_skip(body, CONSUMER_HEAD);
     if (create_size > rest.len || codec_get_consumer(bytes_make(rest.ptr, create_size), &stream_id, &config, &start) ||
-        next == 0 || floor >= SEQSET_MAX)
+        next == 0 || next > SEQUENCE_MAX + 1 || floor >= next)
         return ERR_CORRUPT;
     struct stream *stream = map_u64_find(&engine->streams, stream_id);
     struct consumer *consumer = map_u64_find(&engine->consumers, image->object);
@@ -418,7 +420,7 @@ static int get_consumer_rest(struct consumer *consumer, struct bytes rest, uint3
         return ERR_CORRUPT;
     uint64_t first, last;
     for (uint64_t at = 0; seqset_next_present(&consumer->acked, at, &first, &last); at = last + 1) {
-        if (first <= consumer->ack_floor)
+        if (first <= consumer->ack_floor || last > SEQUENCE_MAX)
             return ERR_CORRUPT;
         consumer->acked_max = last;
     }
@@ -453,7 +455,8 @@ static int get_one_pending(struct consumer *consumer, struct bytes *rest, bool m
     *sequence += (uint64_t)codec_unzigzag(step);
     struct member *member = holder ? member_in(consumer, (uint32_t)holder) : NULL;
     if (*sequence <= consumer->ack_floor || *sequence >= consumer->next_sequence ||
-        seqset_has(&consumer->acked, *sequence) || pending_find(consumer, *sequence) || (holder && !member))
+        seqset_has(&consumer->acked, *sequence) || pending_find(consumer, *sequence) || (holder && !member) ||
+        pending_room(consumer->stream->engine) == 0)
         return ERR_CORRUPT;
     struct pending *pending = pending_new(consumer, *sequence);
     pending->attempts = attempts & 0xffffff;

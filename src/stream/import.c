@@ -23,7 +23,7 @@ int engine_import_message(struct engine *engine, struct stream *stream, const st
     struct stream_totals *tail = &stream->tail;
     if (stream->deleting)
         return ERR_NOT_FOUND;
-    if (sequence <= tail->last_sequence || sequence > SEQSET_MAX)
+    if (sequence <= tail->last_sequence || sequence > SEQUENCE_MAX)
         return ERR_INVALID;
     int error = stream_publish_check(publish);
     if (error)
@@ -59,7 +59,7 @@ int engine_import_last(struct engine *engine, struct stream *stream, uint64_t se
     engine_time_set(engine, now);
     if (sequence <= tail->last_sequence)
         return 0;
-    if (stream->deleting || sequence > SEQSET_MAX)
+    if (stream->deleting || sequence > SEQUENCE_MAX)
         return stream->deleting ? ERR_NOT_FOUND : ERR_INVALID;
     int error = engine_admit(engine, LAST_SIZE, true);
     if (error)
@@ -79,7 +79,7 @@ int import_apply_last(struct engine *engine, const struct record *record, uint64
         return error;
     stream_commit_marks(stream, index);
     uint64_t sequence = record->body.len == LAST_SIZE ? get_u64(record->body.ptr) : 0;
-    if (sequence == 0 || sequence > SEQSET_MAX)
+    if (sequence == 0 || sequence > SEQUENCE_MAX)
         return ERR_CORRUPT;
     if (sequence > stream->state.last_sequence)
         end_at(&stream->state, sequence);

@@ -61,7 +61,7 @@ int engine_import_stream(struct engine *engine, const struct record *image, stru
     // So that nothing goes while it comes; a server sets its own limits at its start.
     config.max_msgs = config.max_bytes = config.max_age_ns = 0;
     config.max_consumers = 0;
-    int error = last > SEQSET_MAX ? ERR_CORRUPT : engine_stream_create(engine, &config, now, ret_stream, &index);
+    int error = last > SEQUENCE_MAX ? ERR_CORRUPT : engine_stream_create(engine, &config, now, ret_stream, &index);
     if (!error)
         *ret_last = last;
     return error;
@@ -122,7 +122,8 @@ static int read_consumer(const struct record *image, struct image_consumer *from
     struct bytes rest = bytes_skip(body, CONSUMER_HEAD);
     from->next_sequence = get_u64(body.ptr + 8);
     // A member takes more than a byte.
-    if (create_size > rest.len || members > rest.len || from->next_sequence == 0 || from->next_sequence > SEQSET_MAX ||
+    if (create_size > rest.len || members > rest.len || from->next_sequence == 0 ||
+        from->next_sequence > SEQUENCE_MAX ||
         codec_get_consumer(bytes_make(rest.ptr, create_size), &stream_id, &from->config, &start) ||
         stream_id != ret_image->stream)
         return ERR_CORRUPT;

@@ -18,12 +18,12 @@ static bool write_passage(struct engine *engine, struct passage *passage, uint32
 static void end_passage(struct consumer *consumer);
 static struct list *encode_acks(struct consumer *consumer, struct buffer *to);
 static int apply_run(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t member, uint32_t attempt);
-static void apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id,
-                      uint32_t attempt);
+static int apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id,
+                     uint32_t attempt);
 static void apply_returned(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t attempts,
                            uint64_t until_ms);
 static bool is_beyond(const struct consumer *consumer, uint64_t sequence);
-static void fill_gap(struct consumer *consumer, uint64_t end);
+static int fill_gap(struct consumer *consumer, uint64_t end);
 static void runs_recorded(struct consumer *consumer, uint64_t index);
 static void drop_runs(struct consumer *consumer, uint64_t last_good);
 static void drop_acks(struct consumer *consumer, uint64_t last_good);
@@ -95,7 +95,7 @@ int journal_get_run(struct bytes *from, uint64_t *last, uint64_t *ret_first, uin
     *ret_first = *last + 1 + (uint64_t)codec_unzigzag(step);
     *ret_last = *ret_first + length;
     *last = *ret_last;
-    return *ret_first == 0 || *ret_last < *ret_first || *ret_last > SEQSET_MAX ? ERR_CORRUPT : 0;
+    return *ret_first == 0 || *ret_last < *ret_first || *ret_last > SEQUENCE_MAX ? ERR_CORRUPT : 0;
 }
 
 bool journal_flush(struct consumer *consumer)
@@ -345,39 +345,41 @@ static int apply_run(struct consumer *consumer, uint64_t first, uint64_t last, u
         return ERR_CORRUPT;
     if (is_beyond(consumer, first))
         return 0; // delivered again, with all that lies before it
-    fill_gap(consumer, first);
+    int error = fill_gap(consumer, first);
     if (consumer->next_sequence <= last)
         consumer->next_sequence = last + 1;
-    for (uint64_t sequence = first; sequence <= last; sequence++) {
-        if (sequence > consumer->ack_floor && !seqset_has(&consumer->acked, sequence))
-            apply_one(consumer, sequence, member, id, attempt);
-    }
-    return 0;
+    first = first > consumer->ack_floor ? first : consumer->ack_floor + 1;
+    for (; !error && (first = seqset_next_absent(&consumer->acked, first)) <= last; first++)
+        error = apply_one(consumer, first, member, id, attempt);
+    return error;
 }
 
-static void apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id,
-                      uint32_t attempt)
+static int apply_one(struct consumer *consumer, uint64_t sequence, struct member *member, uint32_t id, uint32_t attempt)
 {
     struct pending *pending = pending_find(consumer, sequence);
+    if (!pending && pending_room(consumer->stream->engine) == 0)
+        return ERR_CORRUPT;
     if (!pending)
         pending = pending_new(consumer, sequence);
     if (attempt > pending->attempts)
         pending->attempts = attempt & 0xffffff;
     if (pending->state == PENDING_DYING)
-        return;
+        return 0;
     if (member)
         pending_set_out(consumer, pending, member, UINT64_MAX);
     else
         pending_set_waiting(consumer, pending);
     pending->holder = id;
+    return 0;
 }
 
 // They wait, because apply_run() put them there, with nobody.
 static void apply_returned(struct consumer *consumer, uint64_t first, uint64_t last, uint32_t attempts,
                            uint64_t until_ms)
 {
-    for (uint64_t sequence = first; sequence <= last; sequence++) {
-        struct pending *pending = pending_find(consumer, sequence);
+    first = first > consumer->ack_floor ? first : consumer->ack_floor + 1;
+    for (; (first = seqset_next_absent(&consumer->acked, first)) <= last && first < consumer->next_sequence; first++) {
+        struct pending *pending = pending_find(consumer, first);
         if (!pending || pending->state == PENDING_DYING)
             continue;
         pending->attempts = attempts & 0xffffff;
@@ -395,19 +397,21 @@ static bool is_beyond(const struct consumer *consumer, uint64_t sequence)
             first = last = sequence;
         open += first - from;
     }
-    return open > ENGINE_PARKED_MAX;
+    return open > ENGINE_PARKED_MAX || open > pending_room(consumer->stream->engine);
 }
 
 // Sequences that were passed over had a record that a refused batch took along: they went out, to an unknown member.
-static void fill_gap(struct consumer *consumer, uint64_t end)
+static int fill_gap(struct consumer *consumer, uint64_t end)
 {
+    int error = 0;
     uint64_t sequence = consumer->next_sequence, first = consumer->stream->state.first_sequence;
     uint64_t behind = consumer->stream->state.last_sequence + 1;
     end = end < behind ? end : behind;
     sequence = sequence < first ? first : sequence;
     sequence = sequence <= consumer->ack_floor ? consumer->ack_floor + 1 : sequence;
-    for (; (sequence = seqset_next_absent(&consumer->acked, sequence)) < end; sequence++)
-        apply_one(consumer, sequence, NULL, 0, 1);
+    for (; !error && (sequence = seqset_next_absent(&consumer->acked, sequence)) < end; sequence++)
+        error = apply_one(consumer, sequence, NULL, 0, 1);
+    return error;
 }
 
 // Their record is committed, so nobody will ask for it again.

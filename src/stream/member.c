@@ -15,7 +15,6 @@ static void grace_begin(struct member *member);
 static void grace_set(struct member *member);
 static void list_in_order(struct consumer *consumer, struct member *member);
 static void replace_only(struct consumer *consumer);
-static bool is_valid(const struct member_config *config);
 static struct member *append_add(struct consumer *consumer, const struct member_config *config, uint64_t *ret_index);
 static uint64_t append_remove(struct member *member, bool with_consumer);
 
@@ -26,13 +25,14 @@ int engine_member_add(struct engine *engine, struct consumer *consumer, const st
     const struct stream *stream = consumer->stream;
     if (consumer->deleting || stream->deleting)
         return ERR_NOT_FOUND;
-    if (!is_valid(config))
+    if (!member_config_is_valid(config))
         return ERR_INVALID;
     if (!consumer->config.group && consumer->member_count > 0)
         return ERR_EXISTS;
     if (stream->config.max_consumers && stream->member_count >= stream->config.max_consumers)
         return ERR_LIMIT;
-    if (engine->options.max_members && map_u64_count(&engine->members) >= engine->options.max_members)
+    if (engine->next_member > ENGINE_ID_MAX ||
+        (engine->options.max_members && map_u64_count(&engine->members) >= engine->options.max_members))
         return ERR_LIMIT;
     int error = engine_admit(engine, codec_size_member(config), true);
     if (!error)
@@ -64,7 +64,7 @@ int engine_member_replace(struct engine *engine, struct member *member, const st
     size_t add_size = codec_size_member(config);
     if (member->removing || consumer->deleting || consumer->stream->deleting)
         return ERR_NOT_FOUND;
-    if (!is_valid(config))
+    if (!member_config_is_valid(config))
         return ERR_INVALID;
     int error = engine_admit(engine, REMOVE_SIZE + RECORD_HEADER_SIZE + RECORD_ALIGN + add_size, true);
     if (error)
@@ -303,6 +303,11 @@ struct member *member_in(const struct consumer *consumer, uint32_t id)
     return member && member->consumer == consumer ? member : NULL;
 }
 
+bool member_config_is_valid(const struct member_config *config)
+{
+    return config->max_in_flight > 0 && config->ack_wait_ns >= 1000000 && config->data.len <= ENGINE_DATA_MAX;
+}
+
 // The caller was admitted.
 static struct member *append_add(struct consumer *consumer, const struct member_config *config, uint64_t *ret_index)
 {
@@ -313,11 +318,6 @@ static struct member *append_add(struct consumer *consumer, const struct member_
     *ret_index = engine_append(engine, RECORD_MEMBER_ADD, consumer->id, buffer_bytes(&engine->scratch));
     engine_tail_push(engine, TAIL_MEMBER_ADD, member, *ret_index, false);
     return member;
-}
-
-static bool is_valid(const struct member_config *config)
-{
-    return config->max_in_flight > 0 && config->ack_wait_ns >= 1000000 && config->data.len <= ENGINE_DATA_MAX;
 }
 
 // The caller was admitted.

@@ -64,6 +64,12 @@ struct pending *pending_new(struct consumer *consumer, uint64_t sequence)
     return pending;
 }
 
+size_t pending_room(const struct engine *engine)
+{
+    size_t most = 2 * (size_t)engine->options.max_pending, count = pool_count(&engine->pendings);
+    return count < most ? most - count : 0;
+}
+
 void pending_size_set(struct consumer *consumer, struct pending *pending, uint32_t size)
 {
     consumer->pending_bytes += (uint64_t)size - pending->size;

@@ -29,7 +29,7 @@ int seek_apply(struct engine *engine, const struct record *record, uint64_t inde
     if (error || !consumer)
         return error;
     uint64_t next = record->body.len == SEEK_SIZE ? get_u64(record->body.ptr) : 0;
-    if (next == 0 || next > SEQSET_MAX)
+    if (next == 0 || next > SEQUENCE_MAX + 1)
         return ERR_CORRUPT;
     if (engine_tail_commit(engine, TAIL_CONSUMER_SEEK, consumer))
         consumer->seeking = false;

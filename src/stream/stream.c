@@ -65,7 +65,8 @@ int engine_stream_create(struct engine *engine, const struct stream_config *conf
         return error;
     if (engine_stream_find(engine, config->account, config->name))
         return ERR_EXISTS;
-    if (engine->options.max_streams && map_count(&engine->stream_names) >= engine->options.max_streams)
+    if (engine->next_stream > ENGINE_ID_MAX ||
+        (engine->options.max_streams && map_count(&engine->stream_names) >= engine->options.max_streams))
         return ERR_LIMIT;
     buffer_clear(&engine->scratch);
     must(codec_put_stream(&engine->scratch, config) == 0);
@@ -299,7 +300,8 @@ void stream_activate(struct stream *stream)
 int stream_apply_create(struct engine *engine, const struct record *record, uint64_t index)
 {
     struct stream_config config;
-    if (codec_get_stream(record->body, record->kind == RECORD_STREAM_CREATE_MORE, &config) || record->object == 0)
+    if (codec_get_stream(record->body, record->kind == RECORD_STREAM_CREATE_MORE, &config) || record->object == 0 ||
+        record->object > ENGINE_ID_MAX)
         return ERR_CORRUPT;
     struct stream *stream = map_u64_find(&engine->streams, record->object);
     if (stream && (stream->committed || !engine->live))
@@ -356,6 +358,8 @@ int stream_apply_delete(struct engine *engine, const struct record *record, uint
 int stream_of_record(struct engine *engine, uint32_t id, uint64_t index, struct stream **ret_stream)
 {
     struct stream *stream = map_u64_find(&engine->streams, id);
+    if (id == 0 || id > ENGINE_ID_MAX)
+        return ERR_CORRUPT;
     if (!stream && !engine->live && id >= engine->restored_streams)
         stream = stand_in(engine, id);
     if (!stream && id >= engine->next_stream)

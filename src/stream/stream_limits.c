@@ -132,7 +132,7 @@ int stream_limits_apply(struct engine *engine, const struct record *record, uint
         // What it names may have been lost with a damaged entry.
         count = count < state->messages ? count : state->messages;
         bytes = bytes < state->bytes ? bytes : state->bytes;
-        if (first > state->last_sequence + 1 && first <= SEQSET_MAX)
+        if (first > state->last_sequence + 1 && first <= SEQUENCE_MAX)
             state->last_sequence = first - 1;
     }
     if (first < state->first_sequence || first > state->last_sequence + 1 || count > state->messages ||

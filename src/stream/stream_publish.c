@@ -45,7 +45,7 @@ int stream_publish_admit(struct stream *stream, const struct publish *publish, s
     const struct engine_host *host = &stream->engine->options.host;
     if (stream->deleting)
         return ERR_NOT_FOUND;
-    int error = stream_publish_check(publish);
+    int error = stream->tail.last_sequence < SEQUENCE_MAX ? stream_publish_check(publish) : ERR_LIMIT;
     return error ? error : host->admit(host->owner, record_padded(stream_publish_size(publish)) + more, false);
 }
 
@@ -111,7 +111,7 @@ int stream_publish_apply(struct engine *engine, const struct record *record, uin
     int error = stream_of_record(engine, message.stream_id, index, &stream);
     if (error || !stream)
         return error;
-    if (message.sequence <= stream->state.last_sequence)
+    if (message.sequence <= stream->state.last_sequence || message.sequence > SEQUENCE_MAX)
         return ERR_CORRUPT;
     stream_commit_marks(stream, index);
     struct stream_totals *state = &stream->state;

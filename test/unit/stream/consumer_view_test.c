@@ -157,14 +157,47 @@ static void test_who_holds_what(void **state)
     assert_int_equal(info[0].deadline_ns, 0);
 }
 
+// Numbers below the position that are neither finished nor pending, however many a damaged store has of them, are not walked through.
+static void test_holes_are_passed_over(void **state)
+{
+    struct fake_host *h = *state;
+    static const uint64_t expected[] = {1, 2, 3, 4, 5000, 5001};
+    struct pending_info info[9];
+    struct stream *s = fake_stream(h, "s", 0);
+    struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_FIRST, 0);
+    fake_member(h, c, 4, 60000);
+    for (int i = 0; i < 4; i++)
+        fake_publish(h, s, "m", 0);
+    fake_host_settle(h);
+    fake_host_checkpoint(h, true, 100, 0);
+    struct engine *engine = engine_new(&h->options);
+    struct bytes rest = buffer_bytes(&h->image);
+    struct record record;
+    for (size_t used; rest.len; rest = bytes_skip(rest, used)) {
+        assert_int_equal(record_get(rest, true, &record, &used), 0);
+        assert_int_equal(engine_restore(engine, &record), 0);
+    }
+    // Two that the stream never had: 5000 and 5001.
+    record = (struct record){.kind = RECORD_DELIVERED, .object = consumer_id(c), .body = BYTES("\x8e\x4e\x01\x00\x01")};
+    record.body.len = 5;
+    assert_int_equal(engine_apply(engine, &record, fake_host_last_index(h) + 1, false), 0);
+    c = engine_consumer_by_id(engine, consumer_id(c));
+    assert_int_equal(consumer_pending_list(c, 0, info, 9), 6);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(info[i].sequence, expected[i]);
+    assert_int_equal(consumer_pending_list(c, 0, info, 5), 5);
+    assert_int_equal(info[4].sequence, 5000);
+    assert_int_equal(consumer_pending_list(c, 5, info, 9), 2);
+    assert_int_equal(info[1].sequence, 5001);
+    engine_free(engine);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_host_set_up, fake_host_tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_bytes),
-        TEST(test_bytes_after_a_start),
-        TEST(test_oldest),
-        TEST(test_who_holds_what),
+        TEST(test_bytes),          TEST(test_bytes_after_a_start),   TEST(test_oldest),
+        TEST(test_who_holds_what), TEST(test_holes_are_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

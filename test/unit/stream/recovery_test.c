@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "fake_host.h"
 
 enum { FROM_LOG, FROM_BASE, FROM_DELTA, WAYS };
@@ -472,6 +473,74 @@ static void test_consumer_without_stream_is_refused(void **state)
     engine_free(engine);
 }
 
+// The log again, but for one number in the first record of a kind (size 0: none); the error of the first record that is refused.
+static int replay(struct fake_host *h, struct engine *engine, uint16_t kind, size_t offset, size_t size, uint64_t value)
+{
+    int error = 0;
+    for (size_t i = 0; i < h->entry_count && !error; i++) {
+        struct bytes rest = bytes_make(h->entries[i].records, h->entries[i].len);
+        struct record record;
+        for (size_t used; rest.len && !error; rest = bytes_skip(rest, used)) {
+            assert_int_equal(record_get(rest, true, &record, &used), 0);
+            char *body = mem_copy(record.body);
+            if (record.kind == kind && size == 8)
+                put_u64(body + offset, value);
+            else if (record.kind == kind && size == 1)
+                body[offset] = (char)value;
+            size = record.kind == kind ? 0 : size;
+            record.body.ptr = body;
+            error = engine_apply(engine, &record, h->entries[i].index, false);
+            mem_free(body);
+        }
+    }
+    assert_int_equal(size, 0);
+    return error;
+}
+
+static void test_numbers_that_nobody_writes_are_refused(void **state)
+{
+    static const struct {
+        uint16_t kind;
+        size_t offset, size;
+        uint64_t good, bad;
+    } cases[] = {
+        {RECORD_STREAM_CREATE, 32, 8, 1728000000000000, 1728000001000000}, // duplicate window
+        {RECORD_CONSUMER_CREATE, 6, 1, CONSUMER_START_TIME, CONSUMER_START_TIME + 1},
+        {RECORD_CONSUMER_CREATE, 8, 8, 1ull << 63, (1ull << 63) + 1},
+        {RECORD_MEMBER_ADD, 8, 8, 1000000, 999999}, // ack wait
+    };
+    struct fake_host *h = *state;
+    struct stream *s = fake_stream(h, "s", 12);
+    struct consumer *c = fake_consumer(h, s, "c", true, true, CONSUMER_START_FIRST, 0);
+    fake_member(h, c, 5, 60000);
+    fake_host_settle(h);
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        bool bad = i % 2;
+        struct engine *engine = engine_new(&h->options);
+        int error = replay(h, engine, cases[i / 2].kind, cases[i / 2].offset, cases[i / 2].size,
+                           bad ? cases[i / 2].bad : cases[i / 2].good);
+        assert_int_equal(error, bad ? ERR_CORRUPT : 0);
+        engine_free(engine);
+    }
+}
+
+// Twice what there is at most is taken from the log, and not one more.
+static void test_more_pending_than_there_may_be(void **state)
+{
+    struct fake_host *h = *state;
+    struct consumer *c = fake_consumer(h, fake_stream(h, "s", 12), "c", true, true, CONSUMER_START_FIRST, 0);
+    fake_member(h, c, 4, 60000);
+    for (uint64_t i = 1; i <= 4; i++)
+        fake_publish(h, engine_stream_find(h->engine, 1, BYTES("s")), "m", i);
+    fake_host_settle(h);
+    for (uint32_t most = 1; most <= 2; most++) {
+        h->options.max_pending = most;
+        struct engine *engine = engine_new(&h->options);
+        assert_int_equal(replay(h, engine, 0, 0, 0, 0), most < 2 ? ERR_CORRUPT : 0);
+        engine_free(engine);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_host_set_up, fake_host_tear_down)
@@ -491,6 +560,8 @@ int main(void)
         TEST(test_a_stream_without_creation_keeps_its_messages),
         TEST(test_a_creation_lost_during_a_checkpoint),
         TEST(test_consumer_without_stream_is_refused),
+        TEST(test_numbers_that_nobody_writes_are_refused),
+        TEST(test_more_pending_than_there_may_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
