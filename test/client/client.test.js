@@ -507,7 +507,8 @@ for (const signal of ['SIGTERM', 'SIGKILL']) {
     const own = await Server.start(['--disconnect_grace', '30s'])
     t.after(() => own.stop())
     const client = await connect(t, {}, own)
-    const sub = await client.subscribe('log', { all: true })
+    // What went out while it was killed, and did not arrive, comes again after that.
+    const sub = await client.subscribe('log', { all: true, ack_wait_ms: 3000 })
     const [rounds, times] = [5, 2000]
     let broken = 0
     client.on('disconnected', () => { broken++ })
