@@ -187,7 +187,7 @@ static int make(const struct weir_client_options *options, struct weir_client **
         free(client);
         return error;
     }
-    if ((error = weir_options_check_servers(client->options.servers, ret_error))) {
+    if ((error = weir_options_check_servers(client->options.servers, 1, ret_error))) {
         weir_options_client_deinit(&client->options);
         free(client);
         return error;

@@ -156,6 +156,8 @@ static int read_options(const struct weir_fleet_options *options, struct weir_fl
     for (size_t i = 0; i < ret->servers_count; i++) {
         if (!ret->servers[i] || !ret->servers[i][0])
             return weir_error_set(ret_error, WEIR_ERR_INVALID, "server %zu has no URL", i);
+        if ((error = weir_options_check_servers(ret->servers[i], i + 1, ret_error)))
+            return error;
     }
     return 0;
 }

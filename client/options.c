@@ -130,9 +130,8 @@ int weir_options_read_publish(const char *channel, const void *data, size_t data
     return 0;
 }
 
-int weir_options_check_servers(const char *urls, struct weir_error *ret_error)
+int weir_options_check_servers(const char *urls, size_t number, struct weir_error *ret_error)
 {
-    size_t number = 1;
     for (const char *url = urls;; url++, number++) {
         size_t len = strcspn(url, ",");
         if (!is_server(url, len)) // which it is, and not its text: there may be a password in it

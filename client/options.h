@@ -15,8 +15,9 @@ int weir_options_sub_copy(const char *channel, const struct weir_sub_options *op
                           struct weir_error *ret_error) WEIR_MUST_USE;
 void weir_options_sub_deinit(struct weir_sub_options *options);
 
-// A list of URLs with commas between them. WEIR_ERR_INVALID: one is empty, has a scheme other than nats or tls, or a port that is none.
-int weir_options_check_servers(const char *urls, struct weir_error *ret_error) WEIR_MUST_USE;
+// A list of URLs with commas between them; the first is told as the number-th. WEIR_ERR_INVALID: one is empty, has a scheme other than nats or
+// tls, or a port that is none.
+int weir_options_check_servers(const char *urls, size_t number, struct weir_error *ret_error) WEIR_MUST_USE;
 
 // What a publish is called with, checked; the texts stay the caller's.
 int weir_options_read_publish(const char *channel, const void *data, size_t data_bytes,

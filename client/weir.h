@@ -375,7 +375,8 @@ static inline void weir_fleet_options_init(struct weir_fleet_options *options)
 }
 
 // Begins to connect to all servers, each on a thread of its own, and does not wait for them: see weir_fleet_wait(). The handle is the caller's;
-// weir_fleet_free() ends it. The client id is the same at all servers; NULL makes one up. WEIR_ERR_INVALID, _MEMORY.
+// weir_fleet_free() ends it. The client id is the same at all servers; NULL makes one up. WEIR_ERR_INVALID (also of
+// a URL that is none), _MEMORY.
 WEIR_API int weir_fleet_open(const struct weir_fleet_options *options, struct weir_fleet **ret_fleet,
                              struct weir_error *ret_error) WEIR_MUST_USE;
 

@@ -15,9 +15,10 @@ int server_list_init(struct server_list *list, const char *text)
     list->count = 0;
     while (!error && rest.len > 0) {
         const char *comma = memchr(rest.ptr, ',', rest.len);
-        struct bytes url = bytes_make(rest.ptr, comma ? (size_t)(comma - rest.ptr) : rest.len);
+        size_t len = comma ? (size_t)(comma - rest.ptr) : rest.len;
+        struct bytes url = bytes_trim(bytes_make(rest.ptr, len));
         error = url.len ? add(list, url) : 0;
-        rest = bytes_skip(rest, url.len + (comma != NULL));
+        rest = bytes_skip(rest, len + (comma != NULL));
     }
     if (!error && list->count == 0)
         error = ERR_INVALID;

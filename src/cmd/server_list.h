@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The servers of a command that is for several (work, enqueue): "nats://a:4222,nats://b:4222", each as in codec/nats_url.h. Pure, but for
-// memory.
+// The servers of a command that is for several (work, enqueue): "nats://a:4222,nats://b:4222", each as in codec/nats_url.h, with blanks
+// around it or none. Pure, but for memory.
 #pragma once
 
 #include <stddef.h>

@@ -59,6 +59,10 @@ static int take_place(struct bytes text, struct nats_url *url)
     size_t len = end ? (size_t)(end - text.ptr) : text.len;
     if (len == 0 || len >= sizeof(url->host) || (has_brackets && !end) || memchr(text.ptr, '/', len))
         return ERR_INVALID;
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)text.ptr[i] <= ' ')
+            return ERR_INVALID;
+    }
     memcpy(url->host, text.ptr, len);
     struct bytes rest = bytes_skip(text, has_brackets ? len + 1 : len);
     if (rest.len == 0)

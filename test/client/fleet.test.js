@@ -92,6 +92,14 @@ test('ST-B17 a channel that cannot be one is refused though no server is up', as
   await fleet.subscribe('a.b')
 })
 
+test('what is no URL of a server is refused, and told by its number', async (t) => {
+  for (const url of ['http://127.0.0.1:1', 'nats://u:secret@127.0.0.1:99999', ' ']) {
+    const words = await refusal(driver.fleet(t, [{ url: 'nats://127.0.0.1:1' }, { url }]), RESULT.INVALID)
+    assert.match(words, /^URL 2 of the list is none of a server: /)
+    assert.doesNotMatch(words, /secret/)
+  }
+})
+
 test('waiting may be for ever, times in options may not', async (t) => {
   const FOREVER = 9223372036854774784 // what JSON has next to INT64_MAX
   const fleet = await driver.fleet(t, shared)
@@ -121,8 +129,8 @@ for (const async of [false, true]) {
     const wanted = Array.from({ length: 40 }, (_, i) => String(i)).sort()
     await Promise.all(wanted.map((data) => fleet.publish('jobs', data, { async })))
     assert.deepStrictEqual((await stored(t, [list[2]], 'jobs', 40))[0], wanted)
-    const settled = async () => { const states = (await fleet.states()).map((one) => one.state); return states[0] === 0 && states[2] === 1 }
-    await until(settled, 'the first is known to be gone, and the third, if it was slow, to be there')
+    assert.strictEqual((await fleet.states())[0].state, 0)
+    await until(async () => (await fleet.states())[2].state === 1, 'the third is up, also if it was silent for a moment')
     const back = until(async () => (await fleet.states()).every((one) => one.state === 1), 'all are up again')
     list[1].child.kill('SIGCONT')
     await list[0].launch()

@@ -14,7 +14,7 @@ static struct server_list list;
 
 static void each_has_an_address_and_a_name_without_secrets(void **state)
 {
-    assert_int_equal(server_list_init(&list, "nats://me:secret@a:4223,b,,tls://[::1]:99/"), 0);
+    assert_int_equal(server_list_init(&list, "nats://me:secret@a:4223, b\t,, ,tls://[::1]:99/"), 0);
     assert_int_equal(list.count, 3);
     assert_string_equal(list.entries[0].url, "nats://me:secret@a:4223");
     assert_string_equal(list.entries[0].name, "a:4223");
@@ -25,7 +25,7 @@ static void each_has_an_address_and_a_name_without_secrets(void **state)
 
 static void what_is_no_list_is_refused_and_leaves_nothing(void **state)
 {
-    static const char *const wrong[] = {"", ",", "a,http://b", "a,:::"};
+    static const char *const wrong[] = {"", ",", " ", "a,http://b", "a,:::", "a b"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         assert_int_equal(server_list_init(&list, wrong[i]), ERR_INVALID);
         assert_int_equal(list.count, 0);

@@ -61,6 +61,11 @@ static void others_are_refused(void **state)
                            "a:b%00c@host",
                            "host:-1",
                            "h: 1",
+                           " ",
+                           "a b",
+                           " a",
+                           "a\tb:1",
+                           "a\r\nb",
                            "wss://ann:s3cret@host",
                            "http://ann:s3cret@host",
                            "tls:/ann://s3cret@host"};
